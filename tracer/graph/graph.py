@@ -1,0 +1,50 @@
+"""Graphs: some inputs, some outputs, and the live nodes between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from .node import Node
+
+
+def live_nodes(outputs: Iterable[Node]) -> list[Node]:
+    """All nodes that the outputs need, in topological order (that of creation)."""
+    seen: set[Node] = set()
+    pending = list(outputs)
+    while pending:
+        node = pending.pop()
+        if node not in seen:
+            seen.add(node)
+            pending.extend(node.inputs)
+    return sorted(seen, key=lambda node: node.id)
+
+
+class Graph:
+    """A function as a DAG: ``inputs`` (INPUT nodes, by position), ``outputs`` (nodes) and the names of both.
+
+    Printing it gives the stable text form.
+    """
+
+    def __init__(self, inputs, outputs, input_names=None, output_names=None, name: str = "f"):
+        self.inputs: tuple[Node, ...] = tuple(inputs)
+        self.outputs: tuple[Node, ...] = tuple(outputs)
+        self.input_names = tuple(input_names or (f"x{i}" for i in range(len(self.inputs))))
+        self.output_names = tuple(output_names or (f"y{i}" for i in range(len(self.outputs))))
+        self.name = name
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """The live nodes in topological order; unused inputs are among them."""
+        return live_nodes((*self.inputs, *self.outputs))
+
+    @cached_property
+    def users(self) -> dict[Node, int]:
+        """How often each live node is an operand or an output."""
+        count = dict.fromkeys(self.nodes, 0)
+        for node in self.nodes:
+            for operand in node.inputs:
+                count[operand] += 1
+        for node in self.outputs:
+            count[node] += 1
+        return count

@@ -1,0 +1,1 @@
+"""Tracing: traced values, NumPy's protocols, rebinding and argument trees."""

@@ -1,0 +1,89 @@
+"""What one trace knows: its builder, the concrete integers behind data integers, and the user's lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+
+from ..errors import LeakedValueError, TracedIndexError
+from ..graph.evaluate import evaluate_nodes
+from ..graph.graph import live_nodes
+from ..graph.node import INPUT, Builder, Node, user_line
+
+_PACKAGE_FOLDERS = tuple(
+    os.path.dirname(os.path.abspath(path)) + os.sep
+    for path in (os.path.dirname(__file__), np.__file__)
+)
+_internal: dict[str, bool] = {}
+
+
+def user_location(depth: int = 2):
+    """(code, instruction offset) of the innermost frame that is neither ours nor NumPy's.
+
+    Decoding a line number costs time linear in the function, so it waits until somebody reads it.
+    """
+    frame = sys._getframe(depth)
+    while frame is not None:
+        code = frame.f_code
+        internal = _internal.get(code.co_filename)
+        if internal is None:
+            internal = _internal[code.co_filename] = code.co_filename.startswith(_PACKAGE_FOLDERS)
+        if not internal:
+            return code, frame.f_lasti
+        frame = frame.f_back
+    return None
+
+
+class Trace:
+    """One run of the user's function on traced values.
+
+    ``concrete`` maps INPUT nodes of Python integers to their value in this call; ``needed`` collects those whose value
+    the trace asked for, which thereby become part of the specialisation's key.
+    """
+
+    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies")
+
+    def __init__(self, name: str = "f"):
+        self.builder = Builder()
+        self.concrete: dict[Node, int] = {}
+        self.needed: set[Node] = set()
+        self.active = True
+        self.name = name
+        self._copies = 0
+
+    def fresh_tag(self) -> int:
+        """A number that no other copy of this trace has."""
+        self._copies += 1
+        return self._copies
+
+    def concrete_value(self, node: Node, wanted: str):
+        """The value of a node that depends on integer arguments and constants alone.
+
+        Raises TracedIndexError when a float or an array is among what it depends on.
+        """
+        nodes = live_nodes((node,))
+        sources = [n for n in nodes if n.op is INPUT]
+        if any(n not in self.concrete for n in sources):
+            raise TracedIndexError(self.explain_index(node, wanted))
+        self.needed.update(sources)
+        values = {n: np.asarray(self.concrete[n], n.type.dtype) for n in sources}
+        return evaluate_nodes(nodes, values)[node]
+
+    def depends_on_integers_only(self, node: Node) -> bool:
+        return all(n in self.concrete for n in live_nodes((node,)) if n.op is INPUT)
+
+    def explain_index(self, node: Node, wanted: str) -> str:
+        line = user_line(node)
+        return (f"{wanted} needs a concrete integer, but `{node.op.name}`{f' ({line})' if line else ''} is traced data. "
+                f"Its value is not known when the graph is built. "
+                f"Pass the number as a Python int argument or take it from a shape; "
+                f"to look up by a computed index use np.take or an integer array.")
+
+    def check_active(self, node: Node) -> None:
+        if not self.active:
+            raise LeakedValueError(
+                f"a traced value of {self.name!r} (`{node.op.name}`, made at {user_line(node) or 'its arguments'}) is used after its "
+                f"trace has ended. It has no number: it stands for a step of the graph. "
+                f"Return it from the function instead of storing it in a global, an attribute or a list outside.")

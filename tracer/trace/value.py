@@ -1,0 +1,415 @@
+"""Traced values: what stands for a number or an array while a function is traced.
+
+Operators, ufuncs and NumPy functions on them make nodes. dtypes follow NumPy itself: the loop that a ufunc would take is asked of
+NumPy (``ufunc.resolve_dtypes``), Python scalars being weak (NEP 50).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import (
+    InPlaceError,
+    TracedBoolError,
+    TracedConversionError,
+    TracedIndexError,
+    UnsupportedError,
+)
+from ..graph.node import Node, user_line
+from ..graph.op import Op
+from ..graph.types import SUPPORTED
+from ..ops import TABLE, UFUNCS
+from .context import Trace, user_location
+
+# NumPy function (or ufunc that is no single operation) -> implementation on traced values; filled by `implements`, then only read.
+FUNCTIONS: dict[Callable, Callable] = {}
+
+
+def implements(*callables: Callable) -> Callable:
+    """Declare a function to be what these NumPy callables do to traced values."""
+    def register(function):
+        for each in callables:
+            FUNCTIONS[each] = function
+        return function
+    return register
+
+
+class Traced:
+    """A node of a running trace, with the behaviour of a NumPy array or scalar.
+
+    ``weak`` is ``int``, ``float`` or ``bool`` for what would be a Python scalar (it takes its partner's dtype), else None.
+    """
+
+    __slots__ = ("node", "trace", "weak")
+    __array_priority__ = 1000
+
+    def __init__(self, node: Node, trace: Trace, weak: type | None = None):
+        self.node = node
+        self.trace = trace
+        self.weak = weak
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.type.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.node.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.node.type.ndim
+
+    @property
+    def size(self) -> int:
+        return self.node.type.size
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def T(self):
+        return FUNCTIONS[np.transpose](self)
+
+    @property
+    def mT(self):
+        return FUNCTIONS[np.matrix_transpose](self)
+
+    @property
+    def real(self):
+        return self
+
+    @property
+    def flat(self):
+        return iter(FUNCTIONS[np.ravel](self))
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.node.op.name}: {self.node.type}>"
+
+    def __format__(self, spec) -> str:
+        return repr(self)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    # -- what it refuses to become ---------------------------------------------------------------------------------
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError("The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()")
+        if self.trace.depends_on_integers_only(self.node):
+            return bool(self.trace.concrete_value(self.node, "a branch"))
+        raise TracedBoolError(
+            f"`if`, `while`, `and`, `or`, `not` and `assert` need a concrete True or False, but {_describe(self)} is traced. "
+            f"Which way it goes depends on the arguments, and is not known when the graph is built. "
+            f"Write np.where(condition, a, b); for bools & | ~ instead of and, or, not.")
+
+    def __index__(self) -> int:
+        if not (self.node.type.is_integer or self.node.type.is_bool) or self.shape:
+            raise TracedIndexError(self.trace.explain_index(self.node, "an index, `range`, shape or axis"))
+        return int(self.trace.concrete_value(self.node, "an index, `range`, shape or axis"))
+
+    def _refuse_conversion(self, what: str, instead: str):
+        raise TracedConversionError(
+            f"{what} of a traced value: {_describe(self)} has no number while the graph is built. {instead}")
+
+    def __float__(self):
+        self._refuse_conversion("float()", "Leave the float() away, or use the np. function of the same name instead of a compiled one.")
+
+    def __int__(self):
+        if (self.node.type.is_integer or self.node.type.is_bool) and self.trace.depends_on_integers_only(self.node):
+            return int(self.trace.concrete_value(self.node, "int()"))
+        self._refuse_conversion("int()", "Use np.floor, np.trunc or np.rint, which keep it in the graph.")
+
+    def __complex__(self):
+        self._refuse_conversion("complex()", "Complex numbers are not supported; write real and imaginary parts.")
+
+    def __array__(self, dtype=None, copy=None):
+        self._refuse_conversion("np.asarray()", "Use np.stack or np.concatenate to build arrays from traced values.")
+
+    def __hash__(self):
+        self._refuse_conversion("hash()", "Use a concrete key.")
+
+    def __setitem__(self, index, value):
+        raise InPlaceError(
+            f"assignment into {_describe(self)}: traced values and arguments are not written to in place. "
+            f"Build the result with np.where, np.concatenate or np.stack.")
+
+    def item(self, *args):
+        self._refuse_conversion(".item()", "Index it instead: x[0] stays in the graph.")
+
+    def tolist(self):
+        self._refuse_conversion(".tolist()", "Iterate over it, or index it.")
+
+    # -- NumPy's protocols -----------------------------------------------------------------------------------------
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if kwargs.get("out") is not None:
+            raise InPlaceError(f"np.{ufunc.__name__}(..., out=) writes into an existing array, which a graph does not have. Use the result instead.")
+        kwargs.pop("out", None)
+        if method == "__call__":
+            op = UFUNCS.get(ufunc)
+            if op is not None:
+                if kwargs:
+                    raise UnsupportedError(f"np.{ufunc.__name__} with {', '.join(kwargs)}= is not supported on traced values; "
+                                           f"use .astype(...) for dtype= and np.where for where=.")
+                return elementwise(op, inputs)
+            function = FUNCTIONS.get(ufunc)
+        else:
+            function = FUNCTIONS.get(getattr(ufunc, method))or _METHODS.get((ufunc, method))
+        if function is None:
+            raise unsupported(ufunc, method)
+        return function(*inputs, **kwargs)
+
+    def __array_function__(self, function, types, args, kwargs):
+        implementation = FUNCTIONS.get(function)
+        if implementation is None:
+            raise unsupported(function)
+        return implementation(*args, **kwargs)
+
+    def __getitem__(self, index):
+        return FUNCTIONS["getitem"](self, index)
+
+    def astype(self, dtype, **_):
+        return cast(self, np.dtype(dtype))
+
+    def copy(self, order="C"):
+        return self
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+_METHODS: dict[tuple, Callable] = {}
+
+
+def implements_method(ufunc, method: str) -> Callable:
+    """Declare a function to be what ``ufunc.method`` (``np.add.reduce`` …) does to traced values."""
+    def register(function):
+        _METHODS[ufunc, method] = function
+        return function
+    return register
+
+
+def _describe(value: Traced) -> str:
+    line = user_line(value.node)
+    return f"`{value.node.op.name}`: {value.node.type}{f' ({line})' if line else ''}"
+
+
+_NEAREST: dict[str, str] = {}
+
+
+def nearest(names: dict[str, str]) -> None:
+    """Add hints: name of a function that is not there -> what to write instead."""
+    _NEAREST.update(names)
+
+
+def unsupported(function, method: str = "__call__") -> UnsupportedError:
+    """The error for a function that does not trace: its name, the user's line, the nearest thing that works."""
+    import difflib
+
+    name = getattr(function, "__name__", str(function)) + ("" if method == "__call__" else "." + method)
+    module = "scipy.special" if isinstance(function, np.ufunc) and not hasattr(np, name) else getattr(function, "__module__", "numpy") or "numpy"
+    location = user_location(1)
+    line = user_line_of(location)
+    known = sorted({f.__name__ for f in (*FUNCTIONS, *UFUNCS) if hasattr(f, "__name__")})
+    close = difflib.get_close_matches(name, known, 3, 0.6)
+    hint = _NEAREST.get(name) or (f"The nearest that is: {', '.join('np.' + c for c in close)}." if close else "Write it with the functions listed in the README.")
+    return UnsupportedError(f"{module}.{name} is not supported on traced values{f' ({line})' if line else ''}. {hint}")
+
+
+def user_line_of(location) -> str:
+    if location is None:
+        return ""
+    code, offset = location
+    return next((f"{code.co_filename}:{line}" for start, end, line in code.co_lines() if start <= offset < end), code.co_filename)
+
+
+# Making nodes -----------------------------------------------------------------------------------------------------------
+
+_WEAK = (float, int, bool)
+_loops: dict[tuple, tuple] = {}
+
+
+def trace_of(operands) -> Trace:
+    """The trace that the traced ones among the operands belong to."""
+    for operand in operands:
+        if type(operand) is Traced:
+            return operand.trace
+    raise AssertionError("no traced operand")
+
+
+def as_traced(value, trace: Trace) -> Traced:
+    """A traced value of anything that NumPy would take as an array: numbers, arrays, and sequences of traced values."""
+    kind = type(value)
+    if kind is Traced:
+        if value.trace is not trace:
+            value.trace.check_active(value.node)
+            trace.check_active(value.node)
+            raise TracedConversionError("values of two different traces meet in one operation; return values from the inner function instead of storing them")
+        return value
+    if kind in _WEAK:
+        return Traced(trace.builder.constant(value, np.min_scalar_type(value) if kind is int and not -2**63 <= value < 2**63 else kind), trace, kind)
+    if kind in (list, tuple) and any(_has_traced(v) for v in value):
+        return FUNCTIONS[np.stack]([as_traced(v, trace) for v in value])
+    array = np.asarray(value)
+    if array.dtype.name not in SUPPORTED:
+        raise UnsupportedError(f"a value of dtype {array.dtype} ({type(value).__name__}) meets a traced value; "
+                               f"only bool, integers, float32 and float64 are supported. Convert it with .astype(float).")
+    if array.ndim == 0:
+        return Traced(trace.builder.constant(array[()], array.dtype), trace)
+    return Traced(trace.builder.array(array), trace)
+
+
+def _has_traced(value) -> bool:
+    return type(value) is Traced or (type(value) in (list, tuple) and any(map(_has_traced, value)))
+
+
+def cast(value: Traced, dtype: np.dtype) -> Traced:
+    """The value in another dtype."""
+    node = value.node
+    if node.type.dtype is dtype or node.type.dtype == dtype:
+        return value if value.weak is None else Traced(node, value.trace)
+    if dtype.name not in SUPPORTED:
+        raise UnsupportedError(f"dtype {dtype} is not supported; use float64, float32, an integer type or bool.")
+    return Traced(value.trace.builder.node(TABLE["cast"], (node,), (dtype.str,), user_location()), value.trace)
+
+
+def constant(trace: Trace, value, dtype, run_time: bool = False) -> Traced:
+    """A constant of this dtype; ``run_time`` for numbers that follow from extents (see Builder.constant)."""
+    return Traced(trace.builder.constant(value, dtype, run_time), trace)
+
+
+def make(op: Op, operands: tuple[Traced, ...], attrs: tuple = ()) -> Traced:
+    """The operation on traced operands that already have the dtypes and shapes that it takes."""
+    trace = operands[0].trace
+    if not trace.active:
+        trace.check_active(operands[0].node)
+    return Traced(trace.builder.node(op, tuple([o.node for o in operands]), attrs, user_location()), trace)
+
+
+def loop_dtypes(op: Op, kinds: tuple) -> tuple:
+    """The input dtypes of the loop that NumPy would take for operands of these dtypes (or weak Python types)."""
+    key = (op, kinds)
+    found = _loops.get(key)
+    if found is None:
+        ufunc = op.numpy[0]
+        try:
+            found = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))[: ufunc.nin]
+        except TypeError as error:
+            raise UnsupportedError(f"{op.name} of {', '.join(getattr(k, '__name__', str(k)) for k in kinds)}: {error}") from None
+        for dtype in found:
+            if dtype.name not in SUPPORTED:
+                raise UnsupportedError(f"{op.name} of {', '.join(map(str, kinds))} is computed in {dtype} by NumPy, which is not supported; "
+                                       f"convert with .astype(float) first.")
+        _loops[key] = found
+    return found
+
+
+def elementwise(op: Op, operands, weak: type | None = None) -> Traced:
+    """An element-wise operation with NumPy's promotion and broadcasting. ``op.numpy[0]`` is the ufunc that is followed."""
+    trace = trace_of(operands)
+    if not trace.active:
+        trace.check_active(next(o for o in operands if type(o) is Traced).node)
+    values = [as_traced(o, trace) for o in operands]
+    kinds = tuple([v.weak or v.node.type.dtype for v in values])
+    if all(v.weak for v in values):
+        kinds = tuple([np.dtype(k) for k in kinds])
+    dtypes = loop_dtypes(op, kinds)
+    nodes = tuple([_operand_node(v, d, trace) for v, d in zip(values, dtypes)])
+    return Traced(trace.builder.node(op, nodes, (), user_location()), trace, weak)
+
+
+def _operand_node(value: Traced, dtype: np.dtype, trace: Trace) -> Node:
+    node = value.node
+    if node.type.dtype is dtype or node.type.dtype == dtype:
+        return node
+    if node.op.name == "constant" and node.op.kind == "source":
+        return trace.builder.constant(np.frombuffer(node.attrs[1], node.type.dtype)[0], dtype, node.attrs[2])
+    return trace.builder.node(TABLE["cast"], (node,), (dtype.str,), user_location(3))
+
+
+# Operators: ufuncs, except that Python scalars stay weak ------------------------------------------------------------------
+
+def _binary(ufunc, reflected: bool = False):
+    op = UFUNCS[ufunc]
+
+    def operator(self, other):
+        kind = type(other)
+        if kind is Traced and other.node.type.dtype is self.node.type.dtype and not self.weak and not other.weak \
+                and self.node.type.is_float and other.trace is self.trace and self.trace.active:
+            nodes = (other.node, self.node) if reflected else (self.node, other.node)
+            return Traced(self.trace.builder.node(op, nodes, (), user_location()), self.trace)
+        if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, bool)):
+            return NotImplemented
+        weak = None
+        if self.weak and (kind in _WEAK or (kind is Traced and other.weak)):
+            other_weak = other.weak if kind is Traced else kind
+            result = op.evaluate(self.weak(1), other_weak(1))
+            weak = {"f": float, "i": int, "b": bool}[np.asarray(result).dtype.kind]
+        return elementwise(op, (other, self) if reflected else (self, other), weak)
+    return operator
+
+
+def _unary(ufunc):
+    op = UFUNCS[ufunc]
+    return lambda self: elementwise(op, (self,), self.weak)
+
+
+def _install_operators():
+    binary = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
+              "mod": np.remainder, "pow": np.power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+              "lshift": np.left_shift, "rshift": np.right_shift}
+    for name, ufunc in binary.items():
+        setattr(Traced, f"__{name}__", _binary(ufunc))
+        setattr(Traced, f"__r{name}__", _binary(ufunc, reflected=True))
+    for name, ufunc in {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
+                        "eq": np.equal, "ne": np.not_equal}.items():
+        setattr(Traced, f"__{name}__", _binary(ufunc))
+    for name, ufunc in {"neg": np.negative, "abs": np.absolute, "invert": np.invert}.items():
+        setattr(Traced, f"__{name}__", _unary(ufunc))
+    Traced.__pos__ = lambda self: self
+    Traced.__matmul__ = lambda self, other: FUNCTIONS[np.matmul](self, other)
+    Traced.__rmatmul__ = lambda self, other: FUNCTIONS[np.matmul](other, self)
+    Traced.__divmod__ = lambda self, other: (self // other, self % other)
+    Traced.__rdivmod__ = lambda self, other: (other // self, other % self)
+    Traced.__round__ = lambda self, digits=None: FUNCTIONS[np.round](self, digits or 0)
+    methods = ("sum", "prod", "mean", "max", "min", "var", "std", "argmax", "argmin", "any", "all", "cumsum", "cumprod", "ravel", "reshape",
+               "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp")
+    for name in methods:
+        setattr(Traced, name, _method(name))
+    Traced.flatten = lambda self, order="C": FUNCTIONS[np.ravel](self, order)
+    Traced.conj = Traced.conjugate = lambda self: self
+
+
+def _method(name: str):
+    function = getattr(np, name)
+
+    def method(self, *args, **kwargs):
+        implementation = FUNCTIONS.get(function)
+        if implementation is None:
+            raise unsupported(function)
+        if name in ("reshape", "transpose") and len(args) > 1:
+            args = (args,)
+        return implementation(self, *args, **kwargs)
+    method.__name__ = name
+    return method
+
+
+_install_operators()
