@@ -70,6 +70,16 @@ class Special:
 
 
 @dataclass(frozen=True, slots=True)
+class Select:
+    """LLVM's ``select``: condition, value where true, value where false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """From the operand's dtype to the result's, as NumPy's ``astype``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expand:
     """Rewritten into simpler operations before code is made; ``body`` builds them from traced operands."""
 
@@ -90,7 +100,7 @@ class Op:
     vjp         others: (cotangent, inputs, out, attrs, times) -> one cotangent (or None) per input
     jvp         others: LINEAR or (tangents, inputs, out, attrs) -> tangent; a tangent may be None
     sympy       (SymPy operands...) -> expression, or NOT_SYMBOLIC
-    lower       Instruction | Intrinsic | Libm | Special | Expand | STRUCTURAL
+    lower       Instruction | Intrinsic | Libm | Special | Select | Convert | Expand | STRUCTURAL
     source      Python/Numba text with {0}, {1}… for the operands; STRUCTURAL where loops are made of it
     grad_fn     name of the eager node
     domain      one (low, high) per input from which tests sample; None for structured inputs that tests build themselves

@@ -1,0 +1,1 @@
+"""Graph to machine code: simplify, schedule, emit, and the Numba entry."""

@@ -1,0 +1,10 @@
+"""The Numba entry: the object that a user holds, and how calls from Python and from compiled code reach kernels.
+
+The only place with Numba's private API; tests/codegen/test_entry.py has a canary for each name.
+"""
+from .dispatcher import EntryDispatcher, Refused
+from .slot import live_object, resolve
+from .state import MAX_SPECIALISATIONS
+from .types import Leaf, Signature, Specialisation, Specialiser
+
+__all__ = ["MAX_SPECIALISATIONS", "EntryDispatcher", "Leaf", "Refused", "Signature", "Specialisation", "Specialiser", "live_object", "resolve"]

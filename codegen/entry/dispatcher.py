@@ -1,0 +1,222 @@
+"""The object that a user holds: a Numba dispatcher whose compiled functions are entries.
+
+A call from Python runs Numba's C dispatcher, which looks the argument types up and calls the entry; no Python code. What the C
+code does not know comes to `_compile_for_args`, once for each combination of types.
+"""
+import ctypes
+import enum
+import functools
+import inspect
+import itertools
+import types as python_types
+import weakref
+
+import numpy as np
+from numba import _dispatcher
+from numba.core import types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import CPUDispatcher
+from numba.np import numpy_support
+
+from . import slot
+from .state import EntryState
+from .types import DTYPES, Leaf, Signature, Specialiser
+
+PLAIN_ARRAYS = (np.ndarray, np.memmap)
+_unnamed = itertools.count(1)
+
+
+class _Missing:
+    """Default of every parameter that has none, for the C dispatcher's own message is unlike Python's."""
+
+    def __repr__(self):
+        return "<missing>"
+
+
+MISSING = _Missing()
+
+
+class Refused(TypeError):
+    """An argument of a type that no entry takes."""
+
+
+class EntryDispatcher(CPUDispatcher):
+    """A function of arrays and numbers, compiled on dtype, rank and layout, and within these on extents by `specialiser`.
+
+    `py_func` gives the parameters; it is not called here. `key` is a text that finds the object again in another process, or None
+    when there is no such text; then compiled callers cannot be cached.
+    """
+
+    def __init__(self, py_func, specialiser: Specialiser, key: str | None):
+        parameters = inspect.signature(py_func).parameters.values()
+        for parameter in parameters:
+            if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+                raise TypeError(f"{py_func.__qualname__}() cannot be compiled: parameter `{parameter}` is not a plain parameter. "
+                                "Write its arguments out by name.")
+        self.parameters = inspect.Signature([p.replace(annotation=p.empty) for p in parameters])
+        super().__init__(_without_defaults(py_func))
+        functools.update_wrapper(self, py_func)
+        self.py_func, self.__defaults__ = py_func, py_func.__defaults__
+        # Once more, now with defaults: Numba would wrap them in objects that only its own compiler understands.
+        defaults = tuple(MISSING if p.default is p.empty else p.default for p in parameters)
+        _dispatcher.Dispatcher.__init__(
+            self, self._tm.get_pointer(), len(defaults), True, tuple(self.parameters.parameters), defaults, False, False, False)
+        self.specialiser = specialiser
+        self.key = key
+        self.slot_key = key if key is not None else f"#{next(_unnamed)}"
+        self.last_error: Exception | None = None
+        self._states: dict[Signature, EntryState] = {}
+        self._entries: dict[Signature, object] = {}
+        slot.register(self)
+
+    @property
+    def _numba_type_(self):
+        return slot.EntryType(self.slot_key)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.__module__}.{self.__qualname__}{self.parameters}>"
+
+    def __reduce__(self):
+        if self.key is None:
+            raise TypeError(f"{self!r} has no name by which another process could find it")
+        return slot.live_object, (self.key,)
+
+    # Hooks.
+
+    def refuse(self, name: str, value) -> None:
+        """Raise for an argument of a kind that cannot be differentiated at all."""
+        what, instead = _description(value)
+        raise Refused(f"{self.__name__}(): argument '{name}' is {what}, which is not supported. Pass {instead}.")
+
+    def compile_for_other(self, args: tuple, kwargs: dict):
+        """A callable for arguments that are no arrays and numbers: dicts, lists, strings, None, instances."""
+        name, value = next((n, v) for n, v in zip(self.parameters.parameters, args) if _is_other(v))
+        raise Refused(f"{self.__name__}(): argument '{name}' is a {type(value).__name__}. Pass an array or a number.")
+
+    # What Numba's C dispatcher calls.
+
+    def typeof_pyval(self, value):
+        """Numba's type of an argument. For plain arrays made here: Numba's own way imports numpy.ma, 30 ms."""
+        if type(value) in PLAIN_ARRAYS and value.dtype.isnative and value.dtype.name in DTYPES:
+            kind = types.Array(numpy_support.from_dtype(value.dtype), value.ndim, numpy_support.map_layout(value),
+                               readonly=not value.flags.writeable)
+            self._types_active_call.add(kind)       # a type's code is its own only while it lives
+            return kind
+        return super().typeof_pyval(value)
+
+    def _compile_for_args(self, *args, **kwargs):
+        self._check_none_missing(args)
+        for name, value in zip(self.parameters.parameters, args):
+            if not _is_other(value) and _leaf(value) is None:
+                self.refuse(name, value)
+        if any(map(_is_other, args)):
+            return self.compile_for_other(args, kwargs)
+        with global_compiler_lock:
+            entry = self._python_entry(tuple(map(_leaf, args)), args)
+            # The same entry for every combination of Numba types that comes down to it: read-only, Fortran order, ...
+            # But a misaligned array has the type of an aligned one, which must not get the general entry.
+            if all(value.flags.aligned for value in args if isinstance(value, np.ndarray)):
+                self._insert([self.typeof_pyval(value)._code for value in args], entry, False)
+            return entry
+
+    def call_with_odd_arrays(self, args: tuple):
+        """Call with arrays that Numba takes for plain ones: subclasses are refused, misaligned ones take the general entry."""
+        for name, value in zip(self.parameters.parameters, args):
+            if isinstance(value, np.ndarray) and _leaf(value) is None:
+                self.refuse(name, value)
+        with global_compiler_lock:
+            entry = self._python_entry(tuple(map(_leaf, args)), args)
+        return entry(*args)
+
+    # From here on with the compiler lock held.
+
+    def _python_entry(self, leaves: tuple[Leaf, ...], args: tuple):
+        signature = Signature(leaves)
+        if signature not in self._entries:
+            shapes = tuple(value.shape for value, leaf in zip(args, leaves) if leaf.is_array)
+            ints = tuple(int(value) if leaf.is_countable else None for value, leaf in zip(args, leaves))
+            code, head = self.state(signature, shapes, ints).python_head()
+            self._entries.setdefault(signature, _python_function(self.__name__, code, head))
+        return self._entries[signature]
+
+    def state(self, signature: Signature, shapes: tuple | None = None, ints: tuple | None = None) -> EntryState:
+        """What is known about a signature; made when it is new."""
+        if signature not in self._states:
+            results = self.specialiser.results(signature, shapes, ints)
+            self._states.setdefault(signature, EntryState(self, self.specialiser, signature, results))
+        return self._states[signature]
+
+    def _check_none_missing(self, args: tuple) -> None:
+        missing = [repr(name) for name, value in zip(self.parameters.parameters, args) if value is MISSING]
+        if missing:
+            names = missing[0] if len(missing) == 1 else ", ".join(missing[:-1]) + ("," if len(missing) > 2 else "") + f" and {missing[-1]}"
+            raise TypeError(f"{self.__name__}() missing {len(missing)} required positional argument{'s'[:len(missing) - 1]}: {names}")
+
+    def clear(self) -> None:
+        """Forget what was compiled. No call may be running in another thread."""
+        for state in list(self._states.values()):
+            state.clear()
+
+
+def _without_defaults(py_func):
+    function = python_types.FunctionType(py_func.__code__, py_func.__globals__, py_func.__name__, None, py_func.__closure__)
+    return functools.update_wrapper(function, py_func)
+
+
+def _leaf(value) -> Leaf | None:
+    """What an argument is to an entry, None when it is nothing that an entry takes."""
+    kind = type(value)
+    if kind in PLAIN_ARRAYS:
+        if not value.dtype.isnative or value.dtype.name not in DTYPES:
+            return None
+        flags = value.flags
+        return Leaf("array", value.dtype.name, value.ndim, "C" if flags.c_contiguous and flags.aligned else "A")
+    if isinstance(value, np.generic):
+        return Leaf("scalar", value.dtype.name) if value.dtype.name in DTYPES else None
+    if isinstance(value, bool):
+        return Leaf("scalar", "bool")
+    if isinstance(value, int) and -2**63 <= value < 2**63:
+        return Leaf("scalar", "int64")
+    return Leaf("scalar", "float64") if isinstance(value, float) else None
+
+
+def _is_other(value) -> bool:
+    """Whether it is no array and no number at all, of any type."""
+    return isinstance(value, enum.Enum) or not isinstance(value, (np.ndarray, np.generic, int, float, complex))
+
+
+def _description(value) -> tuple[str, str]:
+    """What a refused argument is, and what to pass instead."""
+    if isinstance(value, np.ndarray) and type(value) not in PLAIN_ARRAYS:
+        return f"a {type(value).__module__}.{type(value).__qualname__}", "numpy.asarray(...) of it"
+    if isinstance(value, np.ndarray) and not value.dtype.isnative:
+        return f"an array of dtype {value.dtype.str!r}, of foreign byte order", "x.astype(x.dtype.newbyteorder('='))"
+    if isinstance(value, (np.ndarray, np.generic)):
+        what = "an array" if isinstance(value, np.ndarray) else "a number"
+        return f"{what} of dtype {value.dtype}", "float64 or float32" if value.dtype.kind != "c" else "real and imaginary part apart"
+    if isinstance(value, complex):
+        return "a complex number", "real and imaginary part apart"
+    return f"the integer {value}, which has more than 64 bits", "a float"
+
+
+class _MethodDef(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
+
+
+METH_VARARGS_KEYWORDS = 0x0001 | 0x0002
+
+
+def _python_function(name: str, code: int, head: np.ndarray):
+    """A builtin function around an entry; it keeps the entry's head."""
+    definition = _MethodDef(name.encode(), code, METH_VARARGS_KEYWORDS, None)
+    new = ctypes.pythonapi.PyCFunction_NewEx
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.py_object]
+    function = new(ctypes.byref(definition), head, None)
+    weakref.finalize(function, _keep, definition)
+    return function
+
+
+def _keep(*_) -> None:
+    """Does nothing but be referred to."""

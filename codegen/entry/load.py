@@ -1,0 +1,72 @@
+"""LLVM modules into callable addresses; the symbols that entries import."""
+import ctypes
+import functools
+
+import llvmlite.binding as llvm
+import numpy as np
+from numpy._core import _multiarray_umath
+
+# Places in NumPy's table of C functions, part of its stable ABI (numpy/_core/include/numpy/__multiarray_api.h).
+NUMPY_API = {"DescrFromType": 45, "Scalar": 60, "ScalarAsCtype": 62, "Empty": 184}
+
+
+def numpy_symbol(name: str) -> str:
+    """The name under which entries import the NumPy C function `PyArray_<name>`."""
+    return f"tracegrad_PyArray_{name}"
+
+
+@functools.cache
+def _initialise() -> llvm.Target:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    _register_numpy_functions()
+    return llvm.Target.from_default_triple()
+
+
+def _machine() -> llvm.TargetMachine:
+    # Entries move pointers and words: the plain instruction set does, and the object is then good for every machine of the architecture.
+    return _initialise().create_target_machine(opt=1, reloc="default", codemodel="jitdefault")
+
+
+def _register_numpy_functions() -> None:
+    capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    capsule_pointer.restype, capsule_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    table = ctypes.cast(capsule_pointer(_multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
+    for name, place in NUMPY_API.items():
+        llvm.add_symbol(numpy_symbol(name), table[place])
+
+
+@functools.cache
+def _emitter() -> llvm.TargetMachine:
+    return _machine()
+
+
+def object_bytes(text: str) -> bytes:
+    """Compile LLVM text. No IR passes: the text is short and straight, and they would double the time."""
+    machine = _emitter()
+    module = llvm.parse_assembly(text)
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    module.verify()
+    return machine.emit_object(module)
+
+
+@functools.cache
+def _engine() -> llvm.ExecutionEngine:
+    # An engine owns its machine, hence not the one that emits.
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+
+
+def load(data: bytes, *names: str) -> list[int]:
+    """Link object code and return the addresses of the functions named.
+
+    The code lives as long as the process, for compiled callers keep bare addresses; so names must be unique in the process.
+    """
+    engine = _engine()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(data))
+    engine.finalize_object()
+    return [engine.get_function_address(name) for name in names]
+
+
+def address_of(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]

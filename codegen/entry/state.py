@@ -1,0 +1,217 @@
+"""What an object knows about one signature: its specialisations, the table that compiled code reads, and the answers to its calls.
+
+Nothing here holds the object that a user holds: compiled callers keep states for ever, and the object must be able to go.
+
+When is a specialisation that was pushed out of a full table dropped? Calls from Python keep the GIL from looking the table up to
+the end of the kernel, so that whoever runs Python code knows that none is inside; it is dropped at once. Once a signature
+has been called from `@njit` code, which may run without the GIL, it is kept until `clear()`.
+"""
+import ctypes
+import functools
+import hashlib
+import sys
+import traceback
+import weakref
+from collections.abc import Callable
+
+import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
+
+from . import native_entry, python_entry
+from .emit import GIVE_UP, RETRY
+from .load import address_of, load, object_bytes
+from .table import Head, Record, Table
+from .types import Signature, Specialiser, Structure
+
+MAX_SPECIALISATIONS = 512       # of a signature; a quarter, the oldest, goes when there are more
+
+
+class EntryState:
+    """The specialisations for one signature of one object, shared by its entries for Python and for compiled callers."""
+
+    def __init__(self, owner, specialiser: Specialiser, signature: Signature, results: Structure):
+        self.signature = signature
+        self.results = results
+        self.owner = weakref.ref(owner)
+        self._specialiser = specialiser
+        self._records: dict[tuple[int, ...], Record] = {}
+        self._masks = self._current_masks()
+        self._publish: Callable[[int, int], None] | None = None
+        self._kept_records: list[Record] = []       # what compiled callers may still be using
+        self._kept_tables: list[Table] = []
+        self._is_native = False
+        self._handlers: list[Handler] = []
+        self._heads: list[np.ndarray] = []
+        self._table = self._new_table()
+
+    def python_head(self) -> tuple[int, np.ndarray]:
+        """Address of the entry for Python, and its head."""
+        code, head = self._new_entry(Handler(self), _python_code(self.signature, self.results))
+        return code, head
+
+    def native_head(self, *, parallel: bool) -> int:
+        """Address of a head for compiled callers. The state must then live for ever."""
+        self._is_native = True
+        handler = ParallelHandler(self) if parallel else Handler(self)
+        return address_of(self._new_entry(handler, _native_code(self.signature, self.results, parallel))[1])
+
+    def _new_entry(self, handler: "Handler", functions: tuple[int, int]) -> tuple[int, np.ndarray]:
+        code, publish = functions
+        self._publish = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(publish)
+        head = np.zeros(len(Head), np.int64)
+        head[Head.HANDLER], head[Head.CODE] = id(handler), code
+        for place, value in PYTHON_OBJECTS.items():
+            head[place] = id(value)
+        head[Head.TABLE] = address_of(self._table.words)
+        self._handlers.append(handler)
+        self._heads.append(head)
+        return code, head
+
+    @property
+    def specialisations(self) -> list:
+        """What is in use, oldest first."""
+        return [record.specialisation for record in self._records.values()]
+
+    def record_at(self, address: int) -> Record:
+        """The record that an entry was using."""
+        return next(record for record in (*self._records.values(), *self._kept_records) if record.address == address)
+
+    def clear(self) -> None:
+        """Forget every specialisation. No call may be running in another thread."""
+        with global_compiler_lock:
+            self._records.clear()
+            self._replace_table()
+            self._kept_records.clear()
+            self._kept_tables.clear()
+
+    def find_or_specialise(self, words: tuple[int, ...]) -> None:
+        """Make sure that the table has a record for these extents and integers."""
+        with global_compiler_lock:
+            if self._key(words) in self._records:
+                return
+            shapes, ints = self._shapes(words), self._ints(words)
+            record = Record(self._specialiser.specialise(self.signature, shapes, ints))
+            if self._masks != (masks := self._current_masks()):
+                self._masks = masks
+                self._forget(list(self._records))
+            if len(self._records) >= MAX_SPECIALISATIONS:
+                self._forget(list(self._records)[:MAX_SPECIALISATIONS // 4])
+            self._insert(self._key(words), record)
+
+    def _insert(self, key: tuple[int, ...], record: Record) -> None:
+        # While this one was traced, the same may have been called and made.
+        if key in self._records:
+            return
+        self._records[key] = record
+        if self._table.is_full:
+            self._replace_table()
+        else:
+            self._table.insert(key, record, self._publish)
+
+    def _forget(self, keys: list[tuple[int, ...]]) -> None:
+        gone = [self._records.pop(key) for key in keys]
+        if self._is_native:
+            self._kept_records += gone
+        self._replace_table()
+
+    def _replace_table(self) -> None:
+        if self._is_native:
+            self._kept_tables.append(self._table)
+        self._table = self._new_table()
+        for key, record in self._records.items():
+            self._table.insert(key, record, self._publish)
+        for head in self._heads:
+            self._publish(address_of(head) + 8 * Head.TABLE, address_of(self._table.words))
+
+    def _new_table(self) -> Table:
+        return Table(self._masks, self.signature.rank, capacity=2 * len(self._records) + 4)
+
+    def _current_masks(self) -> tuple[int, ...]:
+        static = self._specialiser.static_ints(self.signature)
+        return tuple(-1 if static[i] else 0 for i in self.signature.countable)
+
+    def _key(self, words: tuple[int, ...]) -> tuple[int, ...]:
+        rank = self.signature.rank
+        return (*words[:rank], *(word & mask for word, mask in zip(words[rank:], self._masks)))
+
+    def _shapes(self, words: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        extents = iter(words)
+        return tuple(tuple(next(extents) for _ in range(leaf.ndim)) for leaf in self.signature.arrays)
+
+    def _ints(self, words: tuple[int, ...]) -> tuple[int | None, ...]:
+        values = dict(zip(self.signature.countable, words[self.signature.rank:]))
+        return tuple(values.get(i) for i in range(len(self.signature.leaves)))
+
+
+class Handler:
+    """What entries call back. An exception here is the exception of the call."""
+
+    def __init__(self, state: EntryState):
+        self._state = state
+        self._word_count = state.signature.rank + len(state.signature.countable)
+
+    def miss(self, address: int) -> int:
+        """No record for the words at `address`."""
+        words = tuple((ctypes.c_int64 * self._word_count).from_address(address))
+        self._state.find_or_specialise(words)
+        return RETRY
+
+    def fail(self, record_address: int, status: int) -> int:
+        """A kernel returned something else than 0."""
+        raise self._state.record_at(record_address).specialisation.error(status)
+
+    def no_memory(self, size: int) -> int:
+        raise MemoryError(f"cannot allocate {size} bytes")
+
+    def call_with_odd_arrays(self, arguments: tuple):
+        """A call from Python with a subclass of ndarray, or a misaligned array."""
+        return self._state.owner().call_with_odd_arrays(arguments)
+
+
+class ParallelHandler(Handler):
+    """For calls in a parallel region, where Numba loses exceptions: the first of each object is written to stderr."""
+
+    def miss(self, address: int) -> int:
+        return self._caught(super().miss, address)
+
+    def fail(self, record_address: int, status: int) -> int:
+        return self._caught(super().fail, record_address, status)
+
+    def _caught(self, method: Callable, *arguments) -> int:
+        try:
+            return method(*arguments)
+        except Exception as error:
+            owner = self._state.owner()
+            if owner is not None:
+                if owner.last_error is None:
+                    print(f"Exception in a parallel region, in {owner!r}; its results there are NaN:", file=sys.stderr)
+                    traceback.print_exception(error)
+                owner.last_error = error
+            return GIVE_UP
+
+
+PYTHON_OBJECTS = {Head.NDARRAY: np.ndarray, Head.MEMMAP: np.memmap, Head.FLOAT: float, Head.INT: int, Head.BOOL: bool, Head.NONE: None}
+
+
+# The code knows neither the object nor the process, so that one copy serves every object with such a signature.
+
+@functools.cache
+def _python_code(signature: Signature, results: Structure) -> tuple[int, int]:
+    name = _entry_name("python", signature, results)
+    return _built(name, python_entry.module_text(signature, results, name))
+
+
+@functools.cache
+def _native_code(signature: Signature, results: Structure, parallel: bool) -> tuple[int, int]:
+    name = _entry_name("parallel" if parallel else "native", signature, results)
+    return _built(name, native_entry.module_text(signature, results, name, parallel=parallel))
+
+
+def _entry_name(kind: str, signature: Signature, results: Structure) -> str:
+    text = f"{kind} {signature!r} {results!r}"
+    return f"tracegrad_entry_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def _built(name: str, text: str) -> tuple[int, int]:
+    code, publish = load(object_bytes(text), name, f"{name}.publish")
+    return code, publish

@@ -1,0 +1,204 @@
+"""Dense algebra as calls of SciPy's BLAS and LAPACK, which are Fortran: column-major, every argument a pointer.
+
+A row-major matrix is its transpose there. A product C = A B is asked for as Cᵀ = Bᵀ Aᵀ, so that nothing is copied.
+A factorisation that fails leaves NaN (singular or not positive definite), as IEEE arithmetic would; NumPy raises LinAlgError.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from codegen.loops import Call, Matrix
+from tracer.graph.op import Intrinsic, Libm
+
+from .access import Buffers
+from .compute import ComputeWriter
+from .target import register_capsule
+from .text import FunctionText
+from .types import memory_type, register_type
+
+_BLAS, _LAPACK = "scipy.linalg.cython_blas", "scipy.linalg.cython_lapack"
+
+
+class CallWriter:
+    """Writes one Call into a function."""
+
+    def __init__(self, function: FunctionText, buffers: Buffers, compute: ComputeWriter, call: Call):
+        self.f = function
+        self.buffers = buffers
+        self.compute = compute
+        self.call = call
+        self.dtype = call.writes[0].buffer.dtype
+        self.element = register_type(self.dtype)
+        self.sizes = [function.integer(n) for n in call.sizes]
+
+    def write(self) -> None:
+        self.f.loop("0", self.f.integer(self.call.count), "1", [], lambda k, _: _ROUTINES[self.call.routine](self, k) or [])
+
+    # -- arguments -------------------------------------------------------------------------------------------------
+    def _matrix(self, matrix: Matrix, k: str) -> str:
+        offset = self.f.add(self.f.integer(matrix.offset), self.f.mul(self.f.integer(matrix.batch), k))
+        return self.f.let(f"getelementptr {memory_type(matrix.buffer.dtype)}, ptr {self.buffers.pointer(matrix.buffer)}, i64 {offset}", "m")
+
+    def _int(self, value: str) -> str:
+        place = self.f.entry("alloca i32")
+        self.f.do(f"store i32 {self.f.let(f'trunc i64 {value} to i32')}, ptr {place}")
+        return place
+
+    def _char(self, letter: str) -> str:
+        place = self.f.entry("alloca i8")
+        self.f.do(f"store i8 {ord(letter)}, ptr {place}")
+        return place
+
+    def _number(self, value: str) -> str:
+        place = self.f.entry(f"alloca {self.element}")
+        self.f.do(f"store {self.element} {value}, ptr {place}")
+        return place
+
+    def _fortran(self, module: str, routine: str, *arguments: str) -> None:
+        name = ("d" if self.element == "double" else "s") + routine
+        symbol = f"tracegrad_{name}"
+        register_capsule(symbol, module, name)
+        self.compute.declarations.declare(symbol, "void", ("ptr",) * len(arguments), external=True)
+        self.f.do(f"call void @{symbol}({', '.join(f'ptr {a}' for a in arguments)})")
+
+    # -- products --------------------------------------------------------------------------------------------------
+    def matmul(self, k: str) -> None:
+        (a, b), (c,) = self.call.reads, self.call.writes
+        m, n, _ = self.call.sizes
+        if n == 1:
+            self._matrix_vector(a, b, b.row, c, 1, k)
+        elif m == 1:
+            # cᵀ = Bᵀ aᵀ
+            turned = Matrix(b.buffer, b.offset, b.column, b.row, b.batch)
+            self._matrix_vector(turned, a, a.column, c, 0, k)
+        else:
+            self._matrix_matrix(a, b, c, k)
+
+    def _matrix_vector(self, a: Matrix, x: Matrix, step: int, y: Matrix, transposed: int, k: str) -> None:
+        """y = A x; ``transposed`` tells which of the sizes are A's rows."""
+        rows = self.sizes[0] if transposed else self.sizes[1]
+        columns = self.sizes[2]
+        row_major = a.column == 1
+        shape = (columns, rows) if row_major else (rows, columns)
+        leading = a.row if row_major else a.column
+        self._fortran(_BLAS, "gemv", self._char("T" if row_major else "N"), self._int(shape[0]), self._int(shape[1]), self._number("1.0"),
+                      self._matrix(a, k), self._int(self.f.integer(leading)), self._matrix(x, k), self._int(self.f.integer(step)),
+                      self._number("0.0"), self._matrix(y, k), self._int("1"))
+
+    def _matrix_matrix(self, a: Matrix, b: Matrix, c: Matrix, k: str) -> None:
+        m, n, inner = self.sizes
+        letters = ["N" if matrix.column == 1 else "T" for matrix in (b, a)]
+        leading = [self.f.integer(matrix.row if matrix.column == 1 else matrix.column) for matrix in (b, a, c)]
+        self._fortran(_BLAS, "gemm", self._char(letters[0]), self._char(letters[1]), self._int(n), self._int(m), self._int(inner),
+                      self._number("1.0"), self._matrix(b, k), self._int(leading[0]), self._matrix(a, k), self._int(leading[1]),
+                      self._number("0.0"), self._matrix(c, k), self._int(leading[2]))
+
+    # -- factorisations --------------------------------------------------------------------------------------------
+    def _pivots(self) -> str:
+        return self.buffers.pointer(self.call.scratch[0])
+
+    def _factor(self, matrix: str, n: str) -> str:
+        """LU factors in place; where LAPACK says how it went."""
+        info = self.f.entry("alloca i32")
+        size = self._int(n)
+        self._fortran(_LAPACK, "getrf", size, size, matrix, size, self._pivots(), info)
+        return info
+
+    def _fill_with_nan(self, info: str, matrix: str, count: str) -> None:
+        failed = self.f.let(f"icmp ne i32 {self.f.let(f'load i32, ptr {info}')}, 0")
+
+        def fill():
+            self.f.loop("0", count, "1", [], lambda i, _: self.f.do(
+                f"store {self.element} 0x7FF8000000000000, ptr {self._at(matrix, i)}") or [])
+            return []
+        self.f.when(failed, [], fill)
+
+    def _at(self, matrix: str, offset: str) -> str:
+        return self.f.let(f"getelementptr {self.element}, ptr {matrix}, i64 {offset}", "p")
+
+    def inv(self, k: str) -> None:
+        (matrix,), n = self.call.writes, self.sizes[0]
+        place, size = self._matrix(matrix, k), self._int(n)
+        info = self._factor(place, n)
+        good = self.f.let(f"icmp eq i32 {self.f.let(f'load i32, ptr {info}')}, 0")
+
+        def invert():
+            work = self.call.scratch[1]
+            self._fortran(_LAPACK, "getri", size, place, size, self._pivots(), self.buffers.pointer(work),
+                          self._int(self.f.integer(int(np.prod(work.shape)))), info)
+            return []
+        self.f.when(good, [], invert)
+        self._fill_with_nan(info, place, self.f.mul(n, n))
+
+    def solve(self, k: str) -> None:
+        matrix, rhs = self.call.writes
+        n, m = self.sizes
+        place, columns, size = self._matrix(matrix, k), self._matrix(rhs, k), self._int(n)
+        info = self._factor(place, n)
+        good = self.f.let(f"icmp eq i32 {self.f.let(f'load i32, ptr {info}')}, 0")
+        outcome = self.f.entry("alloca i32")
+        self.f.when(good, [], lambda: self._fortran(_LAPACK, "getrs", self._char("T"), size, self._int(m), place, size,
+                                                    self._pivots(), columns, size, outcome) or [])
+        self._fill_with_nan(info, columns, self.f.mul(n, m))
+
+    def cholesky(self, k: str) -> None:
+        """The upper factor of the column-major matrix is the lower one of ours; the other triangle is cleared."""
+        (matrix,), n = self.call.writes, self.sizes[0]
+        place, size = self._matrix(matrix, k), self._int(n)
+        info = self.f.entry("alloca i32")
+        self._fortran(_LAPACK, "potrf", self._char("U"), size, place, size, info)
+
+        def clear(i, _):
+            first = self.f.let(f"add i64 {i}, 1", "i")
+            row = self.f.mul(i, n)
+            self.f.loop(first, n, "1", [], lambda j, _: self.f.do(f"store {self.element} 0.0, ptr {self._at(place, self.f.add(row, j))}") or [])
+            return []
+        self.f.loop("0", n, "1", [], clear)
+        self._fill_with_nan(info, place, self.f.mul(n, n))
+
+    # -- determinants ----------------------------------------------------------------------------------------------
+    def _determinant(self, k: str, first: str, factor) -> None:
+        """Run over the diagonal of the LU factors; ``factor(total, entry, swapped)`` gives the next total."""
+        matrix, result = self.call.writes
+        n = self.sizes[0]
+        place = self._matrix(matrix, k)
+        self._factor(place, n)
+        pivots = self._pivots()
+
+        def step(i, totals):
+            entry = self.f.let(f"load {self.element}, ptr {self._at(place, self.f.mul(i, self.f.let(f'add i64 {n}, 1', 'i')))}")
+            pivot = self.f.let(f"load i32, ptr {self.f.let(f'getelementptr i32, ptr {pivots}, i64 {i}')}")
+            here = self.f.let(f"trunc i64 {self.f.let(f'add i64 {i}, 1')} to i32")
+            swapped = self.f.let(f"icmp ne i32 {pivot}, {here}")
+            return [factor(totals[0], entry, swapped)]
+        total = self.f.loop("0", n, "1", [(self.element, first)], step)[0]
+        self.f.do(f"store {self.element} {total}, ptr {self._matrix(result, k)}")
+
+    def _signed(self, value: str, swapped: str) -> str:
+        return self.f.let(f"select i1 {swapped}, {self.element} {self.f.let(f'fneg {self.element} {value}')}, {self.element} {value}")
+
+    def det(self, k: str) -> None:
+        self._determinant(k, "1.0", lambda total, entry, swapped:
+                          self.f.let(f"fmul {self.element} {total}, {self._signed(entry, swapped)}"))
+
+    def logabsdet(self, k: str) -> None:
+        def add(total, entry, swapped):
+            size = self.compute.apply(Intrinsic("llvm.fabs"), [entry], self.dtype, self.dtype, 0)
+            log = self.compute.apply(Libm("log"), [size], self.dtype, self.dtype, 0)
+            return self.f.let(f"fadd {self.element} {total}, {log}")
+        self._determinant(k, "0.0", add)
+
+    def detsign(self, k: str) -> None:
+        def multiply(total, entry, swapped):
+            one = self.compute.apply(Intrinsic("llvm.copysign"), ["1.0", entry], self.dtype, self.dtype, 0)
+            nothing = self.f.let(f"fcmp oeq {self.element} {entry}, 0.0")
+            # A zero pivot makes the sign 0; a NaN stays one.
+            unit = self.f.let(f"select i1 {nothing}, {self.element} 0.0, {self.element} {one}")
+            number = self.f.let(f"fcmp ord {self.element} {entry}, {entry}")
+            unit = self.f.let(f"select i1 {number}, {self.element} {unit}, {self.element} {entry}")
+            return self.f.let(f"fmul {self.element} {total}, {self._signed(unit, swapped)}")
+        self._determinant(k, "1.0", multiply)
+
+
+_ROUTINES = {name: getattr(CallWriter, name) for name in ("matmul", "inv", "solve", "cholesky", "det", "logabsdet", "detsign")}

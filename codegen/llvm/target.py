@@ -1,0 +1,102 @@
+"""The machine that kernels are compiled for, and what lies in the process for them to call."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+from numba.core import config
+
+_LIBRARIES = ("libmvec.so.1",)  # glibc's vector mathematics; absent on musl, macOS and Windows
+
+
+@dataclass(frozen=True)
+class Machine:
+    """CPU name and features as Numba would compile for, and the vector extension that they give."""
+
+    cpu: str
+    features: str
+
+    @property
+    def vector_class(self) -> str | None:
+        """The letter of the vector-function ABI: e (AVX-512), d (AVX2), b (SSE4); None elsewhere."""
+        if not llvm.get_process_triple().startswith("x86_64"):
+            return None
+        enabled = set(self.features.split(","))
+        if "+avx512f" in enabled and "+avx512dq" in enabled:
+            return "e"
+        return "d" if "+avx2" in enabled and "+fma" in enabled else "b"
+
+
+def _numba_cpu() -> tuple[str, str]:
+    """Numba's effective choice: its settings where there are any, else this host."""
+    name = config.CPU_NAME or llvm.get_host_cpu_name()
+    if name == "host":
+        name = llvm.get_host_cpu_name()
+    features = config.CPU_FEATURES
+    if features is None:
+        features = llvm.get_host_cpu_features().flatten() if config.CPU_NAME in (None, "host") else ""
+    return name, features
+
+
+@functools.cache
+def machine() -> Machine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    for library in _LIBRARIES:
+        try:
+            llvm.load_library_permanently(library)
+        except RuntimeError:
+            pass  # no vector mathematics here: lanes call the scalar functions
+    return Machine(*_numba_cpu())
+
+
+@functools.cache
+def target_machine(level: int) -> llvm.TargetMachine:
+    """A code generator for this machine at an optimisation level (0 to 3)."""
+    this = machine()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=this.cpu, features=this.features, opt=level, codemodel="jitdefault", jit=True, reloc="default")
+
+
+@functools.cache
+def symbol_address(name: str) -> int | None:
+    """Where a function of this process lies; None when it has no such function."""
+    machine()
+    return llvm.address_of_symbol(name)
+
+
+@functools.cache
+def register_capsule(symbol: str, module: str, export: str) -> str:
+    """Make a function that a SciPy Cython module exports callable under ``symbol``; its C signature."""
+    capsules = __import__(module, fromlist=["__pyx_capi__"]).__pyx_capi__
+    capsule = capsules[export]
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype, api.PyCapsule_GetPointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    signature = api.PyCapsule_GetName(capsule)
+    llvm.add_symbol(symbol, api.PyCapsule_GetPointer(capsule, signature))
+    return signature.decode()
+
+
+class Linked:
+    """Machine code in memory; it goes when this object does."""
+
+    def __init__(self, code: bytes):
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(2))
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        return self._engine.get_function_address(name)
+
+
+def compile_object(text: str, level: int) -> bytes:
+    """LLVM text to object code."""
+    generator = target_machine(level)
+    module = llvm.parse_assembly(text)
+    module.triple = generator.triple
+    module.data_layout = str(generator.target_data)
+    return generator.emit_object(module)

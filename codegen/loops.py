@@ -1,0 +1,266 @@
+"""The loop IR: what stands between a graph and its code, readable or machine.
+
+A :class:`Program` is a list of statements over buffers. A :class:`Nest` is an index space with a body in single-assignment form, evaluated
+at every point, and *roots* that say what becomes of the values: stored, reduced, scanned, scattered. A :class:`Call` is a dense
+contraction or factorisation by BLAS or LAPACK. Indices are affine in the loop counters.
+
+Integers stand here as numbers. The emitters hand them to the kernel as run-time parameters, so that the text of a kernel, which is
+its identity, does not depend on extents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracer.graph.op import Op
+
+
+class Affine(NamedTuple):
+    """``offset + sum(coefficient * counter)`` over the axes of a nest."""
+
+    offset: int
+    coefs: tuple[int, ...]
+
+    def scaled(self, factor: int, shift: int = 0) -> Affine:
+        return Affine(self.offset * factor + shift, tuple([c * factor for c in self.coefs]))
+
+    def plus(self, other: Affine) -> Affine:
+        return Affine(self.offset + other.offset, tuple([a + b for a, b in zip(self.coefs, other.coefs)]))
+
+
+@dataclass(eq=False, slots=True)
+class Buffer:
+    """Memory of one dtype. ``kind``: input, output, array (captured) or work; ``position`` counts within the kind.
+
+    All but inputs are C-contiguous. An input with ``dense`` False has strides that are known when the kernel runs.
+    """
+
+    kind: str
+    position: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    dense: bool = True
+    name: str = ""
+
+    def strides(self) -> tuple[int, ...]:
+        """C-order strides in elements."""
+        result, step = [], 1
+        for n in reversed(self.shape):
+            result.append(step)
+            step *= n
+        return tuple(reversed(result))
+
+
+# A place in a buffer: one Affine of the flat element index (dense buffers), or one Affine per axis of the buffer.
+Place = Affine | tuple[Affine, ...]
+
+
+# Instructions of a body; operands are positions in the body ---------------------------------------------------------------
+
+class Load(NamedTuple):
+    buffer: Buffer
+    place: Place
+
+
+class Gather(NamedTuple):
+    """``buffer[i, j, ..., rest]`` with integer values i, j, … for the leading axes; out of range is an IndexError."""
+
+    buffer: Buffer
+    indices: tuple[int, ...]
+    rest: tuple[Affine, ...]
+
+
+class Compute(NamedTuple):
+    op: Op
+    operands: tuple[int, ...]
+    dtype: np.dtype
+    operand_dtype: np.dtype
+    node: Any = None
+
+
+class Literal(NamedTuple):
+    bits: bytes
+    dtype: np.dtype
+    run_time: bool
+
+
+# Roots ------------------------------------------------------------------------------------------------------------------
+
+class Store(NamedTuple):
+    value: int
+    buffer: Buffer
+    place: Place
+    accumulate: bool = False
+
+
+class Reduce(NamedTuple):
+    """Combine the value over ``axes`` of the nest; ``place`` does not depend on these."""
+
+    op: Op
+    value: int
+    axes: frozenset[int]
+    buffer: Buffer
+    place: Place
+
+
+class ArgReduce(NamedTuple):
+    """The position along ``axis`` of the first extreme value (the first NaN, if there is one)."""
+
+    op: Op
+    value: int
+    axis: int
+    buffer: Buffer
+    place: Place
+
+
+class Scan(NamedTuple):
+    """The running combination along ``axis``, which is the innermost of its nest."""
+
+    op: Op
+    value: int
+    axis: int
+    buffer: Buffer
+    place: Place
+
+
+class Scatter(NamedTuple):
+    """``buffer[i, j, ..., rest] += value``, in the order of the loops."""
+
+    value: int
+    buffer: Buffer
+    indices: tuple[int, ...]
+    rest: tuple[Affine, ...]
+
+
+Root = Store | Reduce | ArgReduce | Scan | Scatter
+
+
+@dataclass(eq=False, slots=True)
+class Nest:
+    """Loops over ``extents`` (outermost first; none at all for straight-line code) around a body."""
+
+    extents: tuple[int, ...]
+    body: list = field(default_factory=list)
+    roots: list[Root] = field(default_factory=list)
+    ordered: bool = False  # runs in the order of its counters, without lanes (scans, scatters)
+
+
+class Matrix(NamedTuple):
+    """A matrix, or a batch of them, inside a buffer: element (i, j) at ``offset + i*row + j*column``."""
+
+    buffer: Buffer
+    offset: int
+    row: int
+    column: int
+    batch: int  # elements from one matrix of the batch to the next
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A dense routine: ``matmul`` (reads A, B, writes C) or a factorisation, on ``count`` matrices of these ``sizes``."""
+
+    routine: str
+    reads: tuple[Matrix, ...]
+    writes: tuple[Matrix, ...]
+    sizes: tuple[int, ...]
+    count: int
+    scratch: tuple[Buffer, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Program:
+    """Statements in order, the buffers they use, and where work buffers lie in the workspace."""
+
+    name: str
+    statements: list[Nest | Call]
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+    arrays: list[np.ndarray]
+    work: list[Buffer] = field(default_factory=list)
+    offsets: dict[Buffer, int] = field(default_factory=dict)
+    workspace_bytes: int = 0
+
+
+def place_depth(place: Place) -> int:
+    """The number of outer loops that a place needs: 1 + its innermost axis, 0 when it is the same everywhere."""
+    parts = (place,) if isinstance(place, Affine) else place
+    depth = 0
+    for part in parts:
+        for axis, coefficient in enumerate(part.coefs):
+            if coefficient and axis + 1 > depth:
+                depth = axis + 1
+    return depth
+
+
+def register_axes(root: Reduce, rank: int) -> frozenset[int]:
+    """The reduced axes that form the innermost loops: over these a reduction runs in registers, over the others in memory."""
+    axis = rank
+    while axis - 1 in root.axes:
+        axis -= 1
+    return frozenset(range(axis, rank))
+
+
+def read_buffers(statement: Nest | Call) -> list[Buffer]:
+    if isinstance(statement, Call):
+        return [matrix.buffer for matrix in statement.reads]
+    reads = [i.buffer for i in statement.body if isinstance(i, (Load, Gather))]
+    return reads + [r.buffer for r in statement.roots if accumulates(r, len(statement.extents))]
+
+
+def accumulates(root: Root, rank: int) -> bool:
+    """Does the root add to what is in its buffer already?"""
+    if isinstance(root, Reduce):
+        return len(register_axes(root, rank)) < len(root.axes)
+    return isinstance(root, Scatter) or isinstance(root, Store) and root.accumulate
+
+
+def written_buffers(statement: Nest | Call) -> list[Buffer]:
+    if isinstance(statement, Call):
+        return [*(matrix.buffer for matrix in statement.writes), *statement.scratch]
+    return [root.buffer for root in statement.roots]
+
+
+def verify(program: Program) -> Program:
+    """Check what every program must satisfy: operands come first, places fit their nest and buffer, nothing is read before it is written."""
+    written = set(program.inputs) | {b for s in program.statements for b in read_buffers(s) if b.kind == "array"}
+    for statement in program.statements:
+        if isinstance(statement, Nest):
+            _verify_nest(statement)
+        own = set(written_buffers(statement)) if isinstance(statement, Nest) else set()
+        for buffer in read_buffers(statement):
+            assert buffer in written or buffer in own, f"{buffer.kind} buffer {buffer.position} is read before it is written"
+        written.update(written_buffers(statement))
+    for buffer in program.outputs:
+        assert buffer in written, f"output {buffer.position} is never written"
+    return program
+
+
+def _verify_nest(nest: Nest) -> None:
+    rank = len(nest.extents)
+    for position, instruction in enumerate(nest.body):
+        operands = getattr(instruction, "operands", None) or getattr(instruction, "indices", ())
+        assert all(0 <= k < position for k in operands), "an operand comes later"
+        if isinstance(instruction, Load):
+            _verify_place(nest, instruction.buffer, instruction.place, rank)
+    for root in nest.roots:
+        assert 0 <= root.value < len(nest.body), "a root without value"
+        if not isinstance(root, Scatter):
+            _verify_place(nest, root.buffer, root.place, rank)
+        if isinstance(root, Reduce) and isinstance(root.place, Affine):
+            assert all(root.place.coefs[axis] == 0 for axis in root.axes), "a reduction's place moves along a reduced axis"
+
+
+def _verify_place(nest: Nest, buffer: Buffer, place: Place, rank: int) -> None:
+    parts = (place,) if isinstance(place, Affine) else place
+    assert isinstance(place, Affine) == buffer.dense, "dense buffers have flat places, others one per axis"
+    limits = (int(np.prod(buffer.shape)),) if isinstance(place, Affine) else buffer.shape
+    assert len(parts) == len(limits), "a place has an index per axis"
+    for part, limit in zip(parts, limits):
+        assert len(part.coefs) == rank, "a place has a coefficient per loop"
+        if all(nest.extents):
+            low = part.offset + sum(min(0, c * (n - 1)) for c, n in zip(part.coefs, nest.extents))
+            high = part.offset + sum(max(0, c * (n - 1)) for c, n in zip(part.coefs, nest.extents))
+            assert 0 <= low and high < limit, f"a place leaves its buffer: {low}..{high} of {limit}"

@@ -1,0 +1,48 @@
+"""Operations without an instruction of their own are rewritten into simpler ones, by the body their record gives."""
+
+from __future__ import annotations
+
+from tracer.graph.graph import Graph
+from tracer.graph.node import Node
+from tracer.graph.op import Expand
+from tracer.trace.context import Trace
+from tracer.trace.value import Traced
+
+
+def expand(graph: Graph) -> Graph:
+    """The same graph in operations that lower directly; common subexpressions of the expansions are shared."""
+    if not any(isinstance(node.op.lower, Expand) for node in graph.nodes):
+        return graph
+    trace = Trace(graph.name)
+    new: dict[Node, Node] = {}
+    for node in graph.nodes:
+        new[node] = _rebuild(trace, node, tuple([new[o] for o in node.inputs]))
+    return Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
+
+
+def _rebuild(trace: Trace, node: Node, inputs: tuple[Node, ...]) -> Node:
+    if not isinstance(node.op.lower, Expand):
+        return trace.builder.node(node.op, inputs, node.attrs, node.where)
+    first = len(trace.builder)
+    result = node.op.lower.body(*[Traced(o, trace) for o in inputs])
+    # An expansion may itself use operations that expand; records order these, so it ends.
+    rebuilt: dict[Node, Node] = {}
+    made = _made_since(result.node, first)
+    if any(isinstance(n.op.lower, Expand) for n in made):
+        for n in made:
+            rebuilt[n] = _rebuild(trace, n, tuple([rebuilt.get(o, o) for o in n.inputs]))
+    final = rebuilt.get(result.node, result.node)
+    if final.type.dtype != node.type.dtype:
+        raise AssertionError(f"the expansion of {node.op.name} gives {final.type} where the node is {node.type}")
+    return final
+
+
+def _made_since(node: Node, first: int) -> list[Node]:
+    """The nodes below this one that are not older than ``first``, in topological order."""
+    seen, pending = set(), [node]
+    while pending:
+        n = pending.pop()
+        if n not in seen and n.id >= first:
+            seen.add(n)
+            pending.extend(n.inputs)
+    return sorted(seen, key=lambda n: n.id)

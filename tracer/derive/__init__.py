@@ -1,0 +1,1 @@
+"""Derivatives as graph passes: reverse and forward sweeps that add nodes to the same trace."""

@@ -1,0 +1,69 @@
+"""Forward mode: tangents beside primals, in one sweep from the inputs to the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..graph.graph import live_nodes
+from ..graph.node import Node
+from ..graph.op import LINEAR, NOT_DIFFERENTIABLE, ZERO
+from ..ops import TABLE
+from ..trace.value import Traced, constant, make
+from .rules import factor, refuse_derivative, times
+
+WHERE, BROADCAST = TABLE["where"], TABLE["broadcast_to"]
+
+
+def tangents(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], directions: Sequence[Traced]) -> list[Traced]:
+    """The Jacobian-vector product: tangents of the outputs for the tangents ``directions`` of ``wrt``."""
+    known: dict[Node, Traced] = {value.node: tangent for value, tangent in zip(wrt, directions)}
+    # Tangents that have passed through a select are products with strong zeros, as cotangents are in reverse.
+    for node in live_nodes([output.node for output in outputs]):
+        if node not in known and node.type.is_float and not known.keys().isdisjoint(node.inputs):
+            tangent = _tangent(trace, node, known)
+            if tangent is not None:
+                known[node] = tangent
+    return [known.get(output.node) or _zero(trace, output.node) for output in outputs]
+
+
+def _zero(trace, node: Node) -> Traced:
+    zero = constant(trace, 0, node.type.dtype)
+    return make(BROADCAST, (zero,), (node.type.shape,)) if node.type.shape else zero
+
+
+def _tangent(trace, node: Node, known: dict[Node, Traced]) -> Traced | None:
+    op = node.op
+    if op is WHERE:
+        condition, *arms = node.inputs
+        sides = [known.get(arm) or _zero(trace, arm) for arm in arms]
+        return None if not any(arm in known for arm in arms) else make(WHERE, (Traced(condition, trace), *sides))
+    inputs = tuple([Traced(operand, trace) for operand in node.inputs])
+    out = Traced(node, trace)
+    if op.kind == "elementwise":
+        return _elementwise_tangent(node, inputs, out, known)
+    if op.jvp is ZERO:
+        return None
+    if op.jvp is NOT_DIFFERENTIABLE:
+        raise refuse_derivative(node)
+    given = tuple([known.get(operand) for operand in node.inputs])
+    if op.jvp is LINEAR:
+        filled = tuple([t if t is not None else _zero(trace, o) for t, o in zip(given, node.inputs)])
+        return make(op, filled, node.attrs)
+    return op.jvp(given, inputs, out, node.attrs)
+
+
+def _elementwise_tangent(node: Node, inputs, out: Traced, known: dict[Node, Traced]) -> Traced | None:
+    total = None
+    for position, operand in enumerate(node.inputs):
+        if operand in known:
+            by = factor(node, position, inputs, out)
+            if by is not ZERO:
+                product = times(known[operand], by, strong=False)
+                if product.dtype != out.dtype:
+                    product = product.astype(out.dtype)
+                total = product if total is None else total + product
+    if total is not None and total.shape != out.shape:
+        total = make(BROADCAST, (total,), (out.shape,))
+    return total

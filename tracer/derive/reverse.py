@@ -1,0 +1,154 @@
+"""Reverse mode: one backward sweep over the live nodes.
+
+Cotangents are nodes of the same builder, so value and gradient share everything, and a gradient can be swept again.
+
+A cotangent that has passed through a select is *guarded*: in the arm that was not taken it is exactly zero, and its products
+are strong-zero (0 * inf = 0), so that what the other arm would have computed never turns into a NaN. Everywhere else IEEE rules hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import DerivativeError
+from ..graph.graph import live_nodes
+from ..graph.node import Node
+from ..graph.op import NOT_DIFFERENTIABLE, ZERO
+from ..ops import TABLE
+from ..trace.value import Traced, constant, make
+from .rules import factor, refuse_derivative, sum_to, times
+
+WHERE, ASSEMBLE, ADD, BROADCAST = TABLE["where"], TABLE["assemble"], TABLE["add"], TABLE["broadcast_to"]
+
+
+@dataclass(slots=True)
+class Cotangent:
+    """What has reached a node so far: dense contributions, pieces of index reads, and if a select was on the way."""
+
+    dense: Traced | None = None
+    pieces: list[tuple[Node, tuple]] = field(default_factory=list)
+    guarded: bool = False
+
+
+def gradients(trace, output: Traced, wrt: Sequence[Traced], seed: Traced | None = None) -> list[Traced]:
+    """The cotangents of ``wrt`` (nodes that the output may depend on), for cotangent ``seed`` of the output (default 1).
+
+    Where the output does not depend on one, its gradient is a zero of its shape.
+    """
+    if seed is None:
+        seed = constant(trace, 1, output.dtype)
+        if output.shape:
+            seed = make(BROADCAST, (seed,), (output.shape,))
+    return pullback(trace, [output], wrt, [seed])
+
+
+def pullback(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], seeds: Sequence[Traced | None]) -> list[Traced]:
+    """The vector-Jacobian product: cotangents of ``wrt`` for the cotangents ``seeds`` of several outputs."""
+    nodes = live_nodes([output.node for output in outputs])
+    targets = {value.node for value in wrt}
+    on_the_way = _between(nodes, targets)
+    cotangents: dict[Node, Cotangent] = {}
+    for output, seed in zip(outputs, seeds):
+        if seed is not None and output.node in on_the_way:
+            _add(cotangents, output.node, seed, guarded=False)
+    for node in reversed(nodes):
+        if node in cotangents and node in on_the_way and node not in targets:
+            _push(trace, node, cotangents, on_the_way)
+    return [_collected(trace, cotangents.get(value.node), value.node) for value in wrt]
+
+
+def _between(nodes: list[Node], targets: set[Node]) -> set[Node]:
+    """The targets and all nodes that depend on one and can carry a gradient."""
+    found = set(targets)
+    for node in nodes:
+        if node.type.is_float and not found.isdisjoint(node.inputs):
+            found.add(node)
+    return found
+
+
+def _push(trace, node: Node, cotangents: dict[Node, Cotangent], on_the_way: set[Node]) -> None:
+    """Give a node's cotangent on to its operands."""
+    entry = cotangents[node]
+    cotangent = _dense(trace, entry, node)
+    op = node.op
+    if op is WHERE:
+        _push_select(trace, node, cotangent, cotangents, on_the_way)
+    elif op.kind == "elementwise":
+        _push_elementwise(trace, node, cotangent, entry.guarded, cotangents, on_the_way)
+    elif op is TABLE["index"]:
+        operand = node.inputs[0]
+        if operand in on_the_way:
+            target = cotangents.setdefault(operand, Cotangent())
+            target.pieces.append((cotangent.node, node.attrs[0]))
+            target.guarded |= entry.guarded
+    else:
+        _push_structured(trace, node, cotangent, entry.guarded, cotangents, on_the_way)
+
+
+def _push_select(trace, node, cotangent, cotangents, on_the_way) -> None:
+    condition, *arms = node.inputs
+    zero = constant(trace, 0, node.type.dtype)
+    for position, arm in enumerate(arms):
+        if arm in on_the_way:
+            sides = (cotangent, zero) if position == 0 else (zero, cotangent)
+            passed = make(WHERE, (Traced(condition, trace), *sides))
+            _add(cotangents, arm, sum_to(passed, arm.type.shape), guarded=True)
+
+
+def _push_elementwise(trace, node, cotangent, guarded, cotangents, on_the_way) -> None:
+    inputs = tuple([Traced(operand, trace) for operand in node.inputs])
+    out = Traced(node, trace)
+    for position, operand in enumerate(node.inputs):
+        if operand in on_the_way:
+            by = factor(node, position, inputs, out)
+            if by is not ZERO:
+                product = times(cotangent, by, guarded)
+                if product.dtype != operand.type.dtype:
+                    product = product.astype(operand.type.dtype)
+                _add(cotangents, operand, sum_to(product, operand.type.shape), guarded)
+
+
+def _push_structured(trace, node, cotangent, guarded, cotangents, on_the_way) -> None:
+    if node.op.vjp is ZERO:
+        return
+    if node.op.vjp is NOT_DIFFERENTIABLE:
+        raise refuse_derivative(node)
+    inputs = tuple([Traced(operand, trace) for operand in node.inputs])
+    results = node.op.vjp(cotangent, inputs, Traced(node, trace), node.attrs, lambda value, by: times(value, by, guarded))
+    if len(results) != len(inputs):
+        raise AssertionError(f"the vjp of {node.op.name} gives {len(results)} cotangents for {len(inputs)} inputs")
+    for operand, result in zip(node.inputs, results):
+        if result is not None and operand in on_the_way:
+            if result.shape != operand.type.shape or result.dtype != operand.type.dtype:
+                raise AssertionError(f"the vjp of {node.op.name} gives {result.node.type} for an input {operand.type}")
+            _add(cotangents, operand, result, guarded)
+
+
+def _add(cotangents: dict[Node, Cotangent], node: Node, value: Traced, guarded: bool) -> None:
+    entry = cotangents.setdefault(node, Cotangent())
+    entry.dense = value if entry.dense is None else make(ADD, (entry.dense, value))
+    entry.guarded |= guarded
+
+
+def _dense(trace, entry: Cotangent, node: Node) -> Traced:
+    """All contributions in one value: the pieces of all index reads meet in one assemble node, never pad-and-add per read."""
+    if entry.pieces:
+        # Reads come back in reverse; in the order of the reads the assembly is regular for folding.
+        pieces = entry.pieces[::-1]
+        values = tuple([Traced(piece, trace) for piece, _ in pieces])
+        assembled = make(ASSEMBLE, values, (node.type.shape, tuple([spec for _, spec in pieces])))
+        entry.dense = assembled if entry.dense is None else make(ADD, (entry.dense, assembled))
+        entry.pieces = []
+    return entry.dense
+
+
+def _collected(trace, entry: Cotangent | None, node: Node) -> Traced:
+    if not node.type.is_float:
+        raise DerivativeError(f"a gradient with respect to {node.type} was asked for; only floats have one")
+    if entry is None:
+        zero = constant(trace, 0, node.type.dtype)
+        return make(BROADCAST, (zero,), (node.type.shape,)) if node.type.shape else zero
+    return _dense(trace, entry, node)
