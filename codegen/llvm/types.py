@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 LANES = 8           # float64 elements in an explicit vector; float32 nests take twice as many. The same on every machine:
@@ -13,21 +15,25 @@ _REGISTER = {"float64": "double", "float32": "float", "bool": "i1", "int64": "i6
 _SUFFIX = {"double": "f64", "float": "f32"}
 
 
+@cache
 def register_type(dtype: np.dtype) -> str:
     """The type of a value in a register; bools are i1."""
     return _REGISTER[dtype.name]
 
 
+@cache
 def memory_type(dtype: np.dtype) -> str:
     """The type of an element in memory; bools are bytes."""
     return "i8" if dtype.kind == "b" else _REGISTER[dtype.name]
 
 
+@cache
 def vector(type: str, lanes: int) -> str:
     """``<8 x double>``; the scalar type itself for lanes 0."""
     return f"<{lanes} x {type}>" if lanes else type
 
 
+@cache
 def mangled(type: str, lanes: int) -> str:
     """The suffix of overloaded intrinsics: ``v8f64``."""
     name = _SUFFIX.get(type, type)
@@ -49,6 +55,7 @@ def literal_of(value, dtype: np.dtype) -> str:
     return literal(dtype.type(value).tobytes(), dtype)
 
 
+@cache
 def class_of(dtype: np.dtype) -> str:
     """Which of an Instruction's forms applies: float, signed, unsigned or bool."""
     return {"f": "float", "i": "signed", "u": "unsigned", "b": "bool"}[dtype.kind]

@@ -5,6 +5,7 @@ A map is a tuple of :class:`Affine`, one per axis, or a :class:`Flat` index in C
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from codegen.loops import Affine
@@ -25,6 +26,7 @@ class NotAffine(Exception):
     """The operand has to lie in memory before it can be read this way."""
 
 
+@lru_cache(maxsize=64)
 def zero(rank: int) -> Affine:
     return Affine(0, (0,) * rank)
 
@@ -33,11 +35,13 @@ def counter(axis: int, rank: int) -> Affine:
     return Affine(0, tuple([int(k == axis) for k in range(rank)]))
 
 
+@lru_cache(maxsize=4096)
 def space_of(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The loops over a shape: axes of one element need none."""
     return tuple([n for n in shape if n != 1])
 
 
+@lru_cache(maxsize=4096)
 def identity_map(shape: tuple[int, ...]) -> tuple[Affine, ...]:
     """Each element at its own index, over the loops of ``space_of(shape)``."""
     rank = len(space_of(shape))
@@ -73,7 +77,7 @@ def per_axis(map: Map, shape: tuple[int, ...], rank: int) -> tuple[Affine, ...]:
 
 def _broadcast(node: Node, operand: Node, map: Map, rank: int) -> Map:
     shape, target = operand.type.shape, node.type.shape
-    if shape == target:
+    if shape is target or shape == target:
         return map
     if operand.type.size == 1 and node.type.size != 1 or not shape:
         return tuple([zero(rank)] * len(shape))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.loops import Buffer, Call, Nest, Program, Store, verify
+from codegen.loops import Buffer, Call, Nest, Program, Store
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 
@@ -35,7 +35,7 @@ def schedule(graph: Graph, strided: frozenset[int] = frozenset()) -> Program:
         if not more:
             break
         stored |= more
-    return verify(program)
+    return program
 
 
 class Scheduler:

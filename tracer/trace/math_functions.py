@@ -36,7 +36,7 @@ def _scalar(original: Callable, ufunc: Callable) -> Callable:
 
 
 def _special(name: str) -> Callable:
-    """A ufunc of ``scipy.special`` by name, looked up in the operation table so that SciPy is not imported for it."""
+    """A ufunc of ``scipy.special`` by name, as the operation table has it."""
     return next(ufunc for ufunc in UFUNCS if getattr(ufunc, "__name__", "") == name)
 
 
@@ -89,7 +89,8 @@ def _remainder(x, y):
 
 
 def _gamma(x):
-    return np.where(np.floor(x) % 2 == 0, 1.0, np.where(x > 0, 1.0, -1.0)) * np.exp(_special("gammaln")(x))
+    sign = np.where((x > 0) | (np.floor(x) % 2 == 0), 1.0, -1.0)
+    return sign * np.exp(_special("gammaln")(x))
 
 
 _UFUNCS = {"acos": np.arccos, "acosh": np.arccosh, "asin": np.arcsin, "asinh": np.arcsinh, "atan": np.arctan, "atan2": np.arctan2,

@@ -119,6 +119,8 @@ class Rebinder:
             return RefusingObject(value, name or kind.__name__)
         if hasattr(kind, "_numba_type_") and hasattr(value, "py_func") and not hasattr(value, "inline"):
             return self.see(value.py_func)  # @njit: its Python function is traced instead
+        if callable(value) and not isinstance(value, type) and str(getattr(value, "__module__", "")).startswith("numpy.random"):
+            return _impure(f"np.random.{value.__name__}")
         if getattr(kind, "__module__", "").startswith("scipy.") and _hashable_function(value):
             return _dispatched(value)
         return value
