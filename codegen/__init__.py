@@ -1,1 +1,1 @@
-"""Graph to machine code: simplify, schedule, emit, and the Numba entry."""
+"""From graphs to machine code: simplification, loops, readable source, LLVM, the Numba entry."""

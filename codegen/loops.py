@@ -148,6 +148,15 @@ class Nest:
     ordered: bool = False  # runs in the order of its counters, without lanes (scans, scatters)
 
 
+@dataclass(eq=False, slots=True)
+class Blocked:
+    """Nests over the same leading extent, run in turn for one block of its rows after the other."""
+
+    extent: int
+    rows: int
+    nests: list[Nest]
+
+
 class Matrix(NamedTuple):
     """A matrix, or a batch of them, inside a buffer: element (i, j) at ``offset + i*row + j*column``."""
 
@@ -175,7 +184,7 @@ class Program:
     """Statements in order, the buffers they use, and where work buffers lie in the workspace."""
 
     name: str
-    statements: list[Nest | Call]
+    statements: list[Nest | Blocked | Call]
     inputs: list[Buffer]
     outputs: list[Buffer]
     arrays: list[np.ndarray]
@@ -203,7 +212,9 @@ def register_axes(root: Reduce, rank: int) -> frozenset[int]:
     return frozenset(range(axis, rank))
 
 
-def read_buffers(statement: Nest | Call) -> list[Buffer]:
+def read_buffers(statement: Nest | Blocked | Call) -> list[Buffer]:
+    if isinstance(statement, Blocked):
+        return [b for nest in statement.nests for b in read_buffers(nest)]
     if isinstance(statement, Call):
         return [matrix.buffer for matrix in statement.reads]
     reads = [i.buffer for i in statement.body if isinstance(i, (Load, Gather))]
@@ -217,21 +228,27 @@ def accumulates(root: Root, rank: int) -> bool:
     return isinstance(root, Scatter) or isinstance(root, Store) and root.accumulate
 
 
-def written_buffers(statement: Nest | Call) -> list[Buffer]:
+def written_buffers(statement: Nest | Blocked | Call) -> list[Buffer]:
+    if isinstance(statement, Blocked):
+        return [b for nest in statement.nests for b in written_buffers(nest)]
     if isinstance(statement, Call):
         return [*(matrix.buffer for matrix in statement.writes), *statement.scratch]
     return [root.buffer for root in statement.roots]
 
 
+def flat_statements(program: Program) -> list[Nest | Call]:
+    """The statements with those of row blocks one after another, as if each ran over all rows at once."""
+    return [s for statement in program.statements for s in (statement.nests if isinstance(statement, Blocked) else (statement,))]
+
+
 def verify(program: Program) -> Program:
     """Check what every program must satisfy: operands come first, places fit their nest and buffer, nothing is read before it is written."""
-    written = set(program.inputs) | {b for s in program.statements for b in read_buffers(s) if b.kind == "array"}
-    for statement in program.statements:
+    written = set(program.inputs) | {b for s in flat_statements(program) for b in read_buffers(s) if b.kind == "array"}
+    for statement in flat_statements(program):
         if isinstance(statement, Nest):
             _verify_nest(statement)
-        own = set(written_buffers(statement)) if isinstance(statement, Nest) else set()
         for buffer in read_buffers(statement):
-            assert buffer in written or buffer in own, f"{buffer.kind} buffer {buffer.position} is read before it is written"
+            assert buffer in written, f"{buffer.kind} buffer {buffer.position} is read before it is written"
         written.update(written_buffers(statement))
     for buffer in program.outputs:
         assert buffer in written, f"output {buffer.position} is never written"

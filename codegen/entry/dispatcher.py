@@ -3,13 +3,11 @@
 A call from Python runs Numba's C dispatcher, which looks the argument types up and calls the entry; no Python code. What the C
 code does not know comes to `_compile_for_args`, once for each combination of types.
 """
-import ctypes
 import enum
 import functools
 import inspect
 import itertools
 import types as python_types
-import weakref
 
 import numpy as np
 from numba import _dispatcher
@@ -18,9 +16,12 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 from numba.np import numpy_support
 
-from . import slot
+from tracer.errors import ArgumentError
+
+from .registry import live_object, register
+from .slot import EntryType
 from .state import EntryState
-from .types import DTYPES, Leaf, Signature, Specialiser
+from .types import DTYPES, UNNAMED, Leaf, Signature, Specialiser
 
 PLAIN_ARRAYS = (np.ndarray, np.memmap)
 _unnamed = itertools.count(1)
@@ -34,10 +35,6 @@ class _Missing:
 
 
 MISSING = _Missing()
-
-
-class Refused(TypeError):
-    """An argument of a type that no entry takes."""
 
 
 class EntryDispatcher(CPUDispatcher):
@@ -63,15 +60,16 @@ class EntryDispatcher(CPUDispatcher):
             self, self._tm.get_pointer(), len(defaults), True, tuple(self.parameters.parameters), defaults, False, False, False)
         self.specialiser = specialiser
         self.key = key
-        self.slot_key = key if key is not None else f"#{next(_unnamed)}"
+        self.slot_key = key if key is not None else f"{UNNAMED}{next(_unnamed)}"
         self.last_error: Exception | None = None
         self._states: dict[Signature, EntryState] = {}
         self._entries: dict[Signature, object] = {}
-        slot.register(self)
+        self._inserted: set[tuple[int, ...]] = set()
+        register(self)
 
     @property
     def _numba_type_(self):
-        return slot.EntryType(self.slot_key)
+        return EntryType(self.slot_key)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.__module__}.{self.__qualname__}{self.parameters}>"
@@ -79,19 +77,19 @@ class EntryDispatcher(CPUDispatcher):
     def __reduce__(self):
         if self.key is None:
             raise TypeError(f"{self!r} has no name by which another process could find it")
-        return slot.live_object, (self.key,)
+        return live_object, (self.key,)
 
     # Hooks.
 
     def refuse(self, name: str, value) -> None:
         """Raise for an argument of a kind that cannot be differentiated at all."""
         what, instead = _description(value)
-        raise Refused(f"{self.__name__}(): argument '{name}' is {what}, which is not supported. Pass {instead}.")
+        raise ArgumentError(f"{self.__name__}(): argument '{name}' is {what}, which is not supported. Pass {instead}.")
 
     def compile_for_other(self, args: tuple, kwargs: dict):
         """A callable for arguments that are no arrays and numbers: dicts, lists, strings, None, instances."""
         name, value = next((n, v) for n, v in zip(self.parameters.parameters, args) if _is_other(v))
-        raise Refused(f"{self.__name__}(): argument '{name}' is a {type(value).__name__}. Pass an array or a number.")
+        raise ArgumentError(f"{self.__name__}(): argument '{name}' is a {type(value).__name__}. Pass an array or a number.")
 
     # What Numba's C dispatcher calls.
 
@@ -113,10 +111,7 @@ class EntryDispatcher(CPUDispatcher):
             return self.compile_for_other(args, kwargs)
         with global_compiler_lock:
             entry = self._python_entry(tuple(map(_leaf, args)), args)
-            # The same entry for every combination of Numba types that comes down to it: read-only, Fortran order, ...
-            # But a misaligned array has the type of an aligned one, which must not get the general entry.
-            if all(value.flags.aligned for value in args if isinstance(value, np.ndarray)):
-                self._insert([self.typeof_pyval(value)._code for value in args], entry, False)
+            self._insert_entry(args, entry)
             return entry
 
     def call_with_odd_arrays(self, args: tuple):
@@ -134,10 +129,20 @@ class EntryDispatcher(CPUDispatcher):
         signature = Signature(leaves)
         if signature not in self._entries:
             shapes = tuple(value.shape for value, leaf in zip(args, leaves) if leaf.is_array)
-            ints = tuple(int(value) if leaf.is_countable else None for value, leaf in zip(args, leaves))
-            code, head = self.state(signature, shapes, ints).python_head()
-            self._entries.setdefault(signature, _python_function(self.__name__, code, head))
+            ints = tuple(np.asarray(value).item() if leaf.is_countable else None for value, leaf in zip(args, leaves))
+            self._entries.setdefault(signature, self.state(signature, shapes, ints).python_entry(self.__name__))
         return self._entries[signature]
+
+    def _insert_entry(self, args: tuple, entry) -> None:
+        """The same entry for every combination of Numba types that comes down to it: read-only, Fortran order, ..."""
+        # A misaligned array has the type of an aligned one, which must not get the general entry.
+        if not all(value.flags.aligned for value in args if isinstance(value, np.ndarray)):
+            return
+        codes = tuple(self.typeof_pyval(value)._code for value in args)
+        # Two threads may come here with the same types; entered twice they would be ambiguous, and every call come here.
+        if codes not in self._inserted:
+            self._inserted.add(codes)
+            self._insert(codes, entry, False)
 
     def state(self, signature: Signature, shapes: tuple | None = None, ints: tuple | None = None) -> EntryState:
         """What is known about a signature; made when it is new."""
@@ -152,10 +157,16 @@ class EntryDispatcher(CPUDispatcher):
             names = missing[0] if len(missing) == 1 else ", ".join(missing[:-1]) + ("," if len(missing) > 2 else "") + f" and {missing[-1]}"
             raise TypeError(f"{self.__name__}() missing {len(missing)} required positional argument{'s'[:len(missing) - 1]}: {names}")
 
+    def compile(self, sig):
+        """Numba's way to compile for given types; there is none here."""
+        raise TypeError(f"{self.__name__}() is compiled when it is called; it has no compile()")
+
     def clear(self) -> None:
         """Forget what was compiled. No call may be running in another thread."""
         for state in list(self._states.values()):
             state.clear()
+
+    recompile = clear
 
 
 def _without_defaults(py_func):
@@ -197,26 +208,3 @@ def _description(value) -> tuple[str, str]:
     if isinstance(value, complex):
         return "a complex number", "real and imaginary part apart"
     return f"the integer {value}, which has more than 64 bits", "a float"
-
-
-class _MethodDef(ctypes.Structure):
-    """CPython's PyMethodDef."""
-
-    _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
-
-
-METH_VARARGS_KEYWORDS = 0x0001 | 0x0002
-
-
-def _python_function(name: str, code: int, head: np.ndarray):
-    """A builtin function around an entry; it keeps the entry's head."""
-    definition = _MethodDef(name.encode(), code, METH_VARARGS_KEYWORDS, None)
-    new = ctypes.pythonapi.PyCFunction_NewEx
-    new.restype, new.argtypes = ctypes.py_object, [ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.py_object]
-    function = new(ctypes.byref(definition), head, None)
-    weakref.finalize(function, _keep, definition)
-    return function
-
-
-def _keep(*_) -> None:
-    """Does nothing but be referred to."""

@@ -4,7 +4,6 @@ Each module gets its own internal `find` and `launch`, and exports `publish`, th
 """
 import sys
 from mmap import PAGESIZE
-from contextlib import contextmanager
 
 from llvmlite import ir
 
@@ -75,11 +74,6 @@ class Emitter(ir.IRBuilder):
     def is_null(self, pointer: ir.Value) -> ir.Value:
         return self.icmp_unsigned("==", pointer, NULL)
 
-    @contextmanager
-    def unlikely(self, condition: ir.Value):
-        with self.if_then(condition, likely=False):
-            yield
-
     def text(self, value: str) -> ir.Value:
         """Address of a constant C string."""
         name = f".text.{value}"
@@ -89,32 +83,45 @@ class Emitter(ir.IRBuilder):
             constant.initializer, constant.global_constant, constant.linkage = constant.value_type(data), True, "private"
         return self.module.globals[name]
 
-    def ask_python(self, head: ir.Value, method: str, formats: str, *values: ir.Value) -> ir.Value:
+    def branch_if(self, condition: ir.Value, target: ir.Block) -> None:
+        """Go to `target` in the unlikely case, else go on."""
+        onward = self.append_basic_block()
+        self.cbranch(condition, target, onward).set_weights([1, 99])
+        self.position_at_end(onward)
+
+    def ask_python(self, head: ir.Value, method: str, first: ir.Value, second: ir.Value = WORD(0)) -> ir.Value:
         """Call a method of the handler, from any thread. Its answer is `RETRY`, `GIVE_UP`, or -1 with an exception set."""
-        gil = self.extern("PyGILState_Ensure", INT32)
-        handler = self.get(head, Head.HANDLER, POINTER)
-        answer = self.extern("PyObject_CallMethod", POINTER, handler, self.text(method), self.text(formats), more=values)
-        before = self.block
-        with self.if_then(self.not_(self.is_null(answer))):
-            number = self.trunc(self.extern("PyLong_AsLong", WORD, answer), INT32)
-            self.extern("Py_DecRef", VOID, answer)
-            answered = self.block
-        result = self.phi(INT32)
-        result.add_incoming(INT32(-1), before)
-        result.add_incoming(number, answered)
-        self.extern("PyGILState_Release", VOID, gil)
-        return result
+        return self.call(self.module.globals["ask"], [head, self.text(method), first, second])
 
 
 def new_module(signature: Signature, name: str) -> ir.Module:
-    """A module with `find`, `launch` and `<name>.publish`."""
+    """A module with `ask`, `find`, `launch` and `<name>.publish`."""
     module = ir.Module(name)
+    _emit_ask(module)
     _emit_find(module, signature)
     _emit_launch(module)
     publish = Emitter.of(module, f"{name}.publish", ir.FunctionType(VOID, [WORD.as_pointer(), WORD]))
     publish.store_atomic(publish.function.args[1], publish.function.args[0], "release", 8)
     publish.ret_void()
     return module
+
+
+def _emit_ask(module: ir.Module) -> None:
+    """`i32 ask(ptr head, ptr method, i64 first, i64 second)`: see `Emitter.ask_python`."""
+    emit = Emitter.of(module, "ask", ir.FunctionType(INT32, [POINTER, POINTER, WORD, WORD]), internal=True)
+    head, method, first, second = emit.function.args
+    gil = emit.extern("PyGILState_Ensure", INT32)
+    handler = emit.get(head, Head.HANDLER, POINTER)
+    answer = emit.extern("PyObject_CallMethod", POINTER, handler, method, emit.text("LL"), more=(first, second))
+    failed = emit.append_basic_block("failed")
+    emit.branch_if(emit.is_null(answer), failed)
+    number = emit.trunc(emit.extern("PyLong_AsLong", WORD, answer), INT32)
+    emit.extern("Py_DecRef", VOID, answer)
+    emit.extern("PyGILState_Release", VOID, gil)
+    emit.ret(number)
+    emit.position_at_end(failed)
+    emit.extern("PyGILState_Release", VOID, gil)
+    emit.ret(INT32(-1))
 
 
 def _emit_find(module: ir.Module, signature: Signature) -> None:
@@ -155,7 +162,7 @@ def _emit_find(module: ir.Module, signature: Signature) -> None:
     emit.branch(probe)
 
     emit.position_at_end(miss)
-    answer = emit.ask_python(head, "miss", "L", emit.ptrtoint(raw, WORD))
+    answer = emit.ask_python(head, "miss", emit.ptrtoint(raw, WORD))
     again = emit.icmp_signed("==", answer, INT32(RETRY))
     with emit.if_then(again):
         emit.branch(retry)
@@ -185,10 +192,10 @@ def _emit_launch(module: ir.Module) -> None:
     needed = emit.icmp_unsigned("!=", size, WORD(0))
     with emit.if_then(needed):
         emit.store(emit.inttoptr(emit.atomic_rmw("xchg", place, WORD(0), "acq_rel"), POINTER), memory)
-        with emit.unlikely(emit.is_null(emit.load(memory, typ=POINTER))):
+        with emit.if_then(emit.is_null(emit.load(memory, typ=POINTER)), likely=False):
             fresh = emit.extern("PyMem_RawMalloc", POINTER, emit.add(size, WORD(ALIGNMENT)))
-            with emit.unlikely(emit.is_null(fresh)):
-                emit.ret(emit.ask_python(head, "no_memory", "L", size))
+            with emit.if_then(emit.is_null(fresh), likely=False):
+                emit.ret(emit.ask_python(head, "no_memory", size))
             emit.store(fresh, memory)
     start = emit.ptrtoint(emit.load(memory, typ=POINTER), WORD)
     aligned = emit.inttoptr(emit.and_(emit.add(start, WORD(ALIGNMENT - 1)), WORD(-ALIGNMENT)), POINTER)
@@ -196,10 +203,10 @@ def _emit_launch(module: ir.Module) -> None:
     status = emit.indirect(KERNEL, record, RecordWord.KERNEL, buffers, strides, params, aligned)
     with emit.if_then(needed):
         spare = emit.atomic_rmw("xchg", place, emit.ptrtoint(emit.load(memory, typ=POINTER), WORD), "acq_rel")
-        with emit.unlikely(emit.icmp_unsigned("!=", spare, WORD(0))):
+        with emit.if_then(emit.icmp_unsigned("!=", spare, WORD(0)), likely=False):
             emit.extern("PyMem_RawFree", VOID, emit.inttoptr(spare, POINTER))
-    with emit.unlikely(emit.icmp_signed("!=", status, INT32(0))):
-        emit.ret(emit.ask_python(head, "fail", "Li", emit.ptrtoint(record, WORD), status))
+    with emit.if_then(emit.icmp_signed("!=", status, INT32(0)), likely=False):
+        emit.ret(emit.ask_python(head, "fail", emit.ptrtoint(record, WORD), emit.sext(status, WORD)))
     emit.ret(INT32(0))
 
 
@@ -237,7 +244,7 @@ def advise_huge_pages(emit: Emitter, data: ir.Value, size: ir.Value) -> None:
     """
     if sys.platform != "linux":
         return
-    with emit.unlikely(emit.icmp_unsigned(">=", size, WORD(HUGE_PAGE_BYTES))):
+    with emit.if_then(emit.icmp_unsigned(">=", size, WORD(HUGE_PAGE_BYTES)), likely=False):
         start = emit.ptrtoint(data, WORD)
         first = emit.and_(emit.add(start, WORD(PAGESIZE - 1)), WORD(-PAGESIZE))
         inside = emit.and_(emit.sub(emit.add(start, size), first), WORD(-PAGESIZE))

@@ -1,6 +1,7 @@
-"""LLVM modules into callable addresses; the symbols that entries import."""
+"""LLVM modules into callable addresses and Python functions; the symbols that entries import."""
 import ctypes
 import functools
+from collections.abc import Callable
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -8,6 +9,7 @@ from numpy._core import _multiarray_umath
 
 # Places in NumPy's table of C functions, part of its stable ABI (numpy/_core/include/numpy/__multiarray_api.h).
 NUMPY_API = {"DescrFromType": 45, "Scalar": 60, "ScalarAsCtype": 62, "Empty": 184}
+METH_VARARGS, METH_KEYWORDS = 0x0001, 0x0002
 
 
 def numpy_symbol(name: str) -> str:
@@ -25,7 +27,8 @@ def _initialise() -> llvm.Target:
 
 def _machine() -> llvm.TargetMachine:
     # Entries move pointers and words: the plain instruction set does, and the object is then good for every machine of the architecture.
-    return _initialise().create_target_machine(opt=1, reloc="default", codemodel="jitdefault")
+    # Code generation at level 0 takes 2 ms, at 1 or 2 it takes 10, and a call is not measurably faster (220 ns from Python, 25 from `@njit`).
+    return _initialise().create_target_machine(opt=0, reloc="default", codemodel="jitdefault")
 
 
 def _register_numpy_functions() -> None:
@@ -42,7 +45,7 @@ def _emitter() -> llvm.TargetMachine:
 
 
 def object_bytes(text: str) -> bytes:
-    """Compile LLVM text. No IR passes: the text is short and straight, and they would double the time."""
+    """Compile LLVM text as it is, without IR passes: it is short and straight."""
     machine = _emitter()
     module = llvm.parse_assembly(text)
     module.triple = machine.triple
@@ -69,4 +72,23 @@ def load(data: bytes, *names: str) -> list[int]:
 
 
 def address_of(array: np.ndarray) -> int:
+    """Where the data of an array is."""
     return array.__array_interface__["data"][0]
+
+
+class _MethodDef(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
+
+
+@functools.cache
+def _method_definition(name: str, code: int) -> _MethodDef:
+    return _MethodDef(name.encode(), code, METH_VARARGS | METH_KEYWORDS, None)
+
+
+def python_function(name: str, code: int, closure) -> Callable:
+    """A builtin function of machine code `PyObject *code(PyObject *closure, PyObject *args, PyObject *kwargs)`."""
+    new = ctypes.pythonapi.PyCFunction_NewEx
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p]
+    return new(_method_definition(name, code), closure, None)

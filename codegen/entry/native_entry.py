@@ -39,30 +39,22 @@ class _NativeEntry:
         self.signature, self.outputs = signature, shared.result_extents(results)
         self.emit = Emitter.of(module, name, ENTRY)
         self.head, self.buffers, self.words, self.strides, self.results = self.emit.function.args
-        self.blocks: list[ir.Value] = []        # memory blocks to free should a later step fail
 
     def build(self, parallel: bool) -> None:
         emit = self.emit
+        # Where to go when a step fails; `_allocate` puts blocks in front of it that free what it has made.
         failure = emit.append_basic_block("failure")
         record = shared.find(emit, self.head, self.words)
-        self._branch_if(emit.is_null(record), failure)
-        self._allocate([[emit.get(record, RecordWord.EXTENTS + place + k) for k in range(leaf.ndim)]
-                        for leaf, place in self.outputs])
-        failed = shared.launch(emit, self.head, record, self.buffers, self.strides)
-        with emit.unlikely(failed):
-            self._free()
-            emit.branch(failure)
+        emit.branch_if(emit.is_null(record), failure)
+        free = self._allocate([[emit.get(record, RecordWord.EXTENTS + place + k) for k in range(leaf.ndim)]
+                               for leaf, place in self.outputs], failure)
+        emit.branch_if(shared.launch(emit, self.head, record, self.buffers, self.strides), free)
         emit.ret(INT32(0))
 
         emit.position_at_end(failure)
         if parallel:
             self._fill_with_nan()
         emit.ret(INT32(0 if parallel else -1))
-
-    def _branch_if(self, condition: ir.Value, target: ir.Block) -> None:
-        onward = self.emit.append_basic_block()
-        self.emit.cbranch(condition, target, onward).set_weights([1, 99])
-        self.emit.position_at_end(onward)
 
     def _places(self) -> Iterator[tuple[int, int, Leaf]]:
         """For each result its place among the buffers, that of its first word, and what it is."""
@@ -71,9 +63,9 @@ class _NativeEntry:
             yield i, place, leaf
             place += 2 + leaf.ndim if leaf.is_array else 1
 
-    def _allocate(self, extents: list[list[ir.Value]]) -> None:
+    def _allocate(self, extents: list[list[ir.Value]], failure: ir.Block) -> ir.Block:
+        """Make the results. Returns the block that frees them and goes on to `failure`."""
         emit = self.emit
-        self.blocks = []
         for (i, place, leaf), shape in zip(self._places(), extents):
             if not leaf.is_array:
                 emit.put(emit.word_at(self.results, place), self.buffers, i)
@@ -82,29 +74,35 @@ class _NativeEntry:
             for k, extent in enumerate(shape):
                 emit.put(extent, self.results, place + 2 + k)
                 size = emit.mul(size, extent)
-            block = emit.extern("NRT_MemInfo_alloc_aligned", POINTER, size, INT32(ARRAY_ALIGNMENT))
-            with emit.unlikely(emit.is_null(block)):
-                self._free()
-                emit.ask_python(self.head, "no_memory", "L", size)
-                emit.ret(INT32(-1))
-            self.blocks.append(block)
-            data = emit.load(emit.byte_at(block, BLOCK_DATA), typ=POINTER)
+            memory = emit.extern("NRT_MemInfo_alloc_aligned", POINTER, size, INT32(ARRAY_ALIGNMENT))
+            with emit.if_then(emit.is_null(memory), likely=False):
+                emit.ask_python(self.head, "no_memory", size)
+                emit.branch(failure)
+            failure = self._free_block(memory, failure)
+            data = emit.load(emit.byte_at(memory, BLOCK_DATA), typ=POINTER)
             shared.advise_huge_pages(emit, data, size)
-            emit.put(block, self.results, place)
+            emit.put(memory, self.results, place)
             emit.put(data, self.results, place + 1)
             emit.put(data, self.buffers, i)
+        return failure
 
-    def _free(self) -> None:
-        for block in self.blocks:
-            self.emit.extern("NRT_MemInfo_call_dtor", VOID, block)
+    def _free_block(self, memory: ir.Value, onward: ir.Block) -> ir.Block:
+        block = self.emit.append_basic_block("free")
+        with self.emit.goto_block(block):
+            self.emit.extern("NRT_MemInfo_call_dtor", VOID, memory)
+            self.emit.branch(onward)
+        return block
 
     def _fill_with_nan(self) -> None:
         """Results as large as the arguments that they are like, else with one element, of NaN (0 for integers)."""
         emit = self.emit
+        no_memory = emit.append_basic_block("no_memory")
+        with emit.goto_block(no_memory):
+            emit.ret(INT32(-1))
         starts = [sum(leaf.ndim for leaf in self.signature.leaves[:i]) for i in range(len(self.signature.leaves))]
         self._allocate([
             [WORD(1) if leaf.like is None else emit.get(self.words, starts[leaf.like] + k) for k in range(leaf.ndim)]
-            for leaf, _ in self.outputs])
+            for leaf, _ in self.outputs], no_memory)
         for i, place, leaf in self._places():
             data, count = emit.get(self.buffers, i, POINTER), WORD(1)
             for k in range(leaf.ndim):

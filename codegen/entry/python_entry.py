@@ -46,8 +46,8 @@ class _PythonEntry:
         self.buffers = self.emit.words(len(signature.leaves) + len(self.outputs))
         self.words = self.emit.words(signature.rank + len(signature.countable))
         self.strides = self.emit.words(signature.rank)
-        # Objects to give up should a later step fail.
-        self.owned: list[ir.Value] = []
+        # Where to go when a step fails: gives up the objects made so far and returns null, with the exception that is set.
+        self.exit = self._exit_block(None)
 
     def build(self) -> None:
         scalars = self._read_arguments()
@@ -67,12 +67,23 @@ class _PythonEntry:
             answer = self.emit.or_(answer, self.emit.icmp_unsigned("==", kind, self.emit.get(self.head, place, POINTER)))
         return answer
 
-    def _give_up_if(self, condition: ir.Value) -> None:
-        """Return null, with the exception that is set."""
-        with self.emit.unlikely(condition):
-            for value in self.owned:
+    def _exit_block(self, value: ir.Value | None) -> ir.Block:
+        block = self.emit.append_basic_block("exit")
+        with self.emit.goto_block(block):
+            if value is None:
+                self.emit.ret(NULL)
+            else:
                 self.emit.extern("Py_DecRef", VOID, value)
-            self.emit.ret(NULL)
+                self.emit.branch(self.exit)
+        return block
+
+    def _give_up_if(self, condition: ir.Value) -> None:
+        self.emit.branch_if(condition, self.exit)
+
+    def _own(self, value: ir.Value) -> None:
+        """Take charge of a new reference; null is an exception."""
+        self._give_up_if(self.emit.is_null(value))
+        self.exit = self._exit_block(value)
 
     def _read_arguments(self) -> list[ir.Value]:
         """Fill buffers, words and strides. Returns a stack slot for each scalar result, made here, in front of any branch."""
@@ -105,7 +116,7 @@ class _PythonEntry:
                     flags = emit.load(emit.byte_at(array, ARRAY_FLAGS), typ=INT32)
                     wanted = INT32(CONTIGUOUS_AND_ALIGNED)
                     plain = emit.and_(plain, emit.icmp_unsigned("==", emit.and_(flags, wanted), wanted))
-        with emit.unlikely(emit.not_(plain)):
+        with emit.if_then(emit.not_(plain), likely=False):
             handler = emit.get(self.head, Head.HANDLER, POINTER)
             answer = emit.extern("PyObject_CallMethod", POINTER, handler, emit.text("call_with_odd_arrays"), emit.text("(O)"),
                                  more=(self.arguments,))
@@ -137,7 +148,7 @@ class _PythonEntry:
         else:                       # NumPy's scalars of the other types have a type of their own: nothing to convert
             emit.extern(numpy_symbol("ScalarAsCtype"), VOID, value, memory)
             return
-        with emit.unlikely(odd):    # -1 is either the number or an error
+        with emit.if_then(odd, likely=False):       # -1 is either the number or an error
             self._give_up_if(emit.not_(emit.is_null(emit.extern("PyErr_Occurred", POINTER))))
 
     def _allocate(self, record: ir.Value, slots: list[ir.Value]) -> list[ir.Value]:
@@ -153,11 +164,6 @@ class _PythonEntry:
             arrays.append(array)
             emit.put(emit.load(emit.byte_at(array, ARRAY_DATA), typ=POINTER), self.buffers, i)
         return arrays
-
-    def _own(self, value: ir.Value) -> None:
-        """Take charge of a new reference; null is an exception."""
-        self._give_up_if(self.emit.is_null(value))
-        self.owned.append(value)
 
     def _descriptor(self, leaf: Leaf) -> ir.Value:
         return self.emit.extern(numpy_symbol("DescrFromType"), POINTER, INT32(np.dtype(leaf.dtype).num))

@@ -19,9 +19,9 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from . import native_entry, python_entry
 from .emit import GIVE_UP, RETRY
-from .load import address_of, load, object_bytes
-from .table import Head, Record, Table
-from .types import Signature, Specialiser, Structure
+from .load import address_of, load, object_bytes, python_function
+from .table import WORD, Head, Record, Table
+from .types import Leaf, Signature, Specialiser, Structure
 
 MAX_SPECIALISATIONS = 512       # of a signature; a quarter, the oldest, goes when there are more
 
@@ -42,21 +42,23 @@ class EntryState:
         self._is_native = False
         self._handlers: list[Handler] = []
         self._heads: list[np.ndarray] = []
+        self._native_heads: dict[bool, np.ndarray] = {}
         self._table = self._new_table()
 
-    def python_head(self) -> tuple[int, np.ndarray]:
-        """Address of the entry for Python, and its head."""
-        code, head = self._new_entry(Handler(self), _python_code(self.signature, self.results))
-        return code, head
+    def python_entry(self, name: str) -> Callable:
+        """The entry for Python, as a builtin function that keeps its head."""
+        code, publish = _python_code(self.signature, self.results)
+        return python_function(name, code, self._new_head(Handler(self), code, publish))
 
     def native_head(self, *, parallel: bool) -> int:
-        """Address of a head for compiled callers. The state must then live for ever."""
+        """Address of the head for compiled callers. The state must then live for ever."""
         self._is_native = True
-        handler = ParallelHandler(self) if parallel else Handler(self)
-        return address_of(self._new_entry(handler, _native_code(self.signature, self.results, parallel))[1])
+        if parallel not in self._native_heads:
+            handler = ParallelHandler(self) if parallel else Handler(self)
+            self._native_heads[parallel] = self._new_head(handler, *_native_code(self.signature, self.results, parallel))
+        return address_of(self._native_heads[parallel])
 
-    def _new_entry(self, handler: "Handler", functions: tuple[int, int]) -> tuple[int, np.ndarray]:
-        code, publish = functions
+    def _new_head(self, handler: "Handler", code: int, publish: int) -> np.ndarray:
         self._publish = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(publish)
         head = np.zeros(len(Head), np.int64)
         head[Head.HANDLER], head[Head.CODE] = id(handler), code
@@ -65,7 +67,7 @@ class EntryState:
         head[Head.TABLE] = address_of(self._table.words)
         self._handlers.append(handler)
         self._heads.append(head)
-        return code, head
+        return head
 
     @property
     def specialisations(self) -> list:
@@ -139,18 +141,25 @@ class EntryState:
         return tuple(tuple(next(extents) for _ in range(leaf.ndim)) for leaf in self.signature.arrays)
 
     def _ints(self, words: tuple[int, ...]) -> tuple[int | None, ...]:
-        values = dict(zip(self.signature.countable, words[self.signature.rank:]))
-        return tuple(values.get(i) for i in range(len(self.signature.leaves)))
+        leaves, values = self.signature.leaves, iter(words[self.signature.rank:])
+        return tuple(_number(leaf, next(values)) if leaf.is_countable else None for leaf in leaves)
+
+
+def _number(leaf: Leaf, word: int) -> int:
+    """The number that a key word stands for."""
+    if leaf.dtype == "bool":
+        return bool(word)
+    return word % WORD if leaf.dtype == "uint64" else word
 
 
 class Handler:
-    """What entries call back. An exception here is the exception of the call."""
+    """What entries call back, always with two integers. An exception here is the exception of the call."""
 
     def __init__(self, state: EntryState):
         self._state = state
         self._word_count = state.signature.rank + len(state.signature.countable)
 
-    def miss(self, address: int) -> int:
+    def miss(self, address: int, unused: int) -> int:
         """No record for the words at `address`."""
         words = tuple((ctypes.c_int64 * self._word_count).from_address(address))
         self._state.find_or_specialise(words)
@@ -160,7 +169,7 @@ class Handler:
         """A kernel returned something else than 0."""
         raise self._state.record_at(record_address).specialisation.error(status)
 
-    def no_memory(self, size: int) -> int:
+    def no_memory(self, size: int, unused: int) -> int:
         raise MemoryError(f"cannot allocate {size} bytes")
 
     def call_with_odd_arrays(self, arguments: tuple):
@@ -171,8 +180,8 @@ class Handler:
 class ParallelHandler(Handler):
     """For calls in a parallel region, where Numba loses exceptions: the first of each object is written to stderr."""
 
-    def miss(self, address: int) -> int:
-        return self._caught(super().miss, address)
+    def miss(self, address: int, unused: int) -> int:
+        return self._caught(super().miss, address, unused)
 
     def fail(self, record_address: int, status: int) -> int:
         return self._caught(super().fail, record_address, status)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+UNNAMED = "#"       # starts the slot key of an object that another process cannot find
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.loops import Call, Nest, Program
+from codegen.loops import Blocked, Nest, Program
 
 from .access import AccessWriter, Buffers
 from .calls import CallWriter
 from .compute import ComputeWriter, Declarations
 from .nest import NestWriter
+from .rows import RowWriter, has_short_rows
 from .target import machine
 from .text import FunctionText, Integers
 
@@ -40,25 +41,54 @@ def emit(program: Program, fast: bool = False, checked: bool = False) -> Module:
         access = AccessWriter(function, buffers, declarations, checked)
         for statement in statements:
             if isinstance(statement, Nest):
-                NestWriter(function, access, compute, statement).write()
+                _nest_writer(function, access, compute, statement).write()
+            elif isinstance(statement, Blocked):
+                _write_blocked(function, [_nest_writer(function, access, compute, nest) for nest in statement.nests], statement)
             else:
                 CallWriter(function, buffers, compute, statement).write()
         functions.append(function.text())
     text = "\n".join([*declarations.lines.values(), *functions, _kernel(len(functions)), _attributes()])
-    looping = any(isinstance(s, Call) or s.extents for s in program.statements)
+    looping = any(not isinstance(s, Nest) or s.extents for s in program.statements)
     return Module(text, integers.values, frozenset(declarations.imports), 2 if looping else 1)
+
+
+def _nest_writer(function, access, compute, nest: Nest) -> NestWriter:
+    return (RowWriter if has_short_rows(nest) else NestWriter)(function, access, compute, nest)
+
+
+def _write_blocked(function: FunctionText, writers: list[NestWriter], blocked: Blocked) -> None:
+    extent, rows = function.integer(blocked.extent), str(blocked.rows)
+    for writer in writers:
+        writer.begin()
+
+    def block(low, _):
+        end = function.let(f"add i64 {low}, {rows}", "i")
+        inside = function.let(f"icmp slt i64 {end}, {extent}")
+        high = function.let(f"select i1 {inside}, i64 {end}, i64 {extent}", "i")
+        for writer in writers:
+            writer.run(low, high)
+        return []
+    function.loop("0", extent, rows, [], block)
+    for writer in writers:
+        writer.finish()
 
 
 def _pieces(program: Program) -> list[list]:
     pieces, size = [[]], 0
     for statement in program.statements:
-        weight = len(statement.body) if isinstance(statement, Nest) else 50
+        weight = _weight(statement)
         if pieces[-1] and size + weight > LARGEST_PIECE:
             pieces.append([])
             size = 0
         pieces[-1].append(statement)
         size += weight
     return pieces
+
+
+def _weight(statement) -> int:
+    if isinstance(statement, Blocked):
+        return sum(map(_weight, statement.nests))
+    return len(statement.body) if isinstance(statement, Nest) else 50
 
 
 def _kernel(count: int) -> str:

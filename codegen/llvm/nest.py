@@ -49,31 +49,58 @@ class NestWriter:
         self.trees: dict[Reduce, tuple[str, str, str]] = {}
 
     def write(self) -> None:
-        self._level(0)
+        """The whole nest."""
+        self.begin()
+        self.run("0", self.f.integer(self.nest.extents[0]) if self.rank else "0")
+        self.finish()
+
+    def begin(self) -> None:
+        """What stands before all loops: values that depend on none, and empty trees of sums that run over everything."""
+        self._values(0)
+        for root in self._starting(0):
+            self.f.do(f"store i64 0, ptr {self._tree(root)[0]}, align 8")
+
+    def run(self, low: str, high: str) -> None:
+        """The rows [low, high) of the outermost loop."""
+        self._loop(0, low, high) if self.rank else self._scalar_roots()
+
+    def finish(self) -> None:
+        for root in self._starting(0):
+            self._finish(root, self._fold(root))
 
     # -- loops -----------------------------------------------------------------------------------------------------
-    def _level(self, axis: int) -> None:
-        for position, depth in enumerate(self.depth):
-            if depth == axis and (axis < self.rank or not self.lanes):
-                self.scalars[position] = self._scalar(self.nest.body[position])
-        if axis == self.rank:
-            self._scalar_roots()
-            return
-        starting = [root for root, axes in self.registers.items() if axes and min(axes) == axis]
+    def _values(self, depth: int) -> None:
+        """The instructions that depend on this many loops and no more."""
+        if depth < self.rank or not self.lanes:
+            for position, own in enumerate(self.depth):
+                if own == depth:
+                    self.scalars[position] = self._scalar(self.nest.body[position])
+
+    def _starting(self, axis: int) -> list[Reduce]:
+        """The reductions whose registers are empty when the loop over this axis begins."""
+        return [root for root, axes in self.registers.items() if axes and min(axes) == axis]
+
+    def _loop(self, axis: int, low: str, high: str) -> None:
         if self.lanes and axis == self.rank - 1:
-            self._lane_loop(starting)
+            LaneLoop(self, low, high).write()
             return
-        for root in starting:
-            self.f.do(f"store i64 0, ptr {self._tree(root)[0]}, align 8")
-        running = self._begin_ordered(axis)
-        self.f.loop("0", self.f.integer(self.nest.extents[axis]), "1", [], lambda counter, _: self._inside(axis, counter))
-        self._end_ordered(running, axis)
-        for root in starting:
-            self._finish(root, self._fold(root))
+        self._begin_ordered(axis)
+        self.f.loop(low, high, "1", [], lambda counter, _: self._inside(axis, counter))
+        self._end_ordered(axis)
 
     def _inside(self, axis: int, counter: str) -> list[str]:
         self.counters.append(counter)
-        self._level(axis + 1)
+        inner = axis + 1
+        self._values(inner)
+        if inner == self.rank:
+            self._scalar_roots()
+        else:
+            starting = [] if self.lanes and inner == self.rank - 1 else self._starting(inner)
+            for root in starting:
+                self.f.do(f"store i64 0, ptr {self._tree(root)[0]}, align 8")
+            self._loop(inner, "0", self.f.integer(self.nest.extents[inner]))
+            for root in starting:
+                self._finish(root, self._fold(root))
         self.counters.pop()
         return []
 
@@ -170,9 +197,9 @@ class NestWriter:
         self.f.when(self.f.let(f"xor i1 {bad}, true"), [], add)
 
     # -- scans and positions of extremes: in order, the running values in memory ------------------------------------------
-    def _begin_ordered(self, axis: int) -> dict:
-        running = {}
+    def _begin_ordered(self, axis: int) -> None:
         if axis == self.rank - 1:
+            self._running = running = {}
             for root in self.nest.roots:
                 if isinstance(root, (Scan, ArgReduce)):
                     type = register_type(root.buffer.dtype if isinstance(root, Scan) else self._value_dtype(root))
@@ -182,8 +209,6 @@ class NestWriter:
                         self.f.do(f"store {type} {literal_of(first, root.buffer.dtype)}, ptr {running[root][0]}")
                     else:
                         self.f.do(f"store i64 0, ptr {running[root][1]}")
-            self._running = running
-        return running
 
     def _value_dtype(self, root) -> np.dtype:
         return dtype_of(self.nest.body[root.value])
@@ -221,8 +246,8 @@ class NestWriter:
         number = self.f.let(f"fcmp ord {type} {old}, {old}")
         return self.f.let(f"or i1 {beyond}, {self.f.let(f'and i1 {nan}, {number}')}")
 
-    def _end_ordered(self, running: dict, axis: int) -> None:
-        for root, (_, position) in running.items():
+    def _end_ordered(self, axis: int) -> None:
+        for root, (_, position) in (self._running if axis == self.rank - 1 else {}).items():
             if isinstance(root, ArgReduce):
                 self.access.store(self._site(root.buffer, root.place), self.f.let(f"load i64, ptr {position}"))
 
@@ -255,10 +280,6 @@ class NestWriter:
         total = across_lanes(self.compute, root.op, value, root.buffer.dtype, self.lanes)
         self._store_scalar(root.buffer, root.place, total, root.op if accumulates(root, self.rank) else None)
 
-    # -- lanes -----------------------------------------------------------------------------------------------------
-    def _lane_loop(self, starting: list[Reduce]) -> None:
-        LaneLoop(self, starting).write()
-
 
 def _moved(site: Site, offset: str) -> Site:
     return Site(site.buffer, site.pointer, offset, site.step, site.unit, site.align)
@@ -267,16 +288,17 @@ def _moved(site: Site, offset: str) -> Site:
 class LaneLoop:
     """The innermost loop of a nest, LANES elements at a time; the last few through the same code under a mask."""
 
-    def __init__(self, writer: NestWriter, starting: list[Reduce]):
+    def __init__(self, writer: NestWriter, low: str, high: str):
         self.w = writer
+        self.low, self.high = low, high
         self.f = writer.f
         self.access = writer.access
         self.lanes = writer.lanes
         self.nest = writer.nest
         self.inner = [k for k, depth in enumerate(writer.depth) if depth == writer.rank]
-        self.starting = starting
         self.running = [root for root, axes in writer.registers.items() if axes]
-        self.extent = self.f.integer(writer.nest.extents[-1])
+        # Sums over this axis alone start and end here; those over more axes (or over all rows) only add to their tree.
+        self.starting = writer._starting(writer.rank - 1) if writer.rank > 1 else []
         self.splats = self._splats()
         self.sites = self._sites()
 
@@ -305,19 +327,19 @@ class LaneLoop:
 
     def write(self) -> None:
         if not self.running:
-            self._span("0", self.extent, [])
+            self._span(self.low, self.high, [])
             return
         carried = [(self._type(root), self.w._identity(root)) for root in self.running]
         outer = [root for root in self.running if root not in self.starting]
         # A row of one block needs no tree: its accumulators are the result.
-        several = self.f.let(f"icmp sgt i64 {self.extent}, {BLOCK}")
+        several = self.f.let(f"icmp sgt i64 {self.high}, {BLOCK}")
         for root in self.starting:
             self.f.do(f"store i64 0, ptr {self.w._tree(root)[0]}, align 8")
 
         def block(start, _):
             end = self.f.let(f"add i64 {start}, {BLOCK}", "i")
-            past = self.f.let(f"icmp slt i64 {end}, {self.extent}")
-            end = self.f.let(f"select i1 {past}, i64 {end}, i64 {self.extent}", "i")
+            past = self.f.let(f"icmp slt i64 {end}, {self.high}")
+            end = self.f.let(f"select i1 {past}, i64 {end}, i64 {self.high}", "i")
             totals = self._span(start, end, [self.w._identity(root) for root in self.running])
             for root, total in zip(self.running, totals):
                 if root in outer:
@@ -326,7 +348,7 @@ class LaneLoop:
                 pairs = [(r, t) for r, t in zip(self.running, totals) if r in self.starting]
                 self.f.when(several, [], lambda: [self.w._push(r, t) for r, t in pairs] and [])
             return totals
-        totals = self.f.loop("0", self.extent, str(BLOCK), carried, block)
+        totals = self.f.loop(self.low, self.high, str(BLOCK), carried, block)
         for root, total in zip(self.running, totals):
             if root in self.starting:
                 whole = self.f.when(several, [(self._type(root), total)], lambda root=root: [self.w._fold(root)])

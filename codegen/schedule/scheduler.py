@@ -12,6 +12,7 @@ from codegen.loops import Buffer, Call, Nest, Program, Store
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 
+from .block import in_row_blocks
 from .expand import expand
 from .maps import Map, identity_map, is_movement, space_of
 from .memory import lay_out
@@ -188,7 +189,7 @@ class Scheduler:
         statements = [nest.nest for nest in self.prologue.values()]
         statements += [s.nest if isinstance(s, OpenNest) else s for s in self.statements]
         statements = [s for s in statements if not isinstance(s, Nest) or s.roots]
-        program = Program(self.graph.name, statements, self.inputs, self.outputs, self.arrays, self.work)
+        program = Program(self.graph.name, in_row_blocks(statements), self.inputs, self.outputs, self.arrays, self.work)
         return lay_out(program)
 
     def _place_source(self, node: Node) -> None:

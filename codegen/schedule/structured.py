@@ -8,15 +8,15 @@ from itertools import product
 
 import numpy as np
 
-from codegen.loops import Affine, ArgReduce, Call, Load, Matrix, Reduce, Scan, Scatter, Store, register_axes
+from codegen.loops import Affine, ArgReduce, Call, Load, Matrix, Reduce, Scan, Scatter, Store, accumulates
 from tracer.graph.node import Node
 from tracer.ops import TABLE
 
-from .maps import NotAffine, flatten, identity_map, operand_map, space_of, zero
+from .maps import NotAffine, counter, flatten, identity_map, operand_map, space_of, zero
 from .nests import operand_map_of_index
 from .plan import is_inline, view_leaf
 
-ADD = TABLE["add"]
+ADD, MULTIPLY, SUM = TABLE["add"], TABLE["multiply"], TABLE["sum"]
 INVERSION_COLUMNS = 64  # workspace of LAPACK's getri: n times its block size
 ASSEMBLY_CELLS = 8  # a gather-form assembly may have this many cells and as many again per piece; else pieces are added one after another
 
@@ -47,7 +47,7 @@ def lower_reduce(schedule, node: Node) -> None:
     place = nest.place(buffer, tuple(kept))
     if axes:
         root = Reduce(node.op, value, axes, buffer, place)
-        if len(register_axes(root, len(space))) < len(axes):
+        if accumulates(root, len(space)):
             schedule.initial(buffer, identity_of(node.op, node.type.dtype))
         nest.nest.roots.append(root)
     else:
@@ -226,11 +226,57 @@ def lower_matmul(schedule, node: Node) -> None:
         schedule.initial(schedule.allocate(node), 0)
         schedule.made_at[node] = -1
         return
+    if 1 in (m, n) and not batch:
+        _matrix_vector(schedule, node, *((a, b) if n == 1 else (b, a)), transposed=n != 1)
+        return
     left, right = _matrix(schedule, a), _matrix(schedule, b)
     buffer = schedule.allocate(node)
     result = Matrix(buffer, 0, n, 1, m * n)
     schedule.statements.append(Call("matmul", (left, right), (result,), (m, n, k), count))
     schedule.made_at[node] = len(schedule.statements) - 1
+
+
+def _matrix_vector(schedule, node: Node, matrix: Node, vector: Node, transposed: bool) -> None:
+    """A loop nest of ours: one thread of it is as fast as memory, it fuses with what is around it, and the operands may be expressions.
+
+    Loops run along the matrix as it lies, so that lanes read neighbours: a product along rows is a sum in registers, one along columns
+    adds rows to the result.
+    """
+    shape = matrix.type.shape
+    order = (0, 1) if _rows_contiguous(schedule, matrix) else (1, 0)
+    extents = tuple([shape[axis] for axis in order if shape[axis] != 1])
+    loops = [axis for axis in order if shape[axis] != 1]
+    rank = len(loops)
+    map = tuple([counter(loops.index(axis), rank) if axis in loops else zero(rank) for axis in (0, 1)])
+    summed = 0 if transposed else 1
+    earliest = max(schedule.earliest_to_read_moved(matrix), schedule.earliest_to_read_moved(vector))
+    nest = schedule.nest_for(extents, earliest)
+    left = nest.evaluate(matrix, map)
+    at = map[summed]
+    right = nest.evaluate(vector, (at, zero(rank)) if not transposed else (zero(rank), at))
+    dtype = node.type.dtype
+    value = nest.compute(MULTIPLY, (left, right), dtype, dtype, node)
+    buffer = schedule.allocate(node)
+    place = nest.place(buffer, (zero(rank), map[1]) if transposed else (map[0], zero(rank)))
+    if summed in loops:
+        root = Reduce(SUM, value, frozenset((loops.index(summed),)), buffer, place)
+        if accumulates(root, rank):
+            schedule.initial(buffer, 0)
+    else:
+        root = Store(value, buffer, place)
+    nest.nest.roots.append(root)
+    schedule.made_at[node] = nest.position
+
+
+def _rows_contiguous(schedule, matrix: Node) -> bool:
+    leaf = view_leaf(matrix)
+    if leaf not in schedule.made_at or not schedule.memory_of(leaf).dense:
+        return True
+    try:
+        found = _view(schedule, matrix, leaf)
+    except NotAffine:
+        return True
+    return found is None or found.column == 1
 
 
 def _matrix(schedule, node: Node) -> Matrix:

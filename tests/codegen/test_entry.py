@@ -443,6 +443,7 @@ def test_threads_that_miss_at_once_specialise_once():
     for thread in threads:
         thread.join()
     assert not wrong and len(squares.calls) == 40
+    assert frames(f, np.ones(100)) == []
 
 
 def test_objects_can_go():

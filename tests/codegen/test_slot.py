@@ -23,7 +23,7 @@ from numba.core.runtime.nrt import MemInfo
 from numba.parfors import parfor_lowering
 
 from codegen.entry import Leaf, Specialisation, native_entry, resolve
-from codegen.entry.slot import IN_PARALLEL_REGION
+from codegen.entry.lowering import IN_PARALLEL_REGION
 from codegen.entry.types import DTYPES
 
 from .test_entry import DO_NOTHING, LAYOUTS, MATRIX, Constants, make, one, run_python, three, two
@@ -258,14 +258,14 @@ def test_two_live_objects_of_one_key_are_refused():
         njit(lambda x: first(x))(np.ones(2))
     assert second(np.ones(2))[0] == 2
     with pytest.raises(LookupError, match="2 objects are called"):
-        resolve("tests:twins|float64[1C]->(float64, float64[1C])")
+        resolve("tests:twins|float64[1C]->(float64, float64[1C])|")
     del second
     assert njit(lambda x: first(x))(np.ones(2))[0] == 2
 
 
 def test_resolve_refuses_other_results(squares):
     with pytest.raises(TypeError, match=r"now returns \(float64, float64\[1C\]\), but its caller was compiled for float64"):
-        resolve(f"{squares.slot_key}|float64[1C]->float64")
+        resolve(f"{squares.slot_key}|float64[1C]->float64|")
 
 
 def test_no_leaks():

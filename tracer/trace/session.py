@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
@@ -21,10 +22,25 @@ class Session:
         self.trace = Trace(name)
         self.rebinder = Rebinder()
         self.outer = _current.get()
+        self.seconds: dict[str, float] = {}  # by stage
 
     def call(self, function: Callable, *args, **kwargs):
         """Call a function of the user in this trace."""
         return self.rebinder.see(function)(*args, **kwargs)
+
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def current_session() -> Session | None:
+    """The innermost session that is running."""
+    return _current.get()
 
 
 def session_of(values) -> Session:

@@ -13,7 +13,6 @@ import decimal
 import enum
 import fractions
 import functools
-import math
 import pathlib
 import struct
 import types
@@ -229,6 +228,7 @@ class Describer:
         self._reads = reads or {}
         self.leaves: list = []
         self.paths: list[Path] = []
+        self.instances: dict[Path, Any] = {}
 
     def __call__(self, value, path: Path = ()) -> Spec:
         kind = container_kind(value)
@@ -246,6 +246,7 @@ class Describer:
             self.paths.append(path)
         if found is not None:
             return found
+        self.instances[path] = value
         names = tuple(self._reads.get(path, ()))
         parts = [getattr(value, name, MISSING) for name in names]
         return Instance(type(value), names, tuple([self(part, (*path, ("attr", name))) for name, part in zip(names, parts)]))
@@ -306,14 +307,3 @@ def identifier(path: Path, taken: set[str]) -> str:
         name = f"{text}_{count}"
     taken.add(name)
     return name
-
-
-def size_text(value) -> str:
-    """``float64[3, 2]`` for arrays, the type's name for others."""
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
-    return type(value).__name__
-
-
-def element_count(shape: tuple[int, ...]) -> int:
-    return math.prod(shape)

@@ -1,0 +1,169 @@
+"""The machine code of a call of an object from `@njit` code, as part of the caller."""
+import functools
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing.typeof import typeof
+
+from . import native_entry
+from .emit import POINTER, WORD, item_bytes, widened
+from .registry import keep_text, live_object, request
+from .table import Head
+from .types import DTYPES, UNNAMED, Leaf, Signature, Structure, flatten
+
+PACKAGE = __name__.rpartition(".")[0]
+IN_PARALLEL_REGION = "__numba_parfor_gufunc"        # in the names of the functions that Numba makes of parallel loops
+
+
+def number_type(dtype: str) -> types.Type:
+    """Numba's type of a number."""
+    return types.boolean if dtype == "bool" else getattr(types, dtype)
+
+
+def numba_type(results: Structure) -> types.Type:
+    """Numba's type of results."""
+    if results is None:
+        return types.none
+    if isinstance(results, tuple):
+        return types.BaseTuple.from_types([numba_type(part) for part in results])
+    number = number_type(results.dtype)
+    return types.Array(number, results.ndim, "C") if results.is_array else number
+
+
+_DTYPE_OF = {number_type(dtype): dtype for dtype in DTYPES}
+
+
+def leaf_of_type(kind: types.Type) -> Leaf | None:
+    """What an argument of this Numba type is to an entry, None when it is nothing that an entry takes."""
+    kind = types.unliteral(typeof(kind.value) if isinstance(kind, types.Omitted) else kind)
+    if type(kind) is types.Array and kind.dtype in _DTYPE_OF:
+        return Leaf("array", _DTYPE_OF[kind.dtype], kind.ndim, "C" if kind.layout == "C" and kind.aligned else "A")
+    return Leaf("scalar", _DTYPE_OF[kind]) if kind in _DTYPE_OF else None
+
+
+def lower_call(slot_key: str, context, builder, sig, args):
+    """Emit a call of the object `slot_key`."""
+    signature = Signature(tuple(map(leaf_of_type, sig.args)))
+    results = live_object(slot_key).state(signature).results
+    text = request(slot_key, signature, results, parallel=IN_PARALLEL_REGION in builder.function.name)
+    head = _load_slot(context, builder, _text_address(context, builder, slot_key, text), text)
+
+    blocks = _store_arguments(context, builder, zip(signature.leaves, sig.args, args), len(list(flatten(results))))
+    result_block = cgutils.alloca_once(builder, POINTER, max(native_entry.result_words(results), 1))
+    code = builder.load(_word(builder, head, Head.CODE), typ=native_entry.ENTRY.as_pointer())
+    status = builder.call(code, [head, *blocks, result_block])
+    with builder.if_then(cgutils.is_not_null(builder, status), likely=False):
+        context.call_conv.return_exc(builder)
+    return _load_results(context, builder, results, _ResultReader(builder, result_block))
+
+
+def _word(builder, base, index: int):
+    return builder.gep(base, [WORD(index)], source_etype=WORD)
+
+
+def _text_address(context, builder, slot_key: str, text: str):
+    """A constant string for objects with a name; else one in this process's memory, which tells Numba not to cache the caller."""
+    if not slot_key.startswith(UNNAMED):
+        return builder.bitcast(context.insert_const_string(builder.module, text), POINTER)
+    return context.add_dynamic_addr(builder, keep_text(text), info="object without a name")
+
+
+def _load_slot(context, builder, text_address, text: str):
+    """The head from the caller's slot; when that is empty, ask `resolve` and fill it."""
+    name = f"tracegrad.slot.{text}"
+    slot = builder.module.globals.get(name)
+    if slot is None:
+        slot = ir.GlobalVariable(builder.module, WORD, name)
+        slot.linkage, slot.initializer = "internal", WORD(0)
+    known = builder.load_atomic(slot, "acquire", 8, typ=POINTER)
+    before = builder.block
+    with builder.if_then(cgutils.is_null(builder, known), likely=False):
+        api = context.get_python_api(builder)
+        gil = api.gil_ensure()
+        package = api.import_module(context.insert_const_string(builder.module, PACKAGE))
+        answer = _call_resolve(context, builder, api, package, text_address)
+        with builder.if_then(cgutils.is_null(builder, answer), likely=False):
+            api.gil_release(gil)
+            context.call_conv.return_exc(builder)
+        found = builder.bitcast(api.long_as_voidptr(answer), POINTER)
+        api.decref(answer)
+        api.gil_release(gil)
+        builder.store_atomic(builder.ptrtoint(found, WORD), slot, "release", 8)
+        after = builder.block
+    head = builder.phi(POINTER)
+    head.add_incoming(known, before)
+    head.add_incoming(found, after)
+    return head
+
+
+def _call_resolve(context, builder, api, package, text_address):
+    """`package.resolve(text)`, or null with an exception set."""
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(api.pyobj, [api.pyobj, api.cstring, api.cstring], var_arg=True), "PyObject_CallMethod")
+    answer = cgutils.alloca_once_value(builder, package)
+    with builder.if_then(cgutils.is_not_null(builder, package)):
+        method, formats = (context.insert_const_string(builder.module, text) for text in ("resolve", "s"))
+        builder.store(builder.call(function, [package, method, formats, text_address]), answer)
+        api.decref(package)
+    return builder.load(answer)
+
+
+def _store_arguments(context, builder, arguments, result_count: int):
+    """Lay the arguments out on the stack: buffers (with room for results), key words, strides."""
+    arguments = list(arguments)
+    rank = sum(leaf.ndim for leaf, _, _ in arguments)
+    sizes = (len(arguments) + result_count, rank + len(arguments), rank)
+    blocks = [cgutils.alloca_once(builder, POINTER, max(size, 1)) for size in sizes]
+    buffers, words, strides = blocks
+    axis, countable = 0, rank
+    for i, (leaf, kind, value) in enumerate(arguments):
+        if leaf.is_array:
+            array = cgutils.create_struct_proxy(kind)(context, builder, value)
+            builder.store(array.data, _word(builder, buffers, i))
+            for k in range(leaf.ndim):
+                builder.store(builder.extract_value(array.shape, k), _word(builder, words, axis + k))
+                builder.store(builder.extract_value(array.strides, k), _word(builder, strides, axis + k))
+            axis += leaf.ndim
+            continue
+        memory = cgutils.alloca_once(builder, POINTER)
+        builder.store(context.get_value_as_data(builder, kind, value), memory)
+        builder.store(memory, _word(builder, buffers, i))
+        if leaf.is_countable:
+            builder.store(widened(builder, memory, leaf), _word(builder, words, countable))
+            countable += 1
+    return blocks
+
+
+class _ResultReader:
+    """Reads the words of a result block in order."""
+
+    def __init__(self, builder, block):
+        self._builder, self._block, self._place = builder, block, 0
+
+    def next_word(self, kind: ir.Type = WORD):
+        self._place += 1
+        return self._builder.load(_word(self._builder, self._block, self._place - 1), typ=kind)
+
+
+def _load_results(context, builder, results: Structure, reader: _ResultReader):
+    """The Numba value of the results."""
+    kind = numba_type(results)
+    if results is None:
+        return context.get_dummy_value()
+    if isinstance(results, tuple):
+        return context.make_tuple(builder, kind, [_load_results(context, builder, part, reader) for part in results])
+    if not results.is_array:
+        return context.data_model_manager[kind].from_data(builder, reader.next_word(context.get_data_type(kind)))
+    array = cgutils.create_struct_proxy(kind)(context, builder)
+    array.meminfo, data = reader.next_word(POINTER), reader.next_word(POINTER)
+    array.data = builder.bitcast(data, array.data.type)
+    shape = [reader.next_word() for _ in range(results.ndim)]
+    strides, stride = [], WORD(item_bytes(results.dtype))
+    array.itemsize = stride
+    for extent in reversed(shape):
+        strides.insert(0, stride)
+        stride = builder.mul(stride, extent)
+    array.shape, array.strides = (cgutils.pack_array(builder, numbers, WORD) for numbers in (shape, strides))
+    array.nitems = functools.reduce(builder.mul, shape, WORD(1))
+    array.parent = ir.Constant(array.parent.type, None)
+    return array._getvalue()

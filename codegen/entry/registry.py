@@ -1,0 +1,84 @@
+"""Which object has which key, for compiled callers: live objects are found again, and what callers hold is kept."""
+import ctypes
+import gc
+import os
+import sys
+import traceback
+import weakref
+
+from numba.core.compiler_lock import global_compiler_lock
+
+from .types import Signature, structure_text
+
+PARALLEL = "parallel"
+
+
+class _Registry:
+    """The live objects by key, and all that compiled callers hold addresses of."""
+
+    def __init__(self):
+        self.objects: dict[str, weakref.WeakSet] = {}
+        self.states: dict[int, object] = {}
+        self.texts: list[ctypes.Array] = []
+
+    def live(self, key: str) -> list:
+        return list(self.objects.get(key, ()))
+
+
+_registry = _Registry()
+
+
+def register(entry_dispatcher) -> None:
+    """Make an object known under its `slot_key`."""
+    _registry.objects.setdefault(entry_dispatcher.slot_key, weakref.WeakSet()).add(entry_dispatcher)
+
+
+def live_object(key: str):
+    """The one object of this key; LookupError when there is none, or more than one."""
+    found = _registry.live(key)
+    if len(found) > 1:
+        gc.collect()        # old ones may only wait for the collector
+        found = _registry.live(key)
+    if len(found) > 1:
+        raise LookupError(f"{len(found)} objects are called `{key}`, so that compiled code cannot tell which one it calls. "
+                          "Make one and use it everywhere.")
+    if not found:
+        raise LookupError(f"compiled code calls `{key}`, but there is no such object (any more): it was renamed or removed, or its "
+                          "module is not imported. Import it, or delete the caller's __pycache__.")
+    return found[0]
+
+
+def request(key: str, signature: Signature, results, *, parallel: bool) -> str:
+    """The text with which a compiled caller asks for an entry."""
+    return f"{key}|{signature}->{structure_text(results)}|{PARALLEL if parallel else ''}"
+
+
+def resolve(text: str) -> int:
+    """Address of the head of the entry that a compiled caller asks for, see `request`."""
+    key, call, region = text.rsplit("|", 2)
+    arguments, _, results = call.partition("->")
+    try:
+        with global_compiler_lock:
+            state = live_object(key).state(Signature.parse(arguments))
+            if structure_text(state.results) != results:
+                raise TypeError(f"`{key}` of ({arguments}) now returns {structure_text(state.results)}, but its caller was compiled for "
+                                f"{results}. Delete the caller's __pycache__.")
+            _registry.states[id(state)] = state
+            return state.native_head(parallel=region == PARALLEL)
+    except Exception:
+        if region == PARALLEL:
+            traceback.print_exc(file=sys.stderr)        # for Numba loses it there
+        raise
+
+
+def keep_text(text: str) -> int:
+    """Address of a C string that stays."""
+    memory = ctypes.create_string_buffer(text.encode())
+    _registry.texts.append(memory)
+    return ctypes.addressof(memory)
+
+
+# A process forked while another thread compiles would inherit a lock that nobody gives back.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=global_compiler_lock.acquire, after_in_parent=global_compiler_lock.release,
+                        after_in_child=global_compiler_lock.release)
