@@ -16,6 +16,7 @@
     ├── OutputError                 (TypeError)   the function returns what has no gradient
     ├── DerivativeError             (TypeError)   an operation on the way has no derivative
     └── NotCompiledError            (RuntimeError, AttributeError) `.graph` and its kin before any call
+    RecompileWarning                (UserWarning) one function is compiled again and again for values of one argument
 
 Each message says what happened, where in the user's file, why, and what to write instead.
 Each also is the built-in exception that a person would catch.
@@ -78,3 +79,7 @@ class DerivativeError(TracerError, TypeError):
 
 class NotCompiledError(TracerError, RuntimeError, AttributeError):
     """An attribute that shows a compiled specialisation was read before any call."""
+
+
+class RecompileWarning(UserWarning):
+    """One function was compiled again and again, for values of one static argument or one extent."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from codegen.simplify import Report, simplify
+
 from .errors import RecompileWarning
 from .graph.graph import Graph
 
@@ -30,7 +32,7 @@ class Record:
     derived: Graph                 # what a call computes
     shown: Graph                   # value and derivatives
     simplified: Graph
-    rewrites: Counter
+    report: Report
     level: str | bool
     kernel: Any
     seconds: dict[str, float]
@@ -39,11 +41,9 @@ class Record:
     @cached_property
     def gradient_graph(self) -> Graph:
         """Value and derivative, simplified."""
-        from codegen.simplify.simplify import simplify  # written only when somebody reads it
-
         if self.shown.outputs == self.derived.outputs:
             return self.simplified
-        return simplify(self.shown, self.level, Counter())
+        return simplify(self.shown, self.level, Report())
 
     def what(self) -> str:
         """The leaves in words: ``w: float64[3], n = 2``."""
@@ -164,8 +164,8 @@ class Explanation:
         yield f"   why:      {record.reason}"
         yield (f"   nodes:    {len(record.graph.nodes)} traced, {len(record.derived.nodes)} with derivatives, "
                f"{len(record.simplified.nodes)} simplified")
-        if record.rewrites:
-            yield "   rewrites: " + ", ".join(f"{name} ×{count}" for name, count in sorted(record.rewrites.items()))
+        if record.report.rewrites:
+            yield "   rewrites: " + ", ".join(f"{name} ×{count}" for name, count in sorted(record.report.rewrites.items()))
         yield f"   kernel:   {'compiled' if record.kernel.compiled else 'reused'} ({record.kernel.key[:12]})"
         yield "   seconds:  " + ", ".join(f"{stage} {seconds:.4f}" for stage, seconds in record.seconds.items())
 

@@ -4,83 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from codegen.entry import Leaf, Signature, Specialisation
 from codegen.pipeline import Options, compile_graph
-from codegen.simplify.simplify import simplify
+from codegen.simplify import Report, simplify
 
-from .errors import ArgumentError, OutputError, TracedConversionError
+from .chosen import refuse_non_float
+from .errors import OutputError, TracedConversionError
 from .graph.graph import Graph
-from .graph.types import FLOATS, array_type
-from .history import KEPT_RECORDS, History, Record
-from .trace.arguments import Callee, classify
-from .trace.objects import Record as InstanceRecord
-from .trace.objects import represent
-from .trace.rebind import Rebinder
-from .trace.session import Session, current_session, tracing
-from .trace.trees import DATA, MISSING, TUPLE, Branch, Describer, Path, Spec, Static, build, container_kind, identifier, path_text
-from .trace.value import Traced, as_traced
-from .transform import Outcome, Transform
-
-
-class Again(Exception):
-    """The arguments have to be described anew: other kinds of leaves, or attributes that the trace reads for the first time."""
-
-
-class NeedsTree(Exception):
-    """What is returned is no nest of tuples: an entry alone cannot build it."""
-
-
-class NeedsInlining(Exception):
-    """Values of the trace around were met: this call is a part of it."""
-
-
-@dataclass(eq=False)
-class Program:
-    """What all plans of one compiled object share."""
-
-    callee: Callee
-    transform: Transform
-    level: str | bool
-    history: History
-    reads: dict[Path, dict[str, None]]
-
-
-_instances: ContextVar[dict[Path, Any] | None] = ContextVar("tracer_instances", default=None)
-
-
-@contextmanager
-def live_instances(found: dict[Path, Any]) -> Iterator[None]:
-    """While a call runs that may trace: the instances among its arguments, by path."""
-    token = _instances.set(found)
-    try:
-        yield
-    finally:
-        _instances.reset(token)
-
-
-@dataclass(eq=False)
-class Run:
-    """One trace: its graphs and what it returns."""
-
-    key: tuple
-    inputs: list
-    outcome: Outcome
-    spec: Spec                       # of the result
-    leaves: list[Traced]             # of the result
-    like: list[int | None]           # per leaf of the result: the input whose kind of number it is
-    needed: list[bool]               # per input: is its integer value part of the key
-    value: tuple[list, list]         # nodes and names of the function's outputs
-    derivatives: tuple[list, list]
-    seconds: dict[str, float]
+from .graph.types import FLOATS
+from .history import KEPT_RECORDS, Record
+from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
+from .trace.session import tracing
+from .trace.trees import DATA, TUPLE, Branch, Path, Spec, Static, identifier, path_text
+from .trace.value import as_traced
+from .transform import VALUE, Outcome
 
 
 class Plan:
@@ -93,11 +35,17 @@ class Plan:
         self.paths = tuple(paths)
         taken: set[str] = set()
         self.names = tuple([identifier(path, taken) for path in self.paths])
-        self.result: Spec | None = None          # known after the first trace
+        self._results: dict[Signature | None, Spec] = {}  # of a tree there is one, which the generated code builds
+        self._structures: dict[Signature, Any] = {}  # entries are compiled for these, so they outlive `clear`
         self._needed: dict[Signature, list[bool]] = {}
         self._records: OrderedDict[tuple, Record] = OrderedDict()
         self._made: dict[int, tuple[Record, Specialisation]] = {}
         self._pending: Run | None = None
+
+    @property
+    def result(self) -> Spec:
+        """Structure of what is returned for arguments that are trees; known after the first trace."""
+        return self._results[None]
 
     # What an entry asks; Numba's compiler lock is held -----------------------------------------------------------------------
 
@@ -105,12 +53,13 @@ class Plan:
         """Structure of what a call returns."""
         if self.is_flat:
             self._check_floats(signature)
+        known = self._structures.get(signature)
+        if known is not None:
+            return known
         if shapes is None:
             return self._results_from_types(signature)
-        run = self._run(signature, shapes, ints)
-        structure = self._structure(run, signature)
-        self._pending = run
-        return structure
+        self._pending = run = self._run(signature, shapes, ints)
+        return self._structure(run, signature)
 
     def specialise(self, signature: Signature, shapes, ints) -> Specialisation:
         return self.find(signature, shapes, ints)[1]
@@ -127,10 +76,10 @@ class Plan:
         if record is None:
             run = self._pending if self._pending is not None and self._pending.key == (signature, shapes, ints) else self._run(signature, shapes, ints)
             self._pending = None
-            if self.result is not None and self.result != run.spec:
-                raise OutputError(f"{self.program.callee.name}() returns another structure for these arguments than it did before. "
-                                  f"Return the same one for all shapes and integers, or make the one that decides a string or bool argument.")
-            self.result = run.spec
+            structure = self._structure(run, signature)
+            known = self._structures.setdefault(signature, structure)
+            if known != structure or self._results.setdefault(signature if self.is_flat else None, run.spec) != run.spec:
+                raise self._changed_result(known, structure)
             self._note_needed(signature, run.needed)
             key = self._key(signature, shapes, ints)
             record, made = self._compile(run, signature, shapes, key[2])
@@ -157,31 +106,39 @@ class Plan:
     def _compile(self, run: Run, signature, shapes, integers) -> tuple[Record, Specialisation]:
         program = self.program
         name, level = program.callee.name, program.level
-        rewrites: Counter = Counter()
+        report = Report()
         graph = Graph(run.inputs, *_outputs([run.value]), name)
         derived = Graph(run.inputs, [leaf.node for leaf in run.leaves], self.names, _result_names(run), name)
         shown = Graph(run.inputs, *_outputs([run.value, run.derivatives]), name)
         graph, shown = [Graph(g.inputs, g.outputs, self.names, g.output_names, name) for g in (graph, shown)]
         start = time.perf_counter()
-        simplified = simplify(derived, level, rewrites)
+        simplified = simplify(derived, level, report)
         seconds = run.seconds | {"simplify": time.perf_counter() - start}
         strided = frozenset(i for i, leaf in enumerate(signature.leaves) if leaf.layout == "A")
         kernel = compile_graph(simplified, Options(fast=level == "fast", checked=bool(os.environ.get("TRACEGRAD_CHECKED"))), strided)
         record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), graph, derived, shown, simplified,
-                        rewrites, level, kernel, seconds | kernel.seconds)
+                        report, level, kernel, seconds | kernel.seconds)
         arrays = [leaf.shape for leaf, kind in zip(run.leaves, self._result_leaves(run, signature)) if kind.is_array]
         return record, Specialisation(kernel.address, kernel.params, kernel.workspace_bytes, tuple(arrays), kernel, kernel.error)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._records.clear()
+        self._made.clear()
+        self._needed.clear()
+        self._results.clear()
+        self._pending = None
 
     # Tracing --------------------------------------------------------------------------------------------------------------------
 
     def _run(self, signature: Signature, shapes, ints) -> Run:
         program = self.program
-        instances = _instances.get()
-        if program.reads and instances is None and any(map(_has_instance, self.specs)) or instances is None and any(map(_has_instance, self.specs)):
+        instances = instances_of_call()
+        if instances is None and any(map(_has_instance, self.specs)):
             raise Again
         start = time.perf_counter()
-        with tracing(program.callee.name, program.callee.function) as session:
-            arguments = _Arguments(session, program, instances or {})
+        with live_instances(None), tracing(program.callee.name, program.callee.function) as session:
+            arguments = Arguments(session, program, instances or {})
             leaves = arguments.inputs(signature, shapes, ints)
             values = arguments.values(self.specs, leaves)
             try:
@@ -198,9 +155,8 @@ class Plan:
             run.seconds = {"trace": time.perf_counter() - start - sum(session.seconds.values()), **session.seconds}
         return run
 
-    def _finish(self, key, arguments: _Arguments, outcome: Outcome, spec: Spec, result) -> Run:
+    def _finish(self, key, arguments: Arguments, outcome: Outcome, spec: Spec, result) -> Run:
         position = {node: i for i, node in enumerate(arguments.nodes)}
-        numbers = [i for i, leaf in enumerate(key[0].leaves) if not leaf.is_array and leaf.dtype in FLOATS]
         like, leaves = [], []
         for given in result:
             leaf = as_traced(given, arguments.session.trace)
@@ -208,18 +164,24 @@ class Plan:
             if argument is not None:
                 like.append(position.get(argument.node))
             else:
-                like.append(next((i for i in numbers if key[0].leaves[i].dtype == leaf.dtype.name and not leaf.shape), None))
+                like.append(None if leaf.shape or leaf.dtype.name not in FLOATS else _like_scalar(key[0], leaf.dtype.name))
             leaves.append(leaf)
         needed = arguments.session.trace.needed
         return Run(key, arguments.nodes, outcome, spec, leaves, like,
                    [node in needed or leaf.dtype == "bool" and not leaf.is_array for node, leaf in zip(arguments.nodes, key[0].leaves)],
                    arguments.named("value", outcome.value), arguments.named("gradient", outcome.derivatives), {})
 
+    def _changed_result(self, known, structure) -> OutputError:
+        name = self.program.callee.name
+        return OutputError(f"{name}() returns {_leaf_text(structure)} for these arguments, where it returned {_leaf_text(known)} for others of the same types. "
+                           f"The code that builds the results is compiled once for all shapes and integers: "
+                           f"make an object of its own for each kind of result, as in jit(functools.partial({name}, n=3)).")
+
     # Results --------------------------------------------------------------------------------------------------------------------
 
     def _result_leaves(self, run: Run, signature: Signature) -> list[Leaf]:
         found = []
-        for leaf, like, given in zip(run.leaves, run.like, run.leaves):
+        for leaf, like in zip(run.leaves, run.like):
             argument = signature.leaves[like] if like is not None else None
             is_array = leaf.ndim > 0 or argument is not None and argument.is_array
             same = argument is not None and argument.is_array == is_array and argument.ndim == leaf.ndim
@@ -234,11 +196,42 @@ class Plan:
 
     def _results_from_types(self, signature: Signature):
         """For a call from compiled code, without an example."""
-        raise TypeError(f"what {self.program.callee.name} returns is not known before it is traced: "
-                        f"call it once, or {self.program.callee.name}.specialize(example), before it is compiled into a caller")
+        program = self.program
+        template = program.transform.template(program.callee) if self.is_flat else None
+        if template is None:
+            name = program.callee.name
+            raise TypeError(f"what {name} returns is not known before it is traced: call {name}.specialize(example) before it is compiled into a caller")
+        floats = {leaf.dtype for leaf in signature.leaves if leaf.dtype in FLOATS}
+        value_dtype = "float32" if floats == {"float32"} else "float64"
+
+        def leaf_of(part):
+            if isinstance(part, tuple):
+                return tuple(map(leaf_of, part))
+            if part is VALUE:
+                return Leaf("scalar", value_dtype, like=_like_scalar(signature, value_dtype))
+            return replace(signature.leaves[part], layout="C", like=part)
+        return leaf_of(template)
 
     def _check_floats(self, signature: Signature) -> None:
         """Refuse a gradient with respect to an int before anything is traced."""
+        for index in self.program.transform.differentiated(self.program.callee):
+            leaf = signature.leaves[index]
+            if leaf.dtype not in FLOATS:
+                refuse_non_float(path_text(self.paths[index]), leaf.dtype, leaf.is_array)
+
+
+def _like_scalar(signature: Signature, dtype: str) -> int | None:
+    """The first scalar argument of this dtype: a number that is returned is Python's own where that is."""
+    return next((i for i, leaf in enumerate(signature.leaves) if not leaf.is_array and leaf.dtype == dtype), None)
+
+
+def _leaf_text(structure) -> str:
+    """A structure of results for people: ``(float64[2 axes], int64)``."""
+    if isinstance(structure, tuple):
+        return f"({', '.join(map(_leaf_text, structure))}{',' * (len(structure) == 1)})"
+    if structure is None or not structure.is_array:
+        return "None" if structure is None else structure.dtype
+    return f"{structure.dtype}[{structure.ndim} {'axis' if structure.ndim == 1 else 'axes'}]"
 
 
 def _as_structure(spec: Spec, leaves: Iterator[Leaf]):
@@ -273,83 +266,3 @@ def _result_names(run: Run) -> list[str]:
         name = known.get(id(leaf.node), f"result{k}")
         names.append(identifier((("arg", name),), taken))
     return names
-
-
-class _Arguments:
-    """The traced arguments of one run, and the reads of instances that make more of them."""
-
-    def __init__(self, session: Session, program: Program, instances: dict[Path, Any]):
-        self.session = session
-        self.program = program
-        self.instances = instances
-        self.nodes: list = []
-        self.is_incomplete = False
-
-    def inputs(self, signature: Signature, shapes, ints) -> list:
-        """One traced value per leaf; bools as they are."""
-        remaining = iter(shapes)
-        return [self._input(leaf, next(remaining) if leaf.is_array else (), number) for leaf, number in zip(signature.leaves, ints)]
-
-    def _input(self, leaf: Leaf, shape: tuple[int, ...], number):
-        trace = self.session.trace
-        node = trace.builder.input(array_type(leaf.dtype, shape), len(self.nodes))
-        self.nodes.append(node)
-        if leaf.is_array:
-            return Traced(node, trace)
-        if leaf.dtype == "bool":
-            return bool(number)
-        if leaf.dtype not in FLOATS:
-            trace.concrete[node] = number
-        return Traced(node, trace, {"float64": float, "int64": int}.get(leaf.dtype))
-
-    def values(self, specs: Sequence[Spec], leaves: list) -> list:
-        remaining = iter(leaves)
-        return [build(spec, remaining, self._instance, (("arg", p.name),)) for spec, p in zip(specs, self.program.callee.parameters)]
-
-    def _instance(self, spec, path: Path, parts: list):
-        return represent(InstanceRecord(self.instances[path], path, dict(zip(spec.keys, parts)), self._read, self.session.rebinder.see))
-
-    def _read(self, path: Path, value):
-        """An attribute that the trace reads for the first time: an input of the next trace, and for the time being of this one."""
-        self.program.reads.setdefault(path[:-1], {})[path[-1][1]] = None
-        self.is_incomplete = True
-        if value is MISSING:
-            return value
-        describer = Describer(classify, self.program.reads)
-        spec = describer(value, path)
-        self.instances |= describer.instances
-        leaves = []
-        for leaf in describer.leaves:
-            array = np.asarray(leaf)
-            kind = "array" if isinstance(leaf, np.ndarray) else "scalar"
-            leaves.append(self._input(Leaf(kind, array.dtype.name, array.ndim if kind == "array" else 0), array.shape, leaf if array.dtype.kind in "iu" else None))
-        return build(spec, iter(leaves), self._instance, path)
-
-    def open_result(self, result) -> tuple[Spec, list]:
-        """The spec and leaves of what is returned."""
-        describer = Describer(self._classify_result)
-        spec = describer(result, (("arg", "result"),))
-        return spec, describer.leaves
-
-    def _classify_result(self, value, path: Path):
-        if type(value) is Traced:
-            as_traced(value, self.session.trace)
-            return DATA
-        found = classify(value, path)
-        if found is None:
-            raise OutputError(f"{self.program.callee.name}() returned a {type(value).__name__} ({path_text(path)}), which is no tree of arrays and numbers. "
-                              f"Return its attributes, or make it a dataclass or namedtuple.")
-        return found
-
-    def named(self, label: str, tree) -> tuple[list, list]:
-        """Nodes and names of the traced leaves in a tree."""
-        if tree is None:
-            return [], []
-        describer = Describer(lambda value, path: DATA if isinstance(value, (Traced, float, int, np.ndarray, np.generic)) else Static(value, id(value)))
-        describer(tree, (("arg", label),))
-        nodes = [as_traced(leaf, self.session.trace).node for leaf in describer.leaves]
-        return nodes, [path_text(path) for path in describer.paths]
-
-
-def unused() -> tuple:
-    return ArgumentError, container_kind, Rebinder, current_session

@@ -6,8 +6,8 @@ code does not know comes to `_compile_for_args`, once for each combination of ty
 import enum
 import functools
 import inspect
-import itertools
 import types as python_types
+import uuid
 
 import numpy as np
 from numba import _dispatcher
@@ -24,7 +24,6 @@ from .state import EntryState
 from .types import DTYPES, UNNAMED, Leaf, Signature, Specialiser
 
 PLAIN_ARRAYS = (np.ndarray, np.memmap)
-_unnamed = itertools.count(1)
 
 
 class _Missing:
@@ -58,9 +57,10 @@ class EntryDispatcher(CPUDispatcher):
         defaults = tuple(MISSING if p.default is p.empty else p.default for p in parameters)
         _dispatcher.Dispatcher.__init__(
             self, self._tm.get_pointer(), len(defaults), True, tuple(self.parameters.parameters), defaults, False, False, False)
+        assert key is None or not key.startswith(UNNAMED), key
         self.specialiser = specialiser
         self.key = key
-        self.slot_key = key if key is not None else f"{UNNAMED}{next(_unnamed)}"
+        self.slot_key = key if key is not None else f"{UNNAMED}{uuid.uuid4().hex}"
         self.last_error: Exception | None = None
         self._states: dict[Signature, EntryState] = {}
         self._entries: dict[Signature, object] = {}
@@ -75,9 +75,8 @@ class EntryDispatcher(CPUDispatcher):
         return f"<{type(self).__name__} {self.__module__}.{self.__qualname__}{self.parameters}>"
 
     def __reduce__(self):
-        if self.key is None:
-            raise TypeError(f"{self!r} has no name by which another process could find it")
-        return live_object, (self.key,)
+        # By reference. Without a name it is found in this process only; Numba pickles what a cached caller's closure holds.
+        return live_object, (self.slot_key,)
 
     # Hooks.
 
@@ -152,10 +151,14 @@ class EntryDispatcher(CPUDispatcher):
         return self._states[signature]
 
     def _check_none_missing(self, args: tuple) -> None:
+        """Raise Python's own TypeError for a call with too few arguments."""
         missing = [repr(name) for name, value in zip(self.parameters.parameters, args) if value is MISSING]
+        if len(missing) == 1:
+            raise TypeError(f"{self.__name__}() missing 1 required positional argument: {missing[0]}")
         if missing:
-            names = missing[0] if len(missing) == 1 else ", ".join(missing[:-1]) + ("," if len(missing) > 2 else "") + f" and {missing[-1]}"
-            raise TypeError(f"{self.__name__}() missing {len(missing)} required positional argument{'s'[:len(missing) - 1]}: {names}")
+            *first, last = missing
+            names = f"{', '.join(first)}{',' if len(first) > 1 else ''} and {last}"
+            raise TypeError(f"{self.__name__}() missing {len(missing)} required positional arguments: {names}")
 
     def compile(self, sig):
         """Numba's way to compile for given types; there is none here."""

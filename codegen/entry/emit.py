@@ -25,10 +25,12 @@ RETRY, GIVE_UP = 0, 1
 
 
 def llvm_type(dtype: str) -> ir.Type:
+    """LLVM's type of a number in memory."""
     return LLVM_TYPES.get(dtype) or ir.IntType(8 * item_bytes(dtype))
 
 
 def item_bytes(dtype: str) -> int:
+    """Size of a number in memory."""
     return SIZES.get(dtype, 8)
 
 
@@ -59,12 +61,15 @@ class Emitter(ir.IRBuilder):
         return self.gep(base, [WORD(index) if isinstance(index, int) else index], source_etype=WORD)
 
     def byte_at(self, base: ir.Value, offset: int | ir.Value) -> ir.Value:
+        """Address of what is so many bytes further."""
         return self.gep(base, [WORD(offset) if isinstance(offset, int) else offset], source_etype=BYTE)
 
     def get(self, base: ir.Value, index: int | ir.Value, kind: ir.Type = WORD) -> ir.Value:
+        """Load from an array of words."""
         return self.load(self.word_at(base, index), typ=kind)
 
     def put(self, value: ir.Value, base: ir.Value, index: int) -> None:
+        """Store into an array of words."""
         self.store(value, self.word_at(base, index))
 
     def words(self, count: int) -> ir.Value:
@@ -72,6 +77,7 @@ class Emitter(ir.IRBuilder):
         return self.alloca(POINTER, max(count, 1))      # of WORD, llvmlite would make it a pointer that takes integers only
 
     def is_null(self, pointer: ir.Value) -> ir.Value:
+        """Whether a pointer is null."""
         return self.icmp_unsigned("==", pointer, NULL)
 
     def text(self, value: str) -> ir.Value:
@@ -163,9 +169,10 @@ def _emit_find(module: ir.Module, signature: Signature) -> None:
 
     emit.position_at_end(miss)
     answer = emit.ask_python(head, "miss", emit.ptrtoint(raw, WORD))
-    again = emit.icmp_signed("==", answer, INT32(RETRY))
-    with emit.if_then(again):
-        emit.branch(retry)
+    nothing = emit.append_basic_block("nothing")
+    emit.cbranch(emit.icmp_signed("==", answer, INT32(RETRY)), retry, nothing)
+
+    emit.position_at_end(nothing)
     emit.ret(NULL)
 
     emit.position_at_end(found)
@@ -211,11 +218,12 @@ def _emit_launch(module: ir.Module) -> None:
 
 
 def find(emit: Emitter, head: ir.Value, words: ir.Value) -> ir.Value:
+    """The record of a call; null when it failed."""
     return emit.call(emit.module.globals["find"], [head, words])
 
 
 def launch(emit: Emitter, head: ir.Value, record: ir.Value, buffers: ir.Value, strides: ir.Value) -> ir.Value:
-    """True when the kernel failed."""
+    """Run the kernel; whether it failed."""
     status = emit.call(emit.module.globals["launch"], [head, record, buffers, strides])
     return emit.icmp_signed("!=", status, INT32(0))
 
@@ -240,7 +248,7 @@ def result_extents(results: Structure) -> list[tuple[Leaf, int]]:
 def advise_huge_pages(emit: Emitter, data: ir.Value, size: ir.Value) -> None:
     """Ask for huge pages inside a large fresh block (Linux).
 
-    Filling 40 MB that Numba's allocator has just mapped: see the figures in the tests' benchmark.
+    A fresh result of 40 MB, filled: 6 ms with, 23 ms without (NumPy, which asks too: 6 ms).
     """
     if sys.platform != "linux":
         return

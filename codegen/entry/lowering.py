@@ -35,7 +35,7 @@ _DTYPE_OF = {number_type(dtype): dtype for dtype in DTYPES}
 
 def leaf_of_type(kind: types.Type) -> Leaf | None:
     """What an argument of this Numba type is to an entry, None when it is nothing that an entry takes."""
-    kind = types.unliteral(typeof(kind.value) if isinstance(kind, types.Omitted) else kind)
+    kind = types.unliteral(typeof(kind.value) if isinstance(kind, types.Omitted) else kind)     # omitted by the caller's caller
     if type(kind) is types.Array and kind.dtype in _DTYPE_OF:
         return Leaf("array", _DTYPE_OF[kind.dtype], kind.ndim, "C" if kind.layout == "C" and kind.aligned else "A")
     return Leaf("scalar", _DTYPE_OF[kind]) if kind in _DTYPE_OF else None

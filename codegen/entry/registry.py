@@ -8,7 +8,7 @@ import weakref
 
 from numba.core.compiler_lock import global_compiler_lock
 
-from .types import Signature, structure_text
+from .types import UNNAMED, Signature, structure_text
 
 PARALLEL = "parallel"
 
@@ -17,12 +17,18 @@ class _Registry:
     """The live objects by key, and all that compiled callers hold addresses of."""
 
     def __init__(self):
-        self.objects: dict[str, weakref.WeakSet] = {}
+        self._objects: dict[str, list[weakref.ref]] = {}
         self.states: dict[int, object] = {}
         self.texts: list[ctypes.Array] = []
 
+    def add(self, key: str, entry_dispatcher) -> None:
+        # Names come again, with the next object; other keys never do.
+        forget = (lambda _: self._objects.pop(key)) if key.startswith(UNNAMED) else (lambda gone: self._objects[key].remove(gone))
+        self._objects.setdefault(key, []).append(weakref.ref(entry_dispatcher, forget))
+
     def live(self, key: str) -> list:
-        return list(self.objects.get(key, ()))
+        found = [reference() for reference in self._objects.get(key, ())]
+        return [entry_dispatcher for entry_dispatcher in found if entry_dispatcher is not None]
 
 
 _registry = _Registry()
@@ -30,7 +36,7 @@ _registry = _Registry()
 
 def register(entry_dispatcher) -> None:
     """Make an object known under its `slot_key`."""
-    _registry.objects.setdefault(entry_dispatcher.slot_key, weakref.WeakSet()).add(entry_dispatcher)
+    _registry.add(entry_dispatcher.slot_key, entry_dispatcher)
 
 
 def live_object(key: str):
@@ -43,8 +49,8 @@ def live_object(key: str):
         raise LookupError(f"{len(found)} objects are called `{key}`, so that compiled code cannot tell which one it calls. "
                           "Make one and use it everywhere.")
     if not found:
-        raise LookupError(f"compiled code calls `{key}`, but there is no such object (any more): it was renamed or removed, or its "
-                          "module is not imported. Import it, or delete the caller's __pycache__.")
+        raise LookupError(f"there is no object `{key}` (any more): it was renamed or removed, or its module is not imported. "
+                          "Import it; or, when cached code still calls it, delete the __pycache__ of the caller.")
     return found[0]
 
 

@@ -9,11 +9,11 @@ import functools
 from numba.core import errors, types
 from numba.core.imputils import lower_constant
 from numba.core.registry import cpu_target
-from numba.core.typing.templates import fold_arguments
 from numba.core.typing.templates import signature as numba_signature
+from numba.core.typing.typeof import typeof
 from numba.extending import NativeValue, models, register_model, unbox
 
-from .lowering import leaf_of_type, lower_call, number_type, numba_type
+from .lowering import leaf_of_type, lower_call, numba_type, number_type
 from .registry import live_object
 from .types import DTYPES, Leaf, Signature
 
@@ -25,19 +25,21 @@ class EntryType(types.Callable, types.Opaque):
         self.slot_key = slot_key
         super().__init__(f"EntryDispatcher({slot_key})")
 
+    # What Numba's type inference and lowering ask.
+
     def get_call_type(self, context, args, kws):
         try:
             found = live_object(self.slot_key)
         except LookupError as error:
             raise errors.TypingError(str(error)) from error
-        names = list(found.parameters.parameters)
-        folded = fold_arguments(found.parameters, args, kws, lambda i, p, kind: kind, lambda i, p, value: types.Omitted(value), None)
-        leaves = tuple(_typing_leaf(found, names[i], kind) for i, kind in enumerate(folded))
         try:
+            given = found.parameters.bind(*args, **kws).arguments
+            kinds = {name: given[name] if name in given else typeof(p.default) for name, p in found.parameters.parameters.items()}
+            leaves = tuple(_leaf(name, kind) for name, kind in kinds.items())
             results = found.state(Signature(leaves)).results
         except TypeError as error:
             raise errors.TypingError(f"{found.__name__}(): {error}") from error
-        arguments = [kind if leaf.is_array else number_type(leaf.dtype) for kind, leaf in zip(folded, leaves)]
+        arguments = [kind if leaf.is_array else number_type(leaf.dtype) for kind, leaf in zip(kinds.values(), leaves)]
         return numba_signature(numba_type(results), *arguments).replace(pysig=found.parameters)
 
     def get_call_signatures(self):
@@ -55,12 +57,12 @@ def _insert_lowering(key: tuple) -> None:
     cpu_target.target_context.insert_func_defn([(lowering, key, (types.VarArg(types.Any),))])
 
 
-def _typing_leaf(found, name: str, kind: types.Type) -> Leaf:
+def _leaf(name: str, kind: types.Type) -> Leaf:
     leaf = leaf_of_type(kind)
-    if leaf is not None:
-        return leaf
-    raise errors.TypingError(f"{found.__name__}(): argument '{name}' is {kind}. From @njit code it takes arrays and numbers of "
-                             f"{', '.join(DTYPES)}; pass the parts of a tuple one by one.")
+    if leaf is None:
+        raise TypeError(f"argument '{name}' is {kind}. From @njit code arrays and numbers of {', '.join(DTYPES)} are taken; "
+                        "pass the parts of a tuple one by one.")
+    return leaf
 
 
 register_model(EntryType)(models.OpaqueModel)

@@ -40,32 +40,32 @@ class EntryState:
         self._kept_records: list[Record] = []       # what compiled callers may still be using
         self._kept_tables: list[Table] = []
         self._is_native = False
-        self._handlers: list[Handler] = []
         self._heads: list[np.ndarray] = []
-        self._native_heads: dict[bool, np.ndarray] = {}
+        self._native_heads: dict[bool, np.ndarray] = {}     # by whether for parallel regions
+        self._native_handlers: list = []
         self._table = self._new_table()
 
     def python_entry(self, name: str) -> Callable:
         """The entry for Python, as a builtin function that keeps its head."""
         code, publish = _python_code(self.signature, self.results)
-        return python_function(name, code, self._new_head(Handler(self), code, publish))
+        return python_function(name, code, self._new_head(self, code, publish))
 
     def native_head(self, *, parallel: bool) -> int:
         """Address of the head for compiled callers. The state must then live for ever."""
         self._is_native = True
         if parallel not in self._native_heads:
-            handler = ParallelHandler(self) if parallel else Handler(self)
+            handler = ParallelCallbacks(self) if parallel else self
+            self._native_handlers.append(handler)
             self._native_heads[parallel] = self._new_head(handler, *_native_code(self.signature, self.results, parallel))
         return address_of(self._native_heads[parallel])
 
-    def _new_head(self, handler: "Handler", code: int, publish: int) -> np.ndarray:
+    def _new_head(self, handler, code: int, publish: int) -> np.ndarray:
         self._publish = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(publish)
         head = np.zeros(len(Head), np.int64)
         head[Head.HANDLER], head[Head.CODE] = id(handler), code
         for place, value in PYTHON_OBJECTS.items():
             head[place] = id(value)
         head[Head.TABLE] = address_of(self._table.words)
-        self._handlers.append(handler)
         self._heads.append(head)
         return head
 
@@ -74,8 +74,27 @@ class EntryState:
         """What is in use, oldest first."""
         return [record.specialisation for record in self._records.values()]
 
-    def record_at(self, address: int) -> Record:
-        """The record that an entry was using."""
+    # What compiled code calls back, always with two integers. An exception here is the exception of the call.
+
+    def miss(self, address: int, unused: int) -> int:
+        """No record for the key words at `address`."""
+        count = self.signature.rank + len(self.signature.countable)
+        self.find_or_specialise(tuple((ctypes.c_int64 * count).from_address(address)))
+        return RETRY
+
+    def fail(self, record_address: int, status: int) -> int:
+        """A kernel returned something else than 0."""
+        raise self._record_at(record_address).specialisation.error(status)
+
+    def no_memory(self, size: int, unused: int) -> int:
+        """A result or a workspace could not be allocated."""
+        raise MemoryError(f"cannot allocate {size} bytes")
+
+    def call_with_odd_arrays(self, arguments: tuple):
+        """A call from Python with a subclass of ndarray, or a misaligned array; the answer is the result of the call."""
+        return self.owner().call_with_odd_arrays(arguments)
+
+    def _record_at(self, address: int) -> Record:
         return next(record for record in (*self._records.values(), *self._kept_records) if record.address == address)
 
     def clear(self) -> None:
@@ -152,39 +171,20 @@ def _number(leaf: Leaf, word: int) -> int:
     return word % WORD if leaf.dtype == "uint64" else word
 
 
-class Handler:
-    """What entries call back, always with two integers. An exception here is the exception of the call."""
+class ParallelCallbacks:
+    """Answers to calls in a parallel region, where Numba loses exceptions: the first of each object is written to stderr."""
 
     def __init__(self, state: EntryState):
         self._state = state
-        self._word_count = state.signature.rank + len(state.signature.countable)
 
     def miss(self, address: int, unused: int) -> int:
-        """No record for the words at `address`."""
-        words = tuple((ctypes.c_int64 * self._word_count).from_address(address))
-        self._state.find_or_specialise(words)
-        return RETRY
+        return self._caught(self._state.miss, address, unused)
 
     def fail(self, record_address: int, status: int) -> int:
-        """A kernel returned something else than 0."""
-        raise self._state.record_at(record_address).specialisation.error(status)
+        return self._caught(self._state.fail, record_address, status)
 
     def no_memory(self, size: int, unused: int) -> int:
-        raise MemoryError(f"cannot allocate {size} bytes")
-
-    def call_with_odd_arrays(self, arguments: tuple):
-        """A call from Python with a subclass of ndarray, or a misaligned array."""
-        return self._state.owner().call_with_odd_arrays(arguments)
-
-
-class ParallelHandler(Handler):
-    """For calls in a parallel region, where Numba loses exceptions: the first of each object is written to stderr."""
-
-    def miss(self, address: int, unused: int) -> int:
-        return self._caught(super().miss, address, unused)
-
-    def fail(self, record_address: int, status: int) -> int:
-        return self._caught(super().fail, record_address, status)
+        return self._caught(self._state.no_memory, size, unused)
 
     def _caught(self, method: Callable, *arguments) -> int:
         try:

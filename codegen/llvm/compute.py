@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from codegen.loops import Compute
-from tracer.graph.op import Instruction, Intrinsic, Libm, Select, Special, Convert
+from tracer.graph.op import Convert, Instruction, Intrinsic, Libm, Select, Special, lowering
 
 from .target import machine, register_capsule, symbol_address
 from .text import FunctionText
@@ -40,7 +40,8 @@ class ComputeWriter:
         self.flags = "reassoc contract arcp " if fast else ""
 
     def write(self, instruction: Compute, operands: list[str], lanes: int) -> str:
-        return self.apply(instruction.op.lower, operands, instruction.operand_dtype, instruction.dtype, lanes)
+        lower = lowering(instruction.op, instruction.operand_dtype)
+        return self.apply(lower, operands, instruction.operand_dtype, instruction.dtype, lanes)
 
     def apply(self, lower, operands: list[str], operand_dtype: np.dtype, dtype: np.dtype, lanes: int) -> str:
         """The value of an operation with this lowering; lanes 0 for scalars."""
@@ -55,6 +56,10 @@ class ComputeWriter:
         opcode, *_ = name.split()
         if opcode.startswith("f") and opcode != "fcmp":
             name = f"{opcode} {self.flags}{name[len(opcode) + 1:]}".rstrip()
+        if operand_dtype.kind != "f":
+            element = register_type(operand_dtype)
+            first, last = ([_integer(c, element, lanes)] if c is not None else [] for c in (lower.first, lower.last))
+            operands = [*first, *operands, *last]
         return self.f.let(f"{name} {type} {', '.join(operands)}")
 
     def intrinsic(self, lower: Intrinsic, operands, operand_dtype, dtype, lanes) -> str:
@@ -98,18 +103,20 @@ class ComputeWriter:
         operands = [self.cast(o, operand_dtype, double, lanes) for o in operands]
         symbol = f"tracegrad_special_{lower.export}"
         register_capsule(symbol, _SPECIAL_MODULE, lower.export)
-        return self.cast(self._per_lane(symbol, operands, "double", lanes), double, dtype, lanes)
+        # Cython's exported functions take a flag behind their arguments.
+        return self.cast(self._per_lane(symbol, operands, "double", lanes, ("i32 0",)), double, dtype, lanes)
 
     # -- calls -----------------------------------------------------------------------------------------------------
-    def _per_lane(self, name: str, operands, element: str, lanes: int) -> str:
-        self.declarations.declare(name, element, (element,) * len(operands), external=True)
+    def _per_lane(self, name: str, operands, element: str, lanes: int, extra: tuple[str, ...] = ()) -> str:
+        """``extra``: constant arguments behind the operands, each with its type."""
+        self.declarations.declare(name, element, (*(element,) * len(operands), *(e.split()[0] for e in extra)), external=True)
         if not lanes:
-            return self.f.let(f"call {element} @{name}({', '.join(f'{element} {o}' for o in operands)})")
+            return self.f.let(f"call {element} @{name}({', '.join([*(f'{element} {o}' for o in operands), *extra])})")
         type = vector(element, lanes)
         result = "poison"
         for lane in range(lanes):
             parts = [self.f.let(f"extractelement {type} {o}, i64 {lane}") for o in operands]
-            value = self.f.let(f"call {element} @{name}({', '.join(f'{element} {p}' for p in parts)})")
+            value = self._per_lane(name, parts, element, 0, extra)
             result = self.f.let(f"insertelement {type} {result}, {element} {value}, i64 {lane}")
         return result
 
@@ -134,6 +141,11 @@ class ComputeWriter:
 
 _WRITERS = {Instruction: ComputeWriter.instruction, Intrinsic: ComputeWriter.intrinsic, Select: ComputeWriter.select,
             Convert: ComputeWriter.convert, Libm: ComputeWriter.libm, Special: ComputeWriter.special}
+
+
+def _integer(value: int, element: str, lanes: int) -> str:
+    text = ("true" if value else "false") if element == "i1" else str(value)
+    return f"splat ({element} {text})" if lanes else text
 
 
 def vector_symbol(name: str, arity: int, element: str) -> tuple[str, int] | None:

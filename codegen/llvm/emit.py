@@ -15,7 +15,7 @@ from .target import machine
 from .text import FunctionText, Integers
 
 KERNEL = "kernel"
-LARGEST_PIECE = 1500  # instructions in one function: LLVM's time grows faster than linearly beyond
+LARGEST_PIECE = 250  # instructions in one function: LLVM takes more than linear time beyond (see STRAIGHT_LINE_PIECE)
 
 
 @dataclass(frozen=True, slots=True)

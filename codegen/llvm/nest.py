@@ -21,11 +21,13 @@ from codegen.loops import (
     register_axes,
 )
 from codegen.schedule.structured import identity_of
+from tracer.graph.op import lowering
 from tracer.ops import TABLE
 
 from .access import BAD_INDEX, AccessWriter, Site, harmless, iota
 from .combine import TREE_LEVELS, across_lanes, combine, tree_functions
 from .compute import ComputeWriter
+from .pack import Lane, Pack, pack_calls
 from .text import FunctionText
 from .types import BLOCK, LANES, NARROW_LANES, literal, literal_of, memory_type, register_type, vector
 
@@ -39,7 +41,7 @@ class NestWriter:
         self.f = function
         self.access = access
         self.compute = compute
-        self.nest = nest
+        self.nest = nest = pack_calls(nest)
         self.rank = len(nest.extents)
         self.lanes = 0 if nest.ordered or not self.rank else lanes_of(nest)
         self.depth = depths(nest)
@@ -112,7 +114,23 @@ class NestWriter:
             return self._literal(instruction)
         if isinstance(instruction, Load):
             return self.access.load(self._site(instruction.buffer, instruction.place))
+        if isinstance(instruction, Pack):
+            return self._pack(instruction)
+        if isinstance(instruction, Lane):
+            return self.f.let(f"extractelement {vector(register_type(instruction.dtype), LANES)} {self.scalars[instruction.pack]}, i64 {instruction.lane}")
         return self._gather_scalar(instruction)
+
+    def _pack(self, pack: Pack) -> str:
+        """One call of a vector function on gathered scalars; lanes without a member repeat the first."""
+        element = register_type(pack.dtype)
+        type = vector(element, LANES)
+        columns = []
+        for column in zip(*pack.members):
+            filled = "poison"
+            for lane, operand in enumerate((*column, *[column[0]] * (LANES - len(column)))):
+                filled = self.f.let(f"insertelement {type} {filled}, {element} {self.scalars[operand]}, i64 {lane}")
+            columns.append(filled)
+        return self.compute.apply(lowering(pack.op, pack.dtype), columns, pack.dtype, pack.dtype, LANES)
 
     def _literal(self, instruction: Literal) -> str:
         if not instruction.run_time:
@@ -453,8 +471,8 @@ def depths(nest: Nest) -> list[int]:
             depth = place_depth(instruction.place)
         elif isinstance(instruction, Gather):
             depth = max([place_depth(instruction.rest), *(result[k] for k in instruction.indices)])
-        elif isinstance(instruction, Compute):
-            depth = max((result[k] for k in instruction.operands), default=0)
+        else:
+            depth = max([result[k] for k in getattr(instruction, "operands", ())], default=0)
         result.append(depth)
     return result
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tracer.graph.graph import Graph
 from tracer.graph.node import Node
-from tracer.graph.op import Expand
+from tracer.graph.op import Expand, lowering
 from tracer.trace.context import Trace
 from tracer.trace.value import Traced
 
 
 def expand(graph: Graph) -> Graph:
     """The same graph in operations that lower directly; common subexpressions of the expansions are shared."""
-    if not any(isinstance(node.op.lower, Expand) for node in graph.nodes):
+    if not any(_expands(node) for node in graph.nodes):
         return graph
     trace = Trace(graph.name)
     new: dict[Node, Node] = {}
@@ -20,15 +20,19 @@ def expand(graph: Graph) -> Graph:
     return Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
 
 
+def _expands(node: Node) -> bool:
+    return bool(node.inputs) and isinstance(lowering(node.op, node.inputs[0].type.dtype), Expand)
+
+
 def _rebuild(trace: Trace, node: Node, inputs: tuple[Node, ...]) -> Node:
-    if not isinstance(node.op.lower, Expand):
+    if not _expands(node):
         return trace.builder.node(node.op, inputs, node.attrs, node.where)
     first = len(trace.builder)
-    result = node.op.lower.body(*[Traced(o, trace) for o in inputs])
+    result = lowering(node.op, node.inputs[0].type.dtype).body(*[Traced(o, trace) for o in inputs])
     # An expansion may itself use operations that expand; records order these, so it ends.
     rebuilt: dict[Node, Node] = {}
     made = _made_since(result.node, first)
-    if any(isinstance(n.op.lower, Expand) for n in made):
+    if any(_expands(n) for n in made):
         for n in made:
             rebuilt[n] = _rebuild(trace, n, tuple([rebuilt.get(o, o) for o in n.inputs]))
     final = rebuilt.get(result.node, result.node)

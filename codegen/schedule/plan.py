@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tracer.graph.graph import Graph
 from tracer.graph.node import Node
-from tracer.graph.op import Instruction, Intrinsic
+from tracer.graph.op import Convert, Instruction, Intrinsic, Select, lowering
 from tracer.ops import TABLE
 
 from .maps import is_movement, space_of
@@ -108,7 +108,7 @@ def cost(node: Node) -> int:
     """Instructions for one element of an inline node itself."""
     if node.op.kind != "elementwise":
         return 0
-    return 1 if isinstance(node.op.lower, (Instruction, Intrinsic)) else CALL_COST
+    return 1 if isinstance(lowering(node.op, node.inputs[0].type.dtype), (Instruction, Intrinsic, Select, Convert)) else CALL_COST
 
 
 def worth_storing(graph: Graph, contexts: dict[Node, set], stored: set[Node]) -> set[Node]:

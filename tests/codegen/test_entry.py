@@ -1,5 +1,6 @@
 """Calls from Python."""
 import contextlib
+import ctypes
 import enum
 import gc
 import os
@@ -19,8 +20,8 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 from numba.core.typing.typeof import typeof
 
-from codegen.entry import MAX_SPECIALISATIONS, EntryDispatcher, Leaf, Signature, Specialisation
-from codegen.entry import python_entry, table
+from codegen.entry import MAX_SPECIALISATIONS, EntryDispatcher, Leaf, Signature, Specialisation, python_entry, table
+from codegen.entry.load import load, object_bytes
 from codegen.entry.types import DTYPES, flatten
 
 from .toy_specialiser import NativeSquares, Squares
@@ -155,8 +156,9 @@ class Colour(enum.IntEnum):
 
 
 REFUSED = [
-    (np.ma.ones(3), "MaskedArray"), (np.ones((1, 1)).view(np.matrix), "matrix"), (np.ones(3, ">f8"), "byte order"), (np.ones(3, complex), "complex128"),
-    (1j, "complex"), (np.array([None]), "object"), (np.array(["a"]), "<U1"), (np.array(["2020"], "M8[D]"), "datetime64"),
+    (np.ma.ones(3), "MaskedArray"), (np.ones((1, 1)).view(np.matrix), "matrix"), (np.ones(3, ">f8"), "byte order"),
+    (np.ones(3, complex), "complex128"), (1j, "complex"), (np.array([None]), "object"), (np.array(["a"]), "<U1"),
+    (np.array(["2020"], "M8[D]"), "datetime64"),
     (np.ones(2, np.float16), "float16"), (np.ones(2, [("a", float)]), "('a'"), (np.complex64(1), "complex64"),
 ]
 
@@ -251,14 +253,8 @@ class Constants(Squares):
         return Specialisation(DO_NOTHING, np.zeros(1), 0, (), None, lambda code: ArithmeticError(code))
 
 
-def do_nothing():
-    """A kernel of one instruction, so that a call runs no Python code of the test's own."""
-    from codegen.entry.load import load, object_bytes
-
-    return load(object_bytes("define i32 @do_nothing(ptr %0, ptr %1, ptr %2, ptr %3) { ret i32 0 }"), "do_nothing")[0]
-
-
-DO_NOTHING = do_nothing()
+# A kernel of one instruction, so that a call runs no Python code of the test's own.
+DO_NOTHING, = load(object_bytes("define i32 @do_nothing(ptr %0, ptr %1, ptr %2, ptr %3) { ret i32 0 }"), "do_nothing")
 
 
 @pytest.mark.parametrize("args", [(x,) for x in (
@@ -274,7 +270,8 @@ def test_a_known_call_runs_no_python_code(args):
 def test_results_can_be_nested_and_empty():
     class Nested(Constants):
         def results(self, signature, shapes, ints):
-            return ((), (None, (Leaf("array", "float32", 2), Leaf("array", "bool", 1)), ((),)), Leaf("scalar", "int64"), Leaf("scalar", "bool"))
+            arrays = Leaf("array", "float32", 2), Leaf("array", "bool", 1)
+            return ((), (None, arrays, ((),)), Leaf("scalar", "int64"), Leaf("scalar", "bool"))
 
         def specialise(self, signature, shapes, ints):
             return Specialisation(DO_NOTHING, np.zeros(1), 0, ((2, 3), (4,)), None, None)
@@ -458,9 +455,22 @@ def test_objects_can_go():
 def test_repr_and_pickle():
     f = make(three, key="tests:three:toy")
     assert repr(f) == "<EntryDispatcher tests.codegen.test_entry.three(x, y=2.0, n=3)>"
-    assert pickle.loads(pickle.dumps(f)) is f
-    with pytest.raises(TypeError, match="no name"):
-        pickle.dumps(make(one))
+    unnamed = make(one)
+    assert pickle.loads(pickle.dumps(f)) is f and pickle.loads(pickle.dumps(unnamed)) is unnamed
+    elsewhere = pickle.dumps(unnamed)
+    del unnamed
+    with pytest.raises(LookupError, match="there is no object"):
+        pickle.loads(elsewhere)
+
+
+def test_it_is_compiled_by_calls_only():
+    f = make(one)
+    with pytest.raises(TypeError, match="compiled when it is called"):
+        f.compile("float64(float64)")
+    f(1.0)
+    f.recompile()
+    f(1.0)
+    assert len(f.specialiser.calls) == 2
 
 
 def test_signatures_as_text():
@@ -469,12 +479,19 @@ def test_signatures_as_text():
     assert Signature.parse("") == Signature(())
 
 
+def test_more_arguments_than_fit_on_the_stack_of_the_dispatcher():
+    names = [f"x{i}" for i in range(30)]
+    f = make(eval(f"lambda {', '.join(names)}: None"))
+    assert f(*range(30), )[0] == sum(i * i for i in range(30)) == f(*map(np.float32, range(30)))[0]
+
+
 def test_no_arguments():
     assert make(lambda: None)() == (0.0, ())
 
 
 def run_python(text, **environment):
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(text)], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(text)], cwd=ROOT, env=os.environ | environment,
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -522,7 +539,7 @@ def test_a_first_call_loads_no_registries():
 # Canaries: what we take from Numba, NumPy and CPython beyond their public Python interface.
 
 def test_canary_numba_dispatcher():
-    assert not hasattr(EntryDispatcher, "__call__") or EntryDispatcher.__call__ is _dispatcher.Dispatcher.__call__
+    assert EntryDispatcher.__call__ is _dispatcher.Dispatcher.__call__
     plain = CPUDispatcher(one)
     assert callable(plain._insert) and callable(plain._compile_for_args) and isinstance(plain._types_active_call, set)
     assert isinstance(plain._tm.get_pointer(), int)
@@ -544,10 +561,10 @@ def test_canary_numba_takes_subclasses_and_misaligned_arrays_for_plain_ones():
 
 
 def test_canary_places_in_objects():
-    import ctypes
+    def word(address):
+        return ctypes.c_int64.from_address(address).value
 
     x = np.arange(6.0).reshape(2, 3)
-    word = lambda address: ctypes.c_int64.from_address(address).value
     assert word(id(x) + python_entry.TYPE) == id(np.ndarray)
     assert word(id(x) + python_entry.ARRAY_DATA) == x.ctypes.data
     extents, strides = word(id(x) + python_entry.ARRAY_EXTENTS), word(id(x) + python_entry.ARRAY_STRIDES)

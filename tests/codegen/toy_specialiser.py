@@ -100,4 +100,5 @@ class NativeSquares(Squares):
         if count == 13:
             raise ValueError("thirteen is an unlucky number")
         self.calls.append((shapes, ints))
-        return Specialisation(_vector_kernel.address, np.array([count]), 0, shapes, None, lambda code: ArithmeticError(f"kernel says {code}"))
+        return Specialisation(_vector_kernel.address, np.array([count]), 0, shapes, None,
+                              lambda code: ArithmeticError(f"kernel says {code}"))

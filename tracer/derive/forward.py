@@ -25,7 +25,7 @@ def tangents(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], directions
             tangent = _tangent(trace, node, known)
             if tangent is not None:
                 known[node] = tangent
-    return [known.get(output.node) or _zero(trace, output.node) for output in outputs]
+    return [known[output.node] if output.node in known else _zero(trace, output.node) for output in outputs]
 
 
 def _zero(trace, node: Node) -> Traced:

@@ -30,6 +30,7 @@ ZERO = Sentinel("ZERO")                              # piecewise constant, or in
 LINEAR = Sentinel("LINEAR")                          # tangents go through the operation itself
 NOT_SYMBOLIC = Sentinel("NOT_SYMBOLIC")              # SymPy has no form of it
 STRUCTURAL = Sentinel("STRUCTURAL")                  # lowered by the scheduler according to its kind, not by one instruction
+DERIVED = Sentinel("DERIVED")                        # the partials are SymPy's: they stand, generated, in ops.derived
 REQUIRED = Sentinel("REQUIRED")
 
 
@@ -46,6 +47,8 @@ class Instruction:
     signed: str | None = None
     unsigned: str | None = None
     bool: str | None = None
+    first: int | None = None  # a constant in front of the operands of the integer forms, as in 0 - x
+    last: int | None = None   # a constant behind them, as in x xor -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,25 @@ class Expand:
     """Rewritten into simpler operations before code is made; ``body`` builds them from traced operands."""
 
     body: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ByClass:
+    """One lowering for floats and others for integers and bools."""
+
+    float: Any
+    signed: Any = None
+    unsigned: Any = None
+    bool: Any = None
+
+
+_CLASSES = {"f": "float", "i": "signed", "u": "unsigned", "b": "bool"}
+
+
+def lowering(op: Op, dtype):
+    """How the operation becomes machine code on operands of this dtype."""
+    lower = op.lower
+    return getattr(lower, _CLASSES[dtype.kind]) if type(lower) is ByClass else lower
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

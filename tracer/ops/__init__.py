@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import MappingProxyType
 
 from ..graph.op import Op
@@ -25,4 +26,33 @@ def _collect() -> dict[str, Op]:
 
 
 TABLE = MappingProxyType(_collect())
-UFUNCS = MappingProxyType({f: op for op in TABLE.values() if op.kind == "elementwise" for f in op.numpy})
+
+
+class _Ufuncs:
+    """Ufuncs to records. SciPy's are found by name when they come: whoever holds one has imported scipy.special."""
+
+    def __init__(self, table):
+        self._known = {f: op for op in table.values() if op.kind == "elementwise" for f in op.numpy if not isinstance(f, str)}
+        self._named = {f.partition(":")[2]: op for op in table.values() for f in op.numpy if isinstance(f, str)}
+
+    def get(self, ufunc) -> Op | None:
+        found = self._known.get(ufunc)
+        if found is None:
+            special = sys.modules.get("scipy.special")
+            name = getattr(ufunc, "__name__", "")
+            if special is not None and name in self._named and getattr(special, name, None) is ufunc:
+                found = self._known[ufunc] = self._named[name]
+        return found
+
+    def __getitem__(self, ufunc) -> Op:
+        return self._known[ufunc]
+
+    def __iter__(self):
+        return iter(self._known)
+
+    def names(self) -> list[str]:
+        """Of all ufuncs that have a record."""
+        return sorted({f.__name__ for f in self._known} | self._named.keys())
+
+
+UFUNCS = _Ufuncs(TABLE)

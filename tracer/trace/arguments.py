@@ -13,6 +13,8 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..graph.types import SUPPORTED
+from .flatten_source import call_function, identifier_of
+from .objects import record_of
 from .trees import DATA, Describer, Path, Spec, Static, path_text, static_key
 from .value import Traced
 
@@ -29,13 +31,15 @@ class TracedArgument(Exception):
 class Callee:
     """A function as it is called: ``hidden`` values come before the arguments of every call (the ``self`` of a bound method).
 
-    ``inner`` is the function behind one whose arguments are primals and directions.
+    ``uncounted`` parameters come before the one that argnums calls 0. ``inner`` is the function behind one whose arguments are
+    primals and directions.
     """
 
     function: Callable
     signature: inspect.Signature
     name: str
     hidden: tuple = ()
+    uncounted: int = 0
     inner: Callee | None = None
 
     @functools.cached_property
@@ -63,9 +67,7 @@ class Callee:
 
     @functools.cached_property
     def _python_binding(self) -> Callable:
-        from .flatten_source import call_function  # stands above; needed only for a message
-
-        return call_function(_identifier(self.name), self.name, self.signature, slow=lambda values: values)
+        return call_function(identifier_of(self.name), self.name, self.signature, slow=lambda values: values)
 
     def call(self, see: Callable, values: Sequence):
         """Call the function, seen through by ``see``, with one value per parameter."""
@@ -82,27 +84,22 @@ class Callee:
         return see(self.function)(*args, **kwargs)
 
 
-def _identifier(name: str) -> str:
-    last = name.rpartition(".")[2]
-    return last if last.isidentifier() else "function"
-
-
 def callee_of(function: Any) -> Callee:
     """What is called when the user's object is called, with instances made arguments so that their attributes are seen anew each time."""
     if not callable(function):
         raise ArgumentError(f"a function is expected, not {_kind_text(function)}. Pass the function itself: grad(f), not grad(f(x)).")
-    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = getattr(function, "__qualname__", type(function).__qualname__).rpartition("<locals>.")[2]
     if isinstance(function, type):
         raise ArgumentError(f"the class {name} cannot be differentiated. Pass a function, or an instance with __call__.")
     if isinstance(function, types.MethodType) and not isinstance(function.__self__, type):
         inner = callee_of(function.__func__)
-        return Callee(inner.function, inner.signature, name, (function.__self__, *inner.hidden))
+        return Callee(inner.function, inner.signature, name, (function.__self__, *inner.hidden), 1 + inner.uncounted)
     if isinstance(function, (types.FunctionType, types.BuiltinFunctionType, functools.partial, types.MethodType, np.ufunc)) \
             or hasattr(type(function), "_numba_type_"):
         return Callee(function, _signature(function, name), getattr(function, "__name__", name) if isinstance(function, np.ufunc) else name)
     method = type(function).__call__
     if isinstance(method, types.FunctionType):
-        return Callee(method, _signature(method, name), name, (function,))
+        return Callee(method, _signature(method, name), name, (function,), 1)
     return Callee(function, _signature(function, name), name)
 
 
@@ -125,7 +122,7 @@ def product_callee(function, directions: str) -> Callee:
     inner = callee_of(function)
     names = [f"_self{k}" if k else "self" for k in range(len(inner.hidden))]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in (*names, "primals", directions)]
-    return Callee(inner.function, inspect.Signature(parameters), inner.name, inner.hidden, inner)
+    return Callee(inner.function, inspect.Signature(parameters), inner.name, inner.hidden, inner.uncounted, inner)
 
 
 # argnums ------------------------------------------------------------------------------------------------------------------
@@ -155,13 +152,14 @@ def select(argnums: int | str | tuple, callee: Callee, values: Sequence | None =
     """Places of the arguments; ``values`` (one per parameter) decide where there is ``*args`` or ``**kwargs``."""
     is_single = not isinstance(argnums, tuple)
     places = tuple([_place(each, callee, values) for each in ((argnums,) if is_single else argnums)])
-    if len(set(places)) < len(places):
+    known = [place for place in places if place is not None]
+    if len(set(known)) < len(known):
         raise ArgumentError(f"argnums={argnums!r} names an argument of {callee.name}() twice.")
     return Selection(places, is_single)
 
 
 def _place(argnum: int | str, callee: Callee, values: Sequence | None) -> tuple | None:
-    shift = len(callee.hidden)
+    shift = callee.uncounted
     star = next((i for i, p in enumerate(callee.parameters) if p.kind is p.VAR_POSITIONAL), None)
     keywords = next((i for i, p in enumerate(callee.parameters) if p.kind is p.VAR_KEYWORD), None)
     if isinstance(argnum, str):
@@ -180,14 +178,14 @@ def _place(argnum: int | str, callee: Callee, values: Sequence | None) -> tuple 
 
 
 def _named_place(name: str, callee: Callee, values, keywords: int | None) -> tuple | None:
-    for i, parameter in enumerate(callee.parameters[len(callee.hidden):], len(callee.hidden)):
+    for i, parameter in enumerate(callee.parameters[callee.uncounted:], callee.uncounted):
         if parameter.name == name and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             return (i,)
     if keywords is not None and values is None:
         return None
     if keywords is not None and name in values[keywords]:
         return (keywords, name)
-    names = ", ".join(repr(p.name) for p in callee.parameters[len(callee.hidden):])
+    names = ", ".join(repr(p.name) for p in callee.parameters[callee.uncounted:])
     raise ArgumentError(f"argnums={name!r}: {callee.name}() has no argument of that name; it has {names}.")
 
 
@@ -198,7 +196,7 @@ def classify(value, path: Path) -> Spec | None:
     kind = type(value)
     if kind is float or kind is np.ndarray and value.dtype.name in SUPPORTED and value.dtype.isnative:
         return DATA
-    if kind is Traced:
+    if kind is Traced or record_of(value) is not None:
         raise TracedArgument
     key = static_key(value)
     if kind is int and -2**63 <= value < 2**63:

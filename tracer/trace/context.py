@@ -12,10 +12,9 @@ from ..graph.evaluate import evaluate_nodes
 from ..graph.graph import live_nodes
 from ..graph.node import INPUT, Builder, Node, user_line
 
-_PACKAGE_FOLDERS = tuple(
-    os.path.dirname(os.path.abspath(path)) + os.sep
-    for path in (os.path.dirname(__file__), np.__file__)
-)
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_PACKAGE_FOLDERS = tuple(folder + os.sep for folder in (
+    os.path.join(_ROOT, "tracer"), os.path.join(_ROOT, "codegen"), os.path.dirname(os.path.abspath(np.__file__))))
 _internal: dict[str, bool] = {}
 
 

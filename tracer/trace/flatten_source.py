@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import keyword
 import linecache
 import weakref
 
@@ -111,24 +112,23 @@ def parameter_list(signature: inspect.Signature, source: CallSource) -> tuple[st
     return ", ".join(parts), "(" + "".join(f"{name}, " for name in signature.parameters) + ")"
 
 
-def call_function(name: str, qualname: str, signature: inspect.Signature, slow, specs=None, entry=None, again=(), result=None):
+def call_function(name: str, qualname: str, signature: inspect.Signature, slow, hidden=None, specs=None, entry=None, again=(), result=None):
     """The function behind ``__call__``: all by itself for one spec, or handing everything to ``slow`` when there is none.
 
-    ``specs`` are those of the parameters, ``result`` the spec of what is returned, or None when the entry's result is it.
+    ``hidden`` are values by name that come before the parameters, ``specs`` those of both, ``result`` that of what is returned.
     """
+    hidden = hidden or {}
     source = CallSource()
     parameters, everything = parameter_list(signature, source)
     source.namespace |= {"_slow": slow, "_entry": entry, "_again": again}
     if specs is None:
         body = [f"    return _slow({everything})"]
     else:
-        for parameter, spec in zip(signature.parameters, specs):
+        source.lines += [f"        {each} = {source.bind(value)}" for each, value in hidden.items()]
+        for parameter, spec in zip((*hidden, *signature.parameters), specs, strict=True):
             source.take(spec, parameter)
         call = f"_entry({', '.join(source.leaves)})"
-        value = "_result"
-        if result is not None:
-            count = itertools.count()
-            value = source.make(result, (f"_result[{i}]" for i in count))
+        value = source.make(result, (f"_result[{i}]" for i in itertools.count()))
         tests = [line.replace("_slow(arguments)", f"_slow({everything})") for line in source.lines]
         body = [*(["    try:", *tests, "    except AttributeError:", f"        return _slow({everything})"] if tests else []),
                 "    try:", f"        _result = {call}", "    except _again:", f"        return _slow({everything})", f"    return {value}"]
@@ -136,9 +136,21 @@ def call_function(name: str, qualname: str, signature: inspect.Signature, slow, 
     return compiled_function(text, name, qualname, source.namespace)
 
 
-def stub_function(name: str, qualname: str, parameters):
-    """A function with these parameter names that does nothing: it tells an entry what its arguments are called."""
-    return compiled_function(f"def {name}({', '.join(parameters)}):\n    raise NotImplementedError\n", name, qualname, {})
+def stub_function(name: str, qualname: str, signature: inspect.Signature):
+    """A function with these parameters that does nothing: it tells an entry what its arguments are called."""
+    source = CallSource()
+    parameters, _ = parameter_list(signature, source)
+    return compiled_function(f"def {name}({parameters}):\n    raise NotImplementedError\n", name, qualname, source.namespace)
+
+
+def signature_of_names(names) -> inspect.Signature:
+    return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names])
+
+
+def identifier_of(name: str) -> str:
+    """A name that can stand after ``def``."""
+    last = name.rpartition(".")[2]
+    return last if last.isidentifier() and not keyword.iskeyword(last) else "function"
 
 
 def compiled_function(text: str, name: str, qualname: str, namespace: dict):

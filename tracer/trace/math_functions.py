@@ -9,18 +9,20 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..ops import TABLE
 from .context import user_location
-from .value import UFUNCS, Traced, user_line_of
+from .value import Traced, elementwise, user_line_of
 
 
-def _any_traced(values) -> bool:
-    return any(type(v) is Traced or (type(v) in (tuple, list) and _any_traced(v)) for v in values)
+def any_traced(values) -> bool:
+    """Is there a traced value among these, or in the tuples and lists among them?"""
+    return any(type(v) is Traced or (type(v) in (tuple, list) and any_traced(v)) for v in values)
 
 
 def _on_traced(original: Callable, implementation: Callable) -> Callable:
     @functools.wraps(original)
     def call(*args, **kwargs):
-        return (implementation if _any_traced(args) else original)(*args, **kwargs)
+        return (implementation if any_traced(args) else original)(*args, **kwargs)
     return call
 
 
@@ -36,8 +38,11 @@ def _scalar(original: Callable, ufunc: Callable) -> Callable:
 
 
 def _special(name: str) -> Callable:
-    """A ufunc of ``scipy.special`` by name, as the operation table has it."""
-    return next(ufunc for ufunc in UFUNCS if getattr(ufunc, "__name__", "") == name)
+    """A function of ``scipy.special`` by the name of its operation; SciPy is not imported for it."""
+    def special(x):
+        return elementwise(TABLE[name], (x,))
+    special.__name__ = name
+    return special
 
 
 def _log(x, base=None):
@@ -89,7 +94,7 @@ def _remainder(x, y):
 
 
 def _gamma(x):
-    sign = np.where((x > 0) | (np.floor(x) % 2 == 0), 1.0, -1.0)
+    sign = np.where(np.floor(x) % 2 == 0, 1.0, np.where(x > 0, 1.0, -1.0))
     return sign * np.exp(_special("gammaln")(x))
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import InPlaceError, UnsupportedError
 from .context import user_location
-from .trees import MISSING, Path, path_text
-from .value import user_line_of
+from .trees import MISSING, Path, container_kind, path_text
+from .value import Traced, user_line_of
 
 _SLOT = "__tracer_record__"
 
@@ -43,7 +43,7 @@ def represent(record: Record):
 
 def record_of(value) -> Record | None:
     """The record of a representative; None for any other value."""
-    return object.__getattribute__(value, _SLOT) if isinstance(type(value), type) and _SLOT in type(value).__dict__ else None
+    return object.__getattribute__(value, _SLOT) if _SLOT in type(value).__dict__ else None
 
 
 _subclasses: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
@@ -150,3 +150,12 @@ def _refuse_copy(self, protocol):
 
 def _dir(self):
     return dir(object.__getattribute__(self, _SLOT).target)
+
+
+def traced_in(value) -> Iterator:
+    """The traced values and representatives in a tree of arguments."""
+    if type(value) is Traced or record_of(value) is not None:
+        yield value
+    elif (kind := container_kind(value)) is not None:
+        for part in kind.open(value)[1]:
+            yield from traced_in(part)

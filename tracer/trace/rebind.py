@@ -22,13 +22,14 @@ import numpy as np
 
 from ..errors import ImpureError
 from .context import user_location
-from .math_functions import MATH
+from .math_functions import MATH, any_traced
 from .value import FUNCTIONS, Traced, user_line_of
 
 _LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package in ("tracer", "codegen"))
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_CACHED = type(functools.lru_cache(len))
 _IMPURE_MODULES = {np.random: "np.random", random: "random", time: "time"}
 
 
@@ -115,6 +116,8 @@ class Rebinder:
             return types.MethodType(self.see(value.__func__), value.__self__)
         if kind is functools.partial:
             return functools.partial(self.see(value.func), *map(self.see, value.args), **{k: self.see(v) for k, v in value.keywords.items()})
+        if kind is _CACHED:
+            return self._cached(value)
         if isinstance(value, _GENERATORS):
             return RefusingObject(value, name or kind.__name__)
         if hasattr(kind, "_numba_type_") and hasattr(value, "py_func") and not hasattr(value, "inline"):
@@ -124,6 +127,13 @@ class Rebinder:
         if getattr(kind, "__module__", "").startswith("scipy.") and _hashable_function(value):
             return _dispatched(value)
         return value
+
+    def _cached(self, function):
+        """A function under `functools.lru_cache`: traced values are no keys, so they go past the cache."""
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            return (self.see(function.__wrapped__) if any_traced((args, tuple(kwargs.values()))) else function)(*args, **kwargs)
+        return call
 
     def _module(self, module: types.ModuleType):
         if module in _IMPURE_MODULES:
@@ -168,53 +178,42 @@ class Rebinder:
 
     def _copy(self, function: types.FunctionType) -> types.FunctionType:
         code = function.__code__
-        names = _names(code)
-        cells = function.__closure__ or ()
-        new_cells = tuple([types.CellType() for _ in cells])
-        copy = types.FunctionType(code, self._globals_for(function, names), function.__name__, None, new_cells or None)
-        self._seen[id(function)] = (function, copy)
-        kept = [self._fill(old, new, name) for old, new, name in zip(cells, new_cells, code.co_freevars)]
-        if any(cell is not new for cell, new in zip(kept, new_cells)):
-            # A cell whose content stays is the user's own, so that `nonlocal` reaches it.
-            copy = types.FunctionType(code, copy.__globals__, function.__name__, None, tuple(kept))
-            self._seen[id(function)] = (function, copy)
+        cells = [cell if _stays(cell) else types.CellType() for cell in function.__closure__ or ()]
+        names = self._globals_of(function)
+        copy = types.FunctionType(code, names, function.__name__, None, tuple(cells) or None)
+        self._seen[id(function)] = (function, copy)  # before anything is looked at: functions refer to themselves
+        for old, new, name in zip(function.__closure__ or (), cells, code.co_freevars):
+            if new is not old:
+                new.cell_contents = self.see(old.cell_contents, name)
+        self._look_up(function, names)
         copy.__defaults__ = tuple(map(self.see, function.__defaults__)) if function.__defaults__ else function.__defaults__
         copy.__kwdefaults__ = {k: self.see(v) for k, v in function.__kwdefaults__.items()} if function.__kwdefaults__ else None
         copy.__dict__.update(function.__dict__)
         copy.__module__, copy.__qualname__, copy.__doc__ = function.__module__, function.__qualname__, function.__doc__
         return copy
 
-    def _fill(self, old, new, name: str):
-        try:
-            content = old.cell_contents
-        except ValueError:
-            return old
-        seen = self.see(content, name)
-        if seen is content:
-            return old
-        new.cell_contents = seen
-        return new
-
-    def _globals_for(self, function: types.FunctionType, names: frozenset[str]) -> dict:
-        """The copy of a module's globals that all its functions share in this trace, with these names looked at."""
+    def _globals_of(self, function: types.FunctionType) -> dict:
+        """The copy of a module's globals that all its functions share in this trace."""
         original = function.__globals__
         if id(original) not in self._globals:
             fresh = {name: original[name] for name in ("__name__", "__package__", "__builtins__", "__file__") if name in original}
             self._globals[id(original)] = (original, fresh, set())
-        _, copy, stored = self._globals[id(original)]
+        return self._globals[id(original)][1]
+
+    def _look_up(self, function: types.FunctionType, copy: dict) -> None:
+        """Bring the names that a function's code looks up into the copy of its globals."""
+        original, _, stored = self._globals[id(function.__globals__)]
         stored |= _stored_globals(function.__code__)
+        names = _names(function.__code__)
         for name in names - copy.keys():
             if name in original:
+                # NumPy dispatches by itself; only its random numbers have to be caught.
                 value = original[name]
-                needs_proxy = value is not np or "random" in names
-                copy[name] = self.see(value, name) if needs_proxy else value
+                copy[name] = value if value is np and "random" not in names else self.see(value, name)
             elif name in _BUILTINS:
                 copy[name] = _BUILTINS[name]
         if "random" in names:
-            for name in names & original.keys():
-                if original[name] is np:
-                    copy[name] = self.see(np)
-        return copy
+            copy |= {name: self.see(np) for name in names & original.keys() if original[name] is np}
 
     def write_back(self) -> None:
         """Give the user's module what `global` statements assigned, as an ordinary call would have."""
@@ -222,6 +221,16 @@ class Rebinder:
             for name in stored & copy.keys():
                 if copy[name] is not self._seen.get(id(original.get(name)), (None, original.get(name)))[1]:
                     original[name] = copy[name]
+
+
+def _stays(cell: types.CellType) -> bool:
+    """Is a closure's cell the user's own in the copy too, so that `nonlocal` reaches it? Unless its content is to be seen through."""
+    try:
+        content = cell.cell_contents
+    except ValueError:
+        return True
+    return not isinstance(content, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, functools.partial, *_GENERATORS)) \
+        and not hasattr(type(content), "_numba_type_") and not _hashable_function(content)
 
 
 _PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.ndarray, np.float64, Traced, type))
@@ -265,9 +274,5 @@ def _dispatched(function) -> Callable:
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        return (implementation if _any_traced((args, tuple(kwargs.values()))) else function)(*args, **kwargs)
+        return (implementation if any_traced((args, tuple(kwargs.values()))) else function)(*args, **kwargs)
     return call
-
-
-def _any_traced(values) -> bool:
-    return any(type(v) is Traced or (type(v) in (tuple, list) and _any_traced(v)) for v in values)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
+from . import numpy_api  # noqa: F401  imported for what it registers
 from .context import Trace
 from .rebind import Rebinder
 from .value import Traced

@@ -21,6 +21,7 @@ from ..graph.node import Node, user_line
 from ..graph.op import Op
 from ..graph.types import SUPPORTED
 from ..ops import TABLE, UFUNCS
+from ..ops.families import resolve
 from .context import Trace, user_location
 
 # NumPy function (or ufunc that is no single operation) -> implementation on traced values; filled by `implements`, then only read.
@@ -309,7 +310,7 @@ def loop_dtypes(op: Op, kinds: tuple) -> tuple:
     key = (op, kinds)
     found = _loops.get(key)
     if found is None:
-        ufunc = op.numpy[0]
+        ufunc = resolve(op.numpy[0])
         try:
             found = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))[: ufunc.nin]
         except TypeError as error:
@@ -328,7 +329,7 @@ def elementwise(op: Op, operands, weak: type | None = None) -> Traced:
     if not trace.active:
         trace.check_active(next(o for o in operands if type(o) is Traced).node)
     values = [as_traced(o, trace) for o in operands]
-    kinds = tuple([v.weak or v.node.type.dtype for v in values])
+    kinds = tuple([v.weak if v.weak is float or v.weak is int else v.node.type.dtype for v in values])
     if all(v.weak for v in values):
         kinds = tuple([np.dtype(k) for k in kinds])
     dtypes = loop_dtypes(op, kinds)
@@ -358,6 +359,8 @@ def _binary(ufunc, reflected: bool = False):
             return Traced(self.trace.builder.node(op, nodes, (), user_location()), self.trace)
         if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, bool)):
             return NotImplemented
+        if self.weak is int and ufunc is np.multiply and kind in (list, tuple):
+            return NotImplemented  # Python then repeats the sequence, by __index__
         weak = None
         if self.weak and (kind in _WEAK or (kind is Traced and other.weak)):
             other_weak = other.weak if kind is Traced else kind

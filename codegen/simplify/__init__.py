@@ -1,0 +1,41 @@
+"""Simplification: Graph -> Graph with the same meaning and less work.
+
+One linear pass applies a table of rewrites (``rules``, ``movement_rules``, ``fast_rules``) and shares what is common. Then small cones of
+element-wise nodes that look promising are looked up in a table of known forms and, only if they are not in it, shown to SymPy (``cones``,
+``sympy_pass``). Levels:
+
+``"safe"``   nothing that loses accuracy or changes where NaN and inf appear; rewrites that only come closer to the exact value are done
+``"fast"``   real-number algebra
+``False``    only what the derivative left behind is removed
+"""
+
+from __future__ import annotations
+
+from tracer.graph.graph import Graph
+
+from .cones import simplify_cones
+from .cost import total_cost
+from .driver import Rewriter
+from .levels import INDEXES, LEVELS
+from .pattern import Rule
+from .report import Report
+
+
+def simplify(graph: Graph, level: str | bool = "safe", report: Report | None = None) -> Graph:
+    """The graph in a cheaper form; inputs, outputs and their names stay.
+
+    ``level`` is ``"safe"``, ``"fast"`` or ``False``; ``report`` is filled with what was done. Raises ValueError for another level.
+    The same graph gives the same result in every process.
+    """
+    if level not in INDEXES:
+        raise ValueError(f'simplify={level!r} is not a level; use "safe", "fast" or False')
+    report = Report() if report is None else report
+    report.nodes_before, report.cost_before = len(graph.nodes), total_cost(graph.nodes)
+    simplified = Rewriter(INDEXES[level], report, graph.name, fold=bool(level)).rebuild(graph)
+    if level:
+        simplified = simplify_cones(simplified, level, INDEXES[level], report)
+    report.nodes_after, report.cost_after = len(simplified.nodes), total_cost(simplified.nodes)
+    return simplified
+
+
+__all__ = ["LEVELS", "Report", "Rule", "simplify"]

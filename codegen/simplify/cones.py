@@ -1,0 +1,170 @@
+"""Small cones of element-wise nodes: found, put into canonical form, and replaced where a cheaper form is known.
+
+A cone is a root and the nodes below it that nothing else needs, all of one type, cut at ``CONE_NODES``. A replacement of the root sets free the work
+of all of them. Nodes that are needed elsewhere as well are its leaves; some are shown to SymPy nevertheless (``_visible``), because an answer may use them.
+
+The budget counts cones and nodes of one graph, never seconds and never what this process has seen before: same graph, same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tracer.graph.graph import Graph
+from tracer.graph.node import Node
+from tracer.graph.op import NOT_SYMBOLIC
+
+from . import recipe
+from .driver import Rewriter
+from .known import known_form
+from .pattern import RuleIndex
+from .promise import is_promising
+from .report import Report
+
+CONE_NODES = 40    # SymPy's time grows faster than linearly: 5 ms at 10 nodes, 60 ms at 40, seconds at 130
+CONE_LEAVES = 10
+SHOWN_BELOW_LEAF = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many different unknown cones of one graph SymPy is asked about, and of how many nodes together."""
+
+    calls: int
+    nodes: int
+
+
+BUDGETS = {"safe": Budget(calls=12, nodes=160), "fast": Budget(calls=48, nodes=800)}
+
+
+@dataclass(eq=False, slots=True)
+class Cone:
+    """``members``: the nodes that go when the root is replaced; ``visible``: nodes below that stay, but are part of the form."""
+
+    root: Node
+    members: set[Node]
+    visible: set[Node]
+
+    def leaves(self) -> list[Node]:
+        """What it reads, in topological order."""
+        inner = self.members | self.visible
+        return sorted({o for node in inner for o in node.inputs if o not in inner}, key=lambda node: node.id)
+
+
+def _eligible(node: Node) -> bool:
+    """Is it a function of floats, to floats of the same dtype, that SymPy knows?"""
+    dtype = node.type.dtype
+    return (node.op.kind == "elementwise" and node.type.is_float and not node.attrs and node.op.sympy is not NOT_SYMBOLIC
+            and all([o.type.dtype is dtype for o in node.inputs]))
+
+
+def find_cones(graph: Graph) -> list[Cone]:
+    """Every cone of at least two nodes, in topological order of their roots. Each node is in at most one."""
+    outputs = set(graph.outputs)
+    owner: dict[Node, Node | None] = {}     # the root above all users so far; None where users disagree
+    members: dict[Node, set[Node]] = {}
+    for node in reversed(graph.nodes):
+        if _eligible(node):
+            root = owner.get(node)
+            if root is None or node in outputs or node.type is not root.type or len(members[root]) >= CONE_NODES:
+                root = node
+                members[root] = set()
+            members[root].add(node)
+        else:
+            root = None
+        for operand in node.inputs:
+            if operand not in owner:
+                owner[operand] = root
+            elif owner[operand] is not root:
+                owner[operand] = None
+    return [Cone(root, found, set()) for root, found in sorted(members.items(), key=lambda item: item[0].id) if len(found) > 1]
+
+
+def _show(cone: Cone) -> Cone:
+    """The cone with what is worth seeing below its leaves.
+
+    Shown are functions of one argument that is a leaf itself or the argument of another such leaf (``sin(x)`` beside ``cos(x)``), and leaves
+    that a few steps make of the other leaves (``sqrt(1 + x*x)`` beside ``x``).
+    """
+    leaves = cone.leaves()
+    arguments = [leaf.inputs[0] for leaf in leaves if _eligible(leaf) and len(leaf.inputs) == 1]
+    frontier = set(leaves) | {a for a in arguments if arguments.count(a) > 1}
+    visible: set[Node] = set()
+    for leaf in reversed(leaves):
+        below = _steps_from(leaf, frontier - {leaf}, cone.root.type)
+        if below is not None and len(cone.members) + len(visible | below) <= CONE_NODES:
+            visible |= below
+    return Cone(cone.root, cone.members, visible)
+
+
+def _steps_from(leaf: Node, frontier: set[Node], type) -> set[Node] | None:
+    """The nodes that make a leaf out of the frontier and constants, None if they are too many or reach other inputs."""
+    steps: set[Node] = set()
+    pending = [leaf]
+    while pending:
+        node = pending.pop()
+        if node in frontier or node in steps or recipe.literal_text(node) is not None:
+            continue
+        if not _eligible(node) or node.type is not type or len(steps) >= SHOWN_BELOW_LEAF:
+            return None
+        steps.add(node)
+        pending.extend(node.inputs)
+    return steps
+
+
+def simplify_cones(graph: Graph, level: str, index: RuleIndex, report: Report, improve: Callable | None = None) -> Graph:
+    """The graph with every promising cone in the cheapest form that is known or found for it."""
+    answers = {}
+    for cone in find_cones(graph):
+        if is_promising(cone.root, cone.members, level):
+            shown = _show(cone)
+            inner = shown.members | shown.visible
+            text, leaves = recipe.write(shown.root, inner, shown.visible)
+            if len(leaves) <= CONE_LEAVES:
+                answers[cone.root] = (text, leaves, len(inner))
+    found = _answers(answers, level, report, improve or _ask_sympy)
+    if not found:
+        return graph
+
+    def replaced(rewriter: Rewriter, node: Node, new: dict[Node, Node]) -> Node | None:
+        if node not in found:
+            return None
+        text, leaves = found[node]
+        number = lambda value: rewriter.constant(value, node.type.dtype)
+        result, _, _ = recipe.build(text, [new[leaf] for leaf in leaves], rewriter.node, number)
+        return rewriter.broadcast(result, node.type.shape)
+
+    return Rewriter(index, report, graph.name).rebuild(graph, replaced)
+
+
+def _answers(asked: dict, level: str, report: Report, improve: Callable) -> dict[Node, tuple[str, tuple[Node, ...]]]:
+    """Root -> (cheaper text, leaves), from the table of known forms or from SymPy within the budget."""
+    budget = BUDGETS[level]
+    calls = nodes = 0
+    forms: dict[str, str | None] = {}
+    found = {}
+    report.cones += len(asked)
+    for root, (text, leaves, size) in asked.items():
+        if text not in forms:
+            known = known_form(level, text)
+            if known is not None:
+                forms[text] = known or None
+                report.cones_known += 1
+            elif calls < budget.calls and nodes + size <= budget.nodes:
+                calls, nodes = calls + 1, nodes + size
+                forms[text] = improve(level, text)
+            else:
+                report.unasked += 1
+                continue
+        if forms[text] is not None:
+            found[root] = (forms[text], leaves)
+            report.count(f"cone: {text}  ->  {forms[text]}")
+    report.sympy_calls += calls
+    return found
+
+
+def _ask_sympy(level: str, text: str) -> str | None:
+    from .sympy_pass import improve  # SymPy costs 0.3 s to import; most graphs never need it
+
+    return improve(level, text)

@@ -1,0 +1,73 @@
+"""Compiled gradients of plain NumPy code."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .api import grad, hessian, hvp, jacobian, jit, jvp, stop_gradient, value_and_grad, vjp
+    from .errors import (
+        ArgumentError,
+        DerivativeError,
+        ImpureError,
+        InPlaceError,
+        LeakedValueError,
+        NotCompiledError,
+        OutputError,
+        RecompileWarning,
+        ShapeError,
+        TracedBoolError,
+        TracedConversionError,
+        TracedIndexError,
+        TraceError,
+        TracerError,
+        UnsupportedError,
+    )
+
+_MODULE_OF = {
+    **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
+    **dict.fromkeys(("ArgumentError", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError", "NotCompiledError", "OutputError",
+                     "RecompileWarning", "ShapeError", "TraceError", "TracedBoolError", "TracedConversionError", "TracedIndexError",
+                     "TracerError", "UnsupportedError"), ".errors"),
+}
+
+__all__ = [
+    "ArgumentError",
+    "DerivativeError",
+    "ImpureError",
+    "InPlaceError",
+    "LeakedValueError",
+    "NotCompiledError",
+    "OutputError",
+    "RecompileWarning",
+    "ShapeError",
+    "TraceError",
+    "TracedBoolError",
+    "TracedConversionError",
+    "TracedIndexError",
+    "TracerError",
+    "UnsupportedError",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jit",
+    "jvp",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]
+
+
+def __getattr__(name: str):
+    """Resolve public names when they are first used (PEP 562), so that either package can be imported first."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

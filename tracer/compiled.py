@@ -1,0 +1,308 @@
+"""The object that a user holds: a Numba dispatcher whose entry reaches kernels, with what was traced and compiled to look at.
+
+It has no Python ``__call__`` as long as its arguments and results are arrays, numbers and tuples of them. When others come, its
+class becomes one of its own with generated flatten code as ``__call__``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import sys
+import types
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numba.core.compiler_lock import global_compiler_lock
+
+from codegen.entry import EntryDispatcher, Signature
+from codegen.entry.dispatcher import _leaf as leaf_of
+
+from .bound import BoundCompiled
+from .errors import NotCompiledError
+from .history import Explanation, History
+from .lowered import Lowered, Shown
+from .pickling import by_name, pickled, unpickled
+from .plan import Plan
+from .run import Again, NeedsInlining, NeedsTree, Program, live_instances
+from .trace.arguments import Callee, TracedArgument, describe_arguments
+from .trace.flatten_source import call_function, identifier_of, signature_of_names, stub_function
+from .trace.objects import traced_in
+from .trace.session import current_session, session_of
+from .trace.trees import DATA, Spec, build
+from .trace.value import Traced
+from .transform import Transform
+
+KEPT_PLANS = 64
+MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
+
+
+class FlatEntry(EntryDispatcher):
+    """The entry behind generated flatten code: leaves only."""
+
+    def refuse(self, name, value):
+        raise Again
+
+    def compile_for_other(self, args, kwargs):
+        raise Again
+
+
+class Compiled(Shown, EntryDispatcher):
+    """A function that is traced, derived and compiled when it is called.
+
+    It is an ordinary Numba function in ``@njit`` code. Closures and globals are read when the function is traced, as Numba does;
+    ``retrace()`` forgets what was compiled. One call's arguments decide its specialisation: dtypes, ranks, layouts and extents of
+    arrays; bools, strings, None and other static values by type and value; integers only where the trace needs their value.
+    """
+
+    def __init__(self, callee: Callee, transform: Transform, level: str | bool, document: Any = None):
+        transform.check(callee)
+        self._history = History(callee.name)
+        self._program = Program(callee, transform, level, self._history, {})
+        self._plans: OrderedDict[tuple, tuple[Plan, FlatEntry | None]] = OrderedDict()
+        self._siblings: dict[str, Compiled] = {}
+        self._parent: tuple[Compiled, str] | None = None
+        self._document = document if document is not None else callee.function
+        names = [p.name for p in callee.parameters]
+        self._flat_plan = Plan(self._program, [DATA] * len(names), is_flat=True, paths=[(("arg", name),) for name in names])
+        self._wrap(self._document, callee)  # Numba asks for the name already while it is set up
+        super().__init__(_entry_function(callee), self._flat_plan, self._stable_key(self._document, transform, level))
+        self._wrap(self._document, callee)
+        if not callee.is_plain or any(p.default is not p.empty and leaf_of(p.default) is None for p in callee.parameters):
+            self._become_tree()
+
+    def _stable_key(self, function, transform: Transform, level) -> str | None:
+        module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+        if not module or not name or "<" in name or module == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+            return None
+        return f"{module}:{name}:{transform.kind}:{transform.argnums}:{transform.has_aux}:{level}"
+
+    def _wrap(self, function, callee: Callee) -> None:
+        # The attributes of an instance, or of another compiled object, are its own.
+        functools.update_wrapper(self, function, updated=("__dict__",) if isinstance(function, types.FunctionType) else ())
+        self.__name__ = getattr(function, "__name__", callee.name)
+        self.__qualname__ = getattr(function, "__qualname__", callee.name)
+        visible = [p for i, p in enumerate(callee.parameters) if i >= len(callee.hidden)]
+        self.__signature__ = callee.signature.replace(parameters=visible)
+        own = getattr(function, "__doc__", None)
+        self.__doc__ = self._program.transform.document(callee) + (f"\n\n{inspect.cleandoc(own)}" if own else "")
+
+    # Calls --------------------------------------------------------------------------------------------------------------------
+
+    def refuse(self, name, value):
+        describe_arguments_of = functools.partial(describe_arguments, self._program.callee)
+        parameters = self._program.callee.parameters
+        index = next(i for i, p in enumerate(parameters) if p.name == name)
+        values: list = [None] * len(parameters)
+        values[index] = value
+        describe_arguments_of(values, {})
+        super().refuse(name, value)
+
+    def compile_for_other(self, args, kwargs):
+        """What is called for arguments that are no arrays and numbers: flatten code, or a part of the trace that they belong to."""
+        values = self._program.callee.bind(args, kwargs)
+        if any(True for _ in traced_in(values)):
+            return lambda *args, **kwargs: self.inline(self._program.callee.bind(args, kwargs))
+        self._become_tree()
+        return lambda *args, **kwargs: self._call_slowly(self._program.callee.bind(args, kwargs))
+
+    def _compile_for_args(self, *args, **kwargs):
+        try:
+            return super()._compile_for_args(*args, **kwargs)
+        except NeedsInlining:
+            return lambda *args, **kwargs: self.inline(self._program.callee.bind(args, kwargs))
+        except NeedsTree:
+            self._become_tree()
+            return lambda *args, **kwargs: self._call_slowly(self._program.callee.bind(args, kwargs))
+
+    @property
+    def _is_tree(self) -> bool:
+        return "__call__" in type(self).__dict__
+
+    def _become_tree(self) -> None:
+        """From now on calls go through flatten code."""
+        with global_compiler_lock:
+            if not self._is_tree:
+                self._set_call(self._generated_call())
+
+    def _set_call(self, function: Callable) -> None:
+        # A static method: the C dispatcher's slot calls it with the arguments alone, and arity errors count as the user does.
+        if self._is_tree:
+            type(self).__call__ = staticmethod(function)
+        else:
+            self.__class__ = type(Compiled)(Compiled.__name__, (Compiled,), {"__call__": staticmethod(function), "__module__": __name__})
+
+    def _generated_call(self, **known) -> Callable:
+        callee = self._program.callee
+        hidden = dict(zip((p.name for p in callee.parameters), callee.hidden))
+        return call_function(identifier_of(self.__name__), self.__qualname__, self.__signature__, lambda values: self._call_slowly((*callee.hidden, *values)),
+                             hidden=hidden, **known)
+
+    def _call_slowly(self, values: tuple):
+        """Call with one value per parameter, of a structure that the generated code does not know."""
+        callee = self._program.callee
+        for _ in range(MOST_ROUNDS):
+            try:
+                specs, describer = describe_arguments(callee, values, self._program.reads)
+            except TracedArgument:
+                return self.inline(values)
+            plan, entry = self._plan(specs, describer.paths)
+            try:
+                with live_instances(describer.instances):
+                    flat = entry(*describer.leaves)
+            except Again:
+                self._plans.pop(specs, None)  # more is read than it knows
+                continue
+            except NeedsInlining:
+                return self.inline(values)
+            self._set_call(self._generated_call(specs=specs, entry=entry, again=Again, result=plan.result))
+            return build(plan.result, iter(flat))
+        raise AssertionError(f"the attributes that {callee.name} reads do not come to an end")
+
+    def _plan(self, specs: tuple[Spec, ...], paths: Sequence) -> tuple[Plan, FlatEntry]:
+        with global_compiler_lock:
+            found = self._plans.get(specs)
+            if found is None:
+                plan = Plan(self._program, specs, is_flat=False, paths=paths)
+                found = plan, FlatEntry(stub_function(identifier_of(self.__name__), self.__qualname__, signature_of_names(plan.names)), plan, None)
+                self._plans[specs] = found
+                while len(self._plans) > KEPT_PLANS:
+                    self._plans.popitem(last=False)
+            else:
+                self._plans.move_to_end(specs)
+            return found
+
+    def inline(self, values: Sequence):
+        """Run the transform in the trace that is running, on one value per parameter, and return traced values."""
+        traced = [value for value in traced_in(tuple(values)) if type(value) is Traced]
+        session = session_of(traced) if traced else current_session()
+        return self._program.transform.run(session, self._program.callee, values, is_inner=True).result
+
+    def __set_name__(self, owner, name):
+        """As an attribute of a class it is a method: argnums count after ``self``."""
+        program = self._program
+        program.callee = dataclasses.replace(program.callee, uncounted=1)
+        program.transform.check(program.callee)
+        self._wrap(self._document, program.callee)
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else BoundCompiled(self, instance)
+
+    # What was traced and compiled -------------------------------------------------------------------------------------------------
+
+    def lower(self, *args, **kwargs) -> Lowered:
+        """The specialisation for these arguments, compiled but not run."""
+        callee = self._program.callee
+        values = callee.bind((*callee.hidden, *args), kwargs)
+        for _ in range(MOST_ROUNDS):
+            specs, describer = describe_arguments(callee, values, self._program.reads)
+            leaves = list(map(leaf_of, values))
+            if self._is_tree or None in leaves:
+                plan, leaves, given = self._plan(specs, describer.paths)[0], list(map(leaf_of, describer.leaves)), describer.leaves
+            else:
+                plan, given = self._flat_plan, values
+            try:
+                with global_compiler_lock, live_instances(describer.instances):
+                    shapes = tuple(value.shape for value, leaf in zip(given, leaves) if leaf.is_array)
+                    ints = tuple(int(value) if leaf.is_countable else None for value, leaf in zip(given, leaves))
+                    if plan is self._flat_plan:
+                        self.state(Signature(tuple(leaves)), shapes, ints)
+                    return Lowered(plan.find(Signature(tuple(leaves)), shapes, ints)[0], self)
+            except Again:
+                continue
+            except NeedsTree:
+                self._become_tree()
+        raise AssertionError(f"the attributes that {callee.name} reads do not come to an end")
+
+    def specialize(self, *args, **kwargs) -> None:
+        """Compile for arguments like these, so that ``@njit`` callers know what is returned."""
+        self.lower(*args, **kwargs)
+
+    def retrace(self) -> None:
+        """Forget what was traced and compiled; the next call reads closures and globals anew. No call may be running."""
+        with global_compiler_lock:
+            self._history.clear()
+            self._program.reads.clear()
+            for plan, entry in (*self._plans.values(), (self._flat_plan, None)):
+                plan.clear()
+                if entry is not None:
+                    entry.clear()
+            self._plans.clear()
+            self.clear()
+            if self._is_tree:
+                self._set_call(self._generated_call())
+        for sibling in self._siblings.values():
+            sibling.retrace()
+
+    def explain(self) -> Explanation:
+        """What was compiled for which types and shapes, why, what simplification saved, and how long each stage took."""
+        return Explanation(self._history)
+
+    def check_has_gradient(self, what: str) -> None:
+        """Refuse to show a derivative of an object that has none."""
+        if not self._program.transform.has_derivative:
+            raise NotCompiledError(f"{self.__name__}.{what}: jit({self.__name__}) has no derivative. Use grad({self.__name__}) or value_and_grad({self.__name__}).")
+
+    def last(self, what: str) -> Lowered:
+        if self._history.last is None:
+            raise NotCompiledError(f"{self.__name__}.{what} shows what the last call compiled, and there was no call yet. "
+                                   f"Call {self.__name__}, or name a specialisation: {self.__name__}.lower(*args).{what}.")
+        return Lowered(self._history.last, self)
+
+    # Siblings --------------------------------------------------------------------------------------------------------------------
+
+    def sibling(self, name: str, transform: Transform) -> Compiled:
+        """Another object of the same function, made once."""
+        with global_compiler_lock:
+            found = self._siblings.get(name)
+            if found is None:
+                found = self._siblings[name] = Compiled(self._program.callee, transform, self._program.level, self._document)
+                found._parent = self, name
+            return found
+
+    @property
+    def value(self) -> Compiled:
+        """The function itself, compiled."""
+        return self.sibling("value", self._program.transform.value_transform())
+
+    @property
+    def value_and_grad(self) -> Compiled:
+        """Value and gradient, which share all work."""
+        return self.sibling("value_and_grad", self._program.transform.value_and_gradient_transform())
+
+    # Pickling and names -----------------------------------------------------------------------------------------------------------
+
+    def __reduce__(self):
+        if self._parent is not None:
+            return getattr, self._parent
+        if by_name(self.__module__, self.__qualname__) is self:
+            return self.__qualname__
+        return rebuild, (pickled(self._document, repr(self)), self._program.transform, self._program.level)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __repr__(self) -> str:
+        return f"<{self._program.transform.kind} of {self.__module__}.{self.__qualname__}{self.__signature__}>"
+
+
+def _entry_function(callee: Callee) -> Callable:
+    """What tells the entry its parameters: nothing where flatten code stands before it."""
+    if not callee.is_plain:
+        return stub_function(identifier_of(callee.name), callee.name, inspect.Signature())
+    return stub_function(identifier_of(callee.name), callee.name, callee.signature)
+
+
+def rebuild(function: Callable, transform: Transform, level: str | bool) -> Compiled:
+    """Make an object anew from what was pickled of it."""
+    return make_compiled(unpickled(function), transform, level)
+
+
+def make_compiled(function: Callable, transform: Transform, level: str | bool) -> Compiled:
+    """The object for a function of the user, or for one of ours."""
+    return Compiled(transform.callee(function), transform, level, function)

@@ -1,0 +1,157 @@
+"""One trace: the traced arguments, the instances among them, and the graphs and results that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codegen.entry import Leaf, Signature
+
+from .errors import OutputError
+from .graph.types import FLOATS, array_type
+from .history import History
+from .trace.arguments import Callee, classify
+from .trace.objects import Record as InstanceRecord
+from .trace.objects import represent
+from .trace.session import Session
+from .trace.trees import DATA, MISSING, Describer, Path, Spec, Static, build, path_text
+from .trace.value import Traced, as_traced
+from .transform import Outcome, Transform
+
+
+class Again(Exception):
+    """The arguments have to be described anew: other kinds of leaves, or attributes that the trace reads for the first time."""
+
+
+class NeedsTree(Exception):
+    """What is returned is no nest of tuples: an entry alone cannot build it."""
+
+
+class NeedsInlining(Exception):
+    """Values of the trace around were met: this call is a part of it."""
+
+
+@dataclass(eq=False)
+class Program:
+    """What all plans of one compiled object share."""
+
+    callee: Callee
+    transform: Transform
+    level: str | bool
+    history: History
+    reads: dict[Path, dict[str, None]]
+
+
+_instances: ContextVar[dict[Path, Any] | None] = ContextVar("tracer_instances", default=None)
+
+
+@contextmanager
+def live_instances(found: dict[Path, Any] | None) -> Iterator[None]:
+    """While a call runs that may trace: the instances among its arguments, by path. None inside a trace, for the calls in there."""
+    token = _instances.set(found)
+    try:
+        yield
+    finally:
+        _instances.reset(token)
+
+
+def instances_of_call() -> dict[Path, Any] | None:
+    """The instances among the arguments of the call that is going on; None for calls that do not tell."""
+    return _instances.get()
+
+
+@dataclass(eq=False)
+class Run:
+    """One trace: its graphs and what it returns."""
+
+    key: tuple
+    inputs: list
+    outcome: Outcome
+    spec: Spec                       # of the result
+    leaves: list[Traced]             # of the result
+    like: list[int | None]           # per leaf of the result: the input whose kind of number it is
+    needed: list[bool]               # per input: is its integer value part of the key
+    value: tuple[list, list]         # nodes and names of the function's outputs
+    derivatives: tuple[list, list]
+    seconds: dict[str, float]
+
+
+class Arguments:
+    """The traced arguments of one run, and the reads of instances that make more of them."""
+
+    def __init__(self, session: Session, program: Program, instances: dict[Path, Any]):
+        self.session = session
+        self.program = program
+        self.instances = instances
+        self.nodes: list = []
+        self.is_incomplete = False
+
+    def inputs(self, signature: Signature, shapes, ints) -> list:
+        """One traced value per leaf; bools as they are."""
+        remaining = iter(shapes)
+        return [self._input(leaf, next(remaining) if leaf.is_array else (), number) for leaf, number in zip(signature.leaves, ints)]
+
+    def _input(self, leaf: Leaf, shape: tuple[int, ...], number):
+        trace = self.session.trace
+        node = trace.builder.input(array_type(leaf.dtype, shape), len(self.nodes))
+        self.nodes.append(node)
+        if leaf.is_array:
+            return Traced(node, trace)
+        if leaf.dtype == "bool":
+            return bool(number)
+        if leaf.dtype not in FLOATS:
+            trace.concrete[node] = number
+        return Traced(node, trace, {"float64": float, "int64": int}.get(leaf.dtype))
+
+    def values(self, specs: Sequence[Spec], leaves: list) -> list:
+        remaining = iter(leaves)
+        return [build(spec, remaining, self._instance, (("arg", p.name),)) for spec, p in zip(specs, self.program.callee.parameters)]
+
+    def _instance(self, spec, path: Path, parts: list):
+        return represent(InstanceRecord(self.instances[path], path, dict(zip(spec.keys, parts)), self._read, self.session.rebinder.see))
+
+    def _read(self, path: Path, value):
+        """An attribute that the trace reads for the first time: an input of the next trace, and for the time being of this one."""
+        self.program.reads.setdefault(path[:-1], {})[path[-1][1]] = None
+        self.is_incomplete = True
+        if value is MISSING:
+            return value
+        describer = Describer(classify, self.program.reads)
+        spec = describer(value, path)
+        self.instances |= describer.instances
+        leaves = []
+        for leaf in describer.leaves:
+            array = np.asarray(leaf)
+            kind = "array" if isinstance(leaf, np.ndarray) else "scalar"
+            leaves.append(self._input(Leaf(kind, array.dtype.name, array.ndim if kind == "array" else 0), array.shape, leaf if array.dtype.kind in "iu" else None))
+        return build(spec, iter(leaves), self._instance, path)
+
+    def open_result(self, result) -> tuple[Spec, list]:
+        """The spec and leaves of what is returned."""
+        describer = Describer(self._classify_result)
+        spec = describer(result, (("arg", "result"),))
+        return spec, describer.leaves
+
+    def _classify_result(self, value, path: Path):
+        if type(value) is Traced:
+            as_traced(value, self.session.trace)
+            return DATA
+        found = classify(value, path)
+        if found is None:
+            raise OutputError(f"{self.program.callee.name}() returned a {type(value).__name__} ({path_text(path)}), which is no tree of arrays and numbers. "
+                              f"Return its attributes, or make it a dataclass or namedtuple.")
+        return found
+
+    def named(self, label: str, tree) -> tuple[list, list]:
+        """Nodes and names of the traced leaves in a tree."""
+        if tree is None:
+            return [], []
+        describer = Describer(lambda value, path: DATA if isinstance(value, (Traced, float, int, np.ndarray, np.generic)) else Static(value, id(value)))
+        describer(tree, (("arg", label),))
+        nodes = [as_traced(leaf, self.session.trace).node for leaf in describer.leaves]
+        return nodes, [path_text(path) for path in describer.paths]

@@ -1,0 +1,22 @@
+"""NumPy's functions on traced values. Importing this package registers them all."""
+
+from . import (
+    contractions,
+    creation,
+    diagonals,
+    differences,
+    einsum,
+    indexing,
+    joining,
+    linear_algebra,
+    rearranging,
+    reductions,
+    scipy_special,
+    selection,
+    shaping,
+    statistics,
+)
+from .scipy_special import REBOUND
+
+__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "rearranging",
+           "reductions", "scipy_special", "selection", "shaping", "statistics"]

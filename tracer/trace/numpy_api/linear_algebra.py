@@ -1,0 +1,154 @@
+"""``np.linalg``: solves, determinants, factors and powers. Singular matrices give NaN, as compiled code cannot raise LinAlgError halfway."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from ...errors import ShapeError
+from ...ops import TABLE
+from ..value import Traced, as_traced, cast, implements, make, nearest
+from .common import broadcast, find_trace, operand, operands, promoted, refuse_out, reshaped, strong
+from .contractions import dot, matmul
+
+SOLVE, INV, CHOLESKY, DET, LOGABSDET, DETSIGN = [TABLE[name] for name in ("solve", "inv", "cholesky", "det", "logabsdet", "detsign")]
+_SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
+_DOUBLE = np.dtype(np.float64)
+
+
+def _floating(x: Traced) -> Traced:
+    """Integers and bools are worked on in float64."""
+    return strong(x) if x.node.type.is_float else cast(x, _DOUBLE)
+
+
+def _square(value) -> Traced:
+    x = _floating(operand(value))
+    if x.ndim < 2:
+        raise np.linalg.LinAlgError(f"{x.ndim}-dimensional array given. Array must be at least two-dimensional")
+    if x.shape[-1] != x.shape[-2]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
+    return x
+
+
+@implements(np.linalg.inv)
+def inv(a):
+    """The inverse; NaN where there is none."""
+    return make(INV, (_square(a),))
+
+
+@implements(np.linalg.det)
+def det(a):
+    """The determinant."""
+    return make(DET, (_square(a),))
+
+
+@implements(np.linalg.slogdet)
+def slogdet(a):
+    """Sign and logarithm of the absolute determinant, as NumPy's named tuple."""
+    x = _square(a)
+    return _SlogdetResult(make(DETSIGN, (x,)), make(LOGABSDET, (x,)))
+
+
+@implements(np.linalg.cholesky)
+def cholesky(a, /, *, upper=False):
+    """The triangular factor; NaN where the matrix is not positive definite."""
+    x = _square(a)
+    if upper:
+        return np.swapaxes(make(CHOLESKY, (np.swapaxes(x, -1, -2),)), -1, -2)
+    return make(CHOLESKY, (x,))
+
+
+@implements(np.linalg.solve)
+def solve(a, b):
+    """x of a @ x = b, for a vector or a matrix b; leading axes broadcast."""
+    trace = find_trace((a, b))
+    matrix, right = promoted(_square(as_traced(a, trace)), _floating(as_traced(b, trace)))
+    vector = right.ndim == 1
+    if not right.ndim:
+        raise ShapeError("solve: Input operand 1 does not have enough dimensions (has 0, gufunc core with signature (m,m),(m,n)->(m,n) requires 1)")
+    right = reshaped(right, (*right.shape, 1)) if vector else right
+    n = matrix.shape[-1]
+    if right.shape[-2] != n:
+        signature = "(m,m),(m)->(m)" if vector else "(m,m),(m,n)->(m,n)"
+        raise ShapeError(f"solve{'1' if vector else ''}: Input operand 1 has a mismatch in its core dimension 0, with gufunc signature {signature} "
+                         f"(size {right.shape[-2]} is different from {n})")
+    batch = np.broadcast_shapes(matrix.shape[:-2], right.shape[:-2])
+    result = make(SOLVE, (broadcast(matrix, (*batch, n, n)), broadcast(right, (*batch, *right.shape[-2:]))))
+    return reshaped(result, result.shape[:-1]) if vector else result
+
+
+@implements(np.linalg.matrix_power)
+def matrix_power(a, n):
+    """Repeated products, by squaring; negative powers of the inverse."""
+    x = operand(a)
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        _square(x)
+    n = operator.index(n)
+    if n == 0:
+        identity = as_traced(np.eye(x.shape[-1], dtype=x.dtype), x.trace)
+        return broadcast(identity, x.shape)
+    if n < 0:
+        x, n = inv(x), -n
+    result = None
+    while True:
+        if n & 1:
+            result = x if result is None else matmul(result, x)
+        n >>= 1
+        if not n:
+            return strong(result)
+        x = matmul(x, x)
+
+
+@implements(np.linalg.multi_dot)
+def multi_dot(arrays, *, out=None):
+    """A chain of products, in the order that costs least."""
+    refuse_out(out, "multi_dot")
+    values = operands(*arrays)
+    if len(values) < 2:
+        raise ValueError("Expecting at least two arrays.")
+    first, last = values[0], values[-1]
+    values[0] = reshaped(first, (1, first.size)) if first.ndim == 1 else first
+    values[-1] = reshaped(last, (last.size, 1)) if last.ndim == 1 else last
+    for x in values:
+        if x.ndim != 2:
+            raise np.linalg.LinAlgError(f"{x.ndim}-dimensional array given. Array must be two-dimensional")
+    result = _in_best_order(values)
+    return reshaped(result, first.shape[:-1] + last.shape[1:])
+
+
+def _in_best_order(values: list[Traced]) -> Traced:
+    """Matrix chain by dynamic programming (Cormen et al., chapter 15.2)."""
+    sizes = [x.shape[0] for x in values] + [values[-1].shape[1]]
+    best = {(k, k): (0, x) for k, x in enumerate(values)}
+    split: dict[tuple[int, int], int] = {}
+    costs = {(k, k): 0 for k in range(len(values))}
+    for length in range(1, len(values)):
+        for low in range(len(values) - length):
+            high = low + length
+            choices = [(costs[low, k] + costs[k + 1, high] + sizes[low] * sizes[k + 1] * sizes[high + 1], k) for k in range(low, high)]
+            costs[low, high], split[low, high] = min(choices)
+    made: dict[tuple[int, int], Traced] = {place: x for place, (_, x) in best.items()}
+    pending = [(0, len(values) - 1)]
+    while pending:
+        low, high = pending[-1]
+        if (low, high) in made:
+            pending.pop()
+            continue
+        k = split[low, high]
+        missing = [part for part in ((low, k), (k + 1, high)) if part not in made]
+        if missing:
+            pending.extend(missing)
+        else:
+            made[low, high] = dot(made[low, k], made[k + 1, high])
+    return made[0, len(values) - 1]
+
+
+nearest({"svd": "Singular values are not supported; for a norm use np.linalg.norm(a), for a solve np.linalg.solve.",
+         "svdvals": "Singular values are not supported; for a norm use np.linalg.norm(a).",
+         **dict.fromkeys(("eig", "eigh", "eigvals", "eigvalsh"), "Eigenvalues are not supported; np.linalg.det, slogdet, inv, solve and cholesky are."),
+         "qr": "For a least-squares fit use np.linalg.solve(a.T @ a, a.T @ b).",
+         "lstsq": "Use np.linalg.solve(a.T @ a, a.T @ b).",
+         "pinv": "Use np.linalg.solve(a.T @ a, a.T), where a has full column rank.",
+         "matrix_rank": "A rank has no derivative.", "cond": "Use np.linalg.norm(a, 1) * np.linalg.norm(np.linalg.inv(a), 1).",
+         "tensorsolve": "Reshape to a matrix and use np.linalg.solve.", "tensorinv": "Reshape to a matrix and use np.linalg.inv."})

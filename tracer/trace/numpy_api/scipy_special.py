@@ -1,0 +1,122 @@
+"""The functions of ``scipy.special`` that are not ufuncs, so that NumPy's protocols do not reach them: the rebinder puts these in their place.
+
+``REBOUND`` maps each of SciPy's functions to the one here.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+
+import numpy as np
+from scipy import special
+
+from ...errors import UnsupportedError
+from ...ops import TABLE
+from ..value import Traced, cast, constant, elementwise, implements, make
+from .common import axes_of, operand, operands, promoted, strong
+from .reductions import keep, max_, sum_
+
+STOP_GRADIENT = TABLE["stop_gradient"]
+
+
+def _floating(x: Traced) -> Traced:
+    return strong(x) if x.node.type.is_float else cast(x, np.dtype(np.float64))
+
+
+def _largest(x: Traced, axes: tuple[int, ...]) -> Traced:
+    """The largest element as a constant, 0 where it is not finite: what is taken out of an exponent and put back has no gradient of its own."""
+    top = max_(make(STOP_GRADIENT, (x,)), axes, keepdims=True, initial=x.dtype.type(-math.inf))
+    return np.where(np.isfinite(top), top, x.dtype.type(0))
+
+
+@implements(special.logsumexp)
+def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
+    """log(sum(b * exp(a))), without overflow.
+
+    The largest term is taken out as 1, and the rest enters through log1p, so that also what is far below it counts.
+    """
+    x = _floating(operand(a, b))
+    if b is not None or return_sign:
+        return _signed_logsumexp(x, axis, b, keepdims, return_sign)
+    axes = axes_of(axis, x.ndim)
+    top = _largest(x, axes)
+    hits = cast(x == top, x.dtype)
+    number = sum_(hits, axes, keepdims=True)
+    ones = np.maximum(number, constant(x.trace, 1, x.dtype))
+    # Where nothing is largest (all -inf, or +inf) one term 1 is taken out that was not there.
+    rest = sum_(np.exp(x - top) - hits, axes, keepdims=True) + (number - ones)
+    return _dropped(np.log1p(rest / ones) + np.log(ones) + top, axes, keepdims)
+
+
+def _dropped(value: Traced, axes, keepdims) -> Traced:
+    return value if keepdims else np.squeeze(value, axes)
+
+
+def _signed_logsumexp(x: Traced, axis, b, keepdims, return_sign):
+    if b is not None:
+        x, weight = promoted(x, _floating(operand(b, x)))
+        shape = np.broadcast_shapes(x.shape, weight.shape)
+        x, weight = np.broadcast_to(x, shape), np.broadcast_to(weight, shape)
+        x = np.where(weight == 0, x.dtype.type(-math.inf), x)
+    axes = axes_of(axis, x.ndim)
+    top = _largest(x, axes)
+    terms = np.exp(x - top)
+    total = sum_(terms if b is None else terms * weight, axes, keepdims=True)
+    result = _dropped(np.log(np.abs(total) if return_sign else total) + top, axes, keepdims)
+    return (result, _dropped(np.sign(total), axes, keepdims)) if return_sign else result
+
+
+@implements(special.softmax)
+def softmax(x, axis=None):
+    """exp(x) / sum(exp(x))."""
+    x = _floating(operand(x))
+    axes = axes_of(axis, x.ndim)
+    terms = np.exp(x - _largest(x, axes))
+    return terms / sum_(terms, axes, keepdims=True)
+
+
+@implements(special.log_softmax)
+def log_softmax(x, axis=None):
+    """x - logsumexp(x)."""
+    x = _floating(operand(x))
+    axes = axes_of(axis, x.ndim)
+    shifted = x - _largest(x, axes)
+    return shifted - np.log(sum_(np.exp(shifted), axes, keepdims=True))
+
+
+@implements(special.polygamma)
+def polygamma(n, x):
+    """The n-th derivative of digamma; n is a static integer."""
+    order = operator.index(n.item() if isinstance(n, np.generic | np.ndarray) else n)
+    if order < 0:
+        raise ValueError("polygamma is for n >= 0")
+    x = _floating(operand(x))
+    if order == 0:
+        return special.psi(x)
+    return (-1.0) ** (order + 1) * math.factorial(order) * special.zeta(float(order + 1), x)
+
+
+@implements(special.multigammaln)
+def multigammaln(a, d):
+    """The logarithm of the multivariate gamma function of dimension d."""
+    a, d = _floating(operand(a)), operator.index(d)
+    result = d * (d - 1) * 0.25 * math.log(math.pi)
+    for j in range(1, d + 1):
+        result = special.gammaln(a - (j - 1.0) / 2.0) + result
+    return result
+
+
+@implements(special.factorial)
+def factorial(n, exact=False, extend="zero"):
+    """gamma(n + 1)."""
+    if exact:
+        raise UnsupportedError("scipy.special.factorial(exact=True) is not supported on traced values. Use scipy.special.gammaln(n + 1).")
+    n = _floating(operand(n))
+    return np.where(n < 0, n.dtype.type(0), np.exp(special.gammaln(np.where(n < 0, n.dtype.type(0), n) + 1)))
+
+
+REBOUND = {special.logsumexp: logsumexp, special.softmax: softmax, special.log_softmax: log_softmax, special.polygamma: polygamma,
+           special.multigammaln: multigammaln, special.factorial: factorial}
+
+__all__ = ["REBOUND", "elementwise", "keep", "operands"]

@@ -1,0 +1,182 @@
+"""Values chosen by conditions, values kept within bounds, and values compared."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...errors import UnsupportedError
+from ...ops import TABLE
+from ..value import Traced, as_traced, cast, elementwise, implements, make, nearest
+from .common import NOT_GIVEN, find_trace, operand, operands, promoted, promoted_dtype, refuse_out, strong
+from .reductions import all_
+
+WHERE, CLIP = TABLE["where"], TABLE["clip"]
+BOOL = np.dtype(bool)
+
+
+@implements(np.where)
+def where(condition, x=NOT_GIVEN, y=NOT_GIVEN, /):
+    """``x`` where the condition holds, else ``y``."""
+    if x is NOT_GIVEN and y is NOT_GIVEN:
+        raise UnsupportedError("np.where with one argument: how many places it finds is not known while the graph is built. "
+                               "Use np.where(condition, x, y), or sums with where=condition.")
+    if x is NOT_GIVEN or y is NOT_GIVEN:
+        raise ValueError("either both or neither of x and y should be given")
+    mask, first, second = operands(condition, x, y)
+    return make(WHERE, (cast(mask, BOOL), *promoted(first, second)))
+
+
+@implements(np.select)
+def select(condlist, choicelist, default=0):
+    """The first choice whose condition holds."""
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    if not len(condlist):
+        raise ValueError("select with an empty condition list is not possible")
+    trace = find_trace((list(condlist), list(choicelist), default))
+    values = promoted(*[as_traced(value, trace) for value in (*choicelist, default)])
+    result = values[-1]
+    for condition, value in zip(reversed(condlist), reversed(values[:-1])):
+        mask = as_traced(condition, trace)
+        if mask.dtype != BOOL:
+            raise TypeError(f"invalid entry {len(condlist) - 1} in condlist: should be boolean ndarray")
+        result = where(mask, value, result)
+    return result
+
+
+# Bounds -----------------------------------------------------------------------------------------------------------------
+
+def _unbounded(x: Traced, sign: int):
+    """What bounds nothing of this dtype."""
+    if x.node.type.is_float:
+        return x.dtype.type(sign * math.inf)
+    limits = np.iinfo(x.dtype)
+    return x.dtype.type(limits.max if sign > 0 else limits.min)
+
+
+@implements(np.clip)
+def clip(a, a_min=NOT_GIVEN, a_max=NOT_GIVEN, out=None, *, min=NOT_GIVEN, max=NOT_GIVEN, dtype=None):
+    """Values within bounds. The gradient passes at the bounds themselves, as torch.clamp."""
+    refuse_out(out, "clip")
+    low = min if a_min is NOT_GIVEN else a_min
+    high = max if a_max is NOT_GIVEN else a_max
+    low, high = [None if bound is NOT_GIVEN else bound for bound in (low, high)]
+    trace = find_trace((a, low, high))
+    values = [as_traced(value, trace) for value in (a, low, high) if value is not None]
+    if len(values) == 1:
+        return strong(values[0])
+    wanted = np.dtype(dtype) if dtype is not None else promoted_dtype(values)
+    if wanted == BOOL:
+        raise TypeError("ufunc 'clip' did not contain a loop with signature matching types of bool")
+    x, *bounds = [cast(value, wanted) for value in values]
+    if low is None:
+        bounds.insert(0, as_traced(_unbounded(x, -1), trace))
+    if high is None:
+        bounds.append(as_traced(_unbounded(x, 1), trace))
+    return make(CLIP, (x, *bounds))
+
+
+@implements(np.nan_to_num)
+def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    """Numbers in place of NaN and the infinities."""
+    x = strong(operand(x))
+    if not x.node.type.is_float:
+        return x
+    limits = np.finfo(x.dtype)
+    result = where(np.isnan(x), x.dtype.type(nan), x)
+    result = where(x == math.inf, x.dtype.type(limits.max if posinf is None else posinf), result)
+    return where(x == -math.inf, x.dtype.type(limits.min if neginf is None else neginf), result)
+
+
+# Rounding ---------------------------------------------------------------------------------------------------------------
+
+@implements(np.round, np.around)
+def round_(a, decimals=0, out=None):
+    """To a number of decimals, halves to the even one; the gradient is 0."""
+    refuse_out(out, "round")
+    x = operand(a)
+    decimals = decimals.__index__()
+    if not x.node.type.is_float:
+        if decimals < 0:
+            raise UnsupportedError("np.round of integers to tens is not supported on traced values. Use 10 * np.rint(x / 10).")
+        return strong(x)
+    if decimals == 0:
+        return strong(np.rint(x))
+    scale = x.dtype.type(10.0 ** abs(decimals))
+    return np.rint(x * scale) / scale if decimals > 0 else np.rint(x / scale) * scale
+
+
+@implements(np.fix)
+def fix(x, out=None):
+    """Towards zero."""
+    refuse_out(out, "fix")
+    return np.trunc(operand(x))
+
+
+# Comparison -------------------------------------------------------------------------------------------------------------
+
+@implements(np.isclose)
+def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Equal within tolerances."""
+    x, y = operands(a, b)
+    near = (np.abs(x - y) <= atol + rtol * np.abs(y)) & np.isfinite(y)
+    result = near | (x == y)
+    return result | (np.isnan(x) & np.isnan(y)) if equal_nan else result
+
+
+@implements(np.allclose)
+def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Are all elements equal within tolerances?"""
+    return all_(isclose(a, b, rtol, atol, equal_nan))
+
+
+@implements(np.isposinf)
+def isposinf(x, out=None):
+    """Where it is +inf."""
+    refuse_out(out, "isposinf")
+    return operand(x) == math.inf
+
+
+@implements(np.isneginf)
+def isneginf(x, out=None):
+    """Where it is -inf."""
+    refuse_out(out, "isneginf")
+    return operand(x) == -math.inf
+
+
+@implements(np.sinc)
+def sinc(x):
+    """sin(pi x) / (pi x), 1 at 0."""
+    x = operand(x)
+    angle = np.pi * x
+    return where(x == 0, np.cos(angle), np.sin(angle) / where(x == 0, 1.0, angle))
+
+
+@implements(np.divmod)
+def divmod_(x, y):
+    """Quotient and remainder."""
+    return np.floor_divide(x, y), np.remainder(x, y)
+
+
+@implements(np.modf)
+def modf(x):
+    """Fractional and whole part, both with the sign of x."""
+    x = operand(x)
+    whole = np.trunc(x)
+    return np.copysign(np.where(np.isinf(x), 0.0, x - whole), x), whole
+
+
+def _outer(op):
+    """``ufunc.outer`` of any binary operation."""
+    def outer(a, b, **keywords):
+        x, y = operands(a, b)
+        return elementwise(op, (np.reshape(x, (*x.shape, *[1] * y.ndim)) if x.weak is None else x, y))
+    return outer
+
+
+nearest({"piecewise": "Use np.where, or np.select with a list of conditions.",
+         "array_equal": "Use np.all(a == b), which stays in the graph.", "array_equiv": "Use np.all(a == b), which stays in the graph.",
+         "isin": "Use np.any(x[..., None] == values, axis=-1).", "in1d": "Use np.any(x[..., None] == values, axis=-1).",
+         "unwrap": "Use np.arctan2(np.sin(x), np.cos(x)).", "i0": "Use scipy.special.i0."})
