@@ -110,9 +110,10 @@ class Arguments:
 
     def values(self, specs: Sequence[Spec], leaves: list) -> list:
         remaining = iter(leaves)
-        return [build(spec, remaining, self._instance, (("arg", p.name),)) for spec, p in zip(specs, self.program.callee.parameters)]
+        see = self.session.rebinder.see
+        return [build(spec, remaining, self._instance, (("arg", p.name),), see) for spec, p in zip(specs, self.program.callee.parameters)]
 
-    def _instance(self, spec, path: Path, parts: list):
+    def _instance(self, spec, path: Path, parts: tuple):
         return represent(InstanceRecord(self.instances[path], path, dict(zip(spec.keys, parts)), self._read, self.session.rebinder.see))
 
     def _read(self, path: Path, value):
@@ -129,7 +130,7 @@ class Arguments:
             array = np.asarray(leaf)
             kind = "array" if isinstance(leaf, np.ndarray) else "scalar"
             leaves.append(self._input(Leaf(kind, array.dtype.name, array.ndim if kind == "array" else 0), array.shape, leaf if array.dtype.kind in "iu" else None))
-        return build(spec, iter(leaves), self._instance, path)
+        return build(spec, iter(leaves), self._instance, path, self.session.rebinder.see)
 
     def open_result(self, result) -> tuple[Spec, list]:
         """The spec and leaves of what is returned."""

@@ -75,3 +75,7 @@ def same_sign(first: str, second: str):
         return bool(np.isfinite(a + b) and (a > 0 < b or a < 0 > b))
     return holds
 
+
+def later(first: str, second: str):
+    """The condition that one variable was made after the other: an order for operands that may change places."""
+    return lambda bound: bound[first].id > bound[second].id

@@ -57,7 +57,6 @@ FAST_RULES = tuple(Rule(pattern, replacement, "real", when=when) for pattern, re
     (sqrt(x) * sqrt(x), x, None),
     (sqrt(x * x), absolute(x), None),
     (x / sqrt(x), sqrt(x), None),
-    (x ** 0.5, sqrt(x), None),
     (x ** -0.5, 1.0 / sqrt(x), None),
     (x ** 1.5, x * sqrt(x), None),
     (x ** 4.0, (x * x) * (x * x), None),

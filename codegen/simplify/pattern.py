@@ -114,6 +114,7 @@ class Rule:
     tag          always    removes what only the derivative needed; done at every level
                  exact     the same bits for every input (NaN payloads aside)
                  accuracy  bits may change, but only towards the exact value: within 2 ulp, finite where it overflowed
+                 range     finite where it overflowed; elsewhere within 2 ulp of the largest operand or the result
                  guard     the sign of a zero gradient may change, nothing else
                  real      real-number algebra; rounding, NaN and inf may change
     on           dtypes of the first operand: float, integer, bool or any

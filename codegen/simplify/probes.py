@@ -90,7 +90,10 @@ def _evaluated(root: Node, leaves: Sequence[Node], row, digits: int):
             if node.op is CONSTANT:
                 values[node] = mpmath.mpf(float(constant_value(node)))
             elif node not in values:
-                values[node] = _exact_function(node.op, len(node.inputs))(*[values[o] for o in node.inputs])
+                try:
+                    values[node] = _exact_function(node.op, len(node.inputs))(*[values[o] for o in node.inputs])
+                except ZeroDivisionError:
+                    return mpmath.nan
         return values[root]
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import operator
 
-from .conditions import above_zero, finite, non_negative, non_zero, power_of_two, same_sign, scaling
+from .conditions import above_zero, finite, later, non_negative, non_zero, power_of_two, same_sign, scaling
 from .pattern import Number, Rule, Variable, operation
 
 x, y, z, condition = map(Variable, ("x", "y", "z", "condition"))
@@ -67,6 +67,10 @@ EXACT_RULES = (
     Rule(absolute(absolute(x)), absolute(x), on="any"),
     Rule(absolute(x) * absolute(x), x * x),
     Rule(absolute(x), x, when=non_negative("x")),
+    Rule(absolute(0.0 - x), absolute(x)),
+    Rule(absolute(x + 0.0), absolute(x)),
+    Rule(absolute(x - y), absolute(y - x), when=later("x", "y")),
+    Rule(exp(0.0 - x), exp(-x)),
     *(Rule(f(-x), f(x)) for f in EVEN),
     *(Rule(f(absolute(x)), f(x)) for f in EVEN[:2]),
     *(Rule(f(-x), -f(x)) for f in ODD),
@@ -90,6 +94,8 @@ EXACT_RULES = (
     *(Rule(where(f(condition), x, y), where(condition, y, x), on="any") for f in NOT),
     Rule(where(condition, where(condition, x, y), z), where(condition, x, z), on="any"),
     Rule(where(condition, x, where(condition, y, z)), where(condition, x, z), on="any"),
+    *(Rule(where(test, 0.0, x), x + 0.0) for test in (equal(x, 0.0), equal(0.0, x))),
+    *(Rule(where(test, 0.0, -absolute(x)), 0.0 - absolute(x)) for test in (equal(x, 0.0), equal(0.0, x))),
     Rule(maximum(x, x), x, on="any"),
     Rule(minimum(x, x), x, on="any"),
     Rule(less(x, x), False, on="any"),
@@ -129,7 +135,7 @@ ACCURACY_RULES = (
     Rule(log(exp(x)), x, "accuracy"),
     Rule(log1p(expm1(x)), x, "accuracy"),
     Rule(exp(log(x)), x, "accuracy", when=non_negative("x")),
-    Rule(log(exp(x) + exp(y)), logaddexp(x, y), "accuracy"),
+    Rule(log(exp(x) + exp(y)), logaddexp(x, y), "range"),
     Rule(log1p(exp(x)), logaddexp(0.0, x), "accuracy"),
     Rule(log(expit(x)), -logaddexp(0.0, -x), "accuracy"),
     Rule(exp(x) / (1.0 + exp(x)), expit(x), "accuracy"),

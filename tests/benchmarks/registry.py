@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from .timing import Effort
+
 SUBJECT = "tracer"  # the peer that the others are compared with
 
 
@@ -19,10 +21,6 @@ class Row:
     results: str = ""              # "fresh", "out=", "device": who owns the memory of the results
     spread: tuple[float, float] | None = None
     note: str = ""
-
-    @property
-    def label(self) -> str:
-        return f"{self.peer}, {self.results}" if self.results else self.peer
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Case:
     title: str
     threads: tuple[int, ...]
     asks: tuple[Ask, ...]
-    measure: Callable[[], Iterable[Row]] = field(repr=False)
+    measure: Callable[[Effort], Iterable[Row]] = field(repr=False)
 
 
 CASES: dict[str, Case] = {}
@@ -50,7 +48,7 @@ CASES: dict[str, Case] = {}
 
 def case(name: str, title: str, *asks: Ask, threads: tuple[int, ...] = (1,)) -> Callable:
     """Register a function that measures and returns rows."""
-    def register(measure: Callable[[], Iterable[Row]]) -> Callable:
+    def register(measure: Callable[[Effort], Iterable[Row]]) -> Callable:
         assert name not in CASES, name
         CASES[name] = Case(name, title, threads, asks, measure)
         return measure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from .machine import description
@@ -30,32 +30,31 @@ def section(case: Case, threads: int, rows: Sequence[Row]) -> str:
 
 def line(case: Case, row: Row, rows: Sequence[Row]) -> str:
     """One row of the table."""
-    own = find(rows, (SUBJECT,))
-    ratio = ""
-    if row.value and own and own.value is not None and own is not row and own.unit == row.unit:
-        ratio = f"{own.value / row.value:.2f}"
+    own = best(rows, (SUBJECT,))
+    comparable = own is not None and own is not row and own.value is not None and row.value and own.unit == row.unit
+    ratio = f"{own.value / row.value:.2f}" if comparable else ""
     asked = "; ".join(text for ask in case.asks if (text := verdict(ask, row, rows)))
     return f"| {row.peer} | {row.results} | {figure(row)} | {ratio} | {asked} | {row.note.replace('|', '/')} |"
 
 
 def verdict(ask: Ask, row: Row, rows: Sequence[Row]) -> str:
-    """The figure asked for and what was reached, in the row it is about: the fastest peer named, or the subject."""
-    own, other = find(rows, (ask.subject,)), find(rows, ask.peers)
-    if row is not (other or (None if ask.peers else own)) and not (row is own and ask.peers and other is None):
+    """The figure asked for and what was reached, in the row that it compares with: the fastest of the peers named, or the subject's own."""
+    own = best(rows, (ask.subject,))
+    about = best(rows, ask.peers) if ask.peers else own
+    if row is not about:
         return ""
+    shown = (lambda value: f"{value:.2f} ×") if ask.peers else (lambda value: quantity(value, row.unit))
     limit = f"≤ {ask.at_most:g} ×" if ask.peers else f"≤ {quantity(ask.at_most, row.unit)}"
-    if own is None or own.value is None or (ask.peers and other is None):
+    if own is None or own.value is None or not about.value:
         return f"{limit}: not measured"
-    reached = own.value / other.value if ask.peers else own.value
-    shown = f"{reached:.2f} ×" if ask.peers else quantity(reached, own.unit)
-    return f"{limit}: {shown} {'✓' if reached <= ask.at_most else '✗'}"
+    reached = own.value / about.value if ask.peers else own.value
+    return f"{limit}: {shown(reached)} {'✓' if reached <= ask.at_most else '✗'}"
 
 
-def find(rows: Sequence[Row], labels: Iterable[str]) -> Row | None:
-    """The row with the smallest value among those named, by peer or by "peer, results"."""
-    named = [row for row in rows if row.peer in labels or row.label in labels]
-    measured = [row for row in named if row.value is not None]
-    return min(measured, key=lambda row: row.value) if measured else next(iter(named), None) if SUBJECT in labels else None
+def best(rows: Sequence[Row], peers: Sequence[str]) -> Row | None:
+    """The row with the smallest value among those of ``peers``."""
+    named = [row for row in rows if row.peer in peers]
+    return min(named, key=lambda row: (row.value is None, row.value or 0.0), default=None)
 
 
 def figure(row: Row) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .machine import use_cores
 from .registry import Case, Row, load_cases
+from .timing import FULL, QUICK
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,9 +28,7 @@ def rows_of(case: Case, threads: int, quick: bool) -> list[Row]:
 def main(name: str, threads: str, *options: str) -> None:
     """Measure and print."""
     use_cores(int(threads))
-    from . import settings  # after the cores are chosen: what it imports sizes its thread pools
-    settings.quick = "--quick" in options
-    rows = list(load_cases()[name].measure())
+    rows = list(load_cases()[name].measure(QUICK if "--quick" in options else FULL))
     print(json.dumps([asdict(row) for row in rows]), flush=True)
 
 

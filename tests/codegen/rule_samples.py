@@ -101,8 +101,11 @@ def check_exact(before: np.ndarray, after: np.ndarray, zero_sign: bool = True) -
         np.testing.assert_array_equal(np.signbit(before[number]), np.signbit(after[number]))
 
 
-def check_closer(graph: Graph, rows: list[np.ndarray], before: np.ndarray, after: np.ndarray) -> None:
-    """Within 2 ulp of the exact value, or no farther from it than before; NaN or inf goes only where there is a finite value or a limit."""
+def check_closer(graph: Graph, rows: list[np.ndarray], before: np.ndarray, after: np.ndarray, beside_operands: bool) -> None:
+    """Within 2 ulp of the exact value, or no farther from it than before; NaN or inf goes only where there is a finite value or a limit.
+
+    ``beside_operands``: in units of the largest operand, where that is larger.
+    """
     assert before.dtype == after.dtype and before.shape == after.shape
     for k in np.flatnonzero(~same_class(before, after) | ((before != after) & np.isfinite(before))):
         row = [r[k] for r in rows]
@@ -115,6 +118,8 @@ def check_closer(graph: Graph, rows: list[np.ndarray], before: np.ndarray, after
         if np.isinf(float(exact)) and not np.isfinite(before[k]):
             continue        # more digits than there are would be needed, as for log(exp(-1e308))
         bound = max(TOLERATED_ULP, ulp_error(before[k], exact, before.dtype.type)) if np.isfinite(before[k]) else TOLERATED_ULP
+        if beside_operands:
+            bound *= max(1.0, float(np.max(np.spacing(np.abs(row))) / np.spacing(before.dtype.type(abs(float(exact))))))
         assert ulp_error(after[k], exact, before.dtype.type) <= bound, f"{point}, exactly {exact}"
 
 
@@ -140,8 +145,8 @@ def check_rule(rule: Rule) -> int:
 
 def check(tag: str, graph: Graph, rows: list[np.ndarray], before: np.ndarray, after: np.ndarray) -> None:
     """The promise of a tag."""
-    if tag == "accuracy":
-        check_closer(graph, rows, before, after)
+    if tag in ("accuracy", "range"):
+        check_closer(graph, rows, before, after, tag == "range")
     elif tag == "real":
         check_real(before, after)
     else:

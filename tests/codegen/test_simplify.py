@@ -27,7 +27,7 @@ from .rule_samples import apply_alone, check_exact, check_rule
 
 ROOT = Path(__file__).parents[2]
 ALGEBRA = (*MARKER_RULES, *EXACT_RULES, *ACCURACY_RULES, *FAST_RULES)
-TAGS = {"always", "exact", "guard", "accuracy", "real"}
+TAGS = {"always", "exact", "guard", "accuracy", "range", "real"}
 x, y, c = Variable("x"), Variable("y"), Variable("c")
 
 
@@ -76,7 +76,7 @@ def test_rows_of_algebra_are_all_checked():
 
 def test_levels_hold_what_they_may():
     assert {r.tag for r in LEVELS[False]} == {"always"}
-    assert {r.tag for r in LEVELS["safe"]} == {"always", "exact", "guard", "accuracy"}
+    assert {r.tag for r in LEVELS["safe"]} == {"always", "exact", "guard", "accuracy", "range"}
 
 
 def test_names_of_rules_are_unique():

@@ -37,7 +37,7 @@ from tracer import (
     vjp,
 )
 
-pytestmark = pytest.mark.usefixtures("evaluated")
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def message(kind, function, *args, **kwargs):

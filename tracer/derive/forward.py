@@ -37,7 +37,7 @@ def _tangent(trace, node: Node, known: dict[Node, Traced]) -> Traced | None:
     op = node.op
     if op is WHERE:
         condition, *arms = node.inputs
-        sides = [known.get(arm) or _zero(trace, arm) for arm in arms]
+        sides = [known[arm] if arm in known else _zero(trace, arm) for arm in arms]
         return None if not any(arm in known for arm in arms) else make(WHERE, (Traced(condition, trace), *sides))
     inputs = tuple([Traced(operand, trace) for operand in node.inputs])
     out = Traced(node, trace)

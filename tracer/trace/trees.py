@@ -256,18 +256,19 @@ def plain_keys(spec: Branch) -> tuple:
     return tuple([key.value if isinstance(key, Static) else key for key in spec.keys])
 
 
-def build(spec: Spec, leaves: Iterator, instance: Callable | None = None, path: Path = ()):
-    """The value that a spec describes, with the next leaves in place of the data; ``instance(spec, path, parts)`` makes instances."""
+def build(spec: Spec, leaves: Iterator, instance: Callable | None = None, path: Path = (), static: Callable = lambda value: value):
+    """The value that a spec describes, with the next leaves in place of the data.
+
+    ``instance(spec, path, parts)`` makes instances, ``static(value)`` is what stands for a static value.
+    """
     if spec is DATA:
         return next(leaves)
     if isinstance(spec, Static):
-        return spec.value
-    if isinstance(spec, Instance):
-        parts = [build(part, leaves, instance, (*path, ("attr", name))) for name, part in zip(spec.keys, spec.parts)]
-        return instance(spec, path, parts)
-    keys = plain_keys(spec)
-    step = step_kind(spec.kind)
-    return spec.kind.close(spec.type, keys, tuple([build(part, leaves, instance, (*path, (step, key))) for key, part in zip(keys, spec.parts)]))
+        return static(spec.value)
+    step = "attr" if isinstance(spec, Instance) else step_kind(spec.kind)
+    keys = spec.keys if isinstance(spec, Instance) else plain_keys(spec)
+    parts = tuple([build(part, leaves, instance, (*path, (step, key)), static) for key, part in zip(keys, spec.parts)])
+    return instance(spec, path, parts) if isinstance(spec, Instance) else spec.kind.close(spec.type, keys, parts)
 
 
 def data_count(spec: Spec) -> int:

@@ -16,7 +16,7 @@ from . import (
     shaping,
     statistics,
 )
-from .scipy_special import REBOUND
+from .scipy_special import REBOUND, rebound
 
 __all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "rearranging",
-           "reductions", "scipy_special", "selection", "shaping", "statistics"]
+           "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics"]

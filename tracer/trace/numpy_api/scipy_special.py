@@ -1,23 +1,24 @@
 """The functions of ``scipy.special`` that are not ufuncs, so that NumPy's protocols do not reach them: the rebinder puts these in their place.
 
-``REBOUND`` maps each of SciPy's functions to the one here.
+``REBOUND`` maps names in ``scipy.special`` to the functions here. The module itself is not imported (0.15 s) unless the user has done so.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+import sys
+from collections.abc import Callable
 
 import numpy as np
-from scipy import special
 
 from ...errors import UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, cast, constant, elementwise, implements, make
-from .common import axes_of, operand, operands, promoted, strong
-from .reductions import keep, max_, sum_
+from ..value import Traced, cast, constant, elementwise, make
+from .common import axes_of, broadcast, operand, operands, promoted, strong
+from .reductions import max_, sum_
 
-STOP_GRADIENT = TABLE["stop_gradient"]
+STOP_GRADIENT, PSI, GAMMALN, POLYGAMMA, ZETA = [TABLE[name] for name in ("stop_gradient", "psi", "gammaln", "polygamma", "zeta")]
 
 
 def _floating(x: Traced) -> Traced:
@@ -30,7 +31,6 @@ def _largest(x: Traced, axes: tuple[int, ...]) -> Traced:
     return np.where(np.isfinite(top), top, x.dtype.type(0))
 
 
-@implements(special.logsumexp)
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     """log(sum(b * exp(a))), without overflow.
 
@@ -57,7 +57,7 @@ def _signed_logsumexp(x: Traced, axis, b, keepdims, return_sign):
     if b is not None:
         x, weight = promoted(x, _floating(operand(b, x)))
         shape = np.broadcast_shapes(x.shape, weight.shape)
-        x, weight = np.broadcast_to(x, shape), np.broadcast_to(weight, shape)
+        x, weight = broadcast(x, shape), broadcast(weight, shape)
         x = np.where(weight == 0, x.dtype.type(-math.inf), x)
     axes = axes_of(axis, x.ndim)
     top = _largest(x, axes)
@@ -67,7 +67,6 @@ def _signed_logsumexp(x: Traced, axis, b, keepdims, return_sign):
     return (result, _dropped(np.sign(total), axes, keepdims)) if return_sign else result
 
 
-@implements(special.softmax)
 def softmax(x, axis=None):
     """exp(x) / sum(exp(x))."""
     x = _floating(operand(x))
@@ -76,7 +75,6 @@ def softmax(x, axis=None):
     return terms / sum_(terms, axes, keepdims=True)
 
 
-@implements(special.log_softmax)
 def log_softmax(x, axis=None):
     """x - logsumexp(x)."""
     x = _floating(operand(x))
@@ -85,7 +83,6 @@ def log_softmax(x, axis=None):
     return shifted - np.log(sum_(np.exp(shifted), axes, keepdims=True))
 
 
-@implements(special.polygamma)
 def polygamma(n, x):
     """The n-th derivative of digamma; n is a static integer."""
     order = operator.index(n.item() if isinstance(n, np.generic | np.ndarray) else n)
@@ -93,30 +90,38 @@ def polygamma(n, x):
         raise ValueError("polygamma is for n >= 0")
     x = _floating(operand(x))
     if order == 0:
-        return special.psi(x)
-    return (-1.0) ** (order + 1) * math.factorial(order) * special.zeta(float(order + 1), x)
+        return elementwise(PSI, (x,))
+    return make(POLYGAMMA, (constant(x.trace, order, x.dtype), x))
 
 
-@implements(special.multigammaln)
+def zeta(x, q=1.0, out=None):
+    """Hurwitz's zeta function; Riemann's for q = 1."""
+    return make(ZETA, tuple(promoted(*[_floating(value) for value in operands(x, q)])))
+
+
 def multigammaln(a, d):
     """The logarithm of the multivariate gamma function of dimension d."""
     a, d = _floating(operand(a)), operator.index(d)
     result = d * (d - 1) * 0.25 * math.log(math.pi)
     for j in range(1, d + 1):
-        result = special.gammaln(a - (j - 1.0) / 2.0) + result
+        result = elementwise(GAMMALN, (a - (j - 1.0) / 2.0,)) + result
     return result
 
 
-@implements(special.factorial)
 def factorial(n, exact=False, extend="zero"):
     """gamma(n + 1)."""
     if exact:
         raise UnsupportedError("scipy.special.factorial(exact=True) is not supported on traced values. Use scipy.special.gammaln(n + 1).")
     n = _floating(operand(n))
-    return np.where(n < 0, n.dtype.type(0), np.exp(special.gammaln(np.where(n < 0, n.dtype.type(0), n) + 1)))
+    return np.where(n < 0, n.dtype.type(0), np.exp(elementwise(GAMMALN, (np.where(n < 0, n.dtype.type(0), n) + 1,))))
 
 
-REBOUND = {special.logsumexp: logsumexp, special.softmax: softmax, special.log_softmax: log_softmax, special.polygamma: polygamma,
-           special.multigammaln: multigammaln, special.factorial: factorial}
+REBOUND = {function.__name__: function for function in (logsumexp, softmax, log_softmax, polygamma, zeta, multigammaln, factorial)}
 
-__all__ = ["REBOUND", "elementwise", "keep", "operands"]
+
+def rebound(function) -> Callable | None:
+    """What stands on traced values for a function of ``scipy.special``; None for anything else."""
+    special = sys.modules.get("scipy.special")
+    name = getattr(function, "__name__", None)
+    known = special is not None and name in REBOUND and getattr(special, name, None) is function
+    return REBOUND[name] if known else None
