@@ -10,7 +10,7 @@ import numpy as np
 from .errors import ArgumentError, OutputError
 from .ops import TABLE
 from .trace.arguments import Callee, Selection
-from .trace.objects import record_of
+from .trace.objects import SeenMaker, record_of
 from .trace.session import Session
 from .trace.trees import DATA, NOTHING, Describer, Path, Static, build, container_kind, map_data, path_text
 from .trace.value import Traced, as_traced, make
@@ -51,7 +51,7 @@ class Chosen:
             leaves = [_cut(session, leaf) for leaf in leaves]
         self.floats += [leaf for leaf in leaves if leaf.node.type.is_float]
         self.names += [path_text(p) for leaf, p in zip(leaves, paths) if leaf.node.type.is_float]
-        self._put(parameter, inside, build(spec, iter(leaves)))
+        self._put(parameter, inside, build(spec, iter(leaves), SeenMaker(session.rebinder.see), path))
         carried = iter(leaves)
         return map_data(spec, lambda: DATA if next(carried).node.type.is_float else NOTHING)
 
@@ -85,7 +85,7 @@ def _check_has_float(value, leaves: list[Traced], path: Path) -> None:
         return
     name = path_text(path)
     asked = f"the gradient with respect to `{name}` is asked for, but"
-    if record_of(value) is not None or not leaves and container_kind(value) is None and not isinstance(value, (str, bool, type(None))):
+    if container_kind(value) is None and (record_of(value) is not None or not leaves) and not isinstance(value, (str, bool, type(None))):
         kind = type(record_of(value).target if record_of(value) is not None else value).__name__
         raise ArgumentError(f"{asked} it is an instance of {kind}, which is no tree of numbers. Pass its arrays, or make {kind} a dataclass.")
     if len(leaves) == 1 and container_kind(value) is None:

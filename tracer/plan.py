@@ -115,7 +115,7 @@ class Plan:
         simplified = simplify(derived, level, report)
         seconds = run.seconds | {"simplify": time.perf_counter() - start}
         strided = frozenset(i for i, leaf in enumerate(signature.leaves) if leaf.layout == "A")
-        kernel = compile_graph(simplified, Options(fast=level == "fast", checked=bool(os.environ.get("TRACEGRAD_CHECKED"))), strided)
+        kernel = compile_graph(simplified, Options(fast=level == "fast", checked=bool(os.environ.get("TRACER_CHECKED"))), strided)
         record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), graph, derived, shown, simplified,
                         report, level, kernel, seconds | kernel.seconds)
         arrays = [leaf.shape for leaf, kind in zip(run.leaves, self._result_leaves(run, signature)) if kind.is_array]

@@ -17,7 +17,7 @@ from .graph.types import FLOATS, array_type
 from .history import History
 from .trace.arguments import Callee, classify
 from .trace.objects import Record as InstanceRecord
-from .trace.objects import represent
+from .trace.objects import SeenMaker, represent
 from .trace.session import Session
 from .trace.trees import DATA, MISSING, Describer, Path, Spec, Static, build, path_text
 from .trace.value import Traced, as_traced
@@ -81,10 +81,11 @@ class Run:
     seconds: dict[str, float]
 
 
-class Arguments:
+class Arguments(SeenMaker):
     """The traced arguments of one run, and the reads of instances that make more of them."""
 
     def __init__(self, session: Session, program: Program, instances: dict[Path, Any]):
+        super().__init__(session.rebinder.see)
         self.session = session
         self.program = program
         self.instances = instances
@@ -110,10 +111,9 @@ class Arguments:
 
     def values(self, specs: Sequence[Spec], leaves: list) -> list:
         remaining = iter(leaves)
-        see = self.session.rebinder.see
-        return [build(spec, remaining, self._instance, (("arg", p.name),), see) for spec, p in zip(specs, self.program.callee.parameters)]
+        return [build(spec, remaining, self, (("arg", p.name),)) for spec, p in zip(specs, self.program.callee.parameters)]
 
-    def _instance(self, spec, path: Path, parts: tuple):
+    def instance(self, spec, path: Path, parts: tuple):
         return represent(InstanceRecord(self.instances[path], path, dict(zip(spec.keys, parts)), self._read, self.session.rebinder.see))
 
     def _read(self, path: Path, value):
@@ -130,7 +130,7 @@ class Arguments:
             array = np.asarray(leaf)
             kind = "array" if isinstance(leaf, np.ndarray) else "scalar"
             leaves.append(self._input(Leaf(kind, array.dtype.name, array.ndim if kind == "array" else 0), array.shape, leaf if array.dtype.kind in "iu" else None))
-        return build(spec, iter(leaves), self._instance, path, self.session.rebinder.see)
+        return build(spec, iter(leaves), self, path)
 
     def open_result(self, result) -> tuple[Spec, list]:
         """The spec and leaves of what is returned."""

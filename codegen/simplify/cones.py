@@ -40,16 +40,14 @@ BUDGETS = {"safe": Budget(calls=12, nodes=160), "fast": Budget(calls=48, nodes=8
 
 @dataclass(eq=False, slots=True)
 class Cone:
-    """``members``: the nodes that go when the root is replaced; ``visible``: nodes below that stay, but are part of the form."""
+    """``members``: the nodes that go when the root is replaced, in topological order."""
 
     root: Node
-    members: set[Node]
-    visible: set[Node]
+    members: list[Node]
 
     def leaves(self) -> list[Node]:
         """What it reads, in topological order."""
-        inner = self.members | self.visible
-        return sorted({o for node in inner for o in node.inputs if o not in inner}, key=lambda node: node.id)
+        return sorted({o for node in self.members for o in node.inputs}.difference(self.members), key=lambda node: node.id)
 
 
 def _eligible(node: Node) -> bool:
@@ -63,14 +61,14 @@ def find_cones(graph: Graph) -> list[Cone]:
     """Every cone of at least two nodes, in topological order of their roots. Each node is in at most one."""
     outputs = set(graph.outputs)
     owner: dict[Node, Node | None] = {}     # the root above all users so far; None where users disagree
-    members: dict[Node, set[Node]] = {}
+    members: dict[Node, list[Node]] = {}
     for node in reversed(graph.nodes):
         if _eligible(node):
             root = owner.get(node)
             if root is None or node in outputs or node.type is not root.type or len(members[root]) >= CONE_NODES:
                 root = node
-                members[root] = set()
-            members[root].add(node)
+                members[root] = []
+            members[root].append(node)
         else:
             root = None
         for operand in node.inputs:
@@ -78,11 +76,11 @@ def find_cones(graph: Graph) -> list[Cone]:
                 owner[operand] = root
             elif owner[operand] is not root:
                 owner[operand] = None
-    return [Cone(root, found, set()) for root, found in sorted(members.items(), key=lambda item: item[0].id) if len(found) > 1]
+    return [Cone(root, found[::-1]) for root, found in reversed(members.items()) if len(found) > 1]
 
 
-def _show(cone: Cone) -> Cone:
-    """The cone with what is worth seeing below its leaves.
+def _visible(cone: Cone) -> set[Node]:
+    """What is worth seeing below the leaves of a cone: nodes that stay, but are part of the form.
 
     Shown are functions of one argument that is a leaf itself or the argument of another such leaf (``sin(x)`` beside ``cos(x)``), and leaves
     that a few steps make of the other leaves (``sqrt(1 + x*x)`` beside ``x``).
@@ -95,7 +93,7 @@ def _show(cone: Cone) -> Cone:
         below = _steps_from(leaf, frontier - {leaf}, cone.root.type)
         if below is not None and len(cone.members) + len(visible | below) <= CONE_NODES:
             visible |= below
-    return Cone(cone.root, cone.members, visible)
+    return visible
 
 
 def _steps_from(leaf: Node, frontier: set[Node], type) -> set[Node] | None:
@@ -117,10 +115,10 @@ def simplify_cones(graph: Graph, level: str, index: RuleIndex, report: Report, i
     """The graph with every promising cone in the cheapest form that is known or found for it."""
     answers = {}
     for cone in find_cones(graph):
-        if is_promising(cone.root, cone.members, level):
-            shown = _show(cone)
-            inner = shown.members | shown.visible
-            text, leaves = recipe.write(shown.root, inner, shown.visible)
+        if is_promising(cone.members, level):
+            visible = _visible(cone)
+            inner = visible.union(cone.members)
+            text, leaves = recipe.write(cone.root, inner, visible)
             if len(leaves) <= CONE_LEAVES:
                 answers[cone.root] = (text, leaves, len(inner))
     found = _answers(answers, level, report, improve or _ask_sympy)

@@ -6,7 +6,8 @@ The figures are reciprocal throughputs in vector code, rounded; only their order
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -58,6 +59,8 @@ def _expansion_cost(body, dtypes: tuple[np.dtype, ...]) -> int:
         return LIBRARY
 
 
-def total_cost(nodes: Iterable[Node]) -> int:
+def total_cost(nodes: Sequence[Node]) -> int:
     """The work of these nodes, all elements together."""
-    return sum([cost(node) * node.type.size for node in nodes])
+    kinds = {(node.op, node.type): node for node in nodes}
+    counts = Counter([(node.op, node.type) for node in nodes])
+    return sum([cost(kinds[kind]) * kind[1].size * count for kind, count in counts.items()])

@@ -7,7 +7,7 @@ an overflow, or loses a NaN that an operand must pass on), so only nests of inve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Sequence
 
 from tracer.graph.node import CONSTANT, Node
 from tracer.graph.op import Op
@@ -38,14 +38,17 @@ _ARITHMETIC = frozenset(TABLE[name] for name in ("add", "subtract", "multiply", 
 _QUOTIENT, _SUMS = TABLE["divide"], frozenset((TABLE["add"], TABLE["subtract"]))
 _PAIRS = (frozenset((TABLE["sin"], TABLE["cos"])), frozenset((TABLE["sinh"], TABLE["cosh"])))
 
-
-def is_promising(root: Node, members: Set[Node], level: str) -> bool:
-    """May SymPy find a cheaper form of this cone?"""
-    ordered = sorted(members, key=lambda node: node.id)
-    return _has_inverse_nest(ordered) or _has_pair(ordered) or (level == "fast" and _may_cancel(ordered, members))
+_TELLING = frozenset(_MEETING).union(*_PAIRS)
 
 
-def _has_inverse_nest(ordered: list[Node]) -> bool:
+def is_promising(members: Sequence[Node], level: str) -> bool:
+    """May SymPy find a cheaper form of this cone, given in topological order?"""
+    if not _TELLING.isdisjoint([node.op for node in members]) and (_has_inverse_nest(members) or _has_pair(members)):
+        return True
+    return level == "fast" and _may_cancel(members)
+
+
+def _has_inverse_nest(ordered: Sequence[Node]) -> bool:
     below: dict[Node, int] = {}
     for node in ordered:
         mask = 0
@@ -58,7 +61,7 @@ def _has_inverse_nest(ordered: list[Node]) -> bool:
     return False
 
 
-def _has_pair(ordered: list[Node]) -> bool:
+def _has_pair(ordered: Sequence[Node]) -> bool:
     """Sine and cosine of one argument, nothing else needing either."""
     seen: dict[Node, set[Op]] = {}
     for node in ordered:
@@ -71,8 +74,9 @@ def _has_pair(ordered: list[Node]) -> bool:
     return False
 
 
-def _may_cancel(ordered: list[Node], members: Set[Node]) -> bool:
+def _may_cancel(ordered: Sequence[Node]) -> bool:
     """Something read twice, in a cone with a quotient, with a sum of products, or with functions among its leaves."""
+    members = set(ordered)
     reads = Counter(o for node in ordered for o in node.inputs if o not in members and o.op is not CONSTANT)
     if not any(count > 1 for count in reads.values()) and sum(cost(leaf) >= LIBRARY for leaf in reads) < 2:
         return False

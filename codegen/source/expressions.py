@@ -74,9 +74,8 @@ def template(text: str) -> Template:
         end = hole.end_col_offset
     pieces.append(code[end:body.end_col_offset])
     needs = tuple([(int(hole.id.strip("_")), _needed_level(code, hole, parents.get(hole))) for hole in holes])
-    inexact = (ast.Call, ast.Constant, ast.Attribute)
     return Template(tuple(pieces), needs, _level(body), frozenset(free - _MODULES - set(dir(builtins))), frozenset(free & _MODULES),
-                    not any(isinstance(node, inexact) for node in ast.walk(body)))
+                    not free - {"np", "abs"} and not any(isinstance(node, ast.Constant) for node in ast.walk(body)))
 
 
 def _level(node: ast.AST) -> int:
@@ -108,10 +107,18 @@ def template_of(op: Op, dtype: np.dtype) -> Template:
     """The template of an operation whose result has this dtype."""
     if isinstance(op.lower, Convert):
         return template("{0} != 0" if dtype.kind == "b" else f"{dtype_text(dtype)}({{0}})")
-    found = template(op.source)
+    if dtype.kind == "b":
+        return _template_of_bool(op.source)
     # Numba computes small integers in 64 bits, and mathematics and literals in double; NumPy gives the operands' dtype.
+    found = template(op.source)
     narrow = dtype.kind in "iu" and dtype.itemsize < 8 or dtype == np.float32 and not found.exact
     return template(f"{dtype_text(dtype)}({op.source})") if narrow else found
+
+
+def _template_of_bool(source: str) -> Template:
+    """Python's bools are integers: ~True is -2, and True + True is 2."""
+    found = template(source.replace("~", "not "))
+    return template(f"np.bool_({source})") if found.level in (SUM, PRODUCT) else found
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections import namedtuple
 
+import numba
 import numpy as np
 import pytest
 
@@ -264,6 +265,38 @@ def test_dataclasses_are_rebuilt_without_init():
     assert type(g) is Parameters and g.w.tolist() == [8., 8.] and g.b == 24. and g.name is None and g.steps is None
 
 
+@dataclasses.dataclass
+class Oscillator:
+    k: float
+    mass: float = 2.0
+
+    @property
+    def omega(self):
+        return math.sqrt(self.k / self.mass)
+
+    @grad
+    def force(self, x):
+        return self.energy(x)
+
+    def energy(self, x):
+        return self.mass * self.omega ** 2 * x * x / 2
+
+
+def test_methods_of_dataclasses_are_seen_through():
+    o = Oscillator(3.0)
+    assert o.force(2.0) == pytest.approx(6.0)
+    g = grad(lambda o, x: o.energy(x))(o, 2.0)
+    assert type(g) is Oscillator and g.k == pytest.approx(2.0) and g.mass == pytest.approx(0.0)
+    o.k = 4.0
+    assert o.force(2.0) == pytest.approx(8.0)
+    assert jit(lambda o: o)(o) == o and type(jit(lambda o: o)(o)) is Oscillator
+
+    def changes(o):
+        o.k = 1.0
+        return o.k
+    assert here(InPlaceError, changes, o).startswith("assignment to the attribute `o.k` inside a traced function (LINE).")
+
+
 def test_results_of_jit_may_be_trees():
     f = jit(lambda x: {"double": 2 * x, "label": "s", "pair": [x, (x, None)]})
     assert f(2.) == {"double": 4., "label": "s", "pair": [2., (2., None)]}
@@ -444,6 +477,38 @@ def test_compiled_objects_are_inlined():
     assert outer(np.ones(2), {"y": 3.})[1].tolist() == [6., 6.]
 
 
+# From compiled code ---------------------------------------------------------------------------------------------------------------
+
+def test_calls_from_njit_give_the_same_bits():
+    loss = value_and_grad(lambda w, x, n: np.sum(np.sin(w) * x) * n)
+
+    @numba.njit
+    def caller(w, x, n):
+        return loss(w, x, n)
+    w, x = np.linspace(0., 1., 5), 3.0
+    value, gradient = caller(w, x, 2)
+    expected = loss(w, x, 2)
+    assert value == expected[0] and np.array_equal(gradient, expected[1]) and gradient.flags.c_contiguous
+
+
+def test_what_returns_an_unknown_structure_is_specialised_first():
+    f = jit(lambda x: (x * 2., np.sum(x)))
+
+    @numba.njit
+    def caller(x):
+        return f(x)
+    with pytest.raises(numba.TypingError, match=re.escape(
+            "what <lambda> returns is not known before it is traced: call <lambda>.specialize(example) before it is compiled into a caller")):
+        caller(np.ones(2))
+    f.specialize(np.ones(2))
+
+    @numba.njit
+    def second(x):
+        return f(x)
+    doubled, total = second(np.ones(3))
+    assert doubled.tolist() == [2., 2., 2.] and total == 3.
+
+
 # What a user sees -------------------------------------------------------------------------------------------------------------------
 
 def test_before_any_call_the_object_says_so():
@@ -462,7 +527,6 @@ def test_graphs_of_the_last_call_and_of_a_named_specialisation():
     assert g.graph.inputs[0].type.shape == (3,) and g.graph.input_names == ("x",) and len(g.graph.outputs) == 1
     assert [node.type.shape for node in g.gradient_graph.outputs] == [(), (3,)]
     assert g.gradient_graph.output_names == ("value", "gradient")
-    assert "multiply" in g.source
     lowered = g.lower(np.ones(5))
     assert lowered.graph.inputs[0].type.shape == (5,)
     traces = g.explain().traces
@@ -485,18 +549,24 @@ def test_explain_tells_what_why_and_how_long():
         g(*args)
     found = g.explain()
     assert [record.reason for record in found.records] == ["first call", "another w.shape[0]", "another n", "other types: float32[1C],int64"]
-    assert found.traces == 4 and found.compiles == 4
-    lines = str(found).splitlines()
-    assert lines[0] == "<lambda>: 4 specialisations, 4 traces, 4 kernels compiled"
+    assert found.traces == 4 and found.compiles == sum(record.kernel.compiled for record in found.records) > 0
+    lines = [line for line in str(found).splitlines() if "rewrites:" not in line]
+    assert lines[0] == f"<lambda>: 4 specialisations, 4 traces, {found.compiles} kernel{'s' * (found.compiles > 1)} compiled"
     assert lines[1] == "1. w: float64[2], n = 1" and lines[2] == "   why:      first call"
     assert re.fullmatch(r"   nodes:    \d+ traced, \d+ with derivatives, \d+ simplified", lines[3])
     assert re.fullmatch(r"   kernel:   (compiled|reused) \([0-9a-f]{12}\)", lines[4])
-    assert re.fullmatch(r"   seconds:  trace [\d.]+, derive [\d.]+, simplify [\d.]+, evaluate [\d.]+", lines[5])
+    assert re.fullmatch(r"   seconds:  trace [\d.]+, derive [\d.]+, simplify [\d.]+, (evaluate|schedule) [\d.]+.*", lines[5])
     assert found._repr_html_().startswith("<pre>&lt;lambda&gt;: 4")
 
 
+def repeated(x, count):
+    for _ in range(count):
+        x = np.sin(x) + np.cos(x) * x
+    return x
+
+
 def test_recompiling_again_and_again_is_a_warning():
-    g = grad(lambda x, n: sum(x ** i for i in range(n)))
+    g = jit(lambda x, n: repeated(x, n) * 3.0, simplify=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for n in range(1, 9):
@@ -511,9 +581,9 @@ def test_recompiling_again_and_again_is_a_warning():
 
 
 def test_a_static_argument_that_changes_every_time_is_a_warning():
-    g = jit(lambda x, s: x * len(s))
+    g = jit(lambda x, s: repeated(x, len(s)) * x, simplify=False)
     with pytest.warns(RecompileWarning) as caught:
-        for n in range(9):
+        for n in range(1, 10):
             g(2., "s" * n)
     assert str(caught[0].message) == "<lambda> has been compiled 9 times for values of a static argument. Strings, bools, functions and other objects " \
         "are compiled in: pass a function that stays the same object, or a number as a float."

@@ -81,7 +81,7 @@ def test_cholesky_shares_its_gradient_between_the_triangles():
     found = gradient(lambda x: np.sum(np.linalg.cholesky(x) * weights), a)[0]
     np.testing.assert_allclose(found, found.T)
     expected = central_differences(lambda x: np.sum(np.linalg.cholesky((x + x.T) / 2) * weights), a)[0]
-    np.testing.assert_allclose(found, expected, rtol=1e-8)
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
 
 
 def _torch_cases():
@@ -98,10 +98,12 @@ def _torch_cases():
         "std": (lambda x: np.std(x, axis=0), lambda t, x: t.std(x, 0, correction=0), np.array([[1.0, 2.0], [1.0, 5.0]])),
         "norm": (lambda x: np.linalg.norm(x, axis=1), lambda t, x: t.linalg.vector_norm(x, dim=1), np.array([[0.0, 0.0], [3.0, 4.0]])),
         "cholesky": (np.linalg.cholesky, lambda t, x: t.linalg.cholesky(x), positive), "inv": (np.linalg.inv, lambda t, x: t.linalg.inv(x), matrix),
-        "det": (np.linalg.det, lambda t, x: t.linalg.det(x), matrix), "slogdet": (lambda x: np.linalg.slogdet(x)[1], lambda t, x: t.linalg.slogdet(x)[1], -matrix),
+        "det": (np.linalg.det, lambda t, x: t.linalg.det(x), matrix),
+        "slogdet": (lambda x: np.linalg.slogdet(x)[1], lambda t, x: t.linalg.slogdet(x)[1], -matrix),
         "solve": (lambda x: np.linalg.solve(x, right), lambda t, x: t.linalg.solve(x, t.tensor(right)), matrix),
         "clip": (lambda x: np.clip(x, 1.0, 2.0), lambda t, x: t.clamp(x, 1.0, 2.0), ties),
-        "max norm": (lambda x: np.linalg.norm(x, np.inf, axis=1), lambda t, x: t.linalg.vector_norm(x, float("inf"), dim=1), np.array([[2.0, -2.0, 1.0], [0.0, 0.0, 0.0]])),
+        "max norm": (lambda x: np.linalg.norm(x, np.inf, axis=1), lambda t, x: t.linalg.vector_norm(x, float("inf"), dim=1),
+                     np.array([[2.0, -2.0, 1.0], [0.0, 0.0, 0.0]])),
     }, loss
 
 
@@ -134,15 +136,20 @@ def _wave(y):
 
 MATRIX = np.array([[2.0, 0.3, -0.1], [0.2, 1.5, 0.4], [0.1, -0.3, 1.2]])
 SECOND = {
-    "prod": (np.prod, np.array([1.5, -2.0, 0.5])), "prod at a zero": (np.prod, np.array([0.0, 2.0, 3.0])), "prod at two zeros": (np.prod, np.array([0.0, 2.0, 0.0])),
-    "cumprod": (lambda x: _wave(np.cumprod(x)), np.array([1.5, -2.0, 0.5, 1.1])), "cumprod at zeros": (lambda x: _wave(np.cumprod(x)), np.array([1.5, 0.0, 0.5, 0.0, 2.0])),
+    "prod": (np.prod, np.array([1.5, -2.0, 0.5])), "prod at a zero": (np.prod, np.array([0.0, 2.0, 3.0])),
+    "prod at two zeros": (np.prod, np.array([0.0, 2.0, 0.0])),
+    "cumprod": (lambda x: _wave(np.cumprod(x)), np.array([1.5, -2.0, 0.5, 1.1])),
+    "cumprod at zeros": (lambda x: _wave(np.cumprod(x)), np.array([1.5, 0.0, 0.5, 0.0, 2.0])),
     "cumsum": (lambda x: _wave(np.cumsum(x)), np.array([1.5, -2.0, 0.5])), "max": (lambda x: np.max(x) ** 3, np.array([1.0, 2.0])),
     "std": (lambda x: np.std(x) ** 3, np.array([1.0, 2.0, 4.0])), "norm": (lambda x: np.linalg.norm(x) ** 3, np.array([1.0, 2.0, 4.0])),
-    "matmul": (lambda x: _wave(x @ x), MATRIX), "inv": (lambda x: _wave(np.linalg.inv(x)), MATRIX), "solve": (lambda x: _wave(np.linalg.solve(x, x[0])), MATRIX),
+    "matmul": (lambda x: _wave(x @ x), MATRIX), "inv": (lambda x: _wave(np.linalg.inv(x)), MATRIX),
+    "solve": (lambda x: _wave(np.linalg.solve(x, x[0])), MATRIX),
     "det": (lambda x: np.linalg.det(x) ** 2, MATRIX), "det of order 4": (np.linalg.det, np.pad(MATRIX, (0, 1), constant_values=0.5) + np.diag([0, 0, 0, 1.0])),
     "slogdet": (lambda x: np.linalg.slogdet(x)[1], MATRIX), "cholesky": (lambda x: _wave(np.linalg.cholesky(x @ x.T + 0.5 * np.eye(3))), MATRIX),
-    "gather": (lambda x: _wave(x[[0, 2, 0]] * x[[1, 1, 2]]), np.array([1.5, -2.0, 0.5])), "index": (lambda x: _wave(x[::-1] * x[1] + x[:1]), np.array([1.5, -2.0, 0.5])),
-    "concatenate": (lambda x: _wave(np.concatenate([x, x[:2] * x[1:]])), np.array([1.5, -2.0, 0.5])), "diag": (lambda x: _wave(np.diag(x) @ np.diag(x, 0)), np.array([1.5, -2.0, 0.5])),
+    "gather": (lambda x: _wave(x[[0, 2, 0]] * x[[1, 1, 2]]), np.array([1.5, -2.0, 0.5])),
+    "index": (lambda x: _wave(x[::-1] * x[1] + x[:1]), np.array([1.5, -2.0, 0.5])),
+    "concatenate": (lambda x: _wave(np.concatenate([x, x[:2] * x[1:]])), np.array([1.5, -2.0, 0.5])),
+    "diag": (lambda x: _wave(np.diag(x) @ np.diag(x, 0)), np.array([1.5, -2.0, 0.5])),
 }
 
 
@@ -203,11 +210,11 @@ def test_an_index_out_of_bounds_is_an_error(name, arguments):
 
 # What is refused --------------------------------------------------------------------------------------------------------
 
-F, I, B = array_type("float64", (3, 4)), array_type("int64", (2,)), array_type("bool", (3, 4))
+F, K, B = array_type("float64", (3, 4)), array_type("int64", (2,)), array_type("bool", (3, 4))
 ILLEGAL = [("sum", (F,), ((1, 0),)), ("sum", (F,), ((0, 2),)), ("any", (F,), ((0,),)), ("cumsum", (F,), (2,)), ("transpose", (F,), ((0, 0),)),
            ("index", (F,), ((3, (0, 4, 1)),)), ("index", (F,), ((0, (0, 5, 1)),)), ("index", (F,), ((0, (0, 2, -1)),)), ("index", (F,), ((0,),)),
-           ("assemble", (F,), ((3, 4), (((0, 3, 1), (0, 3, 1)),))), ("assemble", (), ((3,), ())), ("gather", (F, F), ()), ("gather", (I, I, I), ()),
-           ("scatter_add", (F, I), ((5, 4),)), ("matmul", (F, array_type("float32", (4, 2))), ()), ("matmul", (array_type("int64", (3, 4)),) * 2, ()),
+           ("assemble", (F,), ((3, 4), (((0, 3, 1), (0, 3, 1)),))), ("assemble", (), ((3,), ())), ("gather", (F, F), ()), ("gather", (K, K, K), ()),
+           ("scatter_add", (F, K), ((5, 4),)), ("matmul", (F, array_type("float32", (4, 2))), ()), ("matmul", (array_type("int64", (3, 4)),) * 2, ()),
            ("concatenate", (F, B), (0,)), ("inv", (B,), ()), ("argmax", (F,), (-1,))]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from .node import Node
+from .text import format_graph, to_dot, to_html
 
 
 def live_nodes(outputs: Iterable[Node]) -> list[Node]:
@@ -48,3 +49,20 @@ class Graph:
         for node in self.outputs:
             count[node] += 1
         return count
+
+    def __str__(self) -> str:
+        return format_graph(self)
+
+    def __repr__(self) -> str:
+        return f"<graph of {self.name}: {len(self.nodes)} nodes>"
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
+
+    def to_text(self, lines: bool = False) -> str:
+        """One line a node; with ``lines`` the user's file and line behind it."""
+        return format_graph(self, lines)
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz' DOT language."""
+        return to_dot(self)

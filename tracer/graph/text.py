@@ -1,20 +1,15 @@
-"""The stable text of a graph, its JSON and its drawing.
+"""The stable text of a graph and its drawing.
 
-Text and JSON number live nodes from zero in topological order, so that the same function gives the same bytes in every process.
+Live nodes are numbered from zero in topological order, so that the same function gives the same bytes in every process.
 """
 
 from __future__ import annotations
 
 import html
-import json
 import shutil
 import subprocess
 
-import numpy as np
-
-from .graph import Graph
-from .node import ARRAY, CONSTANT, INPUT, Builder, Node, constant_value, user_line
-from .types import array_type
+from .node import ARRAY, CONSTANT, INPUT, Node, constant_value, user_line
 
 DRAWN_NODES = 400  # above this many nodes a drawing helps nobody
 
@@ -36,7 +31,7 @@ def attribute_text(attribute) -> str:
     return str(attribute)
 
 
-def node_texts(graph: Graph) -> dict[Node, str]:
+def node_texts(graph) -> dict[Node, str]:
     """How operands refer to each live node: a name for inputs, the number itself for constants, %k for the rest."""
     texts = {node: name for node, name in zip(graph.inputs, graph.input_names)}
     count = 0
@@ -49,7 +44,7 @@ def node_texts(graph: Graph) -> dict[Node, str]:
     return texts
 
 
-def format_graph(graph: Graph, lines: bool = False) -> str:
+def format_graph(graph, lines: bool = False) -> str:
     """One line a node: ``%3 = multiply(%1, x) : float64[5]``; with ``lines`` the user's line behind it."""
     texts = node_texts(graph)
     head = ", ".join(f"{name}: {node.type}" for name, node in zip(graph.input_names, graph.inputs))
@@ -68,65 +63,7 @@ def format_graph(graph: Graph, lines: bool = False) -> str:
     return "\n".join(result)
 
 
-def _json_attribute(attribute):
-    if isinstance(attribute, tuple):
-        return {"tuple": [_json_attribute(a) for a in attribute]}
-    if isinstance(attribute, slice):
-        return {"slice": [attribute.start, attribute.stop, attribute.step]}
-    if attribute is None or isinstance(attribute, (bool, int, str)):
-        return attribute
-    raise TypeError(f"attribute {attribute!r} has no JSON form")
-
-
-def _from_json_attribute(value):
-    if isinstance(value, dict):
-        kind, content = next(iter(value.items()))
-        return slice(*content) if kind == "slice" else tuple(_from_json_attribute(v) for v in content)
-    return value
-
-
-def to_json(graph: Graph) -> str:
-    """The graph as JSON text: types, operations, operands by position, constants by their bits."""
-    position = {node: i for i, node in enumerate(graph.nodes)}
-    rows = []
-    for node in graph.nodes:
-        row = {"op": node.op.name, "dtype": node.type.dtype.name, "shape": list(node.type.shape)}
-        if node.op is INPUT:
-            row["position"] = node.attrs[1]
-        elif node.op is CONSTANT:
-            row |= {"bits": node.attrs[1].hex(), "run_time": node.attrs[2]}
-        elif node.op is ARRAY:
-            row["bits"] = node.attrs[1].values.tobytes().hex()
-        else:
-            row |= {"inputs": [position[o] for o in node.inputs], "attrs": [_json_attribute(a) for a in node.attrs]}
-        rows.append(row)
-    return json.dumps({"name": graph.name, "nodes": rows,
-                       "inputs": [[n, position[x]] for n, x in zip(graph.input_names, graph.inputs)],
-                       "outputs": [[n, position[x]] for n, x in zip(graph.output_names, graph.outputs)]})
-
-
-def from_json(text: str, table) -> Graph:
-    """The graph that :func:`to_json` wrote; ``table`` maps operation names to records (``tracer.ops.TABLE``)."""
-    data = json.loads(text)
-    builder, nodes = Builder(), []
-    for row in data["nodes"]:
-        type = array_type(row["dtype"], tuple(row["shape"]))
-        if row["op"] == INPUT.name:
-            node = builder.input(type, row["position"])
-        elif row["op"] == CONSTANT.name:
-            node = builder.node(CONSTANT, (), (type, bytes.fromhex(row["bits"]), row["run_time"]))
-        elif row["op"] == ARRAY.name:
-            node = builder.array(np.frombuffer(bytes.fromhex(row["bits"]), type.dtype).reshape(type.shape))
-        else:
-            node = builder.node(table[row["op"]], tuple(nodes[i] for i in row["inputs"]),
-                                tuple(_from_json_attribute(a) for a in row["attrs"]))
-        nodes.append(node)
-    names, inputs = zip(*data["inputs"]) if data["inputs"] else ((), ())
-    labels, outputs = zip(*data["outputs"]) if data["outputs"] else ((), ())
-    return Graph([nodes[i] for i in inputs], [nodes[i] for i in outputs], names, labels, data["name"])
-
-
-def to_dot(graph: Graph) -> str:
+def to_dot(graph) -> str:
     """The graph in Graphviz' DOT language, operands above their users."""
     texts = node_texts(graph)
     lines = [f'digraph "{graph.name}" {{', '  node [fontname="monospace", fontsize=10, shape=box, style="rounded,filled", fillcolor="#f4f6fb", color="#8090b0"];',
@@ -157,7 +94,7 @@ def to_dot(graph: Graph) -> str:
     return "\n".join([*lines, "}"])
 
 
-def to_html(graph: Graph) -> str:
+def to_html(graph) -> str:
     """For notebooks: a drawing where Graphviz is installed and the graph is small enough to be read, and the text."""
     text = f"<pre>{html.escape(format_graph(graph))}</pre>"
     if len(graph.nodes) <= DRAWN_NODES and shutil.which("dot"):

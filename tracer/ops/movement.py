@@ -16,7 +16,6 @@ from ..graph.types import ArrayType, array_type
 from .apply import apply
 from .families import broadcast_shape
 
-
 # Specs ------------------------------------------------------------------------------------------------------------------
 
 def slices_of(spec: tuple) -> tuple:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import InPlaceError, UnsupportedError
 from .context import user_location
-from .trees import MISSING, Path, container_kind, path_text
+from .trees import MISSING, Maker, Path, container_kind, field_names, path_text
 from .value import Traced, user_line_of
 
 _SLOT = "__tracer_record__"
@@ -39,6 +39,29 @@ def represent(record: Record):
     made = object.__new__(_subclass(type(record.target)))
     object.__setattr__(made, _SLOT, record)
     return made
+
+
+class SeenMaker(Maker):
+    """Puts values together for a trace: functions, and the methods of dataclasses, are seen through."""
+
+    def __init__(self, see: Callable):
+        self._see = see
+
+    def static(self, value):
+        return self._see(value)
+
+    def dataclass(self, made, path: Path):
+        if not _has_own_functions(type(made)):
+            return made
+        attributes = {name: getattr(made, name) for name in field_names(made)}
+        return represent(Record(made, path, attributes, lambda path, value: value, self._see))
+
+
+def _has_own_functions(kind: type) -> bool:
+    """Has a dataclass functions that were written, not generated?"""
+    found = (value for base in kind.__mro__[:-1] for value in vars(base).values())
+    return any(isinstance(value, (property, functools.cached_property, classmethod, staticmethod))
+               or isinstance(value, types.FunctionType) and value.__code__.co_filename != "<string>" for value in found)
 
 
 def record_of(value) -> Record | None:

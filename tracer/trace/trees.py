@@ -237,7 +237,8 @@ class Describer:
         keys, parts = kind.open(value)
         step = step_kind(kind)
         typed = keys if all(type(k) is str for k in keys) else tuple(map(Static, keys))
-        return Branch(kind, type(value), typed, tuple([self(part, (*path, (step, key))) for key, part in zip(keys, parts)]))
+        # Not type(value): in a trace the representative of a dataclass says that it is one.
+        return Branch(kind, value.__class__, typed, tuple([self(part, (*path, (step, key))) for key, part in zip(keys, parts)]))
 
     def _leaf(self, value, path: Path) -> Spec:
         found = self._classify(value, path)
@@ -256,19 +257,35 @@ def plain_keys(spec: Branch) -> tuple:
     return tuple([key.value if isinstance(key, Static) else key for key in spec.keys])
 
 
-def build(spec: Spec, leaves: Iterator, instance: Callable | None = None, path: Path = (), static: Callable = lambda value: value):
-    """The value that a spec describes, with the next leaves in place of the data.
+class Maker:
+    """How values are put together; a trace puts others in place of instances, dataclasses and functions."""
 
-    ``instance(spec, path, parts)`` makes instances, ``static(value)`` is what stands for a static value.
-    """
+    def static(self, value):
+        return value
+
+    def instance(self, spec: Instance, path: Path, parts: tuple):
+        raise AssertionError(f"{spec.type} is no tree")
+
+    def dataclass(self, made, path: Path):
+        return made
+
+
+PLAIN = Maker()
+
+
+def build(spec: Spec, leaves: Iterator, maker: Maker = PLAIN, path: Path = ()):
+    """The value that a spec describes, with the next leaves in place of the data."""
     if spec is DATA:
         return next(leaves)
     if isinstance(spec, Static):
-        return static(spec.value)
+        return maker.static(spec.value)
     step = "attr" if isinstance(spec, Instance) else step_kind(spec.kind)
     keys = spec.keys if isinstance(spec, Instance) else plain_keys(spec)
-    parts = tuple([build(part, leaves, instance, (*path, (step, key)), static) for key, part in zip(keys, spec.parts)])
-    return instance(spec, path, parts) if isinstance(spec, Instance) else spec.kind.close(spec.type, keys, parts)
+    parts = tuple([build(part, leaves, maker, (*path, (step, key))) for key, part in zip(keys, spec.parts)])
+    if isinstance(spec, Instance):
+        return maker.instance(spec, path, parts)
+    made = spec.kind.close(spec.type, keys, parts)
+    return maker.dataclass(made, path) if spec.kind is DATACLASS else made
 
 
 def data_count(spec: Spec) -> int:

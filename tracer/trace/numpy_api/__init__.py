@@ -9,6 +9,7 @@ from . import (
     indexing,
     joining,
     linear_algebra,
+    picking,
     rearranging,
     reductions,
     scipy_special,
@@ -18,5 +19,5 @@ from . import (
 )
 from .scipy_special import REBOUND, rebound
 
-__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "rearranging",
+__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "rearranging",
            "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics"]

@@ -103,12 +103,15 @@ def axes_of(axis, ndim: int) -> tuple[int, ...]:
     """The axes as sorted non-negative ints; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    return tuple(sorted(normalize_axis_tuple(axis, ndim, "axis")))
+    axes = tuple(sorted(normalize_axis_tuple(axis, ndim, allow_duplicate=True)))
+    if len(set(axes)) != len(axes):
+        raise ValueError("duplicate value in 'axis'")
+    return axes
 
 
-def axis_of(axis, ndim: int) -> int:
-    """One axis as a non-negative int."""
-    return normalize_axis_index(operator.index(axis), ndim)
+def axis_of(axis, ndim: int, name: str | None = None) -> int:
+    """One axis as a non-negative int; ``name`` is what messages call it."""
+    return normalize_axis_index(operator.index(axis), ndim, name)
 
 
 def shape_tuple(shape) -> tuple[int, ...]:

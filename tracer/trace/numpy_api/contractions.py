@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ops import TABLE
-from ..value import Traced, cast, elementwise, implements, implements_method, make
+from ..value import Traced, elementwise, implements, implements_method, make
 from .common import axis_of, broadcast, operands, promoted, refuse_out, reshaped, strong, transposed
 from .reductions import any_, sum_
 
@@ -69,18 +69,8 @@ def _batched(a: Traced, b: Traced) -> Traced:
     try:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
-        raise ShapeError(f"operands could not be broadcast together with remapped shapes [original->remapped]: {_written(a.shape)}->{_remapped(a, b)} "
-                         f"{_written(b.shape)}->{_remapped(b, a)} ") from None
+        raise ShapeError(f"matmul: batches of shapes {a.shape[:-2]} and {b.shape[:-2]} do not broadcast together") from None
     return matrix_product(broadcast(a, batch + a.shape[-2:]), broadcast(b, batch + b.shape[-2:]))
-
-
-def _written(shape) -> str:
-    return f"({','.join(map(str, shape))})"
-
-
-def _remapped(x: Traced, other: Traced) -> str:
-    new = max(x.ndim, other.ndim) - x.ndim
-    return f"({','.join(['newaxis'] * new + [str(n) for n in x.shape[:-2]] + ['newaxis', 'newaxis'])})"
 
 
 @implements(np.dot)
@@ -204,5 +194,3 @@ def _outer_of(op):
 for _op in TABLE.values():
     if _op.kind == "elementwise" and _op.numpy and isinstance(_op.numpy[0], np.ufunc) and _op.numpy[0].nin == 2:
         implements_method(_op.numpy[0], "outer")(_outer_of(_op))
-
-__all__ = ["cast", "dot", "matmul", "matrix_product", "tensordot"]

@@ -78,15 +78,22 @@ def _triangle(x: Traced, mask: np.ndarray) -> Traced:
     return np.where(as_traced(mask, x.trace), x, cast(operand(0, x), x.dtype))
 
 
+def _below(shape: tuple[int, ...], k: int) -> np.ndarray:
+    """Where a matrix lies on or below a diagonal; a vector counts as each row of a square."""
+    if not shape:
+        raise ShapeError("a triangle needs an array of at least one dimension")
+    return np.tri(*(shape * 2 if len(shape) == 1 else shape)[-2:], k, dtype=bool)
+
+
 @implements(np.tril)
 def tril(m, k=0):
     """Zero above a diagonal."""
     x = operand(m)
-    return _triangle(x, np.tri(*(x.shape * 2 if x.ndim == 1 else x.shape)[-2:], k, dtype=bool))
+    return _triangle(x, _below(x.shape, k))
 
 
 @implements(np.triu)
 def triu(m, k=0):
     """Zero below a diagonal."""
     x = operand(m)
-    return _triangle(x, ~np.tri(*(x.shape * 2 if x.ndim == 1 else x.shape)[-2:], k - 1, dtype=bool))
+    return _triangle(x, ~_below(x.shape, k - 1))

@@ -26,10 +26,11 @@ def einsum(*arguments, out=None, optimize=False, dtype=None, **keywords):
         values = [cast(x, np.dtype(dtype)) for x in values]
     terms, output = _labels(text.replace(" ", ""), [x.ndim for x in values])
     _check_extents(terms, values)
-    if any(label not in "".join(terms) for label in output):
-        raise ValueError("einstein sum subscripts string included output subscript which never appeared in an input")
-    if len(set(output)) != len(output):
-        raise ValueError("einstein sum subscripts string includes output subscript multiple times")
+    for label in output:
+        if label not in "".join(terms):
+            raise ValueError(f"einstein sum subscripts string included output subscript '{label}' which never appeared in an input")
+        if output.count(label) > 1:
+            raise ValueError(f"einstein sum subscripts string includes output subscript '{label}' multiple times")
     return _contract(list(zip(terms, values)), output)
 
 
@@ -57,14 +58,15 @@ def _labels(text: str, ranks: list[int]) -> tuple[list[str], str]:
         raise ValueError("more operands provided to einstein sum function than specified in the subscripts string" if len(terms) < len(ranks) else
                          "fewer operands provided to einstein sum function than specified in the subscripts string")
     if not set(text) <= set(_LETTERS + ".,->"):
-        raise ValueError(f"invalid subscript '{(set(text) - set(_LETTERS + '.,->')).pop()}' in einstein sum subscripts string")
+        raise ValueError(f"invalid subscript '{(set(text) - set(_LETTERS + '.,->')).pop()}' in einstein sum subscripts string, subscripts must be letters")
     free = [letter for letter in _LETTERS if letter not in text]
     hidden = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks)]
     longest = max([n for term, n in zip(terms, hidden) if "..." in term], default=0)
     spare = "".join(free[:longest])
     for position, (term, n) in enumerate(zip(terms, hidden)):
         if n < 0 or (n and "..." not in term):
-            raise ValueError(f"einstein sum subscripts string contains {'too many subscripts for' if n < 0 else 'not enough subscripts for'} operand {position}")
+            amount = "too many" if n < 0 else "not enough"
+            raise ValueError(f"einstein sum subscripts string contains {amount} subscripts for operand {position}")
         terms[position] = term.replace("...", spare[len(spare) - n:])
     if not arrow:
         letters = "".join(terms)

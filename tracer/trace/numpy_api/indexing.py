@@ -10,15 +10,10 @@ import numpy as np
 
 from ...errors import TracedIndexError, UnsupportedError
 from ...ops import TABLE
-from ..value import FUNCTIONS, Traced, as_traced, cast, implements, make, nearest
+from ..value import FUNCTIONS, Traced, as_traced, cast, make
 from .common import (
-    axis_of,
     constant,
     contains_traced,
-    find_trace,
-    operand,
-    promoted,
-    refuse_out,
     reshaped,
     static_value,
     strong,
@@ -28,6 +23,8 @@ from .common import (
 INDEX, GATHER = TABLE["index"], TABLE["gather"]
 INT64 = np.dtype(np.int64)
 _BYTE = bytes(1)
+_FULL = slice(None)
+_PLAIN_PARTS = (int, type(None))
 _KINDS = "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices"
 
 
@@ -73,8 +70,29 @@ def getitem(x: Traced, index) -> Traced:
         if -length <= index < length:
             return make(INDEX, (x,), ((index + length if index < 0 else index,),))
         raise IndexError(f"index {index} is out of bounds for axis 0 with size {length}")
-    entries = [_understood(entry, x) for entry in (index if kind is tuple else (index,))]
-    return _Reading(x, entries).result()
+    given = index if kind is tuple else (index,)
+    spec = _plain_spec(given, x.shape)
+    if spec is not None:
+        return read(x, spec)
+    return _Reading(x, [_understood(entry, x) for entry in given]).result()
+
+
+def _plain_spec(given: tuple, shape: tuple[int, ...]) -> tuple | None:
+    """The spec of ints and slices alone; None for any other index, and for one that is wrong."""
+    if len(given) > len(shape):
+        return None
+    spec = []
+    for entry, length in zip(given, shape):
+        kind = type(entry)
+        if kind is int and -length <= entry < length:
+            spec.append(entry + length if entry < 0 else entry)
+        elif kind is slice and (entry == _FULL or (all([type(part) in _PLAIN_PARTS for part in (entry.start, entry.stop, entry.step)]) and entry.step != 0)):
+            spec.append(entry_of_slice(entry, length))
+        else:
+            return None
+    for length in shape[len(given):]:
+        spec.append((0, length, 1))
+    return tuple(spec)
 
 
 FUNCTIONS["getitem"] = getitem
@@ -252,7 +270,7 @@ def gathered(x: Traced, arrays: list[tuple[int, object]], place: int, scalars=()
         lead = np.broadcast_shapes(*[index.shape for index in indices])
     except ValueError:
         shapes = " ".join([f"({','.join(map(str, i.shape))}{',' if i.ndim == 1 else ''})" for i in indices])
-        raise IndexError(f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}") from None
+        raise IndexError(f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes} ") from None
     result = make(GATHER, (transposed(x, (*axes, *stay)), *indices))
     order = list(range(len(lead), result.ndim))
     return transposed(result, (*order[:place], *range(len(lead)), *order[place:]))
@@ -263,107 +281,3 @@ def _with_scalars(x: Traced, indices: list, axes: list[int], stay: list[int], sc
     x = reshaped(x, (1, *x.shape))
     known = np.broadcast_arrays(*scalars)[0]
     return [as_traced(known, x.trace), *indices], x, [0, *[axis + 1 for axis in axes]], [axis + 1 for axis in stay]
-
-
-# Functions --------------------------------------------------------------------------------------------------------------
-
-def _integer_indices(indices, x: Traced, name: str):
-    """Indices as a NumPy array where they are known, else traced."""
-    static = static_value(indices)
-    if static is not None:
-        if static.size == 0:
-            static = static.astype(INT64)
-        if static.dtype.kind not in "iub":
-            raise TypeError(f"Cannot cast array data from {static.dtype!r} to {INT64!r} according to the rule 'safe'")
-        return static.astype(INT64)
-    index = operand(indices, x)
-    if index.node.type.is_float:
-        raise TracedIndexError(index.trace.explain_index(index.node, f"np.{name}"))
-    return cast(index, INT64)
-
-
-@implements(np.take)
-def take(a, indices, axis=None, out=None, mode="raise"):
-    """The elements at indices along an axis, or of the raveled array."""
-    refuse_out(out, "take")
-    x = operand(a, indices)
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    axis = axis_of(axis, x.ndim)
-    index = _integer_indices(indices, x, "take")
-    length = x.shape[axis]
-    if mode == "wrap":
-        index = index % length
-    elif mode == "clip":
-        index = np.minimum(np.maximum(index, 0), length - 1)
-    elif mode != "raise":
-        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
-    if isinstance(index, Traced) and index.ndim == 0:
-        return gathered(strong(x), [(axis, index)], axis)
-    return getitem(strong(x), (*[slice(None)] * axis, index))
-
-
-@implements(np.take_along_axis)
-def take_along_axis(arr, indices, axis=-1):
-    """Along one axis the elements that an array of indices picks for each line."""
-    x = operand(arr, indices)
-    index = _integer_indices(indices, x, "take_along_axis")
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    axis = axis_of(axis, x.ndim)
-    if index.ndim != x.ndim:
-        raise ValueError("`indices` and `arr` must have the same number of dimensions")
-    lines = [np.arange(n).reshape(tuple([n if j == k else 1 for j in range(x.ndim)])) for k, n in enumerate(x.shape)]
-    return getitem(strong(x), tuple([index if k == axis else line for k, line in enumerate(lines)]))
-
-
-@implements(np.compress)
-def compress(condition, a, axis=None, out=None):
-    """The slices where a constant condition holds."""
-    refuse_out(out, "compress")
-    x = operand(a, condition)
-    mask = static_value(condition)
-    if mask is None:
-        raise UnsupportedError("np.compress with a traced condition: how many elements it keeps is not known while the graph is built. Use np.where.")
-    return take(x, np.flatnonzero(mask), axis)
-
-
-@implements(np.extract)
-def extract(condition, arr):
-    """The elements where a constant condition holds."""
-    x = operand(arr, condition)
-    return compress(np.ravel(condition), reshaped(x, (x.size,)), 0)
-
-
-@implements(np.delete)
-def delete(arr, obj, axis=None):
-    """Without the elements at constant places."""
-    x = operand(arr, obj)
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    axis = axis_of(axis, x.ndim)
-    return take(x, np.delete(np.arange(x.shape[axis]), obj), axis)
-
-
-@implements(np.choose)
-def choose(a, choices, out=None, mode="raise"):
-    """Elements of several arrays, picked by an array of integers."""
-    refuse_out(out, "choose")
-    trace = find_trace((a, choices))
-    values = promoted(*[as_traced(choice, trace) for choice in choices])
-    index = as_traced(a, trace)
-    if mode != "raise":
-        raise UnsupportedError(f"np.choose(..., mode={mode!r}) is not supported. Use np.clip or % on the indices.")
-    result = values[-1]
-    for k in range(len(values) - 2, -1, -1):
-        result = np.where(index == k, values[k], result)
-    return result
-
-
-nearest({"nonzero": "How many elements it finds is not known while the graph is built. Use np.where with three arguments, or sums with where=.",
-         "argwhere": "Use np.where with three arguments.", "flatnonzero": "Use np.where with three arguments.",
-         "put": "Nothing is written in place. Build the result with np.where or np.concatenate.",
-         "put_along_axis": "Nothing is written in place. Build the result with np.where.",
-         "place": "Nothing is written in place. Use np.where.", "copyto": "Nothing is written in place. Use np.where.",
-         "putmask": "Nothing is written in place. Use np.where.", "fill_diagonal": "Nothing is written in place. Use np.where(np.eye(n) == 1, value, x).",
-         "insert": "Use np.concatenate of the pieces."})

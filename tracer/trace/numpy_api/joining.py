@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from ...errors import ShapeError
@@ -137,7 +139,7 @@ def _block(arrays, depth: int, rank: int, trace) -> Traced:
 
 def _cut(x: Traced, borders: list[int], axis: int) -> list[Traced]:
     edges = [0, *borders, x.shape[axis]]
-    return [piece(x, axis, slice(low, high)) for low, high in zip(edges, edges[1:])]
+    return [piece(x, axis, slice(low, high)) for low, high in pairwise(edges)]
 
 
 @implements(np.array_split)
@@ -194,6 +196,9 @@ def dsplit(ary, indices_or_sections):
 @implements(np.unstack)
 def unstack(x, /, *, axis=0):
     """The slices along an axis."""
-    x = np.moveaxis(operand(x), axis, 0)
+    x = operand(x)
+    if not x.ndim:
+        raise ValueError("Input array must be at least 1-d.")
+    x = np.moveaxis(x, axis, 0)
     return tuple([x[k] for k in range(x.shape[0])])
 

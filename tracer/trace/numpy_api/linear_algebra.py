@@ -120,28 +120,20 @@ def multi_dot(arrays, *, out=None):
 def _in_best_order(values: list[Traced]) -> Traced:
     """Matrix chain by dynamic programming (Cormen et al., chapter 15.2)."""
     sizes = [x.shape[0] for x in values] + [values[-1].shape[1]]
-    best = {(k, k): (0, x) for k, x in enumerate(values)}
-    split: dict[tuple[int, int], int] = {}
     costs = {(k, k): 0 for k in range(len(values))}
+    split: dict[tuple[int, int], int] = {}
     for length in range(1, len(values)):
         for low in range(len(values) - length):
             high = low + length
             choices = [(costs[low, k] + costs[k + 1, high] + sizes[low] * sizes[k + 1] * sizes[high + 1], k) for k in range(low, high)]
             costs[low, high], split[low, high] = min(choices)
-    made: dict[tuple[int, int], Traced] = {place: x for place, (_, x) in best.items()}
-    pending = [(0, len(values) - 1)]
-    while pending:
-        low, high = pending[-1]
-        if (low, high) in made:
-            pending.pop()
-            continue
+
+    def product(low: int, high: int) -> Traced:
+        if low == high:
+            return values[low]
         k = split[low, high]
-        missing = [part for part in ((low, k), (k + 1, high)) if part not in made]
-        if missing:
-            pending.extend(missing)
-        else:
-            made[low, high] = dot(made[low, k], made[k + 1, high])
-    return made[0, len(values) - 1]
+        return dot(product(low, k), product(k + 1, high))
+    return product(0, len(values) - 1)
 
 
 nearest({"svd": "Singular values are not supported; for a norm use np.linalg.norm(a), for a solve np.linalg.solve.",

@@ -9,11 +9,12 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ...errors import UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, cast, implements, make, unsupported
-from .common import axes_of, axis_of, broadcast, operand, operands, reshaped, static_value, strong
-from .indexing import piece, read, take
+from ..value import Traced, cast, implements, make, nearest
+from .common import axes_of, axis_of, broadcast, operand, reshaped, static_value, strong
+from .indexing import piece, read
 from .joining import concatenate
-from .shaping import index_of, swapaxes, transpose
+from .picking import take
+from .shaping import index_of, swapaxes
 
 ASSEMBLE = TABLE["assemble"]
 
@@ -88,6 +89,8 @@ def repeat(a, repeats, axis=None):
     times = static_value(repeats)
     if times is None:
         raise UnsupportedError("np.repeat with traced repeats: how long the result is, is not known while the graph is built. Pass Python ints.")
+    if (times < 0).any():
+        raise ValueError("repeats may not contain negative values.")
     length = x.shape[axis]
     if times.size == 1:
         each = int(times.reshape(())[()])
@@ -102,6 +105,8 @@ def tile(A, reps):
     """The whole array several times along each axis."""
     x = operand(A, reps)
     times = [index_of(n) for n in reps] if np.ndim(reps) else [index_of(reps)]
+    if any(n < 0 for n in times):
+        raise ValueError("negative dimensions are not allowed")
     rank = max(x.ndim, len(times))
     times = [1] * (rank - len(times)) + times
     shape = (1,) * (rank - x.ndim) + x.shape
@@ -166,10 +171,4 @@ def _border(x: Traced, axis: int, width: int, value) -> Traced:
     return broadcast(cast(operand(value, x), x.dtype), shape)
 
 
-@implements(np.trim_zeros)
-def trim_zeros(filt, trim="fb", axis=None):
-    """Refused: the length of the result depends on the values."""
-    raise unsupported(np.trim_zeros)
-
-
-__all__ = ["flip", "operands", "pad", "repeat", "roll", "rot90", "tile", "transpose"]
+nearest({"trim_zeros": "How long the result is depends on the values. Cut with a slice."})

@@ -58,8 +58,8 @@ def mask_of(x: Traced, where) -> Traced:
     mask = operand(where, x)
     if mask.dtype != BOOL:
         raise TypeError(f"Cannot cast array data from {mask.dtype!r} to {BOOL!r} according to the rule 'safe'")
-    if np.broadcast_shapes(mask.shape, x.shape) != x.shape:
-        raise ShapeError(f"non-broadcastable operand: where= of shape {mask.shape} for an array of shape {x.shape}")
+    if mask.ndim > x.ndim or any(n not in (1, m) for n, m in zip(mask.shape[::-1], x.shape[::-1])):
+        raise ShapeError(f"where= of shape {mask.shape} does not broadcast to the array's shape {x.shape}")
     return broadcast(mask, x.shape)
 
 

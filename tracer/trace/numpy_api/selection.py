@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, as_traced, cast, elementwise, implements, make, nearest
+from ..value import Traced, as_traced, cast, implements, make, nearest
 from .common import NOT_GIVEN, find_trace, operand, operands, promoted, promoted_dtype, refuse_out, strong
 from .reductions import all_
 
@@ -166,14 +166,6 @@ def modf(x):
     x = operand(x)
     whole = np.trunc(x)
     return np.copysign(np.where(np.isinf(x), 0.0, x - whole), x), whole
-
-
-def _outer(op):
-    """``ufunc.outer`` of any binary operation."""
-    def outer(a, b, **keywords):
-        x, y = operands(a, b)
-        return elementwise(op, (np.reshape(x, (*x.shape, *[1] * y.ndim)) if x.weak is None else x, y))
-    return outer
 
 
 nearest({"piecewise": "Use np.where, or np.select with a list of conditions.",

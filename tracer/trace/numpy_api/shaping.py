@@ -89,7 +89,7 @@ def matrix_transpose(x, /):
 def swapaxes(a, axis1, axis2):
     """Two axes exchanged."""
     x = operand(a)
-    first, second = axis_of(axis1, x.ndim), axis_of(axis2, x.ndim)
+    first, second = axis_of(axis1, x.ndim, "axis1"), axis_of(axis2, x.ndim, "axis2")
     order = list(range(x.ndim))
     order[first], order[second] = second, first
     return transposed(x, tuple(order))

@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import UnsupportedError
 from ..value import Traced, cast, implements, nearest
 from .common import NOT_GIVEN, axes_of, broadcast, count, operand, refuse_out, strong
-from .reductions import mask_of, masked, max_, min_, not_nan, sum_
+from .reductions import mask_of, max_, min_, not_nan, sum_
 
 
 def _working_dtype(x: Traced, dtype) -> np.dtype:

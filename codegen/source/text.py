@@ -1,0 +1,115 @@
+"""The text under construction: lines, names, and what is known of each buffer."""
+
+from __future__ import annotations
+
+import math
+
+from codegen.loops import Affine, Buffer, Place
+
+from .expressions import Template, dtype_text, number
+from .lines import UserLines
+from .names import Names
+from .places import affine_text, along_axes
+
+COLUMNS = 70  # of a statement without its comment; longer expressions are cut into several
+INDENT = "    "
+
+
+class SourceText:
+    """One generated function. Scalars (buffers of no dimension) are variables, all others arrays."""
+
+    def __init__(self, names: Names, counters: list[str]):
+        self.names = names
+        self.counters = counters
+        self.lines: list[str] = []
+        self.functions: set[str] = set()
+        self.modules: set[str] = set()
+        self.user_line = UserLines()
+        self._name: dict[Buffer, str] = {}
+        self._flat: dict[Buffer, str] = {}
+        self._wanted_name: dict[Buffer, str] = {}
+
+    # -- lines -----------------------------------------------------------------------------------------------------
+    def add(self, text: str, depth: int = 0) -> None:
+        self.lines.append(f"{INDENT * (depth + 1)}{text}")
+
+    def use(self, template: Template) -> None:
+        """Note what a template imports."""
+        if template.functions:
+            self.functions |= template.functions
+        if template.modules:
+            self.modules |= template.modules
+
+    def function(self, name: str) -> str:
+        """A function of ``codegen.functions``, imported."""
+        self.functions.add(name)
+        return name
+
+    # -- buffers ---------------------------------------------------------------------------------------------------
+    def declare(self, buffer: Buffer, name: str) -> str:
+        """The name of an input or captured array, which exist from the start."""
+        self._name[buffer] = name
+        return name
+
+    def promise(self, buffer: Buffer, name: str) -> None:
+        """The name that an output is to have once it is made."""
+        self._wanted_name[buffer] = name
+
+    def exists(self, buffer: Buffer) -> bool:
+        return buffer in self._name
+
+    def name(self, buffer: Buffer) -> str:
+        return self._name[buffer]
+
+    def create(self, buffer: Buffer, base: str) -> str:
+        """Name a buffer that is about to be made, after what it holds."""
+        found = self._wanted_name.get(buffer) or self.names.take(base)
+        self._name[buffer] = found
+        return found
+
+    def allocate(self, buffer: Buffer, base: str, fill=None) -> None:
+        """Make an array, unless it is there: empty, or full of one number."""
+        if buffer in self._name or not buffer.shape:
+            return
+        name = self.create(buffer, base)
+        shape = str(buffer.shape[0]) if len(buffer.shape) == 1 else str(buffer.shape)
+        dtype = "" if buffer.dtype.name == "float64" else f", {dtype_text(buffer.dtype)}"
+        if fill is None:
+            self.add(f"{name} = np.empty({shape}{dtype})")
+        elif fill == 0 and math.copysign(1, fill) > 0:
+            self.add(f"{name} = np.zeros({shape}{dtype})")
+        else:
+            self.add(f"{name} = np.full({shape}, {number(fill, buffer.dtype).text})")
+
+    def flat(self, buffer: Buffer) -> str:
+        """The name of the one-dimensional view of an array."""
+        if len(buffer.shape) == 1:
+            return self._name[buffer]
+        if buffer not in self._flat:
+            name = self._name[buffer]
+            self._flat[buffer] = self.names.take(f"{name}_flat")
+            self.add(f"{self._flat[buffer]} = {self.contiguous(buffer)}.reshape(-1)")
+        return self._flat[buffer]
+
+    def contiguous(self, buffer: Buffer) -> str:
+        """The array in C order; only inputs may have other strides."""
+        name = self._name[buffer]
+        return f"np.ascontiguousarray({name})" if buffer.kind == "input" else name
+
+    def element(self, buffer: Buffer, place: Place, extents: tuple[int, ...]) -> tuple[str, str]:
+        """(text, a stem for names) of the element at a place of a nest with these extents."""
+        name = self._name[buffer]
+        if not buffer.shape:
+            return name, name
+        parts = along_axes(place, buffer.shape, extents) if isinstance(place, Affine) else place
+        if parts is None:
+            parts, name = (place,), self.flat(buffer)
+        indices = [affine_text(part, self.counters) for part in parts]
+        return f"{name}[{', '.join(indices)}]", f"{name}_{_compact(indices)}"
+
+
+def _compact(indices: list[str]) -> str:
+    """A part of a name: ``ij`` of [i, j], ``3`` of [3], ``i_plus_1`` of [i + 1]."""
+    if all(index.isidentifier() for index in indices):
+        return "".join(indices)
+    return "_".join(index.replace(" ", "_").replace("+", "plus").replace("-", "minus").replace("*", "") for index in indices)

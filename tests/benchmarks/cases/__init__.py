@@ -1,0 +1,1 @@
+"""The cases; each file registers its own when it is imported."""
