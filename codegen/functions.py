@@ -54,6 +54,12 @@ def truncated_quotient(a, b):
     return quotient + 1 if quotient < 0 and quotient * b != a else quotient
 
 
+@register_jitable
+def truncated_remainder(a, b):
+    """What :func:`truncated_quotient` leaves; it has the sign of ``a``."""
+    return a - truncated_quotient(a, b) * b
+
+
 # Dense algebra: NumPy's, but NaN instead of an exception ------------------------------------------------------------------
 
 @register_jitable

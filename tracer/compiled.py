@@ -209,7 +209,7 @@ class Compiled(Shown, EntryDispatcher):
                     ints = tuple(int(value) if leaf.is_countable else None for value, leaf in zip(given, leaves))
                     if plan is self._flat_plan:
                         self.state(Signature(tuple(leaves)), shapes, ints)
-                    return Lowered(plan.find(Signature(tuple(leaves)), shapes, ints)[0], self)
+                    return Lowered(plan.find_with_graphs(Signature(tuple(leaves)), shapes, ints), self)
             except Again:
                 continue
             except NeedsTree:

@@ -16,7 +16,26 @@ from .errors import RecompileWarning
 from .graph.graph import Graph
 
 KEPT_RECORDS = 512
+KEPT_GRAPHS = 8  # of the newest records; a graph is some hundred bytes a node
 WARN_AFTER = 8  # specialisations that differ in one static value or extent and had to be compiled
+
+
+@dataclass(eq=False)
+class Graphs:
+    """What one trace became."""
+
+    graph: Graph                   # the user's function
+    derived: Graph                 # what a call computes
+    shown: Graph                   # value and derivatives
+    simplified: Graph
+    level: str | bool
+
+    @cached_property
+    def gradient_graph(self) -> Graph:
+        """Value and derivative, simplified."""
+        if self.shown.outputs == self.derived.outputs:
+            return self.simplified
+        return simplify(self.shown, self.level, Report())
 
 
 @dataclass(eq=False)
@@ -28,22 +47,14 @@ class Record:
     shapes: tuple                  # of the array leaves
     integers: tuple                # the value of each integer leaf that the trace needed, else None
     names: tuple[str, ...]         # of the leaves
-    graph: Graph                   # the user's function
-    derived: Graph                 # what a call computes
-    shown: Graph                   # value and derivatives
-    simplified: Graph
+    graphs: Graphs | None          # None when there are many newer ones
     report: Report
-    level: str | bool
     kernel: Any
     seconds: dict[str, float]
     reason: str = ""
 
-    @cached_property
-    def gradient_graph(self) -> Graph:
-        """Value and derivative, simplified."""
-        if self.shown.outputs == self.derived.outputs:
-            return self.simplified
-        return simplify(self.shown, self.level, Report())
+    def __post_init__(self):
+        self.nodes = tuple([len(graph.nodes) for graph in (self.graphs.graph, self.graphs.derived, self.graphs.simplified)])
 
     def what(self) -> str:
         """The leaves in words: ``w: float64[3], n = 2``."""
@@ -99,6 +110,8 @@ class History:
         while len(self.records) > KEPT_RECORDS:
             self.records.popitem(last=False)
         self.last = record
+        if len(self.records) > KEPT_GRAPHS:
+            list(self.records.values())[-KEPT_GRAPHS - 1].graphs = None
         if record.kernel.compiled:
             self.compiles += 1
             self._warn_if_repeated(record)
@@ -162,8 +175,8 @@ class Explanation:
     def _lines(self, number: int, record: Record) -> Iterator[str]:
         yield f"{number}. {record.what()}"
         yield f"   why:      {record.reason}"
-        yield (f"   nodes:    {len(record.graph.nodes)} traced, {len(record.derived.nodes)} with derivatives, "
-               f"{len(record.simplified.nodes)} simplified")
+        traced, derived, simplified = record.nodes
+        yield f"   nodes:    {traced} traced, {derived} with derivatives, {simplified} simplified"
         if record.report.rewrites:
             yield "   rewrites: " + ", ".join(f"{name} ×{count}" for name, count in sorted(record.report.rewrites.items()))
         yield f"   kernel:   {'compiled' if record.kernel.compiled else 'reused'} ({record.kernel.key[:12]})"

@@ -21,24 +21,24 @@ class Lowered:
     @property
     def graph(self) -> Graph:
         """The traced function."""
-        return self.record.graph
+        return self.record.graphs.graph
 
     @property
     def gradient_graph(self) -> Graph:
         """Value and derivative, after simplification."""
         self.owner.check_has_gradient("gradient_graph")
-        return self.record.gradient_graph
+        return self.record.graphs.gradient_graph
 
     @property
     def expr(self) -> Any:
         """The traced function as a SymPy expression; a tuple for several outputs."""
-        return self._expressions(self.record.graph, 0)
+        return self._expressions(self.record.graphs.graph, 0)
 
     @property
     def gradient_expr(self) -> Any:
         """The derivative as a SymPy expression; a tuple for several arguments."""
         self.owner.check_has_gradient("gradient_expr")
-        return self._expressions(self.record.gradient_graph, len(self.record.graph.outputs))
+        return self._expressions(self.record.graphs.gradient_graph, len(self.record.graphs.graph.outputs))
 
     @property
     def source(self) -> str:

@@ -17,7 +17,7 @@ from .chosen import refuse_non_float
 from .errors import OutputError, TracedConversionError
 from .graph.graph import Graph
 from .graph.types import FLOATS
-from .history import KEPT_RECORDS, Record
+from .history import KEPT_RECORDS, Graphs, Record
 from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
 from .trace.session import tracing
 from .trace.trees import DATA, TUPLE, Branch, Path, Spec, Static, identifier, path_text
@@ -90,6 +90,14 @@ class Plan:
             self.program.history.add(record)
         return self._made[id(record)]
 
+    def find_with_graphs(self, signature: Signature, shapes, ints) -> Record:
+        """The record with its graphs, traced again when they are no longer kept."""
+        record = self.find(signature, shapes, ints)[0]
+        if record.graphs is None:
+            self._made.pop(id(self._records.pop(self._key(signature, shapes, ints))))
+            record = self.find(signature, shapes, ints)[0]
+        return record
+
     def _key(self, signature, shapes, ints) -> tuple:
         static = self.static_ints(signature)
         return signature, shapes, tuple([value if is_static else None for value, is_static in zip(ints, static)])
@@ -116,8 +124,8 @@ class Plan:
         seconds = run.seconds | {"simplify": time.perf_counter() - start}
         strided = frozenset(i for i, leaf in enumerate(signature.leaves) if leaf.layout == "A")
         kernel = compile_graph(simplified, Options(fast=level == "fast", checked=bool(os.environ.get("TRACER_CHECKED"))), strided)
-        record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), graph, derived, shown, simplified,
-                        report, level, kernel, seconds | kernel.seconds)
+        record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), Graphs(graph, derived, shown, simplified, level),
+                        report, kernel, seconds | kernel.seconds)
         arrays = [leaf.shape for leaf, kind in zip(run.leaves, self._result_leaves(run, signature)) if kind.is_array]
         return record, Specialisation(kernel.address, kernel.params, kernel.workspace_bytes, tuple(arrays), kernel, kernel.error)
 

@@ -27,15 +27,20 @@ def simplify(graph: Graph, level: str | bool = "safe", report: Report | None = N
     ``level`` is ``"safe"``, ``"fast"`` or ``False``; ``report`` is filled with what was done. Raises ValueError for another level.
     The same graph gives the same result in every process.
     """
-    if level not in INDEXES:
-        raise ValueError(f'simplify={level!r} is not a level; use "safe", "fast" or False')
     report = Report() if report is None else report
-    report.nodes_before, report.cost_before = len(graph.nodes), total_cost(graph.nodes)
-    simplified = Rewriter(INDEXES[level], report, graph.name, fold=bool(level)).rebuild(graph)
+    simplified = rewrite(graph, level, report)
     if level:
         simplified = simplify_cones(simplified, level, INDEXES[level], report)
+    report.nodes_before, report.cost_before = len(graph.nodes), total_cost(graph.nodes)
     report.nodes_after, report.cost_after = len(simplified.nodes), total_cost(simplified.nodes)
     return simplified
 
 
-__all__ = ["LEVELS", "Report", "Rule", "simplify"]
+def rewrite(graph: Graph, level: str | bool = "safe", report: Report | None = None) -> Graph:
+    """The graph after the tables alone; for graphs that a later pass has put together from simplified ones."""
+    if level not in INDEXES:
+        raise ValueError(f'simplify={level!r} is not a level; use "safe", "fast" or False')
+    return Rewriter(INDEXES[level], Report() if report is None else report, graph.name, fold=bool(level)).rebuild(graph)
+
+
+__all__ = ["LEVELS", "Report", "Rule", "rewrite", "simplify"]

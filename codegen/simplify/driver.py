@@ -131,7 +131,7 @@ def fold_constants(rewriter: Rewriter, node: Node) -> Node | None:
     """
     run_time = any(o.op is CONSTANT and o.attrs[2] for o in node.inputs)
     size = node.type.size
-    if size > max(o.type.size for o in node.inputs) or size > FOLDED_ELEMENTS or (run_time and node.type.shape):
+    if size > FOLDED_ELEMENTS or (node.type.shape and (run_time or size > max([o.type.size for o in node.inputs if o.type.shape], default=0))):
         return None
     # Integer division by zero is an error when the code runs, so it must not become NumPy's 0 here.
     division = "raise" if node.type.is_integer else "ignore"

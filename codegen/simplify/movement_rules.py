@@ -5,6 +5,8 @@ Their conditions are about shapes and attributes, so the replacements are functi
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tracer.graph.node import CONSTANT, Node, constant_value
@@ -27,6 +29,18 @@ def _reshape_twice(rewriter, node: Node, bound) -> Node:
 def _transpose_twice(rewriter, node: Node, bound) -> Node:
     first = node.inputs[0].attrs[0]
     return rewriter.node(TRANSPOSE, (bound["x"],), (tuple([first[axis] for axis in node.attrs[0]]),))
+
+
+def _transpose_ones(rewriter, node: Node, bound) -> Node | None:
+    """Moving axes of length 1 about leaves every element where it is."""
+    shape = bound["x"].type.shape
+    moved = [axis for axis in node.attrs[0] if shape[axis] != 1]
+    return rewriter.node(RESHAPE, (bound["x"],), (node.type.shape,)) if moved == sorted(moved) else None
+
+
+def _reshape_number(rewriter, node: Node, bound) -> Node | None:
+    """A number has one spelling as an array of one element: the one that element-wise operations take away again."""
+    return rewriter.broadcast(bound["x"], node.type.shape) if not bound["x"].type.shape else None
 
 
 def _transpose_nothing(rewriter, node: Node, bound) -> Node | None:
@@ -52,6 +66,14 @@ def _broadcast_operand(rewriter, node: Node, bound) -> Node:
     """Element-wise operations broadcast by themselves; where their operands do not need the stretching, they come before it."""
     inputs = tuple([o.inputs[0] if o.op is BROADCAST else o for o in node.inputs])
     return rewriter.broadcast(rewriter.node(node.op, inputs, node.attrs), node.type.shape)
+
+
+def _reshape_operand(rewriter, node: Node, bound) -> Node | None:
+    """Leading axes of length 1 come by themselves where another operand has as many axes."""
+    inputs = tuple([o.inputs[0] if o.op is RESHAPE and _leading_ones(o.inputs[0].type.shape, o.type.shape) else o for o in node.inputs])
+    if inputs == node.inputs or max(o.type.ndim for o in inputs) < node.type.ndim:
+        return None
+    return rewriter.node(node.op, inputs, node.attrs)
 
 
 def _index_everything(rewriter, node: Node, bound) -> Node | None:
@@ -152,6 +174,21 @@ def _cast_twice(rewriter, node: Node, bound) -> Node | None:
     return x if x.type is node.type else rewriter.node(node.op, (x,), node.attrs)
 
 
+def _sum_of_equals(rewriter, node: Node, bound) -> Node | None:
+    """The sum of n equal numbers is n times the number, if no partial sum is rounded. It follows from the extents, as n does."""
+    number, shape = bound["x"], node.inputs[0].type.shape
+    if number.op is not CONSTANT or number.attrs[2] or not number.type.is_float:
+        return None
+    value = constant_value(number)
+    count = math.prod([shape[axis] for axis in node.attrs[0]])
+    numerator = abs(float(value).as_integer_ratio()[0]) if math.isfinite(value) else math.inf
+    odd_part = numerator / (numerator & -numerator) if 0 < numerator < math.inf else numerator
+    if odd_part * count >= 2.0 ** np.finfo(node.type.dtype).nmant or math.copysign(1.0, value) < 0 == value:
+        return None
+    total = rewriter.builder.constant(value * node.type.dtype.type(count), node.type.dtype, run_time=True, where=rewriter.where)
+    return rewriter.broadcast(total, node.type.shape)
+
+
 def _reduce_nothing(rewriter, node: Node, bound) -> Node | None:
     return node.inputs[0] if not node.attrs[0] else None
 
@@ -164,11 +201,14 @@ MOVEMENT_RULES = (
     Rule(reshape(reshape(x)), _reshape_twice, on="any", label="reshape(reshape(x)) -> reshape(x)"),
     Rule(reshape(x), _same_type, on="any", label="reshape to the same shape -> x"),
     Rule(transpose(transpose(x)), _transpose_twice, on="any", label="transpose(transpose(x)) -> transpose(x)"),
+    Rule(reshape(x), _reshape_number, on="any", label="reshape(number) -> broadcast_to(number)"),
     Rule(transpose(x), _transpose_nothing, on="any", label="transpose in the same order -> x"),
+    Rule(transpose(x), _transpose_ones, on="any", label="transpose of axes of length 1 -> reshape(x)"),
     Rule(broadcast_to(x), _same_type, on="any", label="broadcast_to the same shape -> x"),
     Rule(broadcast_to(broadcast_to(x)), _broadcast_twice, on="any", label="broadcast_to(broadcast_to(x)) -> broadcast_to(x)"),
     Rule(broadcast_to(reshape(x)), _broadcast_aligned, on="any", label="broadcast_to(leading axes of length 1) -> broadcast_to(x)"),
     Rule(AnyElementwise(BROADCAST), _broadcast_operand, on="any", label="elementwise(broadcast_to(x), y) -> elementwise(x, y)"),
+    Rule(AnyElementwise(RESHAPE), _reshape_operand, on="any", label="elementwise(leading axes of length 1, y) -> elementwise(x, y)"),
     Rule(index(x), _index_everything, on="any", label="index of all elements -> reshape(x)"),
     Rule(index(index(x)), _index_twice, on="any", label="index(index(x)) -> index(x)"),
     Rule(index(broadcast_to(x)), _index_broadcast, on="any", label="index(broadcast_to(x)) -> broadcast_to(index(x))"),
@@ -177,5 +217,6 @@ MOVEMENT_RULES = (
     Rule(Call(TABLE["assemble"], (x,)), _assemble_constants, on="any", label="assemble of zeros -> fewer pieces"),
     Rule(cast(cast(x)), _cast_twice, on="any", label="cast(cast(x)) -> cast(x)"),
     Rule(cast(x), _same_type, on="any", label="cast to the same dtype -> x"),
+    Rule(operation("sum")(broadcast_to(x)), _sum_of_equals, label="sum(broadcast_to(number)) -> n * number"),
     *(Rule(operation(name)(x), _reduce_nothing, on="any", label=f"{name} over no axes -> x") for name in ("sum", "prod", "max", "min", "any", "all")),
 )

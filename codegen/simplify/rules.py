@@ -31,6 +31,7 @@ strong_multiply, copy_of, stop_gradient = map(operation, ("strong_multiply", "co
 
 EVEN = [operation(name) for name in ("cos", "cosh", "absolute")]
 ODD = [operation(name) for name in ("sin", "tan", "sinh", "tanh", "arcsin", "arctan", "arcsinh", "arctanh", "erf", "cbrt")]
+COMPARISONS = [operation(name) for name in ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")]
 NOT = [operation(name) for name in ("logical_not", "invert")]
 AND = [operation(name) for name in ("logical_and", "bitwise_and")]
 OR = [operation(name) for name in ("logical_or", "bitwise_or")]
@@ -96,6 +97,8 @@ EXACT_RULES = (
     Rule(where(condition, x, where(condition, y, z)), where(condition, x, z), on="any"),
     *(Rule(where(test, 0.0, x), x + 0.0) for test in (equal(x, 0.0), equal(0.0, x))),
     *(Rule(where(test, 0.0, -absolute(x)), 0.0 - absolute(x)) for test in (equal(x, 0.0), equal(0.0, x))),
+    *(Rule(f(x + 0.0, y), f(x, y)) for f in COMPARISONS),
+    *(Rule(f(y, x + 0.0), f(y, x)) for f in COMPARISONS),
     Rule(maximum(x, x), x, on="any"),
     Rule(minimum(x, x), x, on="any"),
     Rule(less(x, x), False, on="any"),

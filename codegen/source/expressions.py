@@ -22,6 +22,7 @@ ANYTHING, CONDITIONAL, OR, AND, NOT, COMPARE, BIT_OR, BIT_XOR, BIT_AND, SHIFT, S
 _BINARY = {ast.BitOr: BIT_OR, ast.BitXor: BIT_XOR, ast.BitAnd: BIT_AND, ast.LShift: SHIFT, ast.RShift: SHIFT, ast.Add: SUM, ast.Sub: SUM,
            ast.Mult: PRODUCT, ast.Div: PRODUCT, ast.FloorDiv: PRODUCT, ast.Mod: PRODUCT, ast.MatMult: PRODUCT, ast.Pow: POWER}
 _MODULES = frozenset(("math", "np"))
+_INTEGER_REMAINDER = "np.fmod(", "truncated_remainder("  # Numba's np.fmod(-1, 2) is 1
 _HOLE = re.compile(r"\{(\d+)\}")
 
 
@@ -110,9 +111,10 @@ def template_of(op: Op, dtype: np.dtype) -> Template:
     if dtype.kind == "b":
         return _template_of_bool(op.source)
     # Numba computes small integers in 64 bits, and mathematics and literals in double; NumPy gives the operands' dtype.
-    found = template(op.source)
+    source = op.source if dtype.kind == "f" else op.source.replace(*_INTEGER_REMAINDER)
+    found = template(source)
     narrow = dtype.kind in "iu" and dtype.itemsize < 8 or dtype == np.float32 and not found.exact
-    return template(f"{dtype_text(dtype)}({op.source})") if narrow else found
+    return template(f"{dtype_text(dtype)}({source})") if narrow else found
 
 
 def _template_of_bool(source: str) -> Template:

@@ -7,7 +7,7 @@ import keyword
 import re
 
 _TAKEN_BY_PYTHON = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "np", "math"))
-_COUNTERS = ("i", "j", "k", "l", "m", "n", "p", "q")
+_COUNTERS = tuple("ijklmnpqrs")
 
 
 def identifier(text: str) -> str:
@@ -46,5 +46,6 @@ class Names:
 
     def counters(self, count: int) -> list[str]:
         """Loop counters for nests of this rank, outermost first."""
-        result = [self.take(name) for name in _COUNTERS[:count]]
+        free = [name for name in _COUNTERS if name not in self._taken]
+        result = [self.take(name) for name in free[:count]]
         return result + [self.number("i") for _ in range(count - len(result))]

@@ -9,7 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SETTLE = 2e-3  # seconds; threads that wait for work spin for a while after a call, and would slow the next contender down
+from .machine import cores
+
+# Idle threads of a pool spin before they sleep, and would take a core from the next contender: OpenBLAS 2**26 cycles, which made torch
+# after NumPy 20 times slower. Seconds to wait before each sample, when there are several cores.
+SETTLE = 5e-2
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,13 @@ def interleaved(calls: Sequence[tuple[Callable, tuple]], effort: Effort) -> list
     """Time ``function(*arguments)`` for each pair, in turn, with the collector off."""
     repetitions = [repetitions_for(function, arguments, effort.least) for function, arguments in calls]
     samples: list[list[float]] = [[] for _ in calls]
+    pause = SETTLE if len(cores()) > 1 else 0.0
     gc.collect()
     gc.disable()
     try:
         for _ in range(effort.samples):
             for (function, arguments), count, found in zip(calls, repetitions, samples):
-                time.sleep(SETTLE)
+                time.sleep(pause)
                 function(*arguments)
                 found.append(seconds(function, arguments, count) / count)
     finally:

@@ -105,7 +105,7 @@ def test_a_false_row_is_caught(rule):
 def _movement_samples():
     f = Formulas()
     a, b, column, cube = f.input((3, 4)), f.input((4,)), f.input((3, 1)), f.input((2, 3, 4))
-    ints = f.input((4,), "int32")
+    ints, number = f.input((4,), "int32"), f.input()
     flags = f.input((4,), "bool")
     wide = f.broadcast_to(b, attrs=((3, 4),))
     joined = f.concatenate(a, wide, f.multiply(a, a), attrs=(0,))
@@ -116,12 +116,18 @@ def _movement_samples():
         "reshape(reshape(x)) -> reshape(x)": f.reshape(f.reshape(a, attrs=((2, 6),)), attrs=((12,),)),
         "reshape to the same shape -> x": f.reshape(a, attrs=((3, 4),)),
         "transpose(transpose(x)) -> transpose(x)": f.transpose(f.transpose(cube, attrs=((1, 2, 0),)), attrs=((2, 1, 0),)),
+        "reshape(number) -> broadcast_to(number)": f.reshape(number, attrs=((1, 1),)),
+        "transpose of axes of length 1 -> reshape(x)": [
+            f.transpose(column, attrs=((1, 0),)), f.transpose(f.reshape(cube, attrs=((2, 1, 3, 1, 4),)), attrs=((3, 0, 2, 1, 4),))],
         "transpose in the same order -> x": f.transpose(a, attrs=((0, 1),)),
         "broadcast_to the same shape -> x": f.broadcast_to(a, attrs=((3, 4),)),
         "broadcast_to(broadcast_to(x)) -> broadcast_to(x)": f.broadcast_to(wide, attrs=((2, 3, 4),)),
         "broadcast_to(leading axes of length 1) -> broadcast_to(x)": f.broadcast_to(f.reshape(b, attrs=((1, 4),)), attrs=((3, 4),)),
         "elementwise(broadcast_to(x), y) -> elementwise(x, y)": [
             f.multiply(wide, a), f.exp(wide), f.add(wide, f.number(2.0)), f.subtract(f.broadcast_to(column, attrs=((3, 4),)), wide)],
+        "elementwise(leading axes of length 1, y) -> elementwise(x, y)": f.add(a, f.reshape(b, attrs=((1, 4),))),
+        "sum(broadcast_to(number)) -> n * number": [
+            f.sum(f.broadcast_to(f.number(v), attrs=((5, 7),)), attrs=((1,),)) for v in (1.0, -0.75, 0.0, 3.0)],
         "index of all elements -> reshape(x)": [f.index(a, attrs=(((0, 3, 1), (0, 4, 1)),)), f.index(column, attrs=(((0, 3, 1), 0),))],
         "index(index(x)) -> index(x)": [
             f.index(f.index(cube, attrs=((1, (2, 3, -1), (0, 2, 2)),)), attrs=(((2, 2, -1), 1),)),
@@ -149,12 +155,26 @@ def test_every_movement_row_keeps_every_bit(rule):
     f, samples = _movement_samples()
     found = samples[rule.name]
     rng = np.random.default_rng(0)
-    arguments = [rng.integers(0, 2, n.type.shape).astype(n.type.dtype) if not n.type.is_float else rng.normal(size=n.type.shape) for n in f.inputs]
+    arguments = [np.asarray(rng.integers(0, 2, n.type.shape)).astype(n.type.dtype) if not n.type.is_float else rng.normal(size=n.type.shape) for n in f.inputs]
     for node in found if isinstance(found, list) else [found]:
         graph = f.graph(node)
         rewritten = apply_alone(rule, graph)
         assert rewritten is not None, f"{rule.name} does not apply to {node}"
         check_exact(evaluate(graph, *arguments)[0], evaluate(rewritten, *arguments)[0])
+
+
+@pytest.mark.parametrize("build", [
+    lambda f, a: f.sum(f.broadcast_to(f.number(0.1), attrs=((10,),)), attrs=((0,),)),                    # rounded on the way
+    lambda f, a: f.sum(f.broadcast_to(f.number(2.0, run_time=True), attrs=((10,),)), attrs=((0,),)),     # another length, another number
+    lambda f, a: f.transpose(a, attrs=((1, 0),)),
+    lambda f, a: f.reshape(a, attrs=((6, 2),)),
+    lambda f, a: f.add(f.reshape(f.sum(a, attrs=((0,),)), attrs=((1, 4),)), f.number(1.0)),              # nothing else has two axes
+    lambda f, a: f.sum(f.sum(a, attrs=((0,),)), attrs=((0,),)),
+], ids=["sum of tenths", "sum of run-time numbers", "transpose", "reshape", "leading axis", "sum of sums"])
+def test_movements_that_stay(build):
+    f = Formulas()
+    graph = f.graph(build(f, f.input((3, 4))))
+    assert format_graph(safe(graph)) == format_graph(graph)
 
 
 def test_reads_across_pieces_stay():

@@ -185,7 +185,7 @@ def test_defaults_and_keywords():
     assert grad(lambda x, *, k: x * k)(2., k=3.) == 3.
     assert grad(lambda x, *, k: x * k, argnums="k")(2., k=3.) == 2.
     assert grad(lambda x, mode="sum": x if mode == "sum" else 2 * x)(2.) == 1.
-    assert grad(lambda x, extra=[]: x * (2. if extra == [] else 1.))(2.) == 2.  # noqa: B006
+    assert grad(lambda x, extra=[]: x * (2. if extra == [] else 1.))(2.) == 2.
 
 
 def test_star_arguments():
@@ -536,6 +536,14 @@ def test_graphs_of_the_last_call_and_of_a_named_specialisation():
         "half_square.gradient_graph: jit(half_square) has no derivative. Use grad(half_square) or value_and_grad(half_square)."
 
 
+def test_graphs_of_older_specialisations_are_traced_again():
+    g = grad(half_square)
+    for n in range(1, 12):
+        g(np.ones(n))
+    assert [record.graphs is None for record in g.explain().records] == [True] * 3 + [False] * 8
+    assert g.lower(np.ones(2)).graph.inputs[0].type.shape == (2,) and g.explain().traces == 12
+
+
 def test_lower_of_trees():
     g = grad(lambda p: p["a"] * p["b"])
     assert g.lower({"a": 1., "b": 2.}).graph.input_names == ("p_a", "p_b")
@@ -663,6 +671,7 @@ def test_wrong_arity_of_flat_and_tree_calls():
     g = grad(f)
     assert message(TypeError, g, 1.) == "f() missing 1 required positional argument: 'y'"
     assert message(TypeError, g) == "f() missing 2 required positional arguments: 'x' and 'y'"
+    assert message(TypeError, g, 1., 2., 3.) == "too many arguments: expected 2, got 3"  # Numba's words: no Python code runs
     tree = grad(lambda x, y: x[0] * y)
     tree((1.,), 2.)
     assert message(TypeError, tree, (1.,)) == "test_wrong_arity_of_flat_and_tree_calls.<locals>.<lambda>() missing 1 required positional argument: 'y'"

@@ -10,6 +10,9 @@ import types
 import numba
 import numpy as np
 import pytest
+import scipy.special
+from scipy import special
+from scipy.special import logsumexp
 
 from tracer.errors import ImpureError, UnsupportedError
 from tracer.graph.types import array_type
@@ -98,6 +101,8 @@ CASES = {
     "partial": (functools.partial(lambda a, x: math.atan2(x, a), 2.0), math.atan2(0.5, 2.0)),
     "a default": (lambda x, f=math.sinh: f(x), math.sinh(0.5)),
     "a nested function": (lambda x: (lambda y: math.cosh(y))(x), math.cosh(0.5)),
+    "scipy.special": (lambda x: special.logsumexp([x, 1.0]) + scipy.special.polygamma(1, x), np.logaddexp(0.5, 1.0) + special.polygamma(1, 0.5)),
+    "scipy by name": (lambda x: logsumexp(np.stack([x, x])), 0.5 + math.log(2.0)),
     "numpy beside random": (lambda x: np.sin(x) if hasattr(np, "random") else 0.0, math.sin(0.5)),
 }
 

@@ -23,7 +23,8 @@ import numpy as np
 from ..errors import ImpureError
 from .context import user_location
 from .math_functions import MATH, any_traced
-from .value import FUNCTIONS, Traced, user_line_of
+from .numpy_api import rebound
+from .value import Traced, user_line_of
 
 _LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -124,9 +125,7 @@ class Rebinder:
             return self.see(value.py_func)  # @njit: its Python function is traced instead
         if callable(value) and not isinstance(value, type) and str(getattr(value, "__module__", "")).startswith("numpy.random"):
             return _impure(f"np.random.{value.__name__}")
-        if getattr(kind, "__module__", "").startswith("scipy.") and _hashable_function(value):
-            return _dispatched(value)
-        return value
+        return _dispatched(value) or value if callable(value) else value
 
     def _cached(self, function):
         """A function under `functools.lru_cache`: traced values are no keys, so they go past the cache."""
@@ -165,14 +164,12 @@ class Rebinder:
         return value
 
     def _function(self, function: types.FunctionType):
-        code = function.__code__
-        if _hashable_function(function):
-            result = _dispatched(function)
-        elif not self._is_own_file(code.co_filename, function.__module__ or ""):
+        result = _dispatched(function)
+        if result is None and self._is_own_file(function.__code__.co_filename, function.__module__ or ""):
+            return self._copy(function)
+        if result is None:
             module = sys.modules.get(function.__module__ or "")
             result = _impure(f"{module.__name__}.{function.__name__}") if module in _IMPURE_MODULES else function
-        else:
-            return self._copy(function)
         self._seen[id(function)] = (function, result)
         return result
 
@@ -230,7 +227,7 @@ def _stays(cell: types.CellType) -> bool:
     except ValueError:
         return True
     return not isinstance(content, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, functools.partial, *_GENERATORS)) \
-        and not hasattr(type(content), "_numba_type_") and not _hashable_function(content)
+        and not hasattr(type(content), "_numba_type_")
 
 
 _PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.ndarray, np.float64, Traced, type))
@@ -259,18 +256,11 @@ def _stored_globals(code: types.CodeType) -> frozenset[str]:
     return frozenset(found)
 
 
-def _hashable_function(value) -> bool:
-    """Is it one of the functions outside NumPy that have a form on traced values?"""
-    module = getattr(value, "__module__", None) or ""
-    try:
-        return module.startswith("scipy.") and value in FUNCTIONS
-    except TypeError:
-        return False
-
-
-def _dispatched(function) -> Callable:
-    """A function of SciPy that NumPy's protocols do not reach: ours when something traced comes in."""
-    implementation = FUNCTIONS[function]
+def _dispatched(function) -> Callable | None:
+    """For a function of SciPy that NumPy's protocols do not reach: it, or ours when something traced comes in. None for any other."""
+    implementation = rebound(function) if (getattr(function, "__module__", None) or "").startswith("scipy.") else None
+    if implementation is None:
+        return None
 
     @functools.wraps(function)
     def call(*args, **kwargs):

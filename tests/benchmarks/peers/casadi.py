@@ -26,9 +26,9 @@ def buffered(problem, arguments):
     held = [np.array(each, order="F") for each in arguments]
     results = [np.zeros(()), *(np.zeros(each.shape, order="F") for each in arguments[:problem.parameters])]
     for index, each in enumerate(held):
-        buffer.set_arg(index, memoryview(each))
+        buffer.set_arg(index, memoryview(each.reshape(-1, order="F")))
     for index, each in enumerate(results):
-        buffer.set_res(index, memoryview(each))
+        buffer.set_res(index, memoryview(each.reshape(-1, order="F")))
 
     def read(_, keep=(buffer, held)):
         return results

@@ -58,6 +58,22 @@ def _(numba, w, X, y):
     return value_and_gradient
 
 
+@logistic.formulation("jax")
+def _(jax, w, X, y):
+    def loss(w, X, y):
+        z = X @ w
+        softplus = jax.numpy.log1p(jax.numpy.exp(-jax.numpy.abs(z))) + jax.numpy.maximum(z, 0.0)
+        return jax.numpy.mean(softplus - y * z) + PENALTY * jax.numpy.sum(w * w)
+    return loss
+
+
+@logistic.formulation("jax device")
+def _(jax, w, X, y):
+    # Twice as fast with the table transposed, which data that stay on the device can be once for all.
+    loss = logistic.own("jax", jax, (w, X, y))
+    return lambda w, transposed, y: loss(w, transposed.T, y), (w, np.ascontiguousarray(X.T), y)
+
+
 @logistic.formulation("torch")
 def _(torch, w, X, y):
     softplus = torch.nn.functional.softplus

@@ -10,6 +10,7 @@ from . import (
     joining,
     linear_algebra,
     picking,
+    real,
     rearranging,
     reductions,
     scipy_special,
@@ -19,5 +20,5 @@ from . import (
 )
 from .scipy_special import REBOUND, rebound
 
-__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "rearranging",
+__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "real", "rearranging",
            "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics"]

@@ -48,5 +48,12 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     return (result, step) if retstep else result
 
 
+@implements(np.logspace)
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
+    """Powers of the base whose exponents are evenly spaced."""
+    result = np.power(operand(base, start, stop), linspace(start, stop, num, endpoint, axis=axis))
+    return result if dtype is None else result.astype(dtype)
+
+
 def _floating(x: Traced) -> Traced:
     return strong(x) if x.node.type.is_float else cast(x, np.dtype(np.float64))

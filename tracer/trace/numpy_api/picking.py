@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from ...errors import TracedIndexError, UnsupportedError
@@ -88,6 +90,38 @@ def delete(arr, obj, axis=None):
         x, axis = reshaped(x, (x.size,)), 0
     axis = axis_of(axis, x.ndim)
     return take(x, np.delete(np.arange(x.shape[axis]), obj), axis)
+
+
+@implements(np.unravel_index)
+def unravel_index(indices, shape, order="C"):
+    """Flat indices as one array of indices per axis."""
+    rest = operand(indices)
+    lengths = [operator.index(n) for n in shape] if np.ndim(shape) else [operator.index(shape)]
+    if order == "F":
+        lengths = lengths[::-1]
+    result = []
+    for length in lengths[::-1]:
+        result.append(rest % length)
+        rest = rest // length
+    return tuple(result if order == "F" else result[::-1])
+
+
+@implements(np.tril_indices_from)
+def tril_indices_from(arr, k=0):
+    """Where a matrix lies on or below a diagonal."""
+    return np.tril_indices(arr.shape[-2], k, arr.shape[-1])
+
+
+@implements(np.triu_indices_from)
+def triu_indices_from(arr, k=0):
+    """Where a matrix lies on or above a diagonal."""
+    return np.triu_indices(arr.shape[-2], k, arr.shape[-1])
+
+
+@implements(np.diag_indices_from)
+def diag_indices_from(arr):
+    """Where the diagonal of an array of equal sides lies."""
+    return np.diag_indices(arr.shape[0], arr.ndim)
 
 
 @implements(np.choose)

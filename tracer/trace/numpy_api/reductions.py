@@ -211,6 +211,16 @@ def _extreme_ignoring_nan(function, reduction, sign: int):
     return reduce
 
 
+def _scan_ignoring_nan(function, scan, instead):
+    def scanned(a, axis=None, dtype=None, out=None):
+        refuse_out(out, function.__name__)
+        x = operand(a)
+        return scan(masked(x, not_nan(x), instead), axis, dtype)
+    return scanned
+
+
+implements(np.nancumsum)(_scan_ignoring_nan(np.nancumsum, cumsum, 0))
+implements(np.nancumprod)(_scan_ignoring_nan(np.nancumprod, cumprod, 1))
 implements(np.nanmax)(_extreme_ignoring_nan(np.nanmax, max_, -1))
 implements(np.nanmin)(_extreme_ignoring_nan(np.nanmin, min_, 1))
 
