@@ -15,7 +15,8 @@ from .errors import ArgumentError
 from .ops import TABLE
 from .products import CotangentProduct, HessianProduct, TangentProduct
 from .trace.arguments import check_argnums
-from .trace.trees import DATA, Describer, Identity, Static, build, static_key
+from .trace.static import Identity, Static, static_key
+from .trace.trees import DATA, Describer, build
 from .trace.value import Traced, make
 from .transform import Gradient, Hessian, Jacobian, Transform, Value, ValueAndGradient
 

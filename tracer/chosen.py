@@ -12,14 +12,15 @@ from .ops import TABLE
 from .trace.arguments import Callee, Selection
 from .trace.objects import SeenMaker, record_of
 from .trace.session import Session
-from .trace.trees import DATA, NOTHING, Describer, Path, Static, build, container_kind, map_data, path_text
+from .trace.static import Static
+from .trace.trees import DATA, NOTHING, Describer, Path, build, container_kind, map_data, path_text
 from .trace.value import Traced, as_traced, make
 
 # Trees of traced values -------------------------------------------------------------------------------------------------------
 
 def classify_traced(value, path: Path):
     kind = type(value)
-    if kind is Traced or kind in (float, int) or isinstance(value, (np.ndarray, np.generic)) and not isinstance(value, np.bool_):
+    if kind is Traced or kind in (float, int) or (isinstance(value, (np.ndarray, np.generic)) and not isinstance(value, np.bool_)):
         return DATA
     return Static(value, key=(kind, id(value)))  # lives no longer than one trace
 
@@ -110,13 +111,18 @@ def _static_text(value) -> str:
 
 # What the user's function returned ----------------------------------------------------------------------------------------------
 
+def split_auxiliary(callee: Callee, output) -> tuple:
+    """The value and what is returned beside it, for ``has_aux``."""
+    if not isinstance(output, tuple) or len(output) != 2:
+        raise OutputError(f"{callee.name}() returned {output_text(output)}, but has_aux=True expects a pair: return value, aux.")
+    return output
+
+
 def scalar_output(session: Session, callee: Callee, output, has_aux: bool) -> tuple[Traced, Any]:
     """The number to differentiate, and what is returned beside it."""
     name, aux = callee.name, None
     if has_aux:
-        if not isinstance(output, tuple) or len(output) != 2:
-            raise OutputError(f"{name}() returned {output_text(output)}, but has_aux=True expects a pair: return value, aux.")
-        output, aux = output
+        output, aux = split_auxiliary(callee, output)
     if output is None:
         raise OutputError(f"{name}() returned None. Does it lack a return statement?")
     if container_kind(output) is not None:

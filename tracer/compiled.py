@@ -75,7 +75,7 @@ class Compiled(Shown, EntryDispatcher):
 
     def _stable_key(self, function, transform: Transform, level) -> str | None:
         module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-        if not module or not name or "<" in name or module == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        if not module or not name or "<" in name or (module == "__main__" and not hasattr(sys.modules["__main__"], "__file__")):
             return None
         return f"{module}:{name}:{transform.kind}:{transform.argnums}:{transform.has_aux}:{level}"
 
@@ -243,7 +243,8 @@ class Compiled(Shown, EntryDispatcher):
     def check_has_gradient(self, what: str) -> None:
         """Refuse to show a derivative of an object that has none."""
         if not self._program.transform.has_derivative:
-            raise NotCompiledError(f"{self.__name__}.{what}: jit({self.__name__}) has no derivative. Use grad({self.__name__}) or value_and_grad({self.__name__}).")
+            name = self.__name__
+            raise NotCompiledError(f"{name}.{what}: jit({name}) has no derivative. Use grad({name}) or value_and_grad({name}).")
 
     def last(self, what: str) -> Lowered:
         if self._history.last is None:

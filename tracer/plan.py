@@ -20,7 +20,8 @@ from .graph.types import FLOATS
 from .history import KEPT_RECORDS, Graphs, Record
 from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
 from .trace.session import tracing
-from .trace.trees import DATA, TUPLE, Branch, Path, Spec, Static, identifier, path_text
+from .trace.static import Static
+from .trace.trees import DATA, TUPLE, Branch, Path, Spec, identifier, path_text
 from .trace.value import as_traced
 from .transform import VALUE, Outcome
 
@@ -176,7 +177,7 @@ class Plan:
             leaves.append(leaf)
         needed = arguments.session.trace.needed
         return Run(key, arguments.nodes, outcome, spec, leaves, like,
-                   [node in needed or leaf.dtype == "bool" and not leaf.is_array for node, leaf in zip(arguments.nodes, key[0].leaves)],
+                   [node in needed or (leaf.dtype == "bool" and not leaf.is_array) for node, leaf in zip(arguments.nodes, key[0].leaves)],
                    arguments.named("value", outcome.value), arguments.named("gradient", outcome.derivatives), {})
 
     def _changed_result(self, known, structure) -> OutputError:
@@ -191,7 +192,7 @@ class Plan:
         found = []
         for leaf, like in zip(run.leaves, run.like):
             argument = signature.leaves[like] if like is not None else None
-            is_array = leaf.ndim > 0 or argument is not None and argument.is_array
+            is_array = leaf.ndim > 0 or (argument is not None and argument.is_array)
             same = argument is not None and argument.is_array == is_array and argument.ndim == leaf.ndim
             found.append(Leaf("array" if is_array else "scalar", leaf.dtype.name, leaf.ndim, "C", like if same else None))
         return found

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from .chosen import Chosen, float_outputs, open_tree, scalar_output
+from .chosen import Chosen, float_outputs, open_tree, scalar_output, split_auxiliary
 from .derive.forward import tangents as forward
 from .derive.reverse import gradients as reverse
 from .derive.reverse import pullback
 from .errors import ArgumentError, ShapeError
 from .trace.arguments import Callee, Selection, product_callee
 from .trace.session import Session
-from .trace.trees import DATA, MISSING, Static, build, map_data, path_text
+from .trace.static import MISSING, Static
+from .trace.trees import DATA, build, map_data, path_text
 from .trace.value import Traced, cast
 from .transform import Outcome, Transform
 
@@ -112,10 +113,9 @@ class CotangentProduct(Product):
     directions = "cotangents"
 
     def _product(self, session, callee, chosen, output, primals, directions):
-        aux = None
         if self.has_aux:
-            output, aux = output
-        spec, leaves = float_outputs(session, callee, output)
+            output, _ = split_auxiliary(callee, output)
+        _, leaves = float_outputs(session, callee, output)
         cotangents = _directions(session, directions, output, leaves, "cotangents", "outputs")
         with session.timed("derive"):
             pulled = pullback(session.trace, leaves, chosen.floats, cotangents)

@@ -19,7 +19,8 @@ from .trace.arguments import Callee, classify
 from .trace.objects import Record as InstanceRecord
 from .trace.objects import SeenMaker, represent
 from .trace.session import Session
-from .trace.trees import DATA, MISSING, Describer, Path, Spec, Static, build, path_text
+from .trace.static import MISSING, Static
+from .trace.trees import DATA, Describer, Path, Spec, build, path_text
 from .trace.value import Traced, as_traced
 from .transform import Outcome, Transform
 
@@ -128,8 +129,8 @@ class Arguments(SeenMaker):
         leaves = []
         for leaf in describer.leaves:
             array = np.asarray(leaf)
-            kind = "array" if isinstance(leaf, np.ndarray) else "scalar"
-            leaves.append(self._input(Leaf(kind, array.dtype.name, array.ndim if kind == "array" else 0), array.shape, leaf if array.dtype.kind in "iu" else None))
+            kind = Leaf("array", array.dtype.name, array.ndim) if isinstance(leaf, np.ndarray) else Leaf("scalar", array.dtype.name)
+            leaves.append(self._input(kind, array.shape, leaf if array.dtype.kind in "iu" else None))
         return build(spec, iter(leaves), self, path)
 
     def open_result(self, result) -> tuple[Spec, list]:

@@ -13,10 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .chosen import Chosen, classify_traced, float_outputs, output_text, scalar_output
+from .chosen import Chosen, classify_traced, float_outputs, scalar_output, split_auxiliary
 from .derive.forward import tangents as forward
 from .derive.reverse import gradients as reverse
-from .errors import OutputError
 from .trace.arguments import Callee, callee_of, select
 from .trace.session import Session
 from .trace.trees import Describer, build
@@ -169,9 +168,7 @@ class Jacobian(Transform):
         output = callee.call(session.rebinder.see, chosen.values)
         aux = None
         if self.has_aux:
-            if not isinstance(output, tuple) or len(output) != 2:
-                raise OutputError(f"{callee.name}() returned {output_text(output)}, but has_aux=True expects a pair: return value, aux.")
-            output, aux = output
+            output, aux = split_auxiliary(callee, output)
         spec, leaves = float_outputs(session, callee, output)
         with session.timed("derive"):
             rows = derivatives_of(session, leaves, chosen.floats)

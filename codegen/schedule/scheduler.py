@@ -83,6 +83,9 @@ class Scheduler:
         """Where a node lies; a value that so far was only in the registers of its nest is stored there now."""
         found = self.home.get(node)
         if found is None:
+            if node not in self.made_at:
+                self.place(node)
+                return self.memory_of(node)
             nest = self.statements[self.made_at[node]]
             map = identity_map(node.type.shape)
             found = self.allocate(node)
@@ -182,13 +185,15 @@ class Scheduler:
 
     # -- the walk --------------------------------------------------------------------------------------------------
     def run(self) -> Program:
+        # Scalars that need nothing but arguments come first, so that no pass over arrays waits for a later scalar's sake.
+        self._open[()] = [self.new_nest(())]
         for node in self.graph.nodes:
             if node.op.kind == "source":
                 self._place_source(node)
             elif is_inline(node):
                 if node.type.shape == () and node.op.kind == "elementwise":
                     self.place_scalar(node)
-                elif node.type.size == 1 or node in self.stored:
+                elif node in self.stored or node.type.size == 1 and not self._is_mere_reading(node):
                     self.place(node)
             else:
                 LOWERINGS[node.op](self, node)
@@ -198,6 +203,11 @@ class Scheduler:
         statements = [s for s in statements if not isinstance(s, Nest) or s.roots]
         program = Program(self.graph.name, in_row_blocks(statements), self.inputs, self.outputs, self.arrays, self.work)
         return lay_out(program)
+
+    def _is_mere_reading(self, node: Node) -> bool:
+        """One element of what is there already: read where it is needed, rather than kept."""
+        operand = node.inputs[0]
+        return is_movement(node) and node not in self._output_of and (operand.type.size == 1 or operand.op.kind == "source" or operand in self.made_at)
 
     def _place_source(self, node: Node) -> None:
         if node.op is INPUT:

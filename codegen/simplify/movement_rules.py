@@ -43,6 +43,10 @@ def _reshape_number(rewriter, node: Node, bound) -> Node | None:
     return rewriter.broadcast(bound["x"], node.type.shape) if not bound["x"].type.shape else None
 
 
+def _reshape_stretched_number(rewriter, node: Node, bound) -> Node | None:
+    return rewriter.broadcast(bound["x"], node.type.shape) if not bound["x"].type.shape else None
+
+
 def _transpose_nothing(rewriter, node: Node, bound) -> Node | None:
     return node.inputs[0] if node.attrs[0] == tuple(range(node.type.ndim)) else None
 
@@ -202,6 +206,7 @@ MOVEMENT_RULES = (
     Rule(reshape(x), _same_type, on="any", label="reshape to the same shape -> x"),
     Rule(transpose(transpose(x)), _transpose_twice, on="any", label="transpose(transpose(x)) -> transpose(x)"),
     Rule(reshape(x), _reshape_number, on="any", label="reshape(number) -> broadcast_to(number)"),
+    Rule(reshape(broadcast_to(x)), _reshape_stretched_number, on="any", label="reshape(broadcast_to(number)) -> broadcast_to(number)"),
     Rule(transpose(x), _transpose_nothing, on="any", label="transpose in the same order -> x"),
     Rule(transpose(x), _transpose_ones, on="any", label="transpose of axes of length 1 -> reshape(x)"),
     Rule(broadcast_to(x), _same_type, on="any", label="broadcast_to the same shape -> x"),

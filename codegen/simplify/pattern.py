@@ -54,6 +54,11 @@ class Number(Variable):
 
 
 @dataclass(frozen=True)
+class Extent(Variable):
+    """A number that follows from extents. The compiled code may not depend on its value, so conditions must not ask for it."""
+
+
+@dataclass(frozen=True)
 class Literal(Pattern):
     """One number, to the bit: ``0.0`` is not ``-0.0``. In a replacement, that number in the root's dtype."""
 
@@ -183,8 +188,8 @@ class _MatcherText:
         if isinstance(pattern, Literal):
             self._numbers.append(f"{self._constant(pattern.is_value_of)}({path})")
             return
-        if isinstance(pattern, Number):
-            self._numbers.append(f"not {path}.attrs[2]")
+        if isinstance(pattern, (Number, Extent)):
+            self._numbers.append(f"{path}.attrs[2] is {isinstance(pattern, Extent)}")
         if pattern.name in self._bound:
             self._same.append(f"{self._bound[pattern.name]} is {path}")
         else:
@@ -273,7 +278,7 @@ def _head(pattern: Pattern) -> Op | None:
     """The operation that an operand must have to match, None where any will do."""
     if isinstance(pattern, Call):
         return pattern.op
-    return CONSTANT if isinstance(pattern, (Number, Literal)) else None
+    return CONSTANT if isinstance(pattern, (Number, Extent, Literal)) else None
 
 
 class RuleIndex:

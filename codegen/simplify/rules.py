@@ -18,10 +18,10 @@ import math
 import operator
 
 from .conditions import above_zero, finite, later, non_negative, non_zero, power_of_two, same_sign, scaling
-from .pattern import Number, Rule, Variable, operation
+from .pattern import Extent, Number, Rule, Variable, operation
 
 x, y, z, condition = map(Variable, ("x", "y", "z", "condition"))
-c, d = Number("c"), Number("d")
+c, d, n = Number("c"), Number("d"), Extent("n")
 
 absolute, sqrt, square, reciprocal = map(operation, ("absolute", "sqrt", "square", "reciprocal"))
 exp, expm1, log, log1p, logaddexp, expit = map(operation, ("exp", "expm1", "log", "log1p", "logaddexp", "expit"))
@@ -59,12 +59,14 @@ EXACT_RULES = (
     Rule(x - -y, x + y, on="any"),
     Rule(-x * -y, x * y, on="any"),
     Rule(-x / -y, x / y),
-    Rule(-x * c, x * -c),
-    Rule(-x / c, x / -c),
-    Rule(c / -x, -c / x),
-    Rule(-(x * c), x * -c),
-    Rule(-(x / c), x / -c),
-    Rule(-(c / x), -c / x),
+    *(rule for k in (c, n) for rule in (
+        Rule(-x * k, x * -k),
+        Rule(-x / k, x / -k),
+        Rule(k / -x, -k / x),
+        Rule(-(x * k), x * -k),
+        Rule(-(x / k), x / -k),
+        Rule(-(k / x), -k / x),
+    )),
     Rule(absolute(absolute(x)), absolute(x), on="any"),
     Rule(absolute(x) * absolute(x), x * x),
     Rule(absolute(x), x, when=non_negative("x")),
@@ -122,6 +124,8 @@ _ROOT = where(equal(x, -math.inf), math.inf, sqrt(x) + 0.0)
 
 ACCURACY_RULES = (
     Rule((x * c) * d, x * (c * d), "accuracy", when=scaling("c", "d", operator.mul)),
+    Rule((x * c) * n, x * (c * n), "accuracy", when=power_of_two("c")),
+    Rule((x * n) * c, x * (c * n), "accuracy", when=power_of_two("c")),
     Rule((x * c) / d, x / (d / c), "accuracy", when=scaling("d", "c", operator.truediv)),
     Rule(x * c + x * d, x * (c + d), "accuracy", when=same_sign("c", "d")),
     Rule(x * c + x, x * (c + 1.0), "accuracy", when=above_zero("c")),

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 import sympy as sp
-from sympy.simplify import fu
+from sympy.simplify.fu import TR2i, TR5, TR6, TR10i
 
 from tracer.graph.graph import live_nodes
 from tracer.graph.node import Node
@@ -67,7 +67,7 @@ def _proposals(expression: sp.Expr, level: str) -> Iterator[sp.Expr]:
     yield from (sp.powsimp(expression), sp.powdenest(expression), sp.expand_log(expression, force=True))
     trigonometric = expression.has(sp.sin, sp.cos, sp.tan)
     if trigonometric:
-        yield fu.TR2i(expression)
+        yield TR2i(expression)
     if level != "fast":
         return
     yield sp.factor_terms(expression)
@@ -81,7 +81,7 @@ def _trigonometric_proposals(expression: sp.Expr) -> Iterator[sp.Expr]:
     if _terms(expression) <= TERMS:
         matched = sp.trigsimp(expression)
         yield from (matched, sp.factor_terms(matched))
-    yield from (fu.TR10i(expression), fu.TR5(expression), fu.TR6(expression))
+    yield from (TR10i(expression), TR5(expression), TR6(expression))
 
 
 def _rational_proposals(expression: sp.Expr) -> Iterator[sp.Expr]:

@@ -23,8 +23,9 @@ class Entrant:
 def per_call(problem: Problem, arguments: tuple, effort: Effort, excluded: Mapping[str, str] | None = None) -> list[Row]:
     """Seconds a call of every peer. ``excluded`` names peers that are not tried, with the reason."""
     peers, missing = load_peers()
-    expected = [value for value in Contender(problem.hand, arguments).outputs()]
+    expected = Contender(problem.hand, arguments).outputs()
     entrants = [enter(peer, problem, arguments, expected, excluded or {}) for peer in peers]
+    entrants = [each for each in entrants if each.contender or not each.peer.is_variant]
     running = [each for each in entrants if each.contender]
     times = iter(interleaved([(each.contender.call, each.contender.arguments) for each in running], effort))
     rows = []

@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 
 from codegen.simplify.driver import Rewriter
-from codegen.simplify.pattern import Literal, Number, Rule, RuleIndex, Variable
+from codegen.simplify.pattern import Extent, Literal, Number, Rule, RuleIndex, Variable
 from codegen.simplify.probes import TOLERATED_ULP, exact_value, same_class, ulp_error
 from codegen.simplify.report import Report
 from tracer.graph.evaluate import evaluate
@@ -18,6 +18,7 @@ DTYPES = {"float": ("float64", "float32"), "integer": ("int64", "uint8"), "bool"
 ORDINARY = (0.3, -0.7, 1.0, -1.0, 2.5, -3.25, 0.01, 17.0, -40.0, 1e-9)
 EXTREME = (0.0, -0.0, np.inf, -np.inf, np.nan, 1e308, -1e308, 1e200, -1e200, 1e-200, 5e-324, -5e-324, 1e-310, 1e160, 2e-162, 709.9, -745.5, 1e38, -1e-45)
 EVERYDAY = (0.3, -0.7, 1.0, -1.0, 2.5, -3.25, 0.04, 1.7)
+EXTENTS = (3.0, 0.1, 100.0, 1.0)
 CONSTANTS = (2.0, -0.5, 3.0, 0.1, -7.25, 4.0, 0.0, -0.0, 1e300, np.inf)
 
 
@@ -67,19 +68,19 @@ def rows_of(dtypes: list[str], everyday: bool, every: int = 1) -> list[np.ndarra
 def graphs_of(rule: Rule, dtype: str, scalar: bool):
     """(graph whose output the rule matches, a row of values for each input), for operands and constants that the rule accepts."""
     names = variables(rule.pattern)
-    free = [v for v in names if not isinstance(v, Number)]
-    numbers = [v for v in names if isinstance(v, Number)]
+    free = [v for v in names if not isinstance(v, (Number, Extent))]
+    numbers = [v for v in names if isinstance(v, (Number, Extent))]
     dtypes = ["bool" if v.name == "condition" else dtype for v in free]
     rows = rows_of(dtypes, rule.tag == "real", every=5 if scalar and len(free) > 1 else 1)
-    repeated = CONSTANTS[:6] if rule.tag == "real" else CONSTANTS
-    for form, constants in itertools.product(("plain", "not negative", "reversed"), itertools.product(repeated, repeat=len(numbers))):
+    choices = [EXTENTS if isinstance(v, Extent) else CONSTANTS[:6] if rule.tag == "real" else CONSTANTS for v in numbers]
+    for form, constants in itertools.product(("plain", "not negative", "reversed"), itertools.product(*choices)):
         builder = Builder()
         inputs = [builder.input(array_type(t, () if scalar else rows[0].shape), k) for k, t in enumerate(dtypes)]
         operands = operand_forms(builder, inputs, form)
         if operands is None:
             continue
         bound = {v.name: n for v, n in zip(free, operands)}
-        bound |= {v.name: builder.constant(np.array(c).astype(dtype)[()], dtype) for v, c in zip(numbers, constants)}
+        bound |= {v.name: builder.constant(np.array(c).astype(dtype)[()], dtype, isinstance(v, Extent)) for v, c in zip(numbers, constants)}
         if rule.when is None or rule.when(bound):
             yield Graph(inputs, [instance(builder, rule.pattern, bound, dtype)]), rows
 

@@ -117,6 +117,7 @@ def _movement_samples():
         "reshape to the same shape -> x": f.reshape(a, attrs=((3, 4),)),
         "transpose(transpose(x)) -> transpose(x)": f.transpose(f.transpose(cube, attrs=((1, 2, 0),)), attrs=((2, 1, 0),)),
         "reshape(number) -> broadcast_to(number)": f.reshape(number, attrs=((1, 1),)),
+        "reshape(broadcast_to(number)) -> broadcast_to(number)": f.reshape(f.broadcast_to(number, attrs=((2, 3),)), attrs=((6,),)),
         "transpose of axes of length 1 -> reshape(x)": [
             f.transpose(column, attrs=((1, 0),)), f.transpose(f.reshape(cube, attrs=((2, 1, 3, 1, 4),)), attrs=((3, 0, 2, 1, 4),))],
         "transpose in the same order -> x": f.transpose(a, attrs=((0, 1),)),

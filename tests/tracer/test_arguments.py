@@ -8,7 +8,8 @@ import pytest
 
 from tracer.errors import ArgumentError
 from tracer.trace.arguments import Selection, callee_of, classify, describe_arguments, product_callee, select
-from tracer.trace.trees import DATA, Static
+from tracer.trace.static import Static
+from tracer.trace.trees import DATA
 
 
 def message(kind, function, *args, **kwargs):
@@ -166,10 +167,11 @@ def test_a_refused_leaf_is_named_by_its_path():
         "argument `params['w'][1]` is the complex number 1j. Pass real and imaginary part as two floats."
 
 
-@pytest.mark.parametrize("library, conversion", [("torch", "w.detach().cpu().numpy()"), ("jax", "np.asarray(w)")])
-def test_arrays_of_other_libraries(library, conversion):
-    module = pytest.importorskip(f"{library}.numpy" if library == "jax" else library)
-    value = module.ones(3)
+@pytest.mark.parametrize("library, make, conversion", [
+    ("torch", "ones", "w.detach().cpu().numpy()"), ("jax.numpy", "ones", "np.asarray(w)"), ("pandas", "Series", "w.to_numpy()"),
+])
+def test_arrays_of_other_libraries(library, make, conversion):
+    value = getattr(pytest.importorskip(library), make)([3])
     text = message(ArgumentError, describe_arguments, callee_of(lambda w: w), (value,), {})
     assert text.startswith("argument `w` is a ") and text.endswith(f"Pass {conversion}.")
 

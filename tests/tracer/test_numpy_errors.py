@@ -7,6 +7,7 @@ import pytest
 
 from tests.tracer.arrays import run, start
 from tracer.errors import InPlaceError, ShapeError, TracedConversionError, TracedIndexError, UnsupportedError
+from tracer.graph.graph import live_nodes
 from tracer.graph.types import array_type
 from tracer.trace.context import Trace
 from tracer.trace.numpy_api import REBOUND
@@ -154,7 +155,7 @@ def test_a_python_int_argument_stays_data_otherwise():
 
 def test_a_traced_float_is_no_index():
     _, (x,) = start((X,))
-    with pytest.raises(TracedIndexError, match="an index needs a concrete integer, but `index` .* is traced data"):
+    with pytest.raises(TracedIndexError, match=r"an index needs a concrete integer, but `index` .* is traced data"):
         x[x[0, 0]]
     with pytest.raises(IndexError):
         x[:x[0, 0]]
@@ -195,8 +196,6 @@ def test_an_array_made_of_a_python_float_is_float64(use):
 def test_lengths_enter_as_run_time_constants(use):
     def kinds(n):
         _, (x,) = start((np.ones((2, n)),))
-        from tracer.graph.graph import live_nodes
-
         return [(node.op.name, node.attrs[2]) for node in live_nodes((use(x).node,)) if node.op.name == "constant" and node.attrs[2]]
     assert kinds(5) and len(kinds(5)) == len(kinds(7))
 

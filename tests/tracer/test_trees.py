@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tracer.trace.flatten_source import call_function
-from tracer.trace.trees import DATA, MISSING, Describer, Instance, Static, build, data_count, identifier, path_text, static_key
+from tracer.trace.static import MISSING, Static, static_key
+from tracer.trace.trees import DATA, Describer, Instance, build, data_count, identifier, path_text
 
 Point = namedtuple("Point", "x y")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from ..errors import ArgumentError
 from ..graph.types import SUPPORTED
 from .flatten_source import call_function, identifier_of
 from .objects import record_of
-from .trees import DATA, Describer, Path, Spec, Static, path_text, static_key
+from .static import Static, static_key
+from .trees import DATA, Describer, Path, Spec, path_text
 from .value import Traced
 
 Argnums = int | str | Sequence[int | str]
@@ -194,7 +195,7 @@ def _named_place(name: str, callee: Callee, values, keywords: int | None) -> tup
 def classify(value, path: Path) -> Spec | None:
     """DATA, a Static, or None for an instance; raises ArgumentError for what is refused."""
     kind = type(value)
-    if kind is float or kind is np.ndarray and value.dtype.name in SUPPORTED and value.dtype.isnative:
+    if kind is float or (kind is np.ndarray and value.dtype.name in SUPPORTED and value.dtype.isnative):
         return DATA
     if kind is Traced or record_of(value) is not None:
         raise TracedArgument
@@ -225,6 +226,9 @@ _MODULES = {
 }
 
 
+_NO_TREES = ((set, "tuple(sorted({x}))"), ((bytearray, memoryview), "np.frombuffer({x}, np.uint8)"), (Iterator, "list({x})"))
+
+
 def refusal(value) -> tuple[str, str] | None:
     """What a refused value is and what to pass instead (``{x}`` stands for its name); None when it is not refused."""
     kind = type(value)
@@ -244,9 +248,9 @@ def refusal(value) -> tuple[str, str] | None:
         return f"{what} ({kind.__name__})", instead
     if hasattr(kind, "__array__") or hasattr(kind, "__array_interface__"):
         return f"a {kind.__module__}.{kind.__qualname__}", "np.asarray({x})"
-    if isinstance(value, (set, bytearray, memoryview)) or hasattr(kind, "__next__"):
-        instead = "tuple(sorted({x}))" if isinstance(value, set) else "np.frombuffer({x}, np.uint8)" if isinstance(value, (bytearray, memoryview)) else "list({x})"
-        return f"a {kind.__name__}, which is no fixed tree", instead
+    for kinds, instead in _NO_TREES:
+        if isinstance(value, kinds):
+            return f"a {kind.__name__}, which is no fixed tree", instead
     if isinstance(value, dict):
         return f"a {kind.__name__}, a kind of dict that could not be rebuilt", "dict({x})"
     if isinstance(value, (list, tuple)):

@@ -12,7 +12,8 @@ import keyword
 import linecache
 import weakref
 
-from .trees import DATA, MISSING, Branch, Identity, Instance, Spec, Static, field_names, plain_keys, rebuild_dataclass, static_key
+from .static import MISSING, Identity, Static, static_key
+from .trees import DATA, Branch, Instance, Spec, field_names, plain_keys, rebuild_dataclass
 
 _numbers = itertools.count(1)
 _LITERALS = (str, type(None))

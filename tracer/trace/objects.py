@@ -15,7 +15,8 @@ from typing import Any
 
 from ..errors import InPlaceError, UnsupportedError
 from .context import user_location
-from .trees import MISSING, Maker, Path, container_kind, field_names, path_text
+from .static import MISSING
+from .trees import Maker, Path, container_kind, field_names, path_text
 from .value import Traced, user_line_of
 
 _SLOT = "__tracer_record__"
@@ -61,7 +62,7 @@ def _has_own_functions(kind: type) -> bool:
     """Has a dataclass functions that were written, not generated?"""
     found = (value for base in kind.__mro__[:-1] for value in vars(base).values())
     return any(isinstance(value, (property, functools.cached_property, classmethod, staticmethod))
-               or isinstance(value, types.FunctionType) and value.__code__.co_filename != "<string>" for value in found)
+               or (isinstance(value, types.FunctionType) and value.__code__.co_filename != "<string>") for value in found)
 
 
 def record_of(value) -> Record | None:

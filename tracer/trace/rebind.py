@@ -8,6 +8,7 @@ module is not changed, and no source text is needed. Random numbers, clocks and 
 from __future__ import annotations
 
 import builtins
+import dis
 import functools
 import math
 import os
@@ -247,8 +248,6 @@ def _names(code: types.CodeType) -> frozenset[str]:
 @functools.lru_cache(maxsize=4096)
 def _stored_globals(code: types.CodeType) -> frozenset[str]:
     """The names that a `global` statement assigns."""
-    import dis
-
     found = {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_GLOBAL"}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):

@@ -38,16 +38,17 @@ class Peer:
     name: str
     results: str
     make: Callable[[Problem, tuple], Contender]
+    is_variant: bool = False  # of another peer: no row where it does not apply
 
 
 PEERS: dict[str, Peer] = {}
 _failures: dict[str, str] = {}
 
 
-def peer(name: str, results: str) -> Callable:
+def peer(name: str, results: str, *, is_variant: bool = False) -> Callable:
     """Register a function that makes contenders."""
     def register(make: Callable[[Problem, tuple], Contender]) -> Callable:
-        PEERS[name] = Peer(name, results, make)
+        PEERS[name] = Peer(name, results, make, is_variant)
         return make
     return register
 

@@ -9,4 +9,5 @@ from . import Contender, peer
 @peer("autograd", results="fresh")
 def traced(problem, arguments):
     """The NumPy text with autograd's namespace."""
-    return Contender(autograd.value_and_grad(problem.loss_for("autograd", autograd, anp, arguments), problem.argnums), arguments)
+    loss, arguments = problem.loss_for(("autograd",), autograd, anp, arguments)
+    return Contender(autograd.value_and_grad(loss, problem.argnums), arguments)

@@ -9,15 +9,16 @@ from . import Contender, flat, peer
 jax.config.update("jax_enable_x64", True)
 
 
-def compiled(problem, arguments):
-    """The compiled function; nothing is compiled before its first call."""
-    return jax.jit(jax.value_and_grad(problem.loss_for("jax", jax, jnp, arguments), problem.argnums))
+def compiled(problem, arguments, *languages):
+    """The compiled function and its arguments; nothing is compiled before its first call."""
+    loss, arguments = problem.loss_for((*languages, "jax"), jax, jnp, arguments)
+    return jax.jit(jax.value_and_grad(loss, problem.argnums)), arguments
 
 
 @peer("JAX device data", results="device")
 def on_device(problem, arguments):
     """Arguments and results are JAX arrays; the call waits for all results."""
-    function = compiled(problem, arguments)
+    function, arguments = compiled(problem, arguments, "jax device")
 
     def call(*arguments):
         value, gradients = function(*arguments)
@@ -31,5 +32,5 @@ def on_device(problem, arguments):
 @peer("JAX NumPy in/out", results="fresh")
 def with_numpy(problem, arguments):
     """Arguments and results are NumPy arrays."""
-    function = compiled(problem, arguments)
+    function, arguments = compiled(problem, arguments)
     return Contender(lambda *arguments: [np.asarray(each) for each in flat(function(*arguments))], arguments)

@@ -12,7 +12,7 @@ def fresh(problem, arguments):
     return Contender(problem.own("njit", numba, arguments), arguments)
 
 
-@peer("njit by hand, out=", results="out=")
+@peer("njit by hand, out=", results="out=", is_variant=True)
 def in_place(problem, arguments):
     """Gradients are written into arrays that are given; the value is returned."""
     gradients = tuple(np.empty_like(each) for each in arguments[:problem.parameters])

@@ -11,8 +11,8 @@ torch.set_num_threads(len(cores()))
 @peer("torch eager", results="device")
 def eager(problem, arguments):
     """Tensors in and out; the tape is made anew by each call, as it is in use."""
-    loss = problem.loss_for("torch", torch, torch, arguments)
-    tensors = [torch.tensor(each) for each in arguments]
+    loss, arguments = problem.loss_for(("torch",), torch, torch, arguments)
+    tensors = [torch.from_numpy(each) for each in arguments]
     parameters = tensors[:problem.parameters]
     for parameter in parameters:
         parameter.requires_grad_()

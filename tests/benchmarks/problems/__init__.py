@@ -47,11 +47,16 @@ class Problem:
             raise Inapplicable(f"there is no formulation for {language}")
         return self.formulations[language](module, *arguments)
 
-    def loss_for(self, language: str, module: Any, namespace: Any, arguments: tuple) -> Callable:
-        """A peer's own formulation of the loss, or the NumPy text with ``np`` standing for ``namespace``."""
-        if language in self.formulations:
-            return self.own(language, module, arguments)
-        return with_numpy(self.loss, namespace)
+    def loss_for(self, languages: tuple[str, ...], module: Any, namespace: Any, arguments: tuple) -> tuple[Callable, tuple]:
+        """The loss and its arguments: in the first of ``languages`` that it is formulated in, or the NumPy text with ``namespace`` as ``np``.
+
+        A formulation gives the loss alone, or with arguments of its own, which hold the same data in another layout.
+        """
+        for language in languages:
+            if language in self.formulations:
+                own = self.own(language, module, arguments)
+                return own if isinstance(own, tuple) else (own, arguments)
+        return with_numpy(self.loss, namespace), arguments
 
 
 def with_numpy(function: Callable, namespace: Any) -> Callable:

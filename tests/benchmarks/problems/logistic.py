@@ -69,19 +69,19 @@ def _(jax, w, X, y):
 
 @logistic.formulation("jax device")
 def _(jax, w, X, y):
-    # Twice as fast with the table transposed, which data that stay on the device can be once for all.
-    loss = logistic.own("jax", jax, (w, X, y))
-    return lambda w, transposed, y: loss(w, transposed.T, y), (w, np.ascontiguousarray(X.T), y)
+    def loss(w, transposed, y):
+        z = w @ transposed
+        softplus = jax.numpy.log1p(jax.numpy.exp(-jax.numpy.abs(z))) + jax.numpy.maximum(z, 0.0)
+        return jax.numpy.mean(softplus - y * z) + PENALTY * jax.numpy.sum(w * w)
+    # Three times as fast as with rows; data that stay on the device are transposed once for all.
+    return loss, (w, np.ascontiguousarray(X.T), y)
 
 
 @logistic.formulation("torch")
 def _(torch, w, X, y):
-    softplus = torch.nn.functional.softplus
-
     def loss(w, X, y):
-        z = X @ w
-        return (softplus(z, threshold=40.0) - y * z).mean() + PENALTY * (w @ w)
-    return loss
+        return torch.nn.functional.binary_cross_entropy_with_logits(X @ w, y) + PENALTY * (w @ w)
+    return loss, (w, np.asfortranarray(X), y)  # faster by columns, as JAX
 
 
 @logistic.formulation("casadi")

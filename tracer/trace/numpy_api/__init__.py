@@ -20,5 +20,5 @@ from . import (
 )
 from .scipy_special import REBOUND, rebound
 
-__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "real", "rearranging",
-           "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics"]
+__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "real",
+           "rearranging", "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics"]
