@@ -70,6 +70,8 @@ class Compiled(Shown, EntryDispatcher):
         self._wrap(self._document, callee)  # Numba asks for the name already while it is set up
         super().__init__(_entry_function(callee), self._flat_plan, self._stable_key(self._document, transform, level))
         self._wrap(self._document, callee)
+        if isinstance(self._document, types.FunctionType):
+            self.py_func = self._document
         if not callee.is_plain or any(p.default is not p.empty and leaf_of(p.default) is None for p in callee.parameters):
             self._become_tree()
 
@@ -181,7 +183,9 @@ class Compiled(Shown, EntryDispatcher):
         return self._program.transform.run(session, self._program.callee, values, is_inner=True).result
 
     def __set_name__(self, owner, name):
-        """As an attribute of a class it is a method: argnums count after ``self``."""
+        """Defined in the body of a class it is a method: argnums count after ``self``."""
+        if not self.__qualname__.startswith(f"{owner.__qualname__}."):
+            return  # a function of a module that became an attribute
         program = self._program
         program.callee = dataclasses.replace(program.callee, uncounted=1)
         program.transform.check(program.callee)

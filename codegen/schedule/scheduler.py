@@ -18,6 +18,7 @@ from .maps import Map, identity_map, is_movement, space_of
 from .memory import lay_out
 from .nests import OpenNest
 from .plan import GATHER, RESHAPE, is_inline, required, strided_inputs_to_copy, worth_storing
+from .scalarise import scalarise
 from .structured import LOWERINGS
 
 # Instructions of straight-line code in one function. LLVM's register allocation grows with it: 23,000 nodes of mixed arithmetic compile in
@@ -29,7 +30,7 @@ ROUNDS = 4
 
 def schedule(graph: Graph, strided: frozenset[int] = frozenset()) -> Program:
     """The loops that compute a graph. ``strided``: positions of the inputs whose strides are known at run time only."""
-    graph = expand(graph)
+    graph = expand(scalarise(graph))
     stored = required(graph)
     for _ in range(ROUNDS):
         scheduler = Scheduler(graph, stored, strided)

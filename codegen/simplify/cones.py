@@ -111,17 +111,22 @@ def _steps_from(leaf: Node, frontier: set[Node], type) -> set[Node] | None:
     return steps
 
 
-def simplify_cones(graph: Graph, level: str, index: RuleIndex, report: Report, improve: Callable | None = None) -> Graph:
-    """The graph with every promising cone in the cheapest form that is known or found for it."""
-    answers = {}
+def canonical_cones(graph: Graph, level: str) -> dict[Node, tuple[str, tuple[Node, ...], int]]:
+    """Root -> (canonical text, leaves, number of nodes) of each promising cone."""
+    result = {}
     for cone in find_cones(graph):
         if is_promising(cone.members, level):
             visible = _visible(cone)
             inner = visible.union(cone.members)
             text, leaves = recipe.write(cone.root, inner, visible)
             if len(leaves) <= CONE_LEAVES:
-                answers[cone.root] = (text, leaves, len(inner))
-    found = _answers(answers, level, report, improve or _ask_sympy)
+                result[cone.root] = (text, leaves, len(inner))
+    return result
+
+
+def simplify_cones(graph: Graph, level: str, index: RuleIndex, report: Report, improve: Callable | None = None) -> Graph:
+    """The graph with every promising cone in the cheapest form that is known or found for it."""
+    found = _answers(canonical_cones(graph, level), level, report, improve or _ask_sympy)
     if not found:
         return graph
 
@@ -157,7 +162,7 @@ def _answers(asked: dict, level: str, report: Report, improve: Callable) -> dict
                 continue
         if forms[text] is not None:
             found[root] = (forms[text], leaves)
-            report.count(f"cone: {text}  ->  {forms[text]}")
+            report.count(f"{recipe.readable(text)} -> {recipe.readable(forms[text])} (SymPy)")
     report.sympy_calls += calls
     return found
 

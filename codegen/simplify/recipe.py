@@ -94,3 +94,36 @@ def build(text: str, leaves: Sequence[Node], node: Callable, number: Callable) -
         result = known[kind + index] = node(TABLE[name], tuple([operand(o) for o in operands.split(", ")]))
         (own if kind == "t" else shared).append(result)
     return result, own, shared
+
+
+_SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+READABLE_LENGTH = 100
+
+
+def readable(text: str) -> str:
+    """An expression as one formula, for people; longer ones are only counted."""
+    known: dict[str, str] = {}
+    formula = text
+    for step in text.split("; "):
+        match = _STEP.fullmatch(step)
+        if match is None:
+            return step
+        kind, index, name, operands = match.groups()
+        parts = [known.get(o, o) for o in operands.split(", ")]
+        formula = f"{name}({', '.join(map(_bare, parts))})" if name not in _SYMBOLS else f"({parts[0]} {_SYMBOLS[name]} {parts[1]})"
+        known[kind + index] = formula
+        if len(formula) > READABLE_LENGTH:
+            return f"{text.count(';') + 1} nodes"
+    return _bare(formula)
+
+
+def _bare(formula: str) -> str:
+    """Without the outermost parentheses, where they enclose all of it."""
+    if not formula.startswith("("):
+        return formula
+    depth = 0
+    for k, character in enumerate(formula):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return formula[1:-1] if k == len(formula) - 1 else formula
+    return formula

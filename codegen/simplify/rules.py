@@ -24,7 +24,7 @@ x, y, z, condition = map(Variable, ("x", "y", "z", "condition"))
 c, d, n = Number("c"), Number("d"), Extent("n")
 
 absolute, sqrt, square, reciprocal = map(operation, ("absolute", "sqrt", "square", "reciprocal"))
-exp, expm1, log, log1p, logaddexp, expit = map(operation, ("exp", "expm1", "log", "log1p", "logaddexp", "expit"))
+exp, expm1, log, log1p, logaddexp, expit, tanh = map(operation, ("exp", "expm1", "log", "log1p", "logaddexp", "expit", "tanh"))
 where, maximum, minimum = map(operation, ("where", "maximum", "minimum"))
 less, greater, equal = map(operation, ("less", "greater", "equal"))
 strong_multiply, copy_of, stop_gradient = map(operation, ("strong_multiply", "copy_of", "stop_gradient"))
@@ -144,6 +144,8 @@ ACCURACY_RULES = (
     Rule(exp(log(x)), x, "accuracy", when=non_negative("x")),
     Rule(log(exp(x) + exp(y)), logaddexp(x, y), "range"),
     Rule(log1p(exp(x)), logaddexp(0.0, x), "accuracy"),
+    Rule(log(1.0 / x), -log(x), "accuracy", when=non_negative("x")),
     Rule(log(expit(x)), -logaddexp(0.0, -x), "accuracy"),
+    Rule((exp(x) - exp(-x)) / (exp(x) + exp(-x)), tanh(x), "accuracy"),
     Rule(exp(x) / (1.0 + exp(x)), expit(x), "accuracy"),
 )

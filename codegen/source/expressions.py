@@ -36,7 +36,10 @@ class Expression(NamedTuple):
 
 
 class Template(NamedTuple):
-    """Text around holes; ``holes`` are (operand, the level it must have). ``exact``: float32 operands give float32 under Numba too."""
+    """Text around holes; ``holes`` are (operand, the level it must have), ``repeated`` the operands that stand in more than one.
+
+    ``exact``: float32 operands give float32 under Numba too.
+    """
 
     pieces: tuple[str, ...]
     holes: tuple[tuple[int, int], ...]
@@ -44,6 +47,7 @@ class Template(NamedTuple):
     functions: frozenset[str]
     modules: frozenset[str]
     exact: bool
+    repeated: frozenset[int]
 
     def fill(self, operands: list[Expression]) -> str:
         parts = [self.pieces[0]]
@@ -52,12 +56,6 @@ class Template(NamedTuple):
             parts.append(text if own >= level else f"({text})")
             parts.append(piece)
         return "".join(parts)
-
-    @property
-    def repeated(self) -> frozenset[int]:
-        """Operands that stand in the text more than once."""
-        operands = [operand for operand, _ in self.holes]
-        return frozenset(operand for operand in operands if operands.count(operand) > 1)
 
 
 @functools.cache
@@ -75,8 +73,10 @@ def template(text: str) -> Template:
         end = hole.end_col_offset
     pieces.append(code[end:body.end_col_offset])
     needs = tuple([(int(hole.id.strip("_")), _needed_level(code, hole, parents.get(hole))) for hole in holes])
+    operands = [operand for operand, _ in needs]
     return Template(tuple(pieces), needs, _level(body), frozenset(free - _MODULES - set(dir(builtins))), frozenset(free & _MODULES),
-                    not free - {"np", "abs"} and not any(isinstance(node, ast.Constant) for node in ast.walk(body)))
+                    exact=not free - {"np", "abs"} and not any(isinstance(node, ast.Constant) for node in ast.walk(body)),
+                    repeated=frozenset(operand for operand in operands if operands.count(operand) > 1))
 
 
 def _level(node: ast.AST) -> int:
@@ -114,13 +114,21 @@ def template_of(op: Op, dtype: np.dtype) -> Template:
     source = op.source if dtype.kind == "f" else op.source.replace(*_INTEGER_REMAINDER)
     found = template(source)
     narrow = dtype.kind in "iu" and dtype.itemsize < 8 or dtype == np.float32 and not found.exact
-    return template(f"{dtype_text(dtype)}({source})") if narrow else found
+    return _converted(found, dtype) if narrow else found
 
 
 def _template_of_bool(source: str) -> Template:
     """Python's bools are integers: ~True is -2, and True + True is 2."""
     found = template(source.replace("~", "not "))
-    return template(f"np.bool_({source})") if found.level in (SUM, PRODUCT) else found
+    return _converted(found, np.dtype("bool")) if found.level in (SUM, PRODUCT) else found
+
+
+def _converted(inner: Template, dtype: np.dtype) -> Template:
+    """The template with its value converted."""
+    first, *rest = inner.pieces
+    pieces = [f"{dtype_text(dtype)}({first}", *rest]
+    pieces[-1] += ")"
+    return inner._replace(pieces=tuple(pieces), level=ATOM, modules=inner.modules | {"np"}, exact=True)
 
 
 @functools.cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from codegen.loops import (
@@ -113,8 +115,8 @@ class NestWriter:
             return root.op.name
         instruction = self.nest.body[root.value]
         if isinstance(instruction, Compute):
-            return self._name_of(instruction)
-        return f"{self.text.name(instruction.buffer)}_copy" if isinstance(instruction, Load) else "array"
+            return instruction.op.name if root.buffer.shape else self._name_of(instruction)
+        return f"{_original(self.text.name(instruction.buffer))}_copy" if isinstance(instruction, Load) else "array"
 
     def _assemble(self) -> None:
         text = self.text
@@ -305,6 +307,11 @@ def _operands(instruction) -> tuple[int, ...]:
 
 def _dtype(instruction) -> np.dtype:
     return instruction.buffer.dtype if isinstance(instruction, (Load, Gather)) else instruction.dtype
+
+
+def _original(name: str) -> str:
+    """What a copy was made of, by its name."""
+    return re.sub(r"_copy(_\d+)?$", "", name)
 
 
 def _commented(text: str, line: str) -> str:

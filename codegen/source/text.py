@@ -26,7 +26,7 @@ class SourceText:
         self.modules: set[str] = set()
         self.user_line = UserLines()
         self._name: dict[Buffer, str] = {}
-        self._flat: dict[Buffer, str] = {}
+        self._views: dict[tuple, str] = {}
         self._wanted_name: dict[Buffer, str] = {}
 
     # -- lines -----------------------------------------------------------------------------------------------------
@@ -83,18 +83,19 @@ class SourceText:
 
     def flat(self, buffer: Buffer) -> str:
         """The name of the one-dimensional view of an array."""
-        if len(buffer.shape) == 1:
-            return self._name[buffer]
-        if buffer not in self._flat:
-            name = self._name[buffer]
-            self._flat[buffer] = self.names.take(f"{name}_flat")
-            self.add(f"{self._flat[buffer]} = {self.contiguous(buffer)}.reshape(-1)")
-        return self._flat[buffer]
+        return self.reshaped(buffer, (math.prod(buffer.shape),))
 
-    def contiguous(self, buffer: Buffer) -> str:
-        """The array in C order; only inputs may have other strides."""
+    def reshaped(self, buffer: Buffer, shape: tuple[int, ...]) -> str:
+        """The name of an array's view of another shape. Only inputs may not be in C order, and are copied then."""
         name = self._name[buffer]
-        return f"np.ascontiguousarray({name})" if buffer.kind == "input" else name
+        if buffer.shape == shape:
+            return name
+        view = self._views.get((buffer, shape))
+        if view is None:
+            view = self._views[buffer, shape] = self.names.take(f"{name}_flat" if len(shape) == 1 else f"{name}_{len(shape)}d")
+            dense = f"np.ascontiguousarray({name})" if buffer.kind == "input" else name
+            self.add(f"{view} = {dense}.reshape({-1 if len(shape) == 1 else shape})")
+        return view
 
     def element(self, buffer: Buffer, place: Place, extents: tuple[int, ...]) -> tuple[str, str]:
         """(text, a stem for names) of the element at a place of a nest with these extents."""

@@ -244,6 +244,25 @@ def test_the_checked_build_finds_a_planted_stray_access(monkeypatch):
         call(compile_graph(graph, Options(checked=True)), graph, np.ones(20))
 
 
+def rotated(angles, point):
+    a, b, c = angles[0], angles[1], angles[2]
+    rx = np.stack([np.stack([1.0 + 0.0 * a, 0.0 * a, 0.0 * a]), np.stack([0.0 * a, np.cos(a), -np.sin(a)]), np.stack([0.0 * a, np.sin(a), np.cos(a)])])
+    rz = np.stack([np.cos(b), -np.sin(b), 0.0 * b, np.sin(b), np.cos(b), 0.0 * b, 0.0 * b, 0.0 * b, 1.0 + 0.0 * b]).reshape(3, 3)
+    moved = rx @ rz @ point + c * np.cross(point, rz[:, 0])
+    return np.sum(moved**2 * np.array([1.0, 2.0, 3.0])) + moved[0] * np.max(moved), rx.T
+
+
+def test_small_structured_arrays_become_scalars():
+    """A rotation and a cross product: no loop, no call of BLAS, no workspace but for the outputs."""
+    kernel = check(rotated, np.array([0.3, -0.8, 0.5]), np.array([1.0, 2.0, -0.5]), wrt=(0, 1))
+    assert [s.extents for s in kernel.program.statements] == [()] * len(kernel.program.statements)
+
+
+def test_short_vectors_in_formulas_stay_vectors():
+    texts = {compile_graph(graph_of(lambda x: np.sum(np.exp(x) * x), np.ones(n))).key for n in (3, 5, 12)}
+    assert len(texts) == 1
+
+
 def test_same_input_same_text():
     graphs = [graph_of(STATEMENTS["chained"], A, B, C, wrt=(0, 2)) for _ in range(2)]
     assert compile_graph(graphs[0]).text == compile_graph(graphs[1]).text

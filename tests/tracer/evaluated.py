@@ -7,6 +7,7 @@ import numpy as np
 
 from tracer.graph.evaluate import evaluate
 from tracer.graph.text import format_graph
+from tracer.graph.verify import verify
 
 _PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _known: dict[str, int] = {}
@@ -16,7 +17,7 @@ class EvaluatedKernel:
     """Stands where `codegen.pipeline.compile_graph` gives a kernel. Its key is the text of the graph without extents in constants."""
 
     def __init__(self, graph, options=None, strided=frozenset()):
-        self.graph = graph
+        self.graph = verify(graph)
         self.params = np.zeros(1, np.int64)
         self.workspace_bytes = 0
         self.source = format_graph(graph)

@@ -126,6 +126,13 @@ def test_a_method_counts_argnums_after_self():
     assert repr(M.e) == f"<grad of {__name__}.M.e(self, x)>"
 
 
+def test_a_function_that_becomes_an_attribute_of_a_class_stays_as_it_is():
+    class Holder:
+        loss = module_level
+        own = staticmethod(module_level)
+    assert Holder.own(np.ones(2)).tolist() == Holder().own(np.ones(2)).tolist() == module_level(np.ones(2)).tolist() == [4., 4.]
+
+
 def test_a_method_called_inside_another_trace():
     m = M(2.)
     assert grad(lambda x: x * m.e(x))(3.) == 24.
@@ -145,6 +152,21 @@ def test_misaligned_and_strided_arrays():
     q = grad(half_square)
     assert q(np.frombuffer(b"\0" + np.ones(3).tobytes(), offset=1)).tolist() == [1., 1., 1.]
     assert q(np.broadcast_to(2., 3)[::-1]).tolist() == [2., 2., 2.]
+
+
+def test_an_untaken_branch_makes_no_nan():
+    g = grad(lambda x: np.sum(np.where(x > 0, x * np.log(x), 0.)))
+    assert g(np.array([0., 1., 2.])).tolist() == [0., 1., pytest.approx(1.69314718)]
+
+
+def test_a_multivariate_normal():
+    def mvn(L):
+        S = L @ L.T + np.eye(3)
+        d = np.array([1., 2., 3.])
+        return .5 * np.linalg.slogdet(S)[1] + .5 * d @ np.linalg.solve(S, d)
+    value, gradient = value_and_grad(mvn)(np.arange(9.).reshape(3, 3) / 10)
+    assert value == pytest.approx(2.976279631253007, rel=1e-14)
+    assert gradient[0].tolist() == pytest.approx([-.55675757, -.62298796, -.68921836])
 
 
 # Forms of use -------------------------------------------------------------------------------------------------------------------

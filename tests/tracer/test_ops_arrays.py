@@ -9,6 +9,7 @@ from tests.tracer.arrays import central_differences, finish, gradient, run, star
 from tracer.derive.reverse import gradients
 from tracer.errors import ShapeError
 from tracer.graph.evaluate import evaluate
+from tracer.graph.op import ZERO
 from tracer.graph.types import array_type
 from tracer.graph.verify import IllegalGraph, verify
 from tracer.ops import TABLE, indexing, linalg, movement, reduction
@@ -167,6 +168,34 @@ def test_second_derivative(name):
     found = evaluate(finish([x], [second]), at)[0]
     expected = central_differences(lambda x: np.sum(slope(x) * weights), at)[0]
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-7)
+
+
+# On plain arrays --------------------------------------------------------------------------------------------------------
+
+ON_ARRAYS = {"sum": ((MATRIX,), ((0,),)), "prod": ((MATRIX,), ((0, 1),)), "max": ((MATRIX,), ((1,),)), "min": ((MATRIX,), ((0,),)), "cumsum": ((MATRIX,), (1,)),
+             "cumprod": ((MATRIX,), (0,)), "reshape": ((MATRIX,), ((9,),)), "transpose": ((MATRIX,), ((1, 0),)), "broadcast_to": ((MATRIX,), ((2, 3, 3),)),
+             "index": ((MATRIX,), ((1, (2, 2, -1)),)), "concatenate": ((MATRIX, MATRIX[:1]), (0,)),
+             "assemble": ((MATRIX,), ((4, 3), (((1, 3, 1), (0, 3, 1)),))),
+             "gather": ((MATRIX, np.array([2, 2, 0])), ()), "scatter_add": ((MATRIX, np.array([1, 1, 0])), ((2, 3),)), "matmul": ((MATRIX, MATRIX), ()),
+             "inv": ((MATRIX,), ()), "solve": ((MATRIX, MATRIX), ()), "cholesky": ((MATRIX @ MATRIX.T,), ()), "det": ((MATRIX,), ()),
+             "logabsdet": ((MATRIX,), ())}
+
+
+@pytest.mark.parametrize("name", ON_ARRAYS)
+def test_rules_run_on_arrays_as_on_traced_values(name):
+    op, (inputs, attrs) = TABLE[name], ON_ARRAYS[name]
+    out = op.evaluate(*inputs, *attrs)
+    cotangent = np.cos(np.arange(out.size, dtype=float)).reshape(out.shape)
+    found = op.vjp(cotangent, inputs, out, attrs, lambda value, factor: value * factor)
+
+    def pulled(cotangent, *inputs):
+        return [x for x in op.vjp(cotangent, inputs, apply(op, inputs, attrs), attrs, lambda value, factor: value * factor) if x is not None]
+    for ours, expected in zip([x for x in found if x is not None], run(pulled, cotangent, *inputs)):
+        np.testing.assert_allclose(ours, expected, rtol=1e-13, atol=1e-14)
+
+
+def test_every_differentiable_record_is_among_them():
+    assert ON_ARRAYS.keys() == {op.name for op in OURS if op.vjp is not ZERO}
 
 
 # Adjoints ---------------------------------------------------------------------------------------------------------------

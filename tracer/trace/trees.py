@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from .static import Static
+from .static import MISSING, Static
 
 
 class Data:

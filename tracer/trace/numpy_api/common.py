@@ -123,8 +123,12 @@ def shape_tuple(shape) -> tuple[int, ...]:
 
 
 def reshaped(value: Traced, shape: tuple[int, ...]) -> Traced:
-    """The value in another shape that is known to fit."""
-    return strong(value) if value.shape == shape else make(RESHAPE, (value,), (shape,))
+    """The value in another shape that is known to fit; of a reshape, what it reshapes."""
+    node = value.node
+    while node.op is RESHAPE and node.type.shape != shape:
+        node = node.inputs[0]
+    value = strong(value) if node is value.node else Traced(node, value.trace)
+    return value if value.shape == shape else make(RESHAPE, (value,), (shape,))
 
 
 def broadcast(value: Traced, shape: tuple[int, ...]) -> Traced:
@@ -133,8 +137,12 @@ def broadcast(value: Traced, shape: tuple[int, ...]) -> Traced:
 
 
 def transposed(value: Traced, order: tuple[int, ...]) -> Traced:
-    """The value with its axes in another order."""
-    return strong(value) if order == tuple(range(value.ndim)) else make(TRANSPOSE, (value,), (order,))
+    """The value with its axes in another order; of a transpose, what it transposes."""
+    node = value.node
+    while node.op is TRANSPOSE:
+        order, node = tuple([node.attrs[0][axis] for axis in order]), node.inputs[0]
+    value = strong(value) if node is value.node else Traced(node, value.trace)
+    return value if order == tuple(range(value.ndim)) else make(TRANSPOSE, (value,), (order,))
 
 
 def moved_last(value: Traced, *axes: int) -> Traced:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import ShapeError
-from ...ops import TABLE
-from ..value import Traced, as_traced, cast, implements, make
+from ..value import Traced, as_traced, cast, implements
 from .common import axis_of, dtype_of_reduction, moved_last, operand, refuse_out, reshaped
-from .indexing import entry_of_slice, read
+from .indexing import entry_of_slice, placed, read
 from .reductions import sum_
-
-ASSEMBLE = TABLE["assemble"]
 
 
 @implements(np.diagonal)
@@ -49,7 +46,7 @@ def diag(v, k=0):
     n = x.size + abs(k)
     start = k if k >= 0 else -k * n
     entry = (start, x.size, n + 1 if x.size > 1 else 1) if x.size else (0, 0, 1)
-    flat = make(ASSEMBLE, (x,), ((n * n,), ((entry,),)))
+    flat = placed(x, (n * n,), (entry,))
     return reshaped(flat, (n, n))
 
 

@@ -20,7 +20,7 @@ from .common import (
     transposed,
 )
 
-INDEX, GATHER = TABLE["index"], TABLE["gather"]
+INDEX, ASSEMBLE, GATHER = TABLE["index"], TABLE["assemble"], TABLE["gather"]
 INT64 = np.dtype(np.int64)
 _BYTE = bytes(1)
 _FULL = slice(None)
@@ -58,6 +58,13 @@ def _numpys_error(shape: tuple[int, ...], index) -> Exception:
     except (IndexError, ValueError, TypeError) as error:
         return error
     return IndexError(_KINDS)
+
+
+def placed(x: Traced, shape: tuple[int, ...], spec: tuple) -> Traced:
+    """Zeros of a shape with the value at a spec."""
+    if x.node.type.is_bool:  # assembling adds, which bools do not
+        return cast(placed(cast(x, np.dtype(np.uint8)), shape, spec), x.dtype)
+    return make(ASSEMBLE, (x,), (shape, (spec,)))
 
 
 # Reading an index -------------------------------------------------------------------------------------------------------

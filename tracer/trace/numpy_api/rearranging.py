@@ -8,15 +8,12 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ...errors import UnsupportedError
-from ...ops import TABLE
-from ..value import Traced, cast, implements, make, nearest
+from ..value import Traced, cast, implements, nearest
 from .common import axes_of, axis_of, broadcast, operand, reshaped, static_value, strong
-from .indexing import piece, read
+from .indexing import piece, placed, read
 from .joining import concatenate
 from .picking import take
 from .shaping import index_of, swapaxes
-
-ASSEMBLE = TABLE["assemble"]
 
 
 @implements(np.flip)
@@ -158,7 +155,7 @@ def _padded_with(x: Traced, widths, values) -> Traced:
         shape = tuple([n + sum(pair) for n, pair in zip(x.shape, widths)])
         if shape == x.shape:
             return x
-        return make(ASSEMBLE, (x,), (shape, (tuple([(pair[0] if n else 0, n, 1) for n, pair in zip(x.shape, widths)]),)))
+        return placed(x, shape, tuple([(pair[0] if n else 0, n, 1) for n, pair in zip(x.shape, widths)]))
     fills = broadcast(operand(values, x), (x.ndim, 2)) if np.ndim(values) or isinstance(values, Traced) else None
     for axis, pair in enumerate(widths):
         parts = [_border(x, axis, pair[side], values if fills is None else fills[axis, side]) for side in (0, 1)]
