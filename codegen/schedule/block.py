@@ -10,6 +10,8 @@ import math
 
 from codegen.loops import Affine, Blocked, Buffer, Gather, Load, Nest, Scatter, read_buffers, written_buffers
 
+from .collapse import collapse
+
 CACHE_BYTES = 96 * 1024     # of all that the nests of a group touch in one block: well inside a second-level cache
 WORTH_BYTES = 1024 * 1024   # a group that touches less finds everything in the cache anyway
 SMALLEST_BLOCK = 128        # rows: the block of the pairwise summation
@@ -22,14 +24,17 @@ def in_row_blocks(statements: list) -> list:
     while pending:
         start = next((k for k, s in enumerate(pending) if _can_lead(s)), None)
         if start is None:
-            return result + pending
-        result += pending[:start]
+            return result + [_collapsed(s) for s in pending]
         before, group, after = _grow(pending[start:])
-        result += before
+        result += [_collapsed(s) for s in (*pending[:start], *before)]
         rows = _block_rows(group) if len(group) > 1 else None
-        result += [Blocked(group[0].extents[0], rows, group)] if rows else group
+        result += [Blocked(group[0].extents[0], rows, group)] if rows else [collapse(nest) for nest in group]
         pending = after
     return result
+
+
+def _collapsed(statement):
+    return collapse(statement) if isinstance(statement, Nest) else statement
 
 
 def _can_lead(statement) -> bool:

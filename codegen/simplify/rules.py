@@ -23,7 +23,7 @@ from .pattern import Extent, Number, Rule, Variable, operation
 x, y, z, condition = map(Variable, ("x", "y", "z", "condition"))
 c, d, n = Number("c"), Number("d"), Extent("n")
 
-absolute, sqrt, square, reciprocal = map(operation, ("absolute", "sqrt", "square", "reciprocal"))
+absolute, negative, sqrt, square, reciprocal = map(operation, ("absolute", "negative", "sqrt", "square", "reciprocal"))
 exp, expm1, log, log1p, logaddexp, expit, tanh = map(operation, ("exp", "expm1", "log", "log1p", "logaddexp", "expit", "tanh"))
 where, maximum, minimum = map(operation, ("where", "maximum", "minimum"))
 less, greater, equal = map(operation, ("less", "greater", "equal"))
@@ -51,7 +51,7 @@ EXACT_RULES = (
     Rule(x - x, 0.0, on="integer"),
 
     # Signs.
-    Rule(-(-x), x, on="any"),
+    Rule(negative(negative(x)), x, on="any"),
     Rule(x * -1.0, -x),
     Rule(x / -1.0, -x),
     Rule(-0.0 - x, -x),

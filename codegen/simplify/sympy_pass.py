@@ -11,12 +11,12 @@ import math
 from collections.abc import Iterator
 
 import sympy as sp
-from sympy.simplify.fu import TR2i, TR5, TR6, TR10i
+from sympy.simplify.fu import TR5, TR6, TR2i, TR10i
+from tracer.symbolic import cone_to_sympy, from_sympy
 
 from tracer.graph.graph import live_nodes
 from tracer.graph.node import Node
 from tracer.graph.types import FLOAT64
-from tracer.symbolic import cone_to_sympy, from_sympy
 from tracer.trace.value import Traced
 
 from . import recipe

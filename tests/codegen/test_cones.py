@@ -1,6 +1,8 @@
 """Cones and SymPy: what is shown to it, what is asked of it, and which of its answers are believed."""
+import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,6 @@ from codegen.simplify.levels import INDEXES
 from codegen.simplify.probes import agrees_everywhere, agrees_ordinarily
 from codegen.simplify.sympy_pass import improve
 from tracer.graph.evaluate import evaluate
-from tracer.graph.graph import Graph
 from tracer.graph.node import Builder
 from tracer.graph.text import format_graph
 from tracer.graph.types import FLOAT64
@@ -32,10 +33,6 @@ def pair(first: str, second: str):
     return [recipe.build(text, leaves, builder.node, number)[0] for text in (first, second)] + [leaves]
 
 
-def nothing(level, text):
-    return None
-
-
 # Finding ----------------------------------------------------------------------------------------------------------------
 
 def test_a_cone_ends_where_something_else_needs_the_node():
@@ -45,8 +42,8 @@ def test_a_cone_ends_where_something_else_needs_the_node():
     root = f.log(f.multiply(f.sqrt(shared), b))
     other = f.sin(shared)
     found = {cone.root: cone for cone in find_cones(f.graph(root, other))}
-    assert [n.op.name for n in found[root].members] == ["sqrt", "multiply", "log"] and found[root].leaves() == [a, b, shared] or \
-        found[root].leaves() == sorted([a, b, shared], key=lambda n: n.id)
+    assert [n.op.name for n in found[root].members] == ["sqrt", "multiply", "log"]
+    assert found[root].leaves() == [b, shared]
     assert other not in found      # a cone of one node is none
 
 
@@ -79,7 +76,7 @@ def _mean_cone(order):
         f.sin(a), f.cos(b)
         second, first = f.log(b), f.log(a)
     graph = f.graph(f.exp(f.multiply(f.add(first, second), f.number(0.5))))
-    (text, leaves, _), = canonical_cones(graph, "safe").values()
+    (text, _, _), = canonical_cones(graph, "safe").values()
     return text
 
 
@@ -179,7 +176,7 @@ def test_what_is_needed_elsewhere_is_free_in_an_answer():
 def _means(count):
     f = Formulas()
     values = [f.input((4,)) for _ in range(count + 1)]
-    return f.graph(*(f.exp(f.multiply(f.add(f.log(p), f.log(q)), f.number(0.5))) for p, q in zip(values, values[1:])))
+    return f.graph(*(f.exp(f.multiply(f.add(f.log(p), f.log(q)), f.number(0.5))) for p, q in pairwise(values)))
 
 
 def test_an_answer_serves_every_cone_of_its_form(monkeypatch):
@@ -203,19 +200,11 @@ def test_a_cheaper_form_takes_the_place_of_its_cone(monkeypatch):
     assert report.rewrites["exp((log(v0) + log(v1)) * 0.5) -> sqrt(v0) * sqrt(v1) (SymPy)"] == 1
 
 
-def _different_nests(count):
-    f = Formulas()
-    a = f.input()
-    return f.graph(*(f.log(f.sqrt(f.multiply(f.add(a, f.number(k / 2)), f.exp(f.number(1.0) if k % 2 else a)))) for k in range(count)))
-
-
 def test_the_budget_counts_forms_of_one_graph(monkeypatch):
-    asked = []
     monkeypatch.setattr(cones, "known_form", lambda level, text: None)
     f = Formulas()
     a = f.input()
     graph = f.graph(*(f.log(f.sqrt(f.add(a, f.number(float(k))))) for k in range(1, 30)))
-    report = Report()
     for _ in range(2):     # what an earlier graph has found out costs the same: the result does not depend on history
         report, asked = Report(), []
         cones.simplify_cones(graph, "safe", INDEXES["safe"], report, lambda level, text: asked.append(text))
@@ -273,6 +262,6 @@ for f, arguments in ((logistic, (w, X, y)), (naive_logistic, (w, X, y)), (gaussi
 
 
 def test_the_example_runs_and_shrinks():
-    done = subprocess.run([sys.executable, "examples/sympy_shrinks.py"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "examples/sympy_shrinks.py"], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "sqrt(" in done.stdout

@@ -1,8 +1,4 @@
 """The rewrite tables and the pass that applies them."""
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,13 +15,12 @@ from tracer.graph.evaluate import evaluate
 from tracer.graph.graph import Graph
 from tracer.graph.node import CONSTANT, Builder
 from tracer.graph.text import format_graph
-from tracer.graph.types import FLOAT64, array_type
+from tracer.graph.types import array_type
 from tracer.graph.verify import verify
 from tracer.ops import TABLE
 
 from .rule_samples import apply_alone, check_exact, check_rule
 
-ROOT = Path(__file__).parents[2]
 ALGEBRA = (*MARKER_RULES, *EXACT_RULES, *ACCURACY_RULES, *FAST_RULES)
 TAGS = {"always", "exact", "guard", "accuracy", "range", "real"}
 x, y, c = Variable("x"), Variable("y"), Variable("c")
@@ -135,7 +130,8 @@ def _movement_samples():
             f.index(f.index(a, attrs=((2, (3, 4, -1)),)), attrs=(((1, 2, 2),),)),
             f.index(f.index(a, attrs=((2, (3, 4, -1)),)), attrs=(((0, 0, 1),),))],
         "index(broadcast_to(x)) -> broadcast_to(index(x))": [
-            f.index(wide, attrs=((1, 2),)), f.index(wide, attrs=(part,)), f.index(f.broadcast_to(column, attrs=((2, 3, 4),)), attrs=((1, (0, 2, 2), (1, 3, 1)),)),
+            f.index(wide, attrs=((1, 2),)), f.index(wide, attrs=(part,)),
+            f.index(f.broadcast_to(column, attrs=((2, 3, 4),)), attrs=((1, (0, 2, 2), (1, 3, 1)),)),
             f.index(f.broadcast_to(zero, attrs=((5,),)), attrs=((3,),))],
         "index(concatenate(...)) -> index(piece)": [
             f.index(joined, attrs=((7, 2),)), f.index(joined, attrs=(((5, 2, -1), (0, 4, 1)),)), f.index(joined, attrs=(((0, 3, 1), 1),))],
@@ -216,7 +212,8 @@ def _untouched(build):
     lambda f, a, b: f.add(f.multiply(a, f.number(3.0)), f.multiply(a, f.number(-2.0))),
     lambda f, a, b: f.exp(f.log(a)),
     lambda f, a, b: f.divide(f.number(1.0), f.divide(f.number(1.0), a)),
-], ids=["absorbed", "quantised", "difference of squares", "residue", "x-x", "x*y/y", "x+0", "x*0", "root of square", "x/3", "x/tiny", "3x-2x", "exp(log)", "1/(1/x)"])
+], ids=["absorbed", "quantised", "difference of squares", "residue", "x-x", "x*y/y", "x+0", "x*0", "root of square", "x/3", "x/tiny",
+        "3x-2x", "exp(log)", "1/(1/x)"])
 def test_safe_leaves_alone(build):
     _untouched(build)
 
@@ -287,7 +284,7 @@ def test_unknown_levels_are_refused():
 
 def test_rewriting_ends_even_if_rules_chase_each_other():
     report = Report()
-    chase = RuleIndex([Rule(x + y, -(-x - y)), Rule(-x - y, -(x + y)), Rule(-(-x), x)])
+    chase = RuleIndex([Rule(x + y, -(-x - y)), Rule(-x - y, -(x + y)), Rule(operation("negative")(-x), x)])
     f = Formulas()
     a, b = f.input(), f.input()
     Rewriter(chase, report).rebuild(f.graph(f.add(a, b)))

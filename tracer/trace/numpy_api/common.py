@@ -14,7 +14,7 @@ from ...graph.node import constant_value
 from ...ops import TABLE
 from ...ops.apply import apply
 from ..context import Trace
-from ..value import Traced, as_traced, cast, constant, implements, make
+from ..value import Traced, as_traced, constant, implements, make
 
 NOT_GIVEN = np._NoValue
 RESHAPE, BROADCAST_TO, TRANSPOSE = TABLE["reshape"], TABLE["broadcast_to"], TABLE["transpose"]

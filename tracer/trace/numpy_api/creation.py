@@ -6,7 +6,7 @@ import operator
 
 import numpy as np
 
-from ..value import Traced, cast, implements
+from ..value import Traced, implements
 from .common import broadcast, count, filled, operand, operands, shape_tuple, strong
 
 

@@ -7,7 +7,7 @@ import operator
 import numpy as np
 
 from ...errors import ShapeError, UnsupportedError
-from ..value import Traced, as_traced, cast, implements, nearest
+from ..value import Traced, as_traced, implements, nearest
 from .common import (
     NOT_GIVEN,
     axis_of,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ...errors import ShapeError
-from ..value import Traced, cast, implements
+from ..value import Traced, implements
 from .common import operands, promoted, refuse_out, reshaped, transposed
 from .contractions import matrix_product, vector_product
 from .reductions import any_, sum_

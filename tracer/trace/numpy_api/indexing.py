@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import TracedIndexError, UnsupportedError
 from ...ops import TABLE
-from ..value import FUNCTIONS, Traced, as_traced, cast, make
+from ..value import FUNCTIONS, Traced, as_traced, make
 from .common import (
     constant,
     contains_traced,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ops import TABLE
-from ..value import Traced, as_traced, cast, implements, make, nearest
+from ..value import Traced, as_traced, implements, make, nearest
 from .common import broadcast, find_trace, operand, operands, promoted, refuse_out, reshaped, strong
 from .contractions import dot, matmul
 

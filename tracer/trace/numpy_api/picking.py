@@ -7,7 +7,7 @@ import operator
 import numpy as np
 
 from ...errors import TracedIndexError, UnsupportedError
-from ..value import Traced, as_traced, cast, implements, nearest
+from ..value import Traced, as_traced, implements, nearest
 from .common import axis_of, find_trace, operand, promoted, refuse_out, reshaped, static_value, strong
 from .indexing import gathered, getitem
 

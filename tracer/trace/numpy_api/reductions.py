@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ops import TABLE
-from ..value import Traced, cast, implements, implements_method, make
+from ..value import Traced, implements, implements_method, make
 from .common import (
     NOT_GIVEN,
     axes_of,

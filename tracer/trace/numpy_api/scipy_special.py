@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, cast, constant, elementwise, make
+from ..value import Traced, constant, elementwise, make
 from .common import axes_of, broadcast, operand, operands, promoted, strong
 from .reductions import max_, sum_
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, as_traced, cast, implements, make, nearest
+from ..value import Traced, as_traced, implements, make, nearest
 from .common import NOT_GIVEN, find_trace, operand, operands, promoted, promoted_dtype, refuse_out, strong
 from .reductions import all_
 
