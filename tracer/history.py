@@ -14,6 +14,8 @@ from codegen.simplify import Report, simplify
 
 from .errors import RecompileWarning
 from .graph.graph import Graph
+from .trace.context import user_location
+from .trace.value import user_line_of
 
 KEPT_RECORDS = 512
 KEPT_GRAPHS = 8  # of the newest records; a graph is some hundred bytes a node
@@ -134,8 +136,9 @@ class History:
         for place, count in single.items():
             if count >= WARN_AFTER and place not in self.warned:
                 self.warned.add(place)
-                warnings.warn(RecompileWarning(
-                    f"{self.name} has been compiled {count + 1} times for values of {place}. {_cure(place)}"), stacklevel=2)
+                file, _, line = user_line_of(user_location(1)).rpartition(":")
+                warnings.warn_explicit(f"{self.name} has been compiled {count + 1} times for values of {place}. {_cure(place)}",
+                                       RecompileWarning, file or "unknown", int(line or 0))
 
     def clear(self) -> None:
         self.records.clear()

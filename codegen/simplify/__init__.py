@@ -16,7 +16,7 @@ from tracer.graph.graph import Graph
 from .cones import simplify_cones
 from .cost import total_cost
 from .driver import Rewriter
-from .levels import INDEXES, LEVELS
+from .levels import LEVELS, index_of
 from .pattern import Rule
 from .report import Report
 
@@ -30,7 +30,7 @@ def simplify(graph: Graph, level: str | bool = "safe", report: Report | None = N
     report = Report() if report is None else report
     simplified = rewrite(graph, level, report)
     if level:
-        simplified = simplify_cones(simplified, level, INDEXES[level], report)
+        simplified = simplify_cones(simplified, level, index_of(level), report)
     report.nodes_before, report.cost_before = len(graph.nodes), total_cost(graph.nodes)
     report.nodes_after, report.cost_after = len(simplified.nodes), total_cost(simplified.nodes)
     return simplified
@@ -38,9 +38,9 @@ def simplify(graph: Graph, level: str | bool = "safe", report: Report | None = N
 
 def rewrite(graph: Graph, level: str | bool = "safe", report: Report | None = None) -> Graph:
     """The graph after the tables alone; for graphs that a later pass has put together from simplified ones."""
-    if level not in INDEXES:
+    if level not in LEVELS:
         raise ValueError(f'simplify={level!r} is not a level; use "safe", "fast" or False')
-    return Rewriter(INDEXES[level], Report() if report is None else report, graph.name, fold=bool(level)).rebuild(graph)
+    return Rewriter(index_of(level), Report() if report is None else report, graph.name, fold=bool(level)).rebuild(graph)
 
 
 __all__ = ["LEVELS", "Report", "Rule", "rewrite", "simplify"]

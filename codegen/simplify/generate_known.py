@@ -21,7 +21,7 @@ from tracer.trace.value import Traced
 
 from .cones import canonical_cones
 from .driver import Rewriter
-from .levels import INDEXES
+from .levels import index_of
 from .report import Report
 from .sympy_pass import improve
 
@@ -109,7 +109,7 @@ def forms(level: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for arity, function in COMMON:
         for graph in _graphs(arity, function):
-            simplified = Rewriter(INDEXES[level], Report()).rebuild(graph)
+            simplified = Rewriter(index_of(level), Report()).rebuild(graph)
             for text, _, _ in canonical_cones(simplified, level).values():
                 if text not in found:
                     found[text] = improve(level, text) or ""

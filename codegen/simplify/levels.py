@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from .fast_rules import FAST_RULES
 from .movement_rules import MOVEMENT_RULES
 from .pattern import Rule, RuleIndex
@@ -13,4 +15,9 @@ LEVELS: dict[str | bool, tuple[Rule, ...]] = {
     # Rows of real-number algebra come first: where both match, they do more.
     "fast": (*MARKER_RULES, *FAST_RULES, *EXACT_RULES, *ACCURACY_RULES, *MOVEMENT_RULES),
 }
-INDEXES = {level: RuleIndex(rules) for level, rules in LEVELS.items()}
+
+
+@functools.cache
+def index_of(level: str | bool) -> RuleIndex:
+    """The compiled table of a level."""
+    return RuleIndex(LEVELS[level])

@@ -38,31 +38,29 @@ class Pattern:
     def __neg__(self): return Call(TABLE["negative"], (self,))
 
 
-@dataclass(frozen=True)
 class Variable(Pattern):
     """Any node; the same node wherever the name stands again."""
 
-    name: str
+    def __init__(self, name: str):
+        self.name = name
 
     def __str__(self) -> str:
         return self.name
 
 
-@dataclass(frozen=True)
 class Number(Variable):
     """A constant whose value the compiled code may depend on."""
 
 
-@dataclass(frozen=True)
 class Extent(Variable):
     """A number that follows from extents. The compiled code may not depend on its value, so conditions must not ask for it."""
 
 
-@dataclass(frozen=True)
 class Literal(Pattern):
     """One number, to the bit: ``0.0`` is not ``-0.0``. In a replacement, that number in the root's dtype."""
 
-    value: float | bool
+    def __init__(self, value: float | bool):
+        self.value = value
 
     def __str__(self) -> str:
         return repr(self.value)
@@ -83,13 +81,13 @@ def _bits(kind: type, text: str, dtype: np.dtype) -> bytes | None:
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
 
 
-@dataclass(frozen=True)
 class Call(Pattern):
     """An operation on patterns. Any attributes match; a replacement has exactly ``attrs``."""
 
-    op: Op
-    operands: tuple[Pattern, ...]
-    attrs: tuple = ()
+    def __init__(self, op: Op, operands: tuple[Pattern, ...], attrs: tuple = ()):
+        self.op = op
+        self.operands = operands
+        self.attrs = attrs
 
     def __str__(self) -> str:
         texts = [f"({o})" if isinstance(o, Call) and (o.op.name in _INFIX or o.op.name == "negative") else str(o) for o in self.operands]
@@ -98,11 +96,11 @@ class Call(Pattern):
         return "-" + texts[0] if self.op.name == "negative" else f"{self.op.name}({', '.join(map(str, self.operands))})"
 
 
-@dataclass(frozen=True)
 class AnyElementwise(Pattern):
     """Any element-wise operation with an operand made by ``operand``."""
 
-    operand: Op
+    def __init__(self, operand: Op):
+        self.operand = operand
 
     def __str__(self) -> str:
         return f"elementwise({self.operand.name}(x), …)"
@@ -225,11 +223,12 @@ def _arrangements(pattern: Pattern) -> list[Pattern]:
     """The pattern with the operands of its commutative operations in every order."""
     if not isinstance(pattern, Call):
         return [pattern]
-    found = []
+    found = {}
     for operands in product(*map(_arrangements, pattern.operands)):
-        orders = [operands, operands[::-1]] if pattern.op.commutative else [operands]
-        found += [Call(pattern.op, order, pattern.attrs) for order in orders]
-    return list(dict.fromkeys(found))
+        for order in [operands, operands[::-1]] if pattern.op.commutative else [operands]:
+            arranged = Call(pattern.op, order, pattern.attrs)
+            found.setdefault(str(arranged), arranged)
+    return list(found.values())
 
 
 class _Attempt:

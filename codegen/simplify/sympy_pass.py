@@ -22,7 +22,7 @@ from tracer.trace.value import Traced
 from . import recipe
 from .cost import cost
 from .driver import Rewriter
-from .levels import INDEXES
+from .levels import index_of
 from .probes import agrees_everywhere, agrees_ordinarily
 from .report import Report
 
@@ -34,7 +34,7 @@ _AGREES = {"safe": agrees_everywhere, "fast": agrees_ordinarily}
 @functools.lru_cache(maxsize=4096)
 def improve(level: str, text: str) -> str | None:
     """The text of a cheaper form of the expression with this canonical text; None if none was found."""
-    rewriter = Rewriter(INDEXES[level], Report())
+    rewriter = Rewriter(index_of(level), Report())
     builder = rewriter.builder
     leaves = [builder.input(FLOAT64, k) for k in range(recipe.leaf_count(text))]
     original, own, shared = recipe.build(text, leaves, builder.node, lambda value: builder.constant(value, FLOAT64.dtype))

@@ -38,7 +38,7 @@ def variables(pattern) -> list[Variable]:
     if isinstance(pattern, Variable):
         return [pattern]
     found = [v for o in getattr(pattern, "operands", ()) for v in variables(o)]
-    return list(dict.fromkeys(found))
+    return list({v.name: v for v in found}.values())
 
 
 def instance(builder: Builder, pattern, bound: dict[str, Node], dtype: str) -> Node:

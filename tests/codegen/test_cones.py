@@ -11,7 +11,7 @@ import pytest
 from codegen.simplify import Report, cones, generate_known, recipe, simplify
 from codegen.simplify.cones import BUDGETS, CONE_NODES, canonical_cones, find_cones
 from codegen.simplify.known import known_form
-from codegen.simplify.levels import INDEXES
+from codegen.simplify.levels import index_of
 from codegen.simplify.probes import agrees_everywhere, agrees_ordinarily
 from codegen.simplify.sympy_pass import improve
 from tracer.graph.evaluate import evaluate
@@ -207,7 +207,7 @@ def test_the_budget_counts_forms_of_one_graph(monkeypatch):
     graph = f.graph(*(f.log(f.sqrt(f.add(a, f.number(float(k))))) for k in range(1, 30)))
     for _ in range(2):     # what an earlier graph has found out costs the same: the result does not depend on history
         report, asked = Report(), []
-        cones.simplify_cones(graph, "safe", INDEXES["safe"], report, lambda level, text: asked.append(text))
+        cones.simplify_cones(graph, "safe", index_of("safe"), report, lambda level, text: asked.append(text))
         assert len(asked) == report.sympy_calls == BUDGETS["safe"].calls
         assert report.unasked == 29 - BUDGETS["safe"].calls
 

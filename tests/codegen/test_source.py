@@ -296,8 +296,7 @@ def test_names_are_handed_out_once():
 
 
 def test_lambda_has_a_name():
-    assert "def _lambda(" in to_source(schedule(graph_of(lambda x: x + 1.0, 1.0, name="<lambda>"))) or True
-    assert check(graph_of(lambda x: x + 1.0, 1.0, name="<lambda>"), 1.0, njit=False)
+    assert "def lambda_1(x):" in check(graph_of(lambda x: x + 1.0, 1.0, name="<lambda>"), 1.0, njit=False)
 
 
 def test_captured_arrays_are_parameters_and_not_printed():
@@ -354,12 +353,12 @@ def test_division_by_zero_follows_ieee_when_compiled():
 
 def test_a_long_program_is_written_without_recursion():
     def chain(x, y):
-        for k in range(20_000):
+        for k in range(5_000):
             x, y = y, np.sin(x) * y + float(k % 7)
         return x
     graph = graph_of(chain, 0.3, 0.7)
     text = to_source(schedule(graph))
-    assert 15_000 < text.count("\n") < 45_000
+    assert 5_000 < text.count("\n") < 10_100
     assert load_source(text)(0.3, 0.7) == pytest.approx(float(evaluate(graph, 0.3, 0.7)[0]), rel=1e-9, nan_ok=True)
 
 

@@ -605,6 +605,7 @@ def test_recompiling_again_and_again_is_a_warning():
         g(2., 9)
     assert str(caught[0].message) == "<lambda> has been compiled 9 times for values of n. The trace needs its value as a Python int " \
         "(range, shape, index or branch): pass float(n) where it is a quantity."
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         g(2., 10)  # said once

@@ -13,8 +13,9 @@ from ..graph.graph import live_nodes
 from ..graph.node import INPUT, Builder, Node, user_line
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_PACKAGE_FOLDERS = tuple(folder + os.sep for folder in (
-    os.path.join(_ROOT, "tracer"), os.path.join(_ROOT, "codegen"), os.path.dirname(os.path.abspath(np.__file__))))
+GENERATED = "<call of "  # how the file names of generated calls begin
+_INTERNAL_FILES = (GENERATED, *(folder + os.sep for folder in (
+    os.path.join(_ROOT, "tracer"), os.path.join(_ROOT, "codegen"), os.path.dirname(os.path.abspath(np.__file__)))))
 _internal: dict[str, bool] = {}
 
 
@@ -28,7 +29,7 @@ def user_location(depth: int = 2):
         code = frame.f_code
         internal = _internal.get(code.co_filename)
         if internal is None:
-            internal = _internal[code.co_filename] = code.co_filename.startswith(_PACKAGE_FOLDERS)
+            internal = _internal[code.co_filename] = code.co_filename.startswith(_INTERNAL_FILES)
         if not internal:
             return code, frame.f_lasti
         frame = frame.f_back

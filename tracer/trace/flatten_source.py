@@ -12,6 +12,7 @@ import keyword
 import linecache
 import weakref
 
+from .context import GENERATED
 from .static import MISSING, Identity, Static, static_key
 from .trees import DATA, Branch, Instance, Spec, field_names, plain_keys, rebuild_dataclass
 
@@ -156,7 +157,7 @@ def identifier_of(name: str) -> str:
 
 def compiled_function(text: str, name: str, qualname: str, namespace: dict):
     """The function that a text defines, with the text registered so that tracebacks show it."""
-    filename = f"<call of {qualname} {next(_numbers)}>"
+    filename = f"{GENERATED}{qualname} {next(_numbers)}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
     namespace = {**namespace, "__name__": __name__}
     exec(compile(text, filename, "exec"), namespace)

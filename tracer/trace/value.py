@@ -366,10 +366,10 @@ def _binary(ufunc, reflected: bool = False):
     def operator(self, other):
         kind = type(other)
         node, trace, weak = self.node, self.trace, self.weak
-        # Most operations of most programs: two floats of one dtype, or one and a Python float. Half the time of the way below.
+        # Most operations of most programs: two floats of one dtype, or one and a Python number. Half the time of the way below.
         if node.type.is_float and of_floats is not None and trace.active:
             partner = None
-            if kind is float:
+            if kind is float or kind is int:
                 partner = trace.builder.constant(other, node.type.dtype)
             elif kind is Traced and other.node.type.dtype is node.type.dtype and other.trace is trace:
                 partner, weak = other.node, weak and other.weak

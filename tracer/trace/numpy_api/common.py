@@ -10,11 +10,12 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ...errors import InPlaceError, UnsupportedError
-from ...graph.node import constant_value
+from ...graph.node import CONSTANT, constant_value
 from ...ops import TABLE
 from ...ops.apply import apply
 from ..context import Trace
 from ..value import Traced, as_traced, constant, implements, make
+from ..value import cast as cast_traced
 
 NOT_GIVEN = np._NoValue
 RESHAPE, BROADCAST_TO, TRANSPOSE = TABLE["reshape"], TABLE["broadcast_to"], TABLE["transpose"]
@@ -79,6 +80,14 @@ def contains_traced(values) -> bool:
 
 
 # dtypes -----------------------------------------------------------------------------------------------------------------
+
+def cast(value: Traced, dtype: np.dtype) -> Traced:
+    """The value in another dtype; constants are made in it."""
+    node = value.node
+    if node.op is CONSTANT and node.type.dtype != dtype:
+        return constant(value.trace, constant_value(node), dtype, node.attrs[2])
+    return cast_traced(value, dtype)
+
 
 def promoted_dtype(values: Iterable[Traced]) -> np.dtype:
     """The dtype in which NumPy would put these together; Python scalars are weak."""

@@ -7,7 +7,7 @@ import operator
 import numpy as np
 
 from ..value import Traced, implements
-from .common import broadcast, count, filled, operand, operands, shape_tuple, strong
+from .common import broadcast, cast, count, filled, operand, operands, shape_tuple, strong
 
 
 def _like(number):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ..value import Traced, as_traced, implements
-from .common import axis_of, dtype_of_reduction, moved_last, operand, refuse_out, reshaped
+from .common import axis_of, cast, dtype_of_reduction, moved_last, operand, refuse_out, reshaped
 from .indexing import entry_of_slice, placed, read
 from .reductions import sum_
 

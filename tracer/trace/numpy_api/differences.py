@@ -12,6 +12,7 @@ from .common import (
     NOT_GIVEN,
     axis_of,
     broadcast,
+    cast,
     find_trace,
     operand,
     operands,

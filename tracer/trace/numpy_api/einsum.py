@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ..value import Traced, implements
-from .common import operands, promoted, refuse_out, reshaped, transposed
+from .common import cast, operands, promoted, refuse_out, reshaped, transposed
 from .contractions import matrix_product, vector_product
 from .reductions import any_, sum_
 

@@ -12,6 +12,7 @@ from ...errors import TracedIndexError, UnsupportedError
 from ...ops import TABLE
 from ..value import FUNCTIONS, Traced, as_traced, make
 from .common import (
+    cast,
     constant,
     contains_traced,
     reshaped,

@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import ShapeError
 from ...ops import TABLE
 from ..value import Traced, as_traced, implements, make, nearest
-from .common import broadcast, find_trace, operand, operands, promoted, refuse_out, reshaped, strong
+from .common import broadcast, cast, find_trace, operand, operands, promoted, refuse_out, reshaped, strong
 from .contractions import dot, matmul
 
 SOLVE, INV, CHOLESKY, DET, LOGABSDET, DETSIGN = [TABLE[name] for name in ("solve", "inv", "cholesky", "det", "logabsdet", "detsign")]

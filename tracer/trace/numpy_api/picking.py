@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import TracedIndexError, UnsupportedError
 from ..value import Traced, as_traced, implements, nearest
-from .common import axis_of, find_trace, operand, promoted, refuse_out, reshaped, static_value, strong
+from .common import axis_of, cast, find_trace, operand, promoted, refuse_out, reshaped, static_value, strong
 from .indexing import gathered, getitem
 
 INT64 = np.dtype(np.int64)

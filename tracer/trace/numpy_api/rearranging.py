@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ...errors import UnsupportedError
 from ..value import Traced, implements, nearest
-from .common import axes_of, axis_of, broadcast, operand, reshaped, static_value, strong
+from .common import axes_of, axis_of, broadcast, cast, operand, reshaped, static_value, strong
 from .indexing import piece, placed, read
 from .joining import concatenate
 from .picking import take

@@ -14,6 +14,7 @@ from .common import (
     axes_of,
     axis_of,
     broadcast,
+    cast,
     dtype_of_reduction,
     filled,
     operand,

@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ops import TABLE
 from ..value import Traced, constant, elementwise, make
-from .common import axes_of, broadcast, operand, operands, promoted, strong
+from .common import axes_of, broadcast, cast, operand, operands, promoted, strong
 from .reductions import max_, sum_
 
 STOP_GRADIENT, PSI, GAMMALN, POLYGAMMA, ZETA = [TABLE[name] for name in ("stop_gradient", "psi", "gammaln", "polygamma", "zeta")]

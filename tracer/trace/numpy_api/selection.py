@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ops import TABLE
 from ..value import Traced, as_traced, implements, make, nearest
-from .common import NOT_GIVEN, find_trace, operand, operands, promoted, promoted_dtype, refuse_out, strong
+from .common import NOT_GIVEN, cast, find_trace, operand, operands, promoted, promoted_dtype, refuse_out, strong
 from .reductions import all_
 
 WHERE, CLIP = TABLE["where"], TABLE["clip"]

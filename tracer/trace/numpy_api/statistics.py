@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ..value import Traced, implements, nearest
-from .common import NOT_GIVEN, axes_of, broadcast, count, operand, refuse_out, strong
+from .common import NOT_GIVEN, axes_of, broadcast, cast, count, operand, refuse_out, strong
 from .reductions import mask_of, max_, min_, not_nan, sum_
 
 
