@@ -36,7 +36,7 @@ def main() -> int:
     y = table.target.astype(float)
 
     start = np.zeros(X.shape[1] + 1)
-    found = minimize(objective, start, args=(X, y), jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 1000})
+    found = minimize(objective, start, args=(X, y), jac=True, method="BFGS", options={"gtol": 1e-11, "maxiter": 1000})
     other = LogisticRegression(C=1.0 / PENALTY, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(X, y)
     reference = np.append(other.coef_[0], other.intercept_[0])
 

@@ -77,7 +77,7 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False, simplify: Level = "sa
     if has_aux:
         value, aux = value
     pull = _product(f, CotangentProduct(has_aux=bool(has_aux)), simplify)
-    kept = copied(primals)
+    kept = _copied(primals)
 
     def vjp_fn(cotangents: Any) -> tuple:
         """The cotangents of the arguments."""
@@ -136,7 +136,7 @@ def _entries(values: Sequence, what: str, name: str) -> tuple:
     return tuple(values)
 
 
-def copied(values: tuple) -> tuple:
+def _copied(values: tuple) -> tuple:
     """The same tree with its arrays copied."""
     describer = Describer(lambda value, path: DATA if isinstance(value, np.ndarray) else Static(value, (id(value),)))
     spec = describer(values)

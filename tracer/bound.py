@@ -6,11 +6,13 @@ from codegen.entry import EntryDispatcher
 
 
 class BoundCompiled:
+    """What ``instance.method`` is when the method is a compiled object."""
+
     def __init__(self, function: EntryDispatcher, instance):
         self.__func__ = function
         self.__self__ = instance
 
-    # On the class, where `help` looks; everything else is found on the function.
+    # Where `help` looks; everything else is found on the function.
     __doc__ = property(lambda self: self.__func__.__doc__)
 
     def __call__(self, *args, **kwargs):

@@ -19,6 +19,7 @@ from .trace.value import Traced, as_traced, make
 # Trees of traced values -------------------------------------------------------------------------------------------------------
 
 def classify_traced(value, path: Path):
+    """DATA for whatever can become a traced value; anything else is taken as it is."""
     kind = type(value)
     if kind is Traced or kind in (float, int) or (isinstance(value, (np.ndarray, np.generic)) and not isinstance(value, np.bool_)):
         return DATA
@@ -141,6 +142,7 @@ def scalar_output(session: Session, callee: Callee, output, has_aux: bool) -> tu
 
 
 def output_text(output) -> str:
+    """What a function returned, for messages."""
     if isinstance(output, Traced):
         return f"an array of shape {output.shape}" if output.shape else f"one {output.dtype}"
     if isinstance(output, (tuple, list)):

@@ -21,13 +21,12 @@ from codegen.entry import EntryDispatcher, Signature
 from codegen.entry.dispatcher import _leaf as leaf_of
 
 from .bound import BoundCompiled
-from .errors import NotCompiledError
-from .history import Explanation, History
+from .history import History
 from .lowered import Lowered, Shown
 from .pickling import by_name, pickled, unpickled
 from .plan import Plan
 from .run import Again, NeedsInlining, NeedsTree, Program, live_instances
-from .trace.arguments import Callee, TracedArgument, describe_arguments
+from .trace.arguments import Callee, TracedArgument, classify, describe_arguments
 from .trace.flatten_source import call_function, identifier_of, signature_of_names, stub_function
 from .trace.objects import traced_in
 from .trace.session import current_session, session_of
@@ -35,7 +34,7 @@ from .trace.trees import DATA, Spec, build
 from .trace.value import Traced
 from .transform import Transform
 
-KEPT_PLANS = 64
+KEPT_STRUCTURES = 64  # of arguments that are trees; the least recently used go
 MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
 
 
@@ -47,6 +46,15 @@ class FlatEntry(EntryDispatcher):
 
     def compile_for_other(self, args, kwargs):
         raise Again
+
+
+@dataclasses.dataclass(eq=False)
+class TreeCall:
+    """Calls with arguments of one structure: their plan, the entry for the leaves, and the flatten code, once the result is known."""
+
+    plan: Plan
+    entry: FlatEntry
+    code: Callable | None = None
 
 
 class Compiled(Shown, EntryDispatcher):
@@ -61,7 +69,7 @@ class Compiled(Shown, EntryDispatcher):
         transform.check(callee)
         self._history = History(callee.name)
         self._program = Program(callee, transform, level, self._history, {})
-        self._plans: OrderedDict[tuple, tuple[Plan, FlatEntry | None]] = OrderedDict()
+        self._tree_calls: OrderedDict[tuple, TreeCall] = OrderedDict()
         self._siblings: dict[str, Compiled] = {}
         self._parent: tuple[Compiled, str] | None = None
         self._document = document if document is not None else callee.function
@@ -94,12 +102,8 @@ class Compiled(Shown, EntryDispatcher):
     # Calls --------------------------------------------------------------------------------------------------------------------
 
     def refuse(self, name, value):
-        describe_arguments_of = functools.partial(describe_arguments, self._program.callee)
-        parameters = self._program.callee.parameters
-        index = next(i for i, p in enumerate(parameters) if p.name == name)
-        values: list = [None] * len(parameters)
-        values[index] = value
-        describe_arguments_of(values, {})
+        """Raise for an argument that is neither data nor static."""
+        classify(value, (("arg", name),))
         super().refuse(name, value)
 
     def compile_for_other(self, args, kwargs):
@@ -150,30 +154,32 @@ class Compiled(Shown, EntryDispatcher):
                 specs, describer = describe_arguments(callee, values, self._program.reads)
             except TracedArgument:
                 return self.inline(values)
-            plan, entry = self._plan(specs, describer.paths)
+            call = self._tree_call(specs, describer.paths)
             try:
                 with live_instances(describer.instances):
-                    flat = entry(*describer.leaves)
+                    flat = call.entry(*describer.leaves)
             except Again:
-                self._plans.pop(specs, None)  # more is read than it knows
+                self._tree_calls.pop(specs, None)  # more is read than it knows
                 continue
             except NeedsInlining:
                 return self.inline(values)
-            self._set_call(self._generated_call(specs=specs, entry=entry, again=Again, result=plan.result))
-            return build(plan.result, iter(flat))
+            if call.code is None:
+                call.code = self._generated_call(specs=specs, entry=call.entry, again=Again, result=call.plan.result)
+            self._set_call(call.code)
+            return build(call.plan.result, iter(flat))
         raise AssertionError(f"the attributes that {callee.name} reads do not come to an end")
 
-    def _plan(self, specs: tuple[Spec, ...], paths: Sequence) -> tuple[Plan, FlatEntry]:
+    def _tree_call(self, specs: tuple[Spec, ...], paths: Sequence) -> TreeCall:
         with global_compiler_lock:
-            found = self._plans.get(specs)
+            found = self._tree_calls.get(specs)
             if found is None:
                 plan = Plan(self._program, specs, is_flat=False, paths=paths)
-                found = plan, FlatEntry(stub_function(identifier_of(self.__name__), self.__qualname__, signature_of_names(plan.names)), plan, None)
-                self._plans[specs] = found
-                while len(self._plans) > KEPT_PLANS:
-                    self._plans.popitem(last=False)
+                stub = stub_function(identifier_of(self.__name__), self.__qualname__, signature_of_names(plan.names))
+                found = self._tree_calls[specs] = TreeCall(plan, FlatEntry(stub, plan, None))
+                while len(self._tree_calls) > KEPT_STRUCTURES:
+                    self._tree_calls.popitem(last=False)
             else:
-                self._plans.move_to_end(specs)
+                self._tree_calls.move_to_end(specs)
             return found
 
     def inline(self, values: Sequence):
@@ -204,7 +210,7 @@ class Compiled(Shown, EntryDispatcher):
             specs, describer = describe_arguments(callee, values, self._program.reads)
             leaves = list(map(leaf_of, values))
             if self._is_tree or None in leaves:
-                plan, leaves, given = self._plan(specs, describer.paths)[0], list(map(leaf_of, describer.leaves)), describer.leaves
+                plan, leaves, given = self._tree_call(specs, describer.paths).plan, list(map(leaf_of, describer.leaves)), describer.leaves
             else:
                 plan, given = self._flat_plan, values
             try:
@@ -229,32 +235,16 @@ class Compiled(Shown, EntryDispatcher):
         with global_compiler_lock:
             self._history.clear()
             self._program.reads.clear()
-            for plan, entry in (*self._plans.values(), (self._flat_plan, None)):
-                plan.clear()
-                if entry is not None:
-                    entry.clear()
-            self._plans.clear()
+            for call in self._tree_calls.values():
+                call.plan.clear()
+                call.entry.clear()
+            self._tree_calls.clear()
+            self._flat_plan.clear()
             self.clear()
             if self._is_tree:
                 self._set_call(self._generated_call())
         for sibling in self._siblings.values():
             sibling.retrace()
-
-    def explain(self) -> Explanation:
-        """What was compiled for which types and shapes, why, what simplification saved, and how long each stage took."""
-        return Explanation(self._history)
-
-    def check_has_gradient(self, what: str) -> None:
-        """Refuse to show a derivative of an object that has none."""
-        if not self._program.transform.has_derivative:
-            name = self.__name__
-            raise NotCompiledError(f"{name}.{what}: jit({name}) has no derivative. Use grad({name}) or value_and_grad({name}).")
-
-    def last(self, what: str) -> Lowered:
-        if self._history.last is None:
-            raise NotCompiledError(f"{self.__name__}.{what} shows what the last call compiled, and there was no call yet. "
-                                   f"Call {self.__name__}, or name a specialisation: {self.__name__}.lower(*args).{what}.")
-        return Lowered(self._history.last, self)
 
     # Siblings --------------------------------------------------------------------------------------------------------------------
 

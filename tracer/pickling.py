@@ -29,6 +29,7 @@ class Shipped:
 
 
 def unpickled(function) -> Callable:
+    """The function that :func:`pickled` took in."""
     return function() if isinstance(function, Shipped) else function
 
 

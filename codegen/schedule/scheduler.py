@@ -255,8 +255,10 @@ class Scheduler:
         made_at, statements = self.made_at, self.statements
         earliest = 0
         for operand in node.inputs:
-            position = made_at.get(operand, -1)
-            if position >= earliest:
+            position = made_at.get(operand)
+            if position is None:
+                earliest = max(earliest, self.earliest_to_read(operand, ()))
+            elif position >= earliest:
                 statement = statements[position]
                 here = isinstance(statement, OpenNest) and not statement.nest.extents and (operand, ()) in statement.values
                 earliest = position if here else position + 1

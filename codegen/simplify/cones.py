@@ -23,7 +23,7 @@ from .promise import is_promising
 from .report import Report
 
 CONE_NODES = 40    # SymPy's time grows faster than linearly: 5 ms at 10 nodes, 60 ms at 40, seconds at 130
-CONE_LEAVES = 10
+CONE_LEAVES = 8
 SHOWN_BELOW_LEAF = 8
 
 
@@ -35,7 +35,7 @@ class Budget:
     nodes: int
 
 
-BUDGETS = {"safe": Budget(calls=12, nodes=160), "fast": Budget(calls=48, nodes=800)}
+BUDGETS = {"safe": Budget(calls=12, nodes=160), "fast": Budget(calls=24, nodes=400)}
 
 
 @dataclass(eq=False, slots=True)

@@ -129,6 +129,8 @@ def fold_constants(rewriter: Rewriter, node: Node) -> Node | None:
 
     What follows from an extent stays a run-time constant. Whatever NumPy refuses is left to fail, or not, when it runs.
     """
+    if not all([o.op in _LITERALS for o in node.inputs[KEYED_OPERANDS:]]):   # those before are, or this would not be tried
+        return None
     run_time = any(o.op is CONSTANT and o.attrs[2] for o in node.inputs)
     size = node.type.size
     if size > FOLDED_ELEMENTS or (node.type.shape and (run_time or size > max([o.type.size for o in node.inputs if o.type.shape], default=0))):

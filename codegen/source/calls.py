@@ -64,7 +64,7 @@ class CallWriter:
     def _reshaped(self, matrix: Matrix, rows: int, columns: int) -> str | None:
         """The buffer is this batch of matrices, by another shape."""
         size, count = rows * columns, self.call.count
-        if matrix.offset or math.prod(matrix.buffer.shape) != count * size or self.batched and matrix.batch != size:
+        if matrix.offset or math.prod(matrix.buffer.shape) != count * size or (self.batched and matrix.batch != size):
             return None
         if matrix.column == 1 and matrix.row == columns:
             return self._one_of(matrix.buffer, rows, columns)

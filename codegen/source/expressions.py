@@ -91,7 +91,7 @@ def _level(node: ast.AST) -> int:
 
 def _needed_level(code: str, hole: ast.Name, parent: ast.AST | None) -> int:
     """The level below which an operand in this place is put in parentheses."""
-    if parent is None or code[hole.col_offset - 1:hole.col_offset] == "(" and code[hole.end_col_offset:hole.end_col_offset + 1] == ")":
+    if parent is None or (code[hole.col_offset - 1:hole.col_offset] == "(" and code[hole.end_col_offset:hole.end_col_offset + 1] == ")"):
         return ANYTHING
     if isinstance(parent, ast.BinOp):
         own = _level(parent)
@@ -113,7 +113,7 @@ def template_of(op: Op, dtype: np.dtype) -> Template:
     # Numba computes small integers in 64 bits, and mathematics and literals in double; NumPy gives the operands' dtype.
     source = op.source if dtype.kind == "f" else op.source.replace(*_INTEGER_REMAINDER)
     found = template(source)
-    narrow = dtype.kind in "iu" and dtype.itemsize < 8 or dtype == np.float32 and not found.exact
+    narrow = (dtype.kind in "iu" and dtype.itemsize < 8) or (dtype == np.float32 and not found.exact)
     return _converted(found, dtype) if narrow else found
 
 

@@ -9,6 +9,8 @@ import re
 _TAKEN_BY_PYTHON = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "np", "math"))
 _COUNTERS = tuple("ijklmnpqrs")
 
+TEMPORARY = "t"  # always with a number: t1, t2, …
+
 
 def identifier(text: str) -> str:
     """The text as a Python identifier: what cannot stand in one becomes an underscore."""
@@ -25,6 +27,8 @@ class Names:
 
     def take(self, base: str) -> str:
         """``base`` itself if it is free, else with the next number behind it."""
+        if base == TEMPORARY:
+            return self.number(base)
         name = base
         if name in self._taken:
             number = self._next.get(base, 0)
@@ -39,7 +43,7 @@ class Names:
         """``base`` with the next number behind it: t1, t2, …"""
         name = base
         while name == base or name in self._taken:
-            self._next[base, ""] = number = self._next.get((base, ""), 0) + 1
+            self._next[base] = number = self._next.get(base, 0) + 1
             name = f"{base}{number}"
         self._taken.add(name)
         return name

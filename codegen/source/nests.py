@@ -26,16 +26,12 @@ from tracer.graph.op import Instruction
 from tracer.ops import TABLE
 
 from .expressions import ATOM, Expression, literal, number, template, template_of
+from .names import TEMPORARY
 from .places import affine_text, is_whole
+from .roots import write_root
 from .text import COLUMNS, INDENT, SourceText
 
 _LONGEST_STEM = 10  # of an operand's name inside the name of a result
-
-# How two values of a reduction, scan or scatter are combined: an in-place operator, or a function.
-_OPERATORS = {TABLE["sum"]: "+", TABLE["cumsum"]: "+", TABLE["prod"]: "*", TABLE["cumprod"]: "*", TABLE["any"]: "|", TABLE["all"]: "&"}
-_FUNCTIONS = {TABLE["max"]: "np.maximum({0}, {1})", TABLE["min"]: "np.minimum({0}, {1})"}  # NaN wins in both
-_START = {TABLE["cumsum"]: TABLE["sum"], TABLE["cumprod"]: TABLE["prod"]}
-_BEYOND = {TABLE["argmax"]: (">", TABLE["max"]), TABLE["argmin"]: ("<", TABLE["min"])}
 
 
 class NestWriter:
@@ -78,14 +74,14 @@ class NestWriter:
     def write(self) -> None:
         if self._is_fill():
             for root in self.nest.roots:
-                self.text.allocate(root.buffer, "filled", np.frombuffer(self.nest.body[root.value].bits, root.buffer.dtype)[0])
+                self.text.allocate(root.buffer, "total", np.frombuffer(self.nest.body[root.value].bits, root.buffer.dtype)[0])
             return
         self.variables = self._variables()
         for position in range(len(self.nest.body)):
             self.values.append(self._value(position))
         self._allocate()
         for root in self.nest.roots:
-            _ROOTS[type(root)](self, root)
+            write_root(self, root)
         self._assemble()
 
     def _is_fill(self) -> bool:
@@ -101,7 +97,7 @@ class NestWriter:
             for root in self.nest.roots:
                 if isinstance(root, Store) and not root.buffer.shape and not root.accumulate and not self.text.exists(root.buffer):
                     instruction = self.nest.body[root.value]
-                    if isinstance(instruction, (Compute, Gather)) or isinstance(instruction, Load) and instruction.buffer.shape:
+                    if isinstance(instruction, (Compute, Gather)) or (isinstance(instruction, Load) and instruction.buffer.shape):
                         found.setdefault(root.value, root)
         return found
 
@@ -148,21 +144,17 @@ class NestWriter:
             expression = self._gathered(instruction)
         root = self.variables.get(position)
         if root is not None:
-            name = self.text.create(root.buffer, self._name_of(instruction, expression))
+            name = self.text.create(root.buffer, self._name_of(instruction))
             return self._assign(position, name, expression)
         if self.uses[position] == 1 and self.used_at[position] == self.depth[position]:
             return expression
-        return self._assign(position, self._new_name(instruction, expression), expression)
+        return self._assign(position, self.text.names.take(self._name_of(instruction)), expression)
 
     def _assign(self, position: int, name: str, expression: Expression) -> Expression:
         self.statements[self.depth[position]].append(_commented(f"{name} = {expression.text}", expression.line))
         return Expression(name, ATOM, name)
 
-    def _new_name(self, instruction, expression: Expression) -> str:
-        base = self._name_of(instruction, expression)
-        return self.text.names.number(base) if base == "t" else self.text.names.take(base)
-
-    def _name_of(self, instruction, expression: Expression | None = None) -> str:
+    def _name_of(self, instruction) -> str:
         """What to call a value: an element after its array, a function's value after both, anything else t1, t2, …"""
         if isinstance(instruction, Load):
             return self.text.element(instruction.buffer, instruction.place, self.extents)[1]
@@ -170,7 +162,7 @@ class NestWriter:
             return f"{self.text.name(instruction.buffer)}_at"
         stems = [self.values[k].stem for k in instruction.operands if not isinstance(self.nest.body[k], Literal)]
         if isinstance(instruction.op.lower, Instruction):
-            return "t"
+            return TEMPORARY
         if len(stems) == 1 and 0 < len(stems[0]) <= _LONGEST_STEM:
             return f"{instruction.op.name}_{stems[0]}"
         return instruction.op.name
@@ -185,7 +177,7 @@ class NestWriter:
         line = self.text.user_line(instruction.node)
         for k, operand in enumerate(operands):
             # What stands twice in the text, or comes from another line of the user's, has a statement of its own.
-            if not self._is_atom(instruction.operands[k]) and (k in pattern.repeated or operand.line != line and operand.line and line):
+            if not self._is_atom(instruction.operands[k]) and (k in pattern.repeated or (operand.line != line and operand.line and line)):
                 operands[k] = self._name_operand(instruction.operands[k])
         text = pattern.fill(operands)
         room = COLUMNS - len(INDENT) * (self.depth[position] + 1) - len("t100 = ")
@@ -201,14 +193,14 @@ class NestWriter:
     def _name_operand(self, position: int) -> Expression:
         """Give a value that was to stand inside an expression a statement of its own."""
         expression = self.values[position]
-        name = self._new_name(self.nest.body[position], expression)
+        name = self.text.names.take(self._name_of(self.nest.body[position]))
         self.values[position] = self._assign(position, name, expression)
         return self.values[position]
 
     def _is_atom(self, position: int) -> bool:
         """Is nothing gained by a name for it? A name already, a number, an element of an array."""
         expression = self.values[position]
-        return isinstance(self.nest.body[position], Literal) or expression.level == ATOM and "(" not in expression.text
+        return isinstance(self.nest.body[position], Literal) or (expression.level == ATOM and "(" not in expression.text)
 
     def _gathered(self, gather: Gather) -> Expression:
         return Expression(self._at_indices(gather), ATOM, self.text.name(gather.buffer),
@@ -219,84 +211,6 @@ class NestWriter:
         indices = [f"{check}({self.values[k].text}, {extent})" for k, extent in zip(instruction.indices, instruction.buffer.shape)]
         indices += [affine_text(part, self.text.counters) for part in instruction.rest]
         return f"{self.text.name(instruction.buffer)}[{', '.join(indices)}]"
-
-    # -- roots -----------------------------------------------------------------------------------------------------
-    def _innermost(self, text: str, line: str = "") -> None:
-        self.statements[self.rank].append(_commented(text, line))
-
-    def _target(self, root) -> str:
-        """Where a root writes: an element, or the variable that a scalar is."""
-        if not root.buffer.shape and not self.text.exists(root.buffer):
-            self.text.create(root.buffer, self._result_name(root))
-        return self.text.element(root.buffer, root.place, self.extents)[0]
-
-    def _store(self, root: Store) -> None:
-        if self.variables.get(root.value) is root:
-            return
-        value = self.values[root.value]
-        target = self._target(root)
-        if root.accumulate:
-            self._innermost(self._combined(TABLE["sum"], target, value, root.buffer.dtype), value.line)
-        else:
-            self._innermost(f"{target} = {value.text}", value.line)
-
-    def _reduce(self, root: Reduce) -> None:
-        value, dtype = self.values[root.value], root.buffer.dtype
-        axes = register_axes(root, self.rank)
-        if not axes:
-            self._innermost(self._combined(root.op, self._target(root), value, dtype), value.line)
-            return
-        first = min(axes)
-        in_memory = bool(root.buffer.shape) or accumulates(root, self.rank)
-        target = self._target(root)
-        total = self.text.names.take(root.op.name) if in_memory else target
-        self.before[first].append(f"{total} = {number(identity_of(root.op, dtype), dtype).text}")
-        self._innermost(self._combined(root.op, total, value, dtype), value.line)
-        if accumulates(root, self.rank):
-            self.after[first].append(self._combined(root.op, target, Expression(total), dtype))
-        elif in_memory:
-            self.after[first].append(f"{target} = {total}")
-
-    def _scan(self, root: Scan) -> None:
-        value, dtype = self.values[root.value], root.buffer.dtype
-        running = self.text.names.take("running")
-        self.before[root.axis].append(f"{running} = {number(identity_of(_START[root.op], dtype), dtype).text}")
-        self._innermost(self._combined(root.op, running, value, dtype), value.line)
-        self._innermost(f"{self._target(root)} = {running}")
-
-    def _arg_reduce(self, root: ArgReduce) -> None:
-        sign, extreme = _BEYOND[root.op]
-        value = self.values[root.value]
-        dtype = _dtype(self.nest.body[root.value])
-        if not value.text.isidentifier():
-            name = self.text.names.take("value")
-            self._innermost(f"{name} = {value.text}", value.line)
-            value = Expression(name)
-        best, position = self.text.names.take("best"), self.text.names.take("position")
-        self.before[root.axis] += [f"{best} = {number(identity_of(extreme, dtype), dtype).text}", f"{position} = 0"]
-        first_nan = f" or {value.text} != {value.text} and {best} == {best}" if dtype.kind == "f" else ""
-        self._innermost(f"if {value.text} {sign} {best}{first_nan}:")
-        self._innermost(f"{INDENT}{best} = {value.text}")
-        self._innermost(f"{INDENT}{position} = {self.text.counters[root.axis]}")
-        self.after[root.axis].append(f"{self._target(root)} = {position}")
-
-    def _scatter(self, root: Scatter) -> None:
-        value = self.values[root.value]
-        self._innermost(self._combined(TABLE["sum"], self._at_indices(root), value, root.buffer.dtype), value.line)
-
-    def _combined(self, op, old: str, value: Expression, dtype: np.dtype) -> str:
-        """The statement that takes a value into a total. Numba would widen a small integer."""
-        operator = _OPERATORS.get(op)
-        wide = dtype.kind in "fb" or dtype.itemsize == 8
-        if operator is not None and (wide or "[" in old):
-            return f"{old} {operator}= {value.text}"
-        text = _FUNCTIONS[op] if operator is None else f"{{0}} {operator} {{1}}"
-        pattern = template(text if wide else f"np.{dtype.name}({text})")
-        return f"{old} = {pattern.fill([Expression(old), value])}"
-
-
-_ROOTS = {Store: NestWriter._store, Reduce: NestWriter._reduce, Scan: NestWriter._scan, ArgReduce: NestWriter._arg_reduce,
-          Scatter: NestWriter._scatter}
 
 
 def _operands(instruction) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ class SourceText:
         self._name: dict[Buffer, str] = {}
         self._views: dict[tuple, str] = {}
         self._wanted_name: dict[Buffer, str] = {}
+        self._hints: dict[Buffer, str] = {}
 
     # -- lines -----------------------------------------------------------------------------------------------------
     def add(self, text: str, depth: int = 0) -> None:
@@ -55,6 +56,10 @@ class SourceText:
         """The name that an output is to have once it is made."""
         self._wanted_name[buffer] = name
 
+    def hint(self, buffer: Buffer, base: str) -> None:
+        """What a buffer that is filled first will hold in the end."""
+        self._hints[buffer] = base
+
     def exists(self, buffer: Buffer) -> bool:
         return buffer in self._name
 
@@ -63,7 +68,7 @@ class SourceText:
 
     def create(self, buffer: Buffer, base: str) -> str:
         """Name a buffer that is about to be made, after what it holds."""
-        found = self._wanted_name.get(buffer) or self.names.take(base)
+        found = self._wanted_name.get(buffer) or self.names.take(self._hints.get(buffer, base))
         self._name[buffer] = found
         return found
 

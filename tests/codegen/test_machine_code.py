@@ -258,6 +258,18 @@ def test_small_structured_arrays_become_scalars():
     assert [s.extents for s in kernel.program.statements] == [()] * len(kernel.program.statements)
 
 
+def test_an_element_of_an_array_is_read_behind_the_code_that_assembles_it():
+    """The scalar code that writes an array does not read it again before it has."""
+    def f(x):
+        rows = [gradient_of(x, y) for y in (x[0] * x[1], x[2] * x[2])]
+        return np.stack(rows)[:, :2] * 2.0, rows[0][1] * rows[1][2]
+
+    def gradient_of(x, y):
+        return gradients(x.trace, y, [x])[0]
+    check(f, np.array([1.0, 2.0, 3.0]))
+    check(lambda x: (np.stack([x[0], x[1]]).reshape(2, 1)[1, 0] * x[0], np.concatenate([x, x[:1]])), np.arange(20.0))
+
+
 def test_short_vectors_in_formulas_stay_vectors():
     texts = {compile_graph(graph_of(lambda x: np.sum(np.exp(x) * x), np.ones(n))).key for n in (3, 5, 12)}
     assert len(texts) == 1

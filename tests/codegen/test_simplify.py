@@ -238,6 +238,14 @@ def test_captured_arrays_are_folded_but_not_blown_up():
     assert names(safe(graph)) == ["broadcast_to"]
 
 
+def test_one_operand_that_is_no_constant_is_enough_to_stop_folding():
+    f = Formulas()
+    pieces = [f.builder.array(np.arange(k, k + 2.0)) for k in range(4)]
+    graph = f.graph(f.concatenate(*pieces, f.input((3,)), attrs=(0,)))
+    assert names(safe(graph)) == ["concatenate"]
+    assert names(safe(f.graph(f.concatenate(*pieces[:2], attrs=(0,))))) == ["concatenate"]      # nor is the result larger than an operand
+
+
 def test_integer_division_by_zero_is_left_to_fail_when_it_runs():
     f = Formulas()
     graph = f.graph(f.floor_divide(f.number(1, "int64"), f.number(0, "int64")))

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import enum
 import functools
 import inspect
 import math
@@ -236,6 +237,66 @@ class Model:
         return self(x) * x
 
 
+class Odd:
+    __slots__ = ("_k",)
+
+    def __init__(self, k):
+        self._k = k
+
+    @property
+    def k(self):
+        return math.exp(self._k)
+
+    @functools.cached_property
+    def unused(self):
+        raise AssertionError
+
+    @classmethod
+    def doubled(cls, x):
+        return 2 * math.sin(x)
+
+    def __getitem__(self, i):
+        return math.sin(self._k) * i
+
+    def __getattr__(self, name):
+        if name == "dynamic":
+            return 2 * self._k
+        raise AttributeError(name)
+
+
+class Derived(Odd):
+    __slots__ = ("extra",)
+
+    @property
+    def k(self):
+        return super().k
+
+
+@pytest.mark.parametrize("function, expected", [
+    (lambda x, o: o.k * x, math.exp(0.5)), (lambda x, o: o[2] * x, 2 * math.sin(0.5)), (lambda x, o: o.dynamic * x, 1.0),
+    (lambda x, o: x if hasattr(o, "absent") else 3 * x, 3.0), (lambda x, o: getattr(o, "extra", 4.0) * x, 4.0), (lambda x, o: o.doubled(x), 2.0),
+    (lambda x, o: 5. * x if isinstance(o, Odd) and o.__class__ is Odd else x, 5.0),
+], ids=["property", "getitem", "getattr", "hasattr", "default", "classmethod", "isinstance"])
+def test_what_instances_can_do_in_a_trace(function, expected):
+    assert grad(function)(0.0, Odd(0.5)) == pytest.approx(expected)
+
+
+def test_attributes_that_appear_are_seen():
+    g = grad(lambda x, o: getattr(o, "extra", 4.0) * x)
+    o = Derived(0.5)
+    assert g(1., o) == 4.
+    o.extra = 7.0
+    assert g(1., o) == 7.
+    del o.extra
+    assert g(1., o) == 4. and g.explain().compiles <= 2
+
+
+def test_an_instance_that_cannot_be_represented():
+    assert message(tracer.UnsupportedError, grad(lambda x, o: x), 1., threading.Lock()) == (
+        "an argument of type lock cannot be traced through: type '_thread.lock' is not an acceptable base type. "
+        "Pass the arrays and numbers that the function needs.")
+
+
 def test_callable_objects_bound_methods_and_partials():
     model = Model()
     call, method = grad(model), grad(model.loss)
@@ -331,10 +392,36 @@ def test_another_order_of_keys_is_another_structure():
     assert f({"a": 1., "b": 2.}) == [2., 4.] and f({"b": 2., "a": 1.}) == [4., 2.]
 
 
+def test_flatten_code_is_generated_once_for_a_structure():
+    f = jit(lambda p: p[0] * 2.)
+    known = set()
+    for _ in range(3):
+        for p in ((1.,), [1.], (1., "a"), (1., "b")):
+            assert f(p) == 2.
+            known.add(type(f).__call__)
+    assert len(known) == 4
+
+
 def test_static_values_are_compared_by_type_and_bits():
     f = jit(lambda x, s: x * (len(s) if isinstance(s, (str, tuple)) else 1.) * (2. if s is None else 1.))
     assert [f(1., s) for s in ("ab", "abc", None, "ab")] == [2., 3., 2., 2.]
     assert f.explain().traces == 3
+
+
+class Power(enum.IntEnum):
+    TWO = 2
+
+
+class Reduction(enum.Enum):
+    SUM = enum.auto()
+    MEAN = enum.auto()
+
+
+def test_members_of_enums_are_static():
+    f = jit(lambda x, e: x ** e)
+    assert f(3., Power.TWO) == 9.
+    g = jit(lambda x, how: np.sum(x) if how is Reduction.SUM else np.mean(x))
+    assert g(np.ones(2), Reduction.SUM) == 2. and g(np.ones(2), Reduction.MEAN) == 1.
 
 
 def test_functions_are_static():

@@ -146,6 +146,7 @@ def stub_function(name: str, qualname: str, signature: inspect.Signature):
 
 
 def signature_of_names(names) -> inspect.Signature:
+    """Plain parameters of these names."""
     return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names])
 
 

@@ -8,6 +8,7 @@ import enum
 import fractions
 import functools
 import pathlib
+import re
 import struct
 import types
 import uuid
@@ -63,7 +64,7 @@ class Static:
 
 
 BY_VALUE = (str, bytes, type(None), decimal.Decimal, fractions.Fraction, pathlib.PurePath, datetime.date, datetime.time,
-            datetime.timedelta, uuid.UUID, np.dtype, type(Ellipsis), type(NotImplemented))
+            datetime.timedelta, uuid.UUID, re.Pattern, np.dtype, type(Ellipsis), type(NotImplemented))
 BY_IDENTITY = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc, functools.partial, Missing,
                types.MethodWrapperType, types.WrapperDescriptorType, types.MethodDescriptorType, types.GenericAlias)
 

@@ -120,6 +120,7 @@ def container_kind(value) -> Kind | None:
 
 
 def step_kind(kind: Kind) -> str:
+    """How a path names the parts of such a container."""
     return "attr" if kind in (NAMED_TUPLE, DATACLASS) else "item"
 
 
@@ -162,6 +163,7 @@ class Describer:
 
 
 def plain_keys(spec: Branch) -> tuple:
+    """The keys or field names of a container, as the user has them."""
     return tuple([key.value if isinstance(key, Static) else key for key in spec.keys])
 
 
@@ -197,6 +199,7 @@ def build(spec: Spec, leaves: Iterator, maker: Maker = PLAIN, path: Path = ()):
 
 
 def data_count(spec: Spec) -> int:
+    """The number of data leaves."""
     if isinstance(spec, (Branch, Instance)):
         return sum(map(data_count, spec.parts))
     return int(spec is DATA)

@@ -236,6 +236,7 @@ def unsupported(function, method: str = "__call__") -> UnsupportedError:
 
 
 def user_line_of(location) -> str:
+    """``file:line`` of a location, or ''."""
     if location is None:
         return ""
     code, offset = location
@@ -267,6 +268,8 @@ def as_traced(value, trace: Trace) -> Traced:
         return value
     if kind in _WEAK:
         return Traced(trace.builder.constant(value, np.min_scalar_type(value) if kind is int and not -2**63 <= value < 2**63 else kind), trace, kind)
+    if isinstance(value, (int, float)) and not isinstance(value, np.generic):
+        return as_traced(int(value) if isinstance(value, int) else float(value), trace)  # members of an IntEnum and their like
     if kind in (list, tuple) and any(_has_traced(v) for v in value):
         return FUNCTIONS[np.stack]([as_traced(v, trace) for v in value])
     array = np.asarray(value)
@@ -376,7 +379,7 @@ def _binary(ufunc, reflected: bool = False):
             if partner is not None:
                 nodes = (partner, node) if reflected else (node, partner)
                 return Traced(trace.builder.node(op, nodes, (), user_location()), trace, weak and of_floats)
-        if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, bool)):
+        if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, int, float)):
             return NotImplemented
         if weak is int and ufunc is np.multiply and kind in (list, tuple):
             return NotImplemented  # Python then repeats the sequence, by __index__

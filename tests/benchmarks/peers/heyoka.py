@@ -16,6 +16,6 @@ def compiled(problem, arguments):
     symbols = heyoka.make_vars(*(f"x{k:06d}" for k in range(arguments[0].size)))
     value = loss(symbols)
     gradient = heyoka.diff_tensors([value], diff_args=symbols, diff_order=1).gradient
-    function = heyoka.cfunc([value, *gradient], vars=symbols, compact_mode=len(symbols) > 100)
+    function = heyoka.cfunc([value, *gradient], vars=symbols, compact_mode=len(symbols) > 100)  # straight-line code compiles in quadratic time
     out = np.empty(1 + len(symbols))
     return Contender(lambda x: function(inputs=x, outputs=out), arguments, lambda _: (out[0], out[1:]))

@@ -63,7 +63,7 @@ def with_numpy(function: Callable, namespace: Any) -> Callable:
     """The same code with another module in the place of ``np``, for its helpers in the same file too."""
     names = dict(function.__globals__, np=namespace)
     for name, each in function.__globals__.items():
-        if isinstance(each, types.FunctionType) and each.__module__ == function.__module__:
+        if isinstance(each, types.FunctionType) and each.__globals__ is function.__globals__:
             names[name] = types.FunctionType(each.__code__, names, each.__name__, each.__defaults__, each.__closure__)
     return types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
 

@@ -1,0 +1,56 @@
+"""Random scalar programs: the first result with all that must be compiled, a call, and what tracing costs."""
+
+from ..building import first_result, tracing
+from ..comparison import per_call
+from ..problems.programs import program
+from ..problems.straight import point, straight
+from ..registry import Ask, case
+
+LONG = {name: "not tried: 3,000 operations compile for more than 5 minutes" for name in ("JAX device data", "JAX NumPy in/out")}
+LONG["heyoka"] = "not tried: its expressions are compared and split for minutes"
+SAME_BUILD = {"JAX NumPy in/out": "as with device data"}
+
+
+def call(operations, effort, excluded):
+    drawn = program(operations, seed=0)
+    return per_call(straight(drawn), point(drawn), effort, excluded)
+
+
+def first(operations, effort, excluded):
+    drawn = [program(operations, seed) for seed in range(effort.builds)]
+    small = program(30, seed=0)
+    return first_result([(straight(each), point(each)) for each in drawn], (straight(small), point(small)), excluded)
+
+
+def asks(unsimplified, simplified):
+    return Ask(unsimplified, subject="tracer, simplify=False"), Ask(simplified)
+
+
+@case("program-1000-first", "Random program of 1,000 operations: first result, all compiled anew", *asks(0.3, 1.0))
+def _(effort):
+    return first(1_000, effort, SAME_BUILD)
+
+
+@case("program-1000-call", "Random program of 1,000 operations: a call")
+def _(effort):
+    return call(1_000, effort, {})
+
+
+@case("program-10000-first", "Random program of 10,000 operations: first result, all compiled anew", *asks(2.0, 5.0))
+def _(effort):
+    return first(10_000, effort, LONG)
+
+
+@case("program-10000-call", "Random program of 10,000 operations: a call", Ask(25e-6))
+def _(effort):
+    return call(10_000, effort, LONG)
+
+
+@case("program-40000-first", "Random program of 40,000 operations: first result, linear from 10,000", *asks(8.0, 20.0))
+def _(effort):
+    return first(40_000, effort, LONG | {"torch eager": "its backward pass is not needed here", "autograd": "as torch"})
+
+
+@case("tracing", "Tracing 10,000 operations", Ask(4.0))
+def _(effort):
+    return tracing([straight(program(10_000, seed)).loss for seed in range(effort.builds)], point(program(10_000, 0)), 10_000)
