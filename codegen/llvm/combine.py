@@ -16,6 +16,7 @@ from .compute import ComputeWriter, Declarations
 from .types import mangled, register_type, vector
 
 TREE_LEVELS = 50  # more blocks than memory has
+TREE_HEADER = 64  # bytes in front of the levels: how many values have been pushed
 
 _COMBINES = {
     TABLE["sum"]: Instruction(float="fadd", signed="add", unsigned="add"),
@@ -55,6 +56,11 @@ def across_lanes(writer: ComputeWriter, op, value: str, dtype: np.dtype, lanes: 
     return writer.f.let(f"extractelement <1 x {element}> {value}, i64 0")
 
 
+def tree_bytes(dtype: np.dtype, lanes: int) -> int:
+    """The memory of a tree of vectors; bools take at most a byte a lane."""
+    return TREE_HEADER + TREE_LEVELS * lanes * dtype.itemsize
+
+
 def tree_functions(declarations: Declarations, op, dtype: np.dtype, lanes: int, identity: str) -> tuple[str, str]:
     """The names of the two functions that push a block's value on the tree and that fold what is left."""
     element = register_type(dtype)
@@ -63,8 +69,8 @@ def tree_functions(declarations: Declarations, op, dtype: np.dtype, lanes: int, 
     push, fold = f"tree_push.{stem}", f"tree_fold.{stem}"
     if push not in declarations.lines:
         merge = _combination_text(declarations, op, dtype, element, lanes)
-        declarations.lines[push] = _PUSH.format(name=push, T=type, merge=merge("%s2", "%o", "%s"))
-        declarations.lines[fold] = _FOLD.format(name=fold, T=type, merge=merge("%s2", "%o", "%s"), identity=identity)
+        declarations.lines[push] = _PUSH.format(name=push, header=TREE_HEADER, T=type, merge=merge("%s2", "%o", "%s"))
+        declarations.lines[fold] = _FOLD.format(name=fold, header=TREE_HEADER, T=type, merge=merge("%s2", "%o", "%s"), identity=identity)
     return push, fold
 
 
@@ -80,16 +86,17 @@ def _combination_text(declarations, op, dtype, element, lanes):
 
 _PUSH = """define internal void @{name}(ptr %state, {T} %v) #0 {{
 entry:
+  %levels = getelementptr i8, ptr %state, i64 {header}
   %n = load i64, ptr %state, align 8
   %n1 = add i64 %n, 1
   store i64 %n1, ptr %state, align 8
   br label %loop
 loop:
   %t = phi i64 [ %n, %entry ], [ %t2, %merge ]
-  %level = phi i64 [ 1, %entry ], [ %level2, %merge ]
+  %level = phi i64 [ 0, %entry ], [ %level2, %merge ]
   %s = phi {T} [ %v, %entry ], [ %s2, %merge ]
   %odd = and i64 %t, 1
-  %p = getelementptr {T}, ptr %state, i64 %level
+  %p = getelementptr {T}, ptr %levels, i64 %level
   %more = icmp ne i64 %odd, 0
   br i1 %more, label %merge, label %done
 merge:
@@ -105,17 +112,18 @@ done:
 
 _FOLD = """define internal {T} @{name}(ptr %state) #0 {{
 entry:
+  %levels = getelementptr i8, ptr %state, i64 {header}
   %n = load i64, ptr %state, align 8
   br label %loop
 loop:
   %t = phi i64 [ %n, %entry ], [ %t2, %next ]
-  %level = phi i64 [ 1, %entry ], [ %level2, %next ]
+  %level = phi i64 [ 0, %entry ], [ %level2, %next ]
   %s = phi {T} [ {identity}, %entry ], [ %s3, %next ]
   %more = icmp ne i64 %t, 0
   br i1 %more, label %look, label %done
 look:
   %odd = and i64 %t, 1
-  %p = getelementptr {T}, ptr %state, i64 %level
+  %p = getelementptr {T}, ptr %levels, i64 %level
   %has = icmp ne i64 %odd, 0
   br i1 %has, label %merge, label %next
 merge:

@@ -25,7 +25,7 @@ from tracer.graph.op import lowering
 from tracer.ops import TABLE
 
 from .access import BAD_INDEX, AccessWriter, Site, harmless, iota
-from .combine import TREE_LEVELS, across_lanes, combine, tree_functions
+from .combine import across_lanes, combine, tree_bytes, tree_functions
 from .compute import ComputeWriter
 from .pack import Lane, Pack, pack_calls
 from .text import FunctionText
@@ -277,8 +277,7 @@ class NestWriter:
     def _tree(self, root: Reduce) -> tuple[str, str, str]:
         """(state, push, fold) of the pairwise tree of a reduction."""
         if root not in self.trees:
-            type = self._wide(root.buffer.dtype)
-            state = self.f.entry(f"alloca [{TREE_LEVELS} x {type}], align 64", "tree")
+            state = self.f.entry(f"alloca [{tree_bytes(root.buffer.dtype, self.lanes)} x i8], align 64", "tree")
             self.trees[root] = (state, *tree_functions(self.compute.declarations, root.op, root.buffer.dtype, self.lanes, self._identity(root)))
         return self.trees[root]
 

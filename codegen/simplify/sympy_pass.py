@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import sympy as sp
 from sympy.simplify.fu import TR5, TR6, TR2i, TR10i
 
+from tracer.errors import UnsupportedError
 from tracer.graph.graph import live_nodes
 from tracer.graph.node import Node
 from tracer.graph.types import FLOAT64
@@ -43,7 +44,7 @@ def improve(level: str, text: str) -> str | None:
     symbols = {leaf: sp.Symbol(f"v{k}", real=True) for k, leaf in enumerate(leaves)}
     free = set(live_nodes(shared)) if shared else set()
     best, lowest = None, sum([cost(node) for node in own])
-    for proposal in dict.fromkeys(_proposals(cone_to_sympy(live_nodes((original,)), symbols), level)):
+    for proposal in dict.fromkeys(_proposals(_exact(cone_to_sympy(live_nodes((original,)), symbols)), level)):
         candidate = _nodes_of(proposal, rewriter, symbols)
         if candidate is None:
             continue
@@ -57,10 +58,16 @@ def _nodes_of(proposal: sp.Expr, rewriter: Rewriter, symbols: dict[Node, sp.Symb
     """A proposal in the simplest nodes for it, in the builder of the original, so that what both use is one node. None if it has no real form."""
     if proposal.has(sp.nan, sp.zoo, sp.oo, sp.I):
         return None
-    if proposal.is_Number:
-        return rewriter.constant(float(proposal), FLOAT64.dtype)
-    made = from_sympy(proposal, {symbol: Traced(leaf, rewriter.trace) for leaf, symbol in symbols.items()})
+    try:
+        made = from_sympy(proposal, {symbol: Traced(leaf, rewriter.trace) for leaf, symbol in symbols.items()})
+    except UnsupportedError:
+        return None
     return rewriter.settle_all(made.node) if made.node.type is FLOAT64 else None
+
+
+def _exact(expression: sp.Expr) -> sp.Expr:
+    """With fractions for the numbers of the form, so that polynomials in them stay exact. Each is a whole number of 64ths."""
+    return expression.xreplace({number: sp.Rational(number) for number in expression.atoms(sp.Float)})
 
 
 def _proposals(expression: sp.Expr, level: str) -> Iterator[sp.Expr]:

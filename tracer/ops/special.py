@@ -74,7 +74,7 @@ def _polygamma_body(n, x):
     return np.where(n == 0, _special("psi")(x), first)
 
 
-ZETA = _scipy("zeta", (ZERO, lambda s, q, out: -s * _special("zeta")(s + 1.0, q)), NOT_SYMBOLIC, Expand(_hurwitz), ((1.5, 5.0), WIDE), 2)
+ZETA = _scipy("zeta", (ZERO, lambda s, q, out: -s * apply(ZETA, (s + 1.0, q))), NOT_SYMBOLIC, Expand(_hurwitz), ((1.5, 5.0), WIDE), 2)
 POLYGAMMA = elementwise("polygamma", (), (ZERO, lambda n, x, out: apply(POLYGAMMA, (n + 1.0, x))), lambda n, x: _sp().polygamma(n, x), Expand(_polygamma_body),
                         STRUCTURAL, "PolygammaBackward0", None, evaluate=lambda n, x: _special("polygamma")(n.astype(int), x))
 
