@@ -6,26 +6,10 @@ import re
 
 import numpy as np
 
-from codegen.loops import (
-    ArgReduce,
-    Compute,
-    Gather,
-    Literal,
-    Load,
-    Nest,
-    Reduce,
-    Scan,
-    Scatter,
-    Store,
-    accumulates,
-    place_depth,
-    register_axes,
-)
-from codegen.schedule.structured import identity_of
+from codegen.loops import ArgReduce, Compute, Gather, Literal, Load, Nest, Reduce, Scan, Scatter, Store, place_depth
 from tracer.graph.op import Instruction
-from tracer.ops import TABLE
 
-from .expressions import ATOM, Expression, literal, number, template, template_of
+from .expressions import ATOM, Expression, literal, template_of
 from .names import TEMPORARY
 from .places import affine_text, is_whole
 from .roots import write_root
@@ -128,6 +112,16 @@ class NestWriter:
             for line in self.after[axis]:
                 text.add(line, axis)
 
+    def innermost(self, text: str, line: str = "") -> None:
+        """A statement inside all loops."""
+        self.statements[self.rank].append(_commented(text, line))
+
+    def target(self, root) -> str:
+        """Where a root writes: an element, or the variable that a scalar is."""
+        if not root.buffer.shape and not self.text.exists(root.buffer):
+            self.text.create(root.buffer, self._result_name(root))
+        return self.text.element(root.buffer, root.place, self.extents)[0]
+
     # -- values ----------------------------------------------------------------------------------------------------
     def _value(self, position: int) -> Expression:
         instruction = self.nest.body[position]
@@ -203,10 +197,11 @@ class NestWriter:
         return isinstance(self.nest.body[position], Literal) or (expression.level == ATOM and "(" not in expression.text)
 
     def _gathered(self, gather: Gather) -> Expression:
-        return Expression(self._at_indices(gather), ATOM, self.text.name(gather.buffer),
+        return Expression(self.at_indices(gather), ATOM, self.text.name(gather.buffer),
                           next((self.values[k].line for k in gather.indices if self.values[k].line), ""))
 
-    def _at_indices(self, instruction: Gather | Scatter) -> str:
+    def at_indices(self, instruction: Gather | Scatter) -> str:
+        """The element at indices that are data."""
         check = self.text.function("checked_index")
         indices = [f"{check}({self.values[k].text}, {extent})" for k, extent in zip(instruction.indices, instruction.buffer.shape)]
         indices += [affine_text(part, self.text.counters) for part in instruction.rest]
@@ -217,10 +212,6 @@ def _operands(instruction) -> tuple[int, ...]:
     if isinstance(instruction, Compute):
         return instruction.operands
     return instruction.indices if isinstance(instruction, Gather) else ()
-
-
-def _dtype(instruction) -> np.dtype:
-    return instruction.buffer.dtype if isinstance(instruction, (Load, Gather)) else instruction.dtype
 
 
 def _original(name: str) -> str:

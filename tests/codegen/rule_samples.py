@@ -137,6 +137,7 @@ def check_real(before: np.ndarray, after: np.ndarray) -> None:
     np.testing.assert_allclose(after[usable], before[usable], rtol=relative, atol=absolute)
 
 
+@np.errstate(all="ignore")
 def check_rule(rule: Rule) -> int:
     """Hold a rule against its tag on every sample; on how many graphs it was applied."""
     applied = 0
