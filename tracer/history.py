@@ -54,6 +54,11 @@ class Record:
     kernel: Any
     seconds: dict[str, float]
     reason: str = ""
+    specialisation: Any = None     # what the entry has of it
+
+    def last_used(self) -> int:
+        """Larger the later it was called from Python."""
+        return self.specialisation.last_used
 
     def __post_init__(self):
         self.nodes = tuple([len(graph.nodes) for graph in (self.graphs.graph, self.graphs.derived, self.graphs.simplified)])
@@ -97,21 +102,26 @@ def static_differences(a, b) -> list[str]:
 
 @dataclass(eq=False)
 class History:
-    """The records of one object, oldest first, and its counts. ``last`` is the newest."""
+    """The records of one object, oldest first, and its counts."""
 
     name: str
     traces: int = 0
     compiles: int = 0
     records: OrderedDict[int, Record] = field(default_factory=OrderedDict)
-    last: Record | None = None
+    newest: Record | None = None
     warned: set[str] = field(default_factory=set)
+
+    @property
+    def last(self) -> Record | None:
+        """The record that Python called last; the newest when none was called yet."""
+        return max(self.records.values(), key=lambda record: (record.last_used(), record is self.newest), default=None)
 
     def add(self, record: Record) -> None:
         record.reason = self._reason(record)
         self.records[id(record)] = record
         while len(self.records) > KEPT_RECORDS:
             self.records.popitem(last=False)
-        self.last = record
+        self.newest = record
         if len(self.records) > KEPT_GRAPHS:
             list(self.records.values())[-KEPT_GRAPHS - 1].graphs = None
         if record.kernel.compiled:
@@ -119,11 +129,11 @@ class History:
             self._warn_if_repeated(record)
 
     def _reason(self, record: Record) -> str:
-        if self.last is None:
+        if self.newest is None:
             return "first call"
-        found = self.last.differences(record)
+        found = self.newest.differences(record)
         if found is None:
-            return f"other types: {record.signature}" if record.structure == self.last.structure else "other structure of the arguments"
+            return f"other types: {record.signature}" if record.structure == self.newest.structure else "other structure of the arguments"
         return f"another {' and '.join(found)}" if found else "forgotten before (retrace, or pushed out)"
 
     def _warn_if_repeated(self, record: Record) -> None:
@@ -142,7 +152,7 @@ class History:
 
     def clear(self) -> None:
         self.records.clear()
-        self.last = None
+        self.newest = None
         self.warned.clear()
 
 

@@ -19,7 +19,7 @@ from .graph.graph import Graph
 from .graph.types import FLOATS
 from .history import KEPT_RECORDS, Graphs, Record
 from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
-from .trace.session import tracing
+from .trace.session import collector_paused, tracing
 from .trace.static import Static
 from .trace.trees import DATA, TUPLE, Branch, Path, Spec, identifier, path_text
 from .trace.value import as_traced
@@ -83,7 +83,8 @@ class Plan:
                 raise self._changed_result(known, structure)
             self._note_needed(signature, run.needed)
             key = self._key(signature, shapes, ints)
-            record, made = self._compile(run, signature, shapes, key[2])
+            with collector_paused():
+                record, made = self._compile(run, signature, shapes, key[2])
             self._records[key] = record
             self._made[id(record)] = (record, made)
             while len(self._records) > KEPT_RECORDS:
@@ -128,7 +129,8 @@ class Plan:
         record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), Graphs(graph, derived, shown, simplified, level),
                         report, kernel, seconds | kernel.seconds)
         arrays = [leaf.shape for leaf, kind in zip(run.leaves, self._result_leaves(run, signature)) if kind.is_array]
-        return record, Specialisation(kernel.address, kernel.params, kernel.workspace_bytes, tuple(arrays), kernel, kernel.error)
+        made = record.specialisation = Specialisation(kernel.address, kernel.params, kernel.workspace_bytes, tuple(arrays), kernel, kernel.error)
+        return record, made
 
     def clear(self) -> None:
         """Forget everything."""

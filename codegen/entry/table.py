@@ -4,7 +4,7 @@ Everything here is int64 memory that machine code reads without locks:
 
     head    table, handler, code, ...                   one block per entry, see `Head`
     table   index mask, one mask per countable scalar, then slots of (record, key words)
-    record  kernel, params, workspace, workspace bytes, then the extents of all array results
+    record  kernel, params, workspace, workspace bytes, when it was last used, then the extents of all array results
 
 A slot is written once: its key first, then its record with a release store; a reader that finds no record asks Python. A table
 that is too full, or whose key changes, is replaced by a new one.
@@ -16,7 +16,7 @@ import weakref
 import numpy as np
 
 from .load import address_of
-from .types import Specialisation
+from .types import RecordWord, Specialisation
 
 MULTIPLIER = 0x9E3779B97F4A7C15     # 2**64 / golden ratio: Knuth's multiplicative hashing
 WORD = 2**64
@@ -36,16 +36,6 @@ class Head(enum.IntEnum):
     NONE = 8
 
 
-class RecordWord(enum.IntEnum):
-    """Words of a record."""
-
-    KERNEL = 0
-    PARAMS = 1
-    WORKSPACE = 2       # a free workspace or 0; taken and given back by atomic exchange
-    WORKSPACE_BYTES = 3
-    EXTENTS = 4
-
-
 class Record:
     """A specialisation as the entry sees it. Frees its workspace when it goes."""
 
@@ -54,7 +44,8 @@ class Record:
         self.params = np.ascontiguousarray(specialisation.params, np.int64)
         extents = [extent for shape in specialisation.output_shapes for extent in shape]
         self.words = np.array(
-            [specialisation.kernel, address_of(self.params), 0, specialisation.workspace_bytes, *extents], np.int64)
+            [specialisation.kernel, address_of(self.params), 0, specialisation.workspace_bytes, 0, *extents], np.int64)
+        specialisation.words = self.words
         # At exit another thread may still be in the kernel: leave it to the system.
         weakref.finalize(self, _free_workspace, self.words).atexit = False
 

@@ -1,4 +1,5 @@
 """What an entry is compiled for, and what a specialiser hands back: plain data, no Numba."""
+import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -96,6 +97,17 @@ def structure_text(structure: Structure) -> str:
     return str(structure)
 
 
+class RecordWord(enum.IntEnum):
+    """Words of a record."""
+
+    KERNEL = 0
+    PARAMS = 1
+    WORKSPACE = 2       # a free workspace or 0; taken and given back by atomic exchange
+    WORKSPACE_BYTES = 3
+    LAST_USED = 4       # the processor's clock when Python last called
+    EXTENTS = 5
+
+
 @dataclass
 class Specialisation:
     """Compiled code for one combination of extents and static integers.
@@ -110,6 +122,12 @@ class Specialisation:
     output_shapes: tuple[tuple[int, ...], ...]      # of the array results, in order
     keep: Any
     error: Callable[[int], Exception]
+    words: np.ndarray | None = None                 # what compiled code sees of it; set when it enters a table
+
+    @property
+    def last_used(self) -> int:
+        """A number that is larger the later Python called it; 0 before any call."""
+        return 0 if self.words is None else int(self.words[RecordWord.LAST_USED])
 
 
 class Specialiser(Protocol):

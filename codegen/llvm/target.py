@@ -58,12 +58,14 @@ def machine() -> Machine:
     return Machine(*_numba_cpu())
 
 
-@functools.cache
-def target_machine(level: int) -> llvm.TargetMachine:
+def new_target_machine(level: int) -> llvm.TargetMachine:
     """A code generator for this machine at an optimisation level (0 to 3)."""
     this = machine()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=this.cpu, features=this.features, opt=level, codemodel="jitdefault", jit=True, reloc="default")
+
+
+target_machine = functools.cache(new_target_machine)
 
 
 @functools.cache
@@ -101,7 +103,8 @@ class Linked:
     """Machine code in memory; it goes when this object does."""
 
     def __init__(self, code: bytes):
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(2))
+        # An engine owns its target machine and frees it, so it is given one of its own.
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), new_target_machine(2))
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 

@@ -20,6 +20,8 @@ from .levels import LEVELS, index_of
 from .pattern import Rule
 from .report import Report
 
+OPTIONS = ("safe", "fast", False)
+
 
 def simplify(graph: Graph, level: str | bool = "safe", report: Report | None = None) -> Graph:
     """The graph in a cheaper form; inputs, outputs and their names stay.
@@ -27,6 +29,8 @@ def simplify(graph: Graph, level: str | bool = "safe", report: Report | None = N
     ``level`` is ``"safe"``, ``"fast"`` or ``False``; ``report`` is filled with what was done. Raises ValueError for another level.
     The same graph gives the same result in every process.
     """
+    if level not in OPTIONS:
+        raise ValueError(f'simplify={level!r} is not a level; use "safe", "fast" or False')
     report = Report() if report is None else report
     simplified = rewrite(graph, level, report)
     if level:
@@ -36,11 +40,13 @@ def simplify(graph: Graph, level: str | bool = "safe", report: Report | None = N
     return simplified
 
 
-def rewrite(graph: Graph, level: str | bool = "safe", report: Report | None = None) -> Graph:
-    """The graph after the tables alone; for graphs that a later pass has put together from simplified ones."""
-    if level not in LEVELS:
-        raise ValueError(f'simplify={level!r} is not a level; use "safe", "fast" or False')
+def rewrite(graph: Graph, level: str | bool = "exact", report: Report | None = None) -> Graph:
+    """The graph after one pass of a table of ``levels`` and without SymPy.
+
+    After the expansion of operations, ``"exact"`` joins what the expansions of a value and of its derivative have in common: the one exponential of
+    a logistic loss and its gradient.
+    """
     return Rewriter(index_of(level), Report() if report is None else report, graph.name, fold=bool(level)).rebuild(graph)
 
 
-__all__ = ["LEVELS", "Report", "Rule", "rewrite", "simplify"]
+__all__ = ["LEVELS", "OPTIONS", "Report", "Rule", "rewrite", "simplify"]

@@ -31,6 +31,11 @@ def non_negative(name: str):
     return lambda bound: is_non_negative(bound[name])
 
 
+def not_known_negative(name: str):
+    """The condition that a variable is not minus something that is never negative."""
+    return lambda bound: bound[name].op is not TABLE["negative"] or not is_non_negative(bound[name].inputs[0])
+
+
 def is_power_of_two(value) -> bool:
     """Is multiplying and dividing by it a mere change of exponent, either way?"""
     mantissa, exponent = math.frexp(value)

@@ -3,33 +3,72 @@
 from __future__ import annotations
 
 SAFE: dict[str, str] = {
+    ('t0 = cos(v0); t1 = multiply(2.0, t0); t2 = sin(v0); t3 = negative(t2); t4 = multiply(t1, t3); t5 = multiply(t2, 2.0); t6 = multiply(t0, t5); '
+     't7 = add(t4, t6)'):
+        '',
     't0 = cos(v0); t1 = multiply(t0, t0); t2 = sin(v0); t3 = multiply(t2, t2); t4 = subtract(t1, t3)':
         '',
-    ('t0 = cos(v0); t1 = multiply(v1, t0); t2 = multiply(t1, t1); t3 = sin(v0); t4 = multiply(v1, t3); t5 = multiply(t4, t4); t6 = add(t2, t5); t7 '
-     '= sqrt(t6)'):
+    ('t0 = cos(v0); t1 = multiply(v1, t0); t2 = multiply(t1, t1); t3 = sin(v0); t4 = multiply(v1, t3); t5 = multiply(t4, t4); t6 = add(t2, t5); '
+     't7 = sqrt(t6)'):
         '',
     't0 = cos(v0); t1 = sin(v0); t2 = divide(t0, t1)':
         't0 = tan(v0); t1 = divide(1.0, t0)',
+    ('t0 = cos(v0); t1 = sin(v0); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = multiply(t0, t4); t6 = divide(1.0, t1); '
+     't7 = negative(t1); t8 = multiply(t6, t7); t9 = add(t5, t8)'):
+        '',
+    ('t0 = cos(v0); t1 = sin(v0); t2 = multiply(t1, -2.0); t3 = multiply(t0, t2); t4 = multiply(t0, 2.0); t5 = negative(t1); t6 = multiply(t4, t5); '
+     't7 = add(t3, t6)'):
+        't0 = sin(v0); t1 = cos(v0); t2 = multiply(t1, -4.0); t3 = multiply(t0, t2)',
+    ('t0 = cos(v0); t1 = subtract(v1, v2); t2 = multiply(0.5, t1); t3 = sin(t2); t4 = multiply(t3, t3); t5 = subtract(v0, v3); '
+     't6 = multiply(t5, 0.5); t7 = sin(t6); t8 = multiply(t7, t7); t9 = cos(v3); t10 = multiply(t9, t0); t11 = multiply(t10, t4); '
+     't12 = add(t8, t11); t13 = sqrt(t12); t14 = multiply(t13, t13); t15 = subtract(1.0, t14); t16 = sqrt(t15); t17 = divide(1.0, t16); '
+     't18 = multiply(2.0, t17); t19 = divide(0.5, t13); t20 = multiply(t18, t19); t21 = multiply(t4, t20); t22 = multiply(t0, t21); t23 = sin(v3); '
+     't24 = negative(t23); t25 = multiply(t22, t24); t26 = multiply(2.0, t7); t27 = multiply(t20, t26); t28 = cos(t6); t29 = multiply(t27, t28); '
+     't30 = multiply(t29, -0.5); t31 = add(t25, t30)'):
+        '',
     't0 = exp(v0); t1 = multiply(v1, t0); t2 = log(t1)':
         '',
     't0 = exp(v0); t1 = sqrt(t0)':
         '',
+    't0 = exp(v0); t1 = sqrt(t0); t2 = divide(0.5, t1); t3 = multiply(t0, t2)':
+        '',
     't0 = log(v0); t1 = log(v1); t2 = add(t0, t1); t3 = multiply(t2, 0.5); t4 = exp(t3)':
         't0 = sqrt(v1); t1 = sqrt(v0); t2 = multiply(t0, t1)',
+    't0 = log(v0); t1 = log(v1); t2 = add(t0, t1); t3 = multiply(t2, 0.5); t4 = exp(t3); t5 = multiply(0.5, t4)':
+        't0 = sqrt(v1); t1 = sqrt(v0); t2 = multiply(0.5, t1); t3 = multiply(t0, t2)',
+    ('t0 = log(v0); t1 = log(v1); t2 = add(t0, t1); t3 = multiply(t2, 0.5); t4 = exp(t3); t5 = multiply(0.5, t4); t6 = divide(1.0, v0); '
+     't7 = multiply(t5, t6)'):
+        '',
     't0 = log(v0); t1 = log(v1); t2 = subtract(t0, t1); t3 = exp(t2)':
+        '',
+    't0 = log(v0); t1 = log(v1); t2 = subtract(t0, t1); t3 = exp(t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
         '',
     't0 = log(v0); t1 = multiply(t0, 0.5); t2 = exp(t1)':
         't0 = sqrt(v0)',
+    't0 = log(v0); t1 = multiply(t0, 0.5); t2 = exp(t1); t3 = multiply(0.5, t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
+        '',
     't0 = log(v0); t1 = multiply(v1, t0); t2 = exp(t1)':
+        '',
+    't0 = log(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = multiply(v1, t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
         '',
     't0 = log(v0); t1 = multiply(v1, t0); t2 = subtract(1.0, v1); t3 = log(v2); t4 = multiply(t2, t3); t5 = add(t1, t4); t6 = exp(t5)':
         '',
+    ('t0 = log(v0); t1 = multiply(v1, t0); t2 = subtract(1.0, v1); t3 = log(v2); t4 = multiply(t2, t3); t5 = add(t1, t4); t6 = exp(t5); '
+     't7 = multiply(v1, t6); t8 = divide(1.0, v0); t9 = multiply(t7, t8)'):
+        '',
     't0 = log(v0); t1 = negative(t0); t2 = exp(t1)':
         '',
-    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); t6 = '
-     'divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8)'):
-        ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v2); t5 = divide(t3, t4); t6 = '
-     'exp(t5); t7 = multiply(v0, v2); t8 = divide(t6, t7)'),
+    't0 = log(v0); t1 = negative(t0); t2 = exp(t1); t3 = negative(t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
+        '',
+    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); '
+     't6 = divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8)'):
+        ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v2); t5 = divide(t3, t4); '
+     't6 = exp(t5); t7 = multiply(v0, v2); t8 = divide(t6, t7)'),
+    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); '
+     't6 = divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8); t10 = negative(t9); t11 = divide(t10, t8); '
+     't12 = multiply(v2, t11); t13 = divide(1.0, t8); t14 = multiply(t7, t13); t15 = divide(1.0, t5); t16 = multiply(t14, t15); '
+     't17 = negative(t16); t18 = multiply(t1, 2.0); t19 = multiply(t17, t18); t20 = divide(1.0, v0); t21 = multiply(t19, t20); t22 = add(t12, t21)'):
+        '',
     't0 = multiply(v0, v0); t1 = divide(t0, v1); t2 = add(t1, 1.0); t3 = add(v1, 1.0); t4 = multiply(t3, -0.5); t5 = power(t2, t4); t6 = log(t5)':
         '',
     ('t0 = multiply(v0, v0); t1 = multiply(t0, v1); t2 = sqrt(t1); t3 = log(t2); t4 = negative(t3); t5 = subtract(v2, v3); t6 = multiply(t5, t5); '
@@ -39,22 +78,39 @@ SAFE: dict[str, str] = {
         '',
     't0 = negative(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = multiply(v0, t2); t4 = log(t3)':
         '',
+    ('t0 = negative(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = sin(v1); t4 = negative(t3); t5 = multiply(t2, t4); t6 = cos(v1); '
+     't7 = multiply(t2, t6); t8 = multiply(t0, t7); t9 = add(t5, t8)'):
+        '',
     't0 = power(v0, v1); t1 = log(t0)':
         '',
     't0 = sin(v0); t1 = cos(v0); t2 = divide(t0, t1)':
         't0 = tan(v0)',
+    ('t0 = sin(v0); t1 = cos(v0); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = negative(t0); t6 = multiply(t4, t5); '
+     't7 = divide(1.0, t1); t8 = multiply(t1, t7); t9 = add(t6, t8)'):
+        't0 = tan(v0); t1 = multiply(t0, t0); t2 = add(1.0, t1)',
+    ('t0 = sin(v0); t1 = cos(v0); t2 = multiply(v1, t1); t3 = multiply(t2, t2); t4 = multiply(v1, t0); t5 = multiply(t4, t4); t6 = add(t3, t5); '
+     't7 = sqrt(t6); t8 = divide(0.5, t7); t9 = multiply(2.0, t4); t10 = multiply(t8, t9); t11 = multiply(t0, t10); t12 = multiply(t2, 2.0); '
+     't13 = multiply(t8, t12); t14 = multiply(t1, t13); t15 = add(t11, t14)'):
+        '',
     't0 = sin(v0); t1 = multiply(t0, 2.0); t2 = cos(v0); t3 = multiply(t1, t2)':
         '',
+    ('t0 = sin(v0); t1 = multiply(t0, 2.0); t2 = negative(t0); t3 = multiply(t1, t2); t4 = cos(v0); t5 = multiply(2.0, t4); t6 = multiply(t4, t5); '
+     't7 = add(t3, t6)'):
+        ('t0 = cos(v0); t1 = multiply(t0, t0); t2 = multiply(2.0, t1); t3 = sin(v0); t4 = multiply(t3, t3); t5 = multiply(2.0, t4); '
+     't6 = subtract(t2, t5)'),
     't0 = sin(v0); t1 = multiply(t0, t0); t2 = cos(v0); t3 = multiply(t2, t2); t4 = add(t1, t3)':
         '',
     't0 = sinh(v0); t1 = cosh(v0); t2 = divide(t0, t1)':
+        '',
+    ('t0 = sinh(v0); t1 = cosh(v0); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = multiply(t0, t4); t6 = divide(1.0, t1); '
+     't7 = multiply(t1, t6); t8 = add(t5, t7)'):
         '',
     't0 = sqrt(v0); t1 = log(t0)':
         't0 = log(v0); t1 = multiply(t0, 0.5)',
     't0 = subtract(v0, 1.0); t1 = power(v1, t0); t2 = negative(v1); t3 = divide(t2, v2); t4 = exp(t3); t5 = multiply(t1, t4); t6 = log(t5)':
         '',
-    ('t0 = subtract(v0, v1); t1 = divide(t0, v2); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = exp(t3); t5 = multiply(v2, v3); t6 = '
-     'divide(t4, t5); t7 = log(t6)'):
+    ('t0 = subtract(v0, v1); t1 = divide(t0, v2); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = exp(t3); t5 = multiply(v2, v3); '
+     't6 = divide(t4, t5); t7 = log(t6)'):
         '',
 }
 
@@ -63,45 +119,58 @@ FAST: dict[str, str] = {
         't0 = add(v0, 1.0); t1 = multiply(t0, t0); t2 = divide(v0, t1)',
     's0 = add(v0, 1.0); t1 = divide(1.0, s0); t2 = negative(v1); t3 = divide(t2, s0); t4 = multiply(v0, t3); t5 = subtract(t1, t4)':
         't0 = multiply(v0, v1); t1 = add(1.0, t0); t2 = add(v0, 1.0); t3 = divide(t1, t2)',
-    ('s0 = cos(v0); s1 = sin(v0); s2 = divide(s0, s1); t3 = negative(s2); t4 = divide(t3, s1); t5 = multiply(s0, t4); t6 = divide(1.0, s1); t7 = '
-     'negative(s1); t8 = multiply(t6, t7); t9 = add(t5, t8)'):
+    ('s0 = cos(v0); s1 = sin(v0); s2 = divide(s0, s1); t3 = negative(s2); t4 = divide(t3, s1); t5 = multiply(s0, t4); t6 = divide(1.0, s1); '
+     't7 = negative(s1); t8 = multiply(t6, t7); t9 = add(t5, t8)'):
         't0 = sin(v0); t1 = multiply(t0, t0); t2 = divide(-1.0, t1)',
-    ('s0 = cos(v0); s1 = sin(v0); t2 = multiply(s1, -2.0); t3 = multiply(s0, t2); t4 = multiply(s0, 2.0); t5 = negative(s1); t6 = multiply(t4, '
-     't5); t7 = add(t3, t6)'):
+    ('s0 = cos(v0); s1 = sin(v0); t2 = multiply(s1, -2.0); t3 = multiply(s0, t2); t4 = multiply(s0, 2.0); t5 = negative(s1); t6 = multiply(t4, t5); '
+     't7 = add(t3, t6)'):
         't0 = sin(v0); t1 = cos(v0); t2 = multiply(t1, -4.0); t3 = multiply(t0, t2)',
     's0 = cos(v0); t1 = multiply(s0, s0); s2 = sin(v0); t3 = multiply(s2, s2); t4 = subtract(t1, t3)':
         '',
     ('s0 = cos(v0); t1 = multiply(v1, v2); t2 = multiply(s0, t1); t3 = multiply(v1, v3); s4 = sin(v0); t5 = negative(s4); t6 = multiply(t3, t5); '
      't7 = add(t2, t6)'):
         't0 = cos(v0); t1 = multiply(v2, t0); t2 = sin(v0); t3 = multiply(v3, t2); t4 = subtract(t1, t3); t5 = multiply(v1, t4)',
+    ('s0 = divide(-0.5, v0); t1 = multiply(v1, v1); t2 = multiply(t1, 0.5); t3 = divide(t2, v0); t4 = negative(t3); t5 = divide(t4, v0); '
+     't6 = subtract(s0, t5)'):
+        't0 = multiply(v1, v1); t1 = subtract(t0, v0); t2 = multiply(0.5, t1); t3 = multiply(v0, v0); t4 = divide(t2, t3)',
     ('s0 = divide(1.0, v0); s1 = multiply(s0, s0); t2 = multiply(s1, s1); t3 = multiply(s0, t2); t4 = multiply(t3, -24.0); t5 = power(s0, 11.0); '
      't6 = multiply(t5, 48.0); t7 = add(t4, t6); t8 = divide(-1.0, v0); t9 = divide(t8, v0); t10 = multiply(t7, t9)'):
-        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = divide(2.0, t2); t4 = add(-1.0, t3); t5 = multiply(-24.0, t4); t6 '
-     '= multiply(v0, t0); t7 = multiply(t1, t6); t8 = divide(t5, t7)'),
-    ('s0 = exp(v0); s1 = multiply(v1, v1); s2 = multiply(s1, v2); s3 = sqrt(s2); s4 = divide(s0, s3); t5 = negative(s4); t6 = divide(t5, s3); t7 = '
-     'divide(0.5, s3); t8 = multiply(t6, t7); t9 = multiply(v2, t8); s10 = divide(1.0, s3); s11 = multiply(s0, s10); t12 = negative(v0); s13 = '
-     'multiply(2.0, s1); t14 = divide(t12, s13); t15 = multiply(s11, t14); t16 = multiply(2.0, t15); t17 = add(t9, t16); t18 = multiply(v1, 2.0); '
-     't19 = multiply(t17, t18)'):
-        ('t0 = exp(v0); t1 = add(v0, 0.5); t2 = multiply(t1, -2.0); t3 = multiply(t0, t2); t4 = absolute(v1); t5 = sqrt(v2); t6 = multiply(v1, t5); t7 '
-     '= multiply(t4, t6); t8 = divide(t3, t7)'),
-    ('s0 = logaddexp(0.0, v0); s1 = tanh(s0); t2 = exp(v0); t3 = multiply(s1, s1); t4 = subtract(1.0, t3); t5 = multiply(v0, t4); t6 = add(t2, '
-     '1.0); t7 = divide(1.0, t6); t8 = multiply(t5, t7); t9 = multiply(t2, t8); t10 = add(s1, t9)'):
-        ('t0 = logaddexp(0.0, v0); t1 = tanh(t0); t2 = exp(v0); t3 = multiply(t1, t1); t4 = subtract(1.0, t3); t5 = multiply(v0, t4); t6 = '
-     'multiply(t2, t5); t7 = add(t2, 1.0); t8 = divide(t6, t7); t9 = add(t1, t8)'),
-    ('s0 = multiply(v0, v0); s1 = subtract(1.0, s0); s2 = sqrt(s1); t3 = divide(0.5, s2); t4 = multiply(s2, 0.5); t5 = add(t3, t4); t6 = '
-     'multiply(v0, 0.5); t7 = multiply(t3, t6); t8 = negative(t7); t9 = multiply(v0, 2.0); t10 = multiply(t8, t9); t11 = add(t5, t10)'):
+        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = divide(2.0, t2); t4 = add(-1.0, t3); t5 = multiply(-24.0, t4); '
+     't6 = multiply(v0, t0); t7 = multiply(t1, t6); t8 = divide(t5, t7)'),
+    ('s0 = exp(v0); s1 = multiply(v1, v1); s2 = multiply(s1, v2); s3 = sqrt(s2); s4 = divide(s0, s3); t5 = negative(s4); t6 = divide(t5, s3); '
+     't7 = divide(0.5, s3); t8 = multiply(t6, t7); t9 = multiply(v2, t8); s10 = divide(1.0, s3); s11 = multiply(s0, s10); t12 = negative(v0); '
+     's13 = multiply(2.0, s1); t14 = divide(t12, s13); t15 = multiply(s11, t14); t16 = multiply(2.0, t15); t17 = add(t9, t16); '
+     't18 = multiply(v1, 2.0); t19 = multiply(t17, t18)'):
+        ('t0 = exp(v0); t1 = add(v0, 0.5); t2 = multiply(t1, -2.0); t3 = multiply(t0, t2); t4 = absolute(v1); t5 = sqrt(v2); t6 = multiply(v1, t5); '
+     't7 = multiply(t4, t6); t8 = divide(t3, t7)'),
+    ('s0 = exp(v0); s1 = multiply(v1, v1); s2 = multiply(s1, v2); s3 = sqrt(s2); t4 = divide(s0, s3); t5 = negative(t4); t6 = divide(t5, s3); '
+     't7 = divide(0.5, s3); t8 = multiply(t6, t7); t9 = multiply(v2, t8); s10 = divide(1.0, s3); s11 = multiply(s0, s10); t12 = negative(v0); '
+     's13 = multiply(2.0, s1); t14 = divide(t12, s13); t15 = multiply(s11, t14); t16 = multiply(2.0, t15); t17 = add(t9, t16); '
+     't18 = multiply(v1, 2.0); t19 = multiply(t17, t18)'):
+        ('t0 = exp(v0); t1 = add(v0, 0.5); t2 = multiply(t1, -2.0); t3 = multiply(t0, t2); t4 = absolute(v1); t5 = sqrt(v2); t6 = multiply(v1, t5); '
+     't7 = multiply(t4, t6); t8 = divide(t3, t7)'),
+    ('s0 = logaddexp(0.0, v0); s1 = tanh(s0); t2 = exp(v0); t3 = multiply(s1, s1); t4 = subtract(1.0, t3); t5 = multiply(v0, t4); '
+     't6 = add(t2, 1.0); t7 = divide(1.0, t6); t8 = multiply(t5, t7); t9 = multiply(t2, t8); t10 = add(s1, t9)'):
+        ('t0 = logaddexp(0.0, v0); t1 = tanh(t0); t2 = exp(v0); t3 = multiply(t1, t1); t4 = subtract(1.0, t3); t5 = multiply(v0, t4); '
+     't6 = multiply(t2, t5); t7 = add(t2, 1.0); t8 = divide(t6, t7); t9 = add(t1, t8)'),
+    ('s0 = multiply(v0, v0); s1 = subtract(1.0, s0); s2 = sqrt(s1); t3 = divide(0.5, s2); t4 = multiply(s2, 0.5); t5 = add(t3, t4); '
+     't6 = multiply(v0, 0.5); t7 = multiply(t3, t6); t8 = negative(t7); t9 = multiply(v0, 2.0); t10 = multiply(t8, t9); t11 = add(t5, t10)'):
         't0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1)',
-    ('s0 = multiply(v0, v0); s1 = subtract(1.0, s0); s2 = sqrt(s1); t3 = multiply(v0, s2); t4 = arcsin(v0); t5 = add(t3, t4); t6 = multiply(t5, '
-     '0.5)'):
+    ('s0 = multiply(v0, v0); s1 = subtract(1.0, s0); s2 = sqrt(s1); t3 = multiply(v0, s2); t4 = arcsin(v0); t5 = add(t3, t4); '
+     't6 = multiply(t5, 0.5)'):
         '',
-    ('s0 = multiply(v0, v0); t1 = multiply(s0, s0); t2 = multiply(v0, t1); t3 = multiply(t2, -24.0); t4 = power(v0, 11.0); t5 = multiply(t4, '
-     '48.0); t6 = add(t3, t5)'):
+    ('s0 = multiply(v0, v0); t1 = multiply(s0, s0); t2 = multiply(v0, t1); t3 = multiply(t2, -24.0); t4 = power(v0, 11.0); t5 = multiply(t4, 48.0); '
+     't6 = add(t3, t5)'):
         ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(v0, t1); t3 = multiply(t2, 24.0); t4 = multiply(t0, t1); t5 = multiply(t4, 2.0); '
      't6 = add(t5, -1.0); t7 = multiply(t3, t6)'),
     's0 = multiply(v0, v0); t1 = multiply(v0, s0); t2 = multiply(t1, v1); t3 = add(v0, t2); t4 = multiply(t3, v2); t5 = tanh(t4)':
         '',
-    ('s0 = sin(v0); s1 = cos(v0); s2 = divide(s0, s1); t3 = negative(s2); t4 = divide(t3, s1); t5 = negative(s0); t6 = multiply(t4, t5); t7 = '
-     'add(1.0, t6)'):
+    ('s0 = multiply(v0, v1); s1 = multiply(v2, v2); s2 = multiply(s1, -0.5); s3 = exp(s2); s4 = divide(s0, s3); t5 = divide(s3, s0); '
+     't6 = negative(t5); t7 = divide(t6, s0); t8 = multiply(s4, t7); t9 = multiply(v1, t8); t10 = negative(v2); t11 = divide(t10, v0); '
+     't12 = multiply(v3, t11); t13 = add(t9, t12)'):
+        't0 = multiply(v2, v3); t1 = subtract(-1.0, t0); t2 = divide(t1, v0)',
+    ('s0 = sin(v0); s1 = cos(v0); s2 = divide(s0, s1); t3 = negative(s2); t4 = divide(t3, s1); t5 = negative(s0); t6 = multiply(t4, t5); '
+     't7 = add(1.0, t6)'):
         't0 = cos(v0); t1 = multiply(t0, t0); t2 = divide(1.0, t1)',
     ('s0 = sin(v0); s1 = multiply(s0, 2.0); t2 = negative(s0); t3 = multiply(s1, t2); s4 = cos(v0); t5 = multiply(2.0, s4); t6 = multiply(s4, t5); '
      't7 = add(t3, t6)'):
@@ -110,9 +179,13 @@ FAST: dict[str, str] = {
         '',
     's0 = sinh(v0); s1 = cosh(v0); s2 = divide(s0, s1); t3 = negative(s2); t4 = divide(t3, s1); t5 = multiply(s0, t4); t6 = add(1.0, t5)':
         't0 = cosh(v0); t1 = multiply(t0, t0); t2 = divide(1.0, t1)',
-    ('s0 = subtract(1.0, v0); t1 = divide(s0, v0); t2 = divide(1.0, s0); t3 = multiply(t1, t2); s4 = divide(v0, s0); t5 = negative(s4); t6 = '
-     'divide(t5, s0); t7 = multiply(t1, t6); t8 = subtract(t3, t7)'):
+    ('s0 = subtract(1.0, v0); t1 = divide(s0, v0); t2 = divide(1.0, s0); t3 = multiply(t1, t2); s4 = divide(v0, s0); t5 = negative(s4); '
+     't6 = divide(t5, s0); t7 = multiply(t1, t6); t8 = subtract(t3, t7)'):
         't0 = subtract(1.0, v0); t1 = multiply(v0, t0); t2 = divide(1.0, t1)',
+    't0 = add(v0, v1); t1 = divide(1.0, t0); t2 = divide(v0, t0); t3 = negative(t2); t4 = divide(t3, t0); t5 = add(t1, t4)':
+        't0 = add(v0, v1); t1 = multiply(t0, t0); t2 = divide(v1, t1)',
+    't0 = add(v0, v1); t1 = divide(1.0, t0); t2 = subtract(v0, v1); t3 = divide(t2, t0); t4 = negative(t3); t5 = divide(t4, t0); t6 = add(t1, t5)':
+        't0 = subtract(v0, v1); t1 = add(v0, v1); t2 = divide(t0, t1); t3 = subtract(1.0, t2); t4 = divide(t3, t1)',
     't0 = add(v0, v1); t1 = divide(v0, t0)':
         '',
     ('t0 = cos(v0); t1 = multiply(2.0, t0); t2 = sin(v0); t3 = negative(t2); t4 = multiply(t1, t3); t5 = multiply(t2, 2.0); t6 = multiply(t0, t5); '
@@ -120,57 +193,143 @@ FAST: dict[str, str] = {
         '0.0',
     't0 = cos(v0); t1 = multiply(t0, t0); t2 = sin(v0); t3 = multiply(t2, t2); t4 = subtract(t1, t3)':
         't0 = multiply(v0, 2.0); t1 = cos(t0)',
-    ('t0 = cos(v0); t1 = multiply(v1, t0); t2 = multiply(t1, t1); t3 = sin(v0); t4 = multiply(v1, t3); t5 = multiply(t4, t4); t6 = add(t2, t5); t7 '
-     '= sqrt(t6)'):
+    ('t0 = cos(v0); t1 = multiply(v1, t0); t2 = multiply(t1, t1); t3 = sin(v0); t4 = multiply(v1, t3); t5 = multiply(t4, t4); t6 = add(t2, t5); '
+     't7 = sqrt(t6)'):
         't0 = absolute(v1)',
     't0 = cos(v0); t1 = sin(v0); t2 = divide(t0, t1)':
         't0 = tan(v0); t1 = divide(1.0, t0)',
+    ('t0 = cos(v0); t1 = sin(v0); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = multiply(t0, t4); t6 = divide(1.0, t1); '
+     't7 = negative(t1); t8 = multiply(t6, t7); t9 = add(t5, t8)'):
+        't0 = sin(v0); t1 = multiply(t0, t0); t2 = divide(-1.0, t1)',
+    ('t0 = cos(v0); t1 = sin(v0); t2 = multiply(t1, -2.0); t3 = multiply(t0, t2); t4 = multiply(t0, 2.0); t5 = negative(t1); t6 = multiply(t4, t5); '
+     't7 = add(t3, t6)'):
+        't0 = multiply(v0, 2.0); t1 = sin(t0); t2 = multiply(-2.0, t1)',
+    ('t0 = cos(v0); t1 = subtract(v1, v2); t2 = multiply(0.5, t1); t3 = sin(t2); t4 = multiply(t3, t3); t5 = subtract(v0, v3); '
+     't6 = multiply(t5, 0.5); t7 = sin(t6); t8 = multiply(t7, t7); t9 = cos(v3); t10 = multiply(t9, t0); t11 = multiply(t10, t4); '
+     't12 = add(t8, t11); t13 = subtract(1.0, t12); t14 = sqrt(t13); t15 = divide(2.0, t14); t16 = sqrt(t12); t17 = divide(0.5, t16); '
+     't18 = multiply(t15, t17); t19 = multiply(t4, t18); t20 = multiply(t0, t19); t21 = sin(v3); t22 = negative(t21); t23 = multiply(t20, t22); '
+     't24 = multiply(2.0, t7); t25 = multiply(t18, t24); t26 = cos(t6); t27 = multiply(t25, t26); t28 = multiply(t27, -0.5); t29 = add(t23, t28)'):
+        ('t0 = sin(v3); t1 = cos(v0); t2 = subtract(v1, v2); t3 = multiply(t2, 0.5); t4 = sin(t3); t5 = multiply(t4, t4); t6 = multiply(t1, t5); '
+     't7 = multiply(t0, t6); t8 = subtract(v0, v3); t9 = multiply(0.5, t8); t10 = sin(t9); t11 = cos(t9); t12 = multiply(t10, t11); '
+     't13 = add(t7, t12); t14 = negative(t13); t15 = multiply(t10, t10); t16 = subtract(1.0, t15); t17 = cos(v3); t18 = multiply(t17, t6); '
+     't19 = subtract(t16, t18); t20 = sqrt(t19); t21 = add(t15, t18); t22 = sqrt(t21); t23 = multiply(t20, t22); t24 = divide(t14, t23)'),
     't0 = divide(-1.0, v0); t1 = divide(v1, v0); t2 = multiply(v1, t1); t3 = add(t0, t2)':
         't0 = multiply(v1, v1); t1 = add(-1.0, t0); t2 = divide(t1, v0)',
     't0 = divide(1.0, v0); t1 = divide(0.5, v0); t2 = multiply(t0, t1)':
         't0 = multiply(v0, v0); t1 = divide(0.5, t0)',
-    ('t0 = divide(v0, v1); t1 = divide(v2, v1); t2 = subtract(v0, 1.0); t3 = power(t1, t2); t4 = multiply(t0, t3); t5 = power(t1, v0); t6 = '
-     'negative(t5); t7 = exp(t6); t8 = multiply(t4, t7)'):
+    ('t0 = divide(1.0, v0); t1 = multiply(t0, t0); t2 = multiply(t1, t1); t3 = multiply(t0, t2); t4 = multiply(t3, -24.0); t5 = power(t0, 11.0); '
+     't6 = multiply(t5, 48.0); t7 = add(t4, t6); t8 = divide(-1.0, v0); t9 = divide(t8, v0); t10 = multiply(t7, t9)'):
+        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = divide(2.0, t2); t4 = add(-1.0, t3); t5 = multiply(-24.0, t4); '
+     't6 = multiply(v0, t0); t7 = multiply(t1, t6); t8 = divide(t5, t7)'),
+    ('t0 = divide(v0, v1); s1 = subtract(v0, 1.0); s2 = power(v2, s1); t3 = multiply(t0, s2); t4 = power(v2, v0); t5 = negative(t4); t6 = exp(t5); '
+     't7 = multiply(t3, t6); t8 = negative(t7); t9 = multiply(t8, v3); t10 = multiply(t0, t6); t11 = multiply(t10, v4); t12 = add(t9, t11); '
+     't13 = divide(1.0, v1); t14 = multiply(t12, t13)'):
         '',
+    ('t0 = divide(v0, v1); t1 = divide(v2, v1); t2 = subtract(v0, 1.0); t3 = power(t1, t2); t4 = multiply(t0, t3); t5 = power(t1, v0); '
+     't6 = negative(t5); t7 = exp(t6); t8 = multiply(t4, t7)'):
+        '',
+    ('t0 = divide(v0, v1); t1 = multiply(t0, t0); t2 = multiply(t1, t1); t3 = multiply(t0, t2); t4 = multiply(t3, -24.0); t5 = power(t0, 11.0); '
+     't6 = multiply(t5, 48.0); t7 = add(t4, t6); t8 = negative(t0); t9 = divide(t8, v1); t10 = multiply(t7, t9)'):
+        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = multiply(t2, 2.0); t4 = multiply(v1, v1); t5 = multiply(t4, t4); '
+     't6 = multiply(t4, t5); t7 = divide(t3, t6); t8 = add(t7, -1.0); t9 = multiply(-24.0, t2); t10 = multiply(t8, t9); t11 = multiply(v1, t4); '
+     't12 = multiply(t5, t11); t13 = divide(t10, t12)'),
+    't0 = divide(v0, v1); t1 = negative(t0); t2 = divide(t1, v1)':
+        't0 = negative(v0); t1 = multiply(v1, v1); t2 = divide(t0, t1)',
+    't0 = exp(v0); t1 = multiply(v1, t0); t2 = divide(1.0, t1); t3 = multiply(v1, t2); t4 = multiply(t0, t3)':
+        '1.0',
     't0 = exp(v0); t1 = multiply(v1, t0); t2 = log(t1)':
         't0 = log(v1); t1 = add(v0, t0)',
-    ('t0 = exp(v0); t1 = negative(v0); t2 = exp(t1); t3 = add(t0, t2); t4 = divide(1.0, t3); s5 = tanh(v0); t6 = negative(s5); t7 = divide(t6, '
-     't3); t8 = add(t4, t7); t9 = multiply(t0, t8); t10 = divide(-1.0, t3); t11 = add(t7, t10); t12 = multiply(t2, t11); t13 = subtract(t9, t12)'):
-        ('t0 = tanh(v0); t1 = multiply(v0, 2.0); t2 = exp(t1); t3 = add(1.0, t2); t4 = add(t0, t3); t5 = multiply(t0, t2); t6 = subtract(t4, t5); t7 = '
-     'divide(t6, t3)'),
+    ('t0 = exp(v0); t1 = negative(v0); t2 = exp(t1); t3 = add(t0, t2); t4 = divide(1.0, t3); s5 = tanh(v0); t6 = negative(s5); t7 = divide(t6, t3); '
+     't8 = add(t4, t7); t9 = multiply(t0, t8); t10 = divide(-1.0, t3); t11 = add(t7, t10); t12 = multiply(t2, t11); t13 = subtract(t9, t12)'):
+        ('t0 = tanh(v0); t1 = multiply(v0, 2.0); t2 = exp(t1); t3 = add(1.0, t2); t4 = add(t0, t3); t5 = multiply(t0, t2); t6 = subtract(t4, t5); '
+     't7 = divide(t6, t3)'),
+    ('t0 = exp(v0); t1 = negative(v0); t2 = exp(t1); t3 = add(t0, t2); t4 = divide(1.0, t3); t5 = tanh(v0); t6 = negative(t5); t7 = divide(t6, t3); '
+     't8 = add(t4, t7); t9 = multiply(t0, t8); t10 = divide(-1.0, t3); t11 = add(t7, t10); t12 = multiply(t2, t11); t13 = subtract(t9, t12)'):
+        ('t0 = tanh(v0); t1 = multiply(v0, 2.0); t2 = exp(t1); t3 = add(1.0, t2); t4 = add(t0, t3); t5 = multiply(t0, t2); t6 = subtract(t4, t5); '
+     't7 = divide(t6, t3)'),
     't0 = exp(v0); t1 = sqrt(t0)':
         't0 = multiply(v0, 0.5); t1 = exp(t0)',
-    ('t0 = hypot(v0, 1.0); t1 = divide(0.5, t0); s2 = multiply(v0, 0.5); s3 = multiply(v0, v0); s4 = add(s3, 1.0); s5 = sqrt(s4); t6 = divide(0.5, '
-     's5); t7 = multiply(s2, t6); t8 = multiply(v0, 2.0); t9 = multiply(t7, t8); t10 = add(t1, t9); t11 = multiply(0.5, s5); t12 = add(t10, t11)'):
+    't0 = exp(v0); t1 = sqrt(t0); t2 = divide(0.5, t1); t3 = multiply(t0, t2)':
+        't0 = multiply(v0, 0.5); t1 = exp(t0); t2 = multiply(0.5, t1)',
+    ('t0 = hypot(v0, 1.0); t1 = divide(0.5, t0); s2 = multiply(v0, 0.5); s3 = multiply(v0, v0); s4 = add(s3, 1.0); s5 = sqrt(s4); '
+     't6 = divide(0.5, s5); t7 = multiply(s2, t6); t8 = multiply(v0, 2.0); t9 = multiply(t7, t8); t10 = add(t1, t9); t11 = multiply(0.5, s5); '
+     't12 = add(t10, t11)'):
+        't0 = multiply(v0, v0); t1 = add(1.0, t0); t2 = sqrt(t1)',
+    ('t0 = hypot(v0, 1.0); t1 = divide(0.5, t0); t2 = multiply(v0, 0.5); t3 = multiply(v0, v0); t4 = add(t3, 1.0); t5 = sqrt(t4); '
+     't6 = divide(0.5, t5); t7 = multiply(t2, t6); t8 = multiply(v0, 2.0); t9 = multiply(t7, t8); t10 = add(t1, t9); t11 = multiply(0.5, t5); '
+     't12 = add(t10, t11)'):
         't0 = multiply(v0, v0); t1 = add(1.0, t0); t2 = sqrt(t1)',
     't0 = log(v0); t1 = log(v1); t2 = add(t0, t1); t3 = multiply(t2, 0.5); t4 = exp(t3)':
         't0 = sqrt(v1); t1 = sqrt(v0); t2 = multiply(t0, t1)',
+    't0 = log(v0); t1 = log(v1); t2 = add(t0, t1); t3 = multiply(t2, 0.5); t4 = exp(t3); t5 = multiply(0.5, t4)':
+        't0 = sqrt(v1); t1 = sqrt(v0); t2 = multiply(0.5, t1); t3 = multiply(t0, t2)',
+    ('t0 = log(v0); t1 = log(v1); t2 = add(t0, t1); t3 = multiply(t2, 0.5); t4 = exp(t3); t5 = multiply(0.5, t4); t6 = divide(1.0, v0); '
+     't7 = multiply(t5, t6)'):
+        't0 = sqrt(v1); t1 = multiply(0.5, t0); t2 = sqrt(v0); t3 = divide(t1, t2)',
     't0 = log(v0); t1 = log(v1); t2 = subtract(t0, t1); t3 = exp(t2)':
         't0 = divide(v0, v1)',
-    ('t0 = log(v0); t1 = multiply(t0, -0.5); t2 = subtract(v1, v2); t3 = multiply(t2, t2); t4 = multiply(t3, 0.5); t5 = divide(t4, v0); t6 = '
-     'subtract(t1, t5)'):
+    't0 = log(v0); t1 = log(v1); t2 = subtract(t0, t1); t3 = exp(t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
+        't0 = divide(1.0, v1)',
+    ('t0 = log(v0); t1 = multiply(t0, -0.5); t2 = subtract(v1, v2); t3 = multiply(t2, t2); t4 = multiply(t3, 0.5); t5 = divide(t4, v0); '
+     't6 = subtract(t1, t5)'):
         't0 = log(v0); t1 = subtract(v1, v2); t2 = multiply(t1, t1); t3 = divide(t2, v0); t4 = add(t0, t3); t5 = multiply(-0.5, t4)',
     't0 = log(v0); t1 = multiply(t0, 0.5); t2 = exp(t1)':
         't0 = sqrt(v0)',
+    't0 = log(v0); t1 = multiply(t0, 0.5); t2 = exp(t1); t3 = multiply(0.5, t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
+        't0 = sqrt(v0); t1 = divide(0.5, t0)',
     't0 = log(v0); t1 = multiply(v1, t0); t2 = exp(t1)':
         't0 = power(v0, v1)',
+    't0 = log(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = multiply(v1, t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
+        't0 = power(v0, v1); t1 = multiply(v1, t0); t2 = divide(t1, v0)',
     't0 = log(v0); t1 = multiply(v1, t0); t2 = subtract(1.0, v1); t3 = log(v2); t4 = multiply(t2, t3); t5 = add(t1, t4); t6 = exp(t5)':
         't0 = subtract(1.0, v1); t1 = power(v2, t0); t2 = power(v0, v1); t3 = multiply(t1, t2)',
+    ('t0 = log(v0); t1 = multiply(v1, t0); t2 = subtract(1.0, v1); t3 = log(v2); t4 = multiply(t2, t3); t5 = add(t1, t4); t6 = exp(t5); '
+     't7 = multiply(v1, t6); t8 = divide(1.0, v0); t9 = multiply(t7, t8)'):
+        't0 = subtract(1.0, v1); t1 = power(v2, t0); t2 = power(v0, v1); t3 = multiply(v1, t2); t4 = multiply(t1, t3); t5 = divide(t4, v0)',
     't0 = log(v0); t1 = negative(t0); t2 = exp(t1)':
         't0 = divide(1.0, v0)',
-    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); t6 = '
-     'divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8)'):
-        ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v2); t5 = divide(t3, t4); t6 = '
-     'exp(t5); t7 = multiply(v0, v2); t8 = divide(t6, t7)'),
-    ('t0 = multiply(v0, 0.5); t1 = multiply(v0, v0); t2 = add(t1, 1.0); t3 = sqrt(t2); t4 = multiply(t0, t3); t5 = arcsinh(v0); t6 = multiply(0.5, '
-     't5); t7 = add(t4, t6)'):
+    't0 = log(v0); t1 = negative(t0); t2 = exp(t1); t3 = negative(t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
+        't0 = multiply(v0, v0); t1 = divide(-1.0, t0)',
+    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); '
+     't6 = divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8)'):
+        ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v2); t5 = divide(t3, t4); '
+     't6 = exp(t5); t7 = multiply(v0, v2); t8 = divide(t6, t7)'),
+    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); '
+     't6 = divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8); t10 = negative(t9); t11 = divide(t10, t8); '
+     't12 = multiply(v2, t11); t13 = divide(1.0, t8); t14 = multiply(t7, t13); t15 = divide(0.5, t4); t16 = multiply(t14, t15); '
+     't17 = negative(t16); t18 = multiply(t1, 2.0); t19 = multiply(t17, t18); t20 = divide(1.0, v0); t21 = multiply(t19, t20); t22 = add(t12, t21)'):
+        ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v2); t5 = divide(t3, t4); '
+     't6 = exp(t5); t7 = divide(t1, t4); t8 = add(1.0, t7); t9 = multiply(t6, t8); t10 = negative(t9); t11 = multiply(v0, v0); '
+     't12 = multiply(v2, t11); t13 = divide(t10, t12)'),
+    ('t0 = logaddexp(0.0, v0); t1 = tanh(t0); t2 = exp(v0); t3 = multiply(t1, t1); t4 = subtract(1.0, t3); t5 = multiply(v0, t4); '
+     't6 = add(t2, 1.0); t7 = divide(1.0, t6); t8 = multiply(t5, t7); t9 = multiply(t2, t8); t10 = add(t1, t9)'):
+        ('t0 = logaddexp(0.0, v0); t1 = tanh(t0); t2 = exp(v0); t3 = multiply(t1, t1); t4 = subtract(1.0, t3); t5 = multiply(v0, t4); '
+     't6 = multiply(t2, t5); t7 = add(t2, 1.0); t8 = divide(t6, t7); t9 = add(t1, t8)'),
+    ('t0 = multiply(v0, 0.5); t1 = multiply(v0, v0); t2 = add(t1, 1.0); t3 = sqrt(t2); t4 = multiply(t0, t3); t5 = arcsinh(v0); '
+     't6 = multiply(0.5, t5); t7 = add(t4, t6)'):
         't0 = arcsinh(v0); t1 = multiply(v0, v0); t2 = add(t1, 1.0); t3 = sqrt(t2); t4 = multiply(v0, t3); t5 = add(t0, t4); t6 = multiply(0.5, t5)',
-    ('t0 = multiply(v0, 0.5); t1 = multiply(v0, v0); t2 = multiply(v0, t1); t3 = multiply(t2, v1); t4 = add(v0, t3); t5 = multiply(t4, v2); t6 = '
-     'tanh(t5); t7 = add(t6, 1.0); t8 = multiply(t0, t7)'):
+    ('t0 = multiply(v0, 0.5); t1 = multiply(v0, v0); t2 = multiply(v0, t1); t3 = multiply(t2, v1); t4 = add(v0, t3); t5 = multiply(t4, v2); '
+     't6 = tanh(t5); t7 = add(t6, 1.0); t8 = multiply(t0, t7)'):
         '',
+    ('t0 = multiply(v0, 0.5); t1 = multiply(v0, v0); t2 = multiply(v0, t1); t3 = multiply(t2, v1); t4 = add(v0, t3); t5 = multiply(t4, v2); '
+     't6 = tanh(t5); t7 = multiply(t6, t6); t8 = subtract(1.0, t7); t9 = multiply(t0, t8); t10 = multiply(v2, t9); t11 = multiply(t9, v3); '
+     't12 = multiply(3.0, t1); t13 = multiply(t11, t12); t14 = add(t10, t13); t15 = add(t6, 1.0); t16 = multiply(0.5, t15); t17 = add(t14, t16)'):
+        ('t0 = multiply(v0, v0); t1 = multiply(v1, t0); t2 = add(1.0, t1); t3 = multiply(v0, v2); t4 = multiply(t2, t3); t5 = tanh(t4); '
+     't6 = multiply(t5, t5); t7 = subtract(1.0, t6); t8 = multiply(v0, t0); t9 = multiply(v3, 3.0); t10 = multiply(t8, t9); '
+     't11 = multiply(t7, t10); t12 = multiply(t3, t7); t13 = add(1.0, t12); t14 = add(t11, t13); t15 = add(t5, t14); t16 = multiply(0.5, t15)'),
+    ('t0 = multiply(v0, v0); s1 = multiply(v1, v1); t2 = multiply(2.0, s1); t3 = divide(t0, t2); t4 = negative(t3); t5 = divide(t4, t2); '
+     't6 = multiply(t5, -2.0); t7 = multiply(s1, v2); t8 = sqrt(t7); t9 = divide(-1.0, t8); t10 = divide(0.5, t8); t11 = multiply(t9, t10); '
+     't12 = multiply(v2, t11); t13 = add(t6, t12); t14 = multiply(v1, 2.0); t15 = multiply(t13, t14)'):
+        't0 = multiply(v0, v0); t1 = multiply(v1, v1); t2 = subtract(t0, t1); t3 = multiply(v1, t1); t4 = divide(t2, t3)',
     't0 = multiply(v0, v0); t1 = add(t0, 1.0); t2 = sqrt(t1)':
         '',
+    't0 = multiply(v0, v0); t1 = divide(-0.5, t0); t2 = subtract(v1, v2); t3 = multiply(2.0, t2); t4 = multiply(t1, t3)':
+        't0 = subtract(v2, v1); t1 = multiply(v0, v0); t2 = divide(t0, t1)',
+    't0 = multiply(v0, v0); t1 = divide(1.0, t0); t2 = multiply(v0, 2.0); t3 = multiply(t1, t2)':
+        't0 = divide(2.0, v0)',
     't0 = multiply(v0, v0); t1 = divide(t0, v1)':
+        '',
+    't0 = multiply(v0, v0); t1 = divide(t0, v1); t2 = add(t1, 1.0)':
         '',
     't0 = multiply(v0, v0); t1 = divide(t0, v1); t2 = add(t1, 1.0); t3 = add(v1, 1.0); t4 = multiply(t3, -0.5); t5 = power(t2, t4); t6 = log(t5)':
         't0 = multiply(v1, 0.5); t1 = subtract(-0.5, t0); t2 = multiply(v0, v0); t3 = divide(t2, v1); t4 = log1p(t3); t5 = multiply(t1, t4)',
@@ -178,15 +337,27 @@ FAST: dict[str, str] = {
         '',
     't0 = multiply(v0, v0); t1 = multiply(t0, 0.5); t2 = divide(t1, v1)':
         '',
-    ('t0 = multiply(v0, v0); t1 = multiply(t0, v1); t2 = sqrt(t1); t3 = log(t2); t4 = subtract(v2, v3); t5 = multiply(t4, t4); t6 = multiply(2.0, '
-     't0); t7 = divide(t5, t6); t8 = add(t3, t7); t9 = negative(t8)'):
+    ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(v0, t1); t3 = multiply(t2, -24.0); t4 = power(v0, 11.0); t5 = multiply(t4, 48.0); '
+     't6 = add(t3, t5)'):
+        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(v0, t1); t3 = multiply(t2, 24.0); t4 = multiply(t0, t1); t5 = multiply(t4, 2.0); '
+     't6 = add(t5, -1.0); t7 = multiply(t3, t6)'),
+    ('t0 = multiply(v0, v0); t1 = multiply(t0, v1); t2 = sqrt(t1); t3 = log(t2); t4 = subtract(v2, v3); t5 = multiply(t4, t4); '
+     't6 = multiply(2.0, t0); t7 = divide(t5, t6); t8 = add(t3, t7); t9 = negative(t8)'):
         '',
+    't0 = multiply(v0, v0); t1 = multiply(v0, t0); t2 = divide(1.0, t1); t3 = multiply(3.0, t0); t4 = multiply(t2, t3)':
+        't0 = divide(3.0, v0)',
     't0 = multiply(v0, v0); t1 = multiply(v1, v1); t2 = add(t0, t1); t3 = sqrt(t2)':
+        '',
+    't0 = multiply(v0, v0); t1 = multiply(v1, v1); t2 = add(t0, t1); t3 = sqrt(t2); t4 = divide(0.5, t3)':
         '',
     't0 = multiply(v0, v0); t1 = multiply(v1, v1); t2 = multiply(t1, v2); t3 = add(t0, t2)':
         '',
     't0 = multiply(v0, v0); t1 = multiply(v1, v2); t2 = add(t0, t1)':
         '',
+    ('t0 = multiply(v0, v0); t1 = multiply(v1, v2); t2 = add(t0, t1); t3 = subtract(1.0, t2); t4 = sqrt(t3); t5 = divide(2.0, t4); t6 = sqrt(t2); '
+     't7 = divide(0.5, t6); t8 = multiply(t5, t7)'):
+        ('t0 = multiply(v0, v0); t1 = multiply(v1, v2); t2 = add(t0, t1); t3 = sqrt(t2); t4 = subtract(1.0, t0); t5 = subtract(t4, t1); t6 = sqrt(t5); '
+     't7 = multiply(t3, t6); t8 = divide(1.0, t7)'),
     't0 = multiply(v0, v0); t1 = negative(t0); t2 = divide(t1, v1)':
         '',
     ('t0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = multiply(v1, t1); t3 = multiply(v2, t2); t4 = multiply(t2, v3); t5 = multiply(3.0, v4); '
@@ -194,30 +365,59 @@ FAST: dict[str, str] = {
         '',
     't0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1)':
         '',
-    ('t0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1); t3 = multiply(v0, t2); t4 = arcsin(v0); t5 = add(t3, t4); t6 = multiply(t5, '
-     '0.5)'):
+    ('t0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1); t3 = divide(0.5, t2); t4 = multiply(t2, 0.5); t5 = add(t3, t4); '
+     't6 = multiply(v0, 0.5); t7 = multiply(t3, t6); t8 = negative(t7); t9 = multiply(v0, 2.0); t10 = multiply(t8, t9); t11 = add(t5, t10)'):
+        't0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1)',
+    ('t0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1); t3 = multiply(v0, t2); t4 = arcsin(v0); t5 = add(t3, t4); '
+     't6 = multiply(t5, 0.5)'):
         '',
+    ('t0 = multiply(v0, v0); t1 = subtract(v1, t0); t2 = multiply(t1, v2); t3 = multiply(v0, 2.0); t4 = multiply(t2, t3); t5 = subtract(1.0, v0); '
+     't6 = multiply(t5, -2.0); t7 = add(t4, t6)'):
+        ('t0 = multiply(v0, v0); t1 = subtract(v1, t0); t2 = multiply(v0, 2.0); t3 = multiply(v2, t2); t4 = multiply(t1, t3); t5 = add(t2, -2.0); '
+     't6 = add(t4, t5)'),
+    't0 = multiply(v0, v1); s1 = add(v0, v1); t2 = divide(t0, s1); t3 = negative(t2); t4 = divide(t3, s1)':
+        't0 = multiply(v0, v1); t1 = negative(t0); t2 = add(v0, v1); t3 = multiply(t2, t2); t4 = divide(t1, t3)',
     't0 = multiply(v0, v1); s1 = subtract(1.0, v0); t2 = multiply(s1, v2); t3 = add(t0, t2); t4 = exp(t3)':
         '',
     't0 = multiply(v0, v1); t1 = add(v0, v1); t2 = divide(t0, t1)':
         '',
+    ('t0 = multiply(v0, v1); t1 = add(v0, v1); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = divide(1.0, t1); '
+     't6 = multiply(v1, t5); t7 = add(t4, t6)'):
+        't0 = multiply(v1, v1); t1 = add(v0, v1); t2 = multiply(t1, t1); t3 = divide(t0, t2)',
+    't0 = multiply(v0, v1); t1 = divide(1.0, t0)':
+        '',
+    't0 = multiply(v0, v1); t1 = multiply(v2, 2.0); t2 = multiply(t0, t1); t3 = subtract(1.0, v2); t4 = multiply(t3, -2.0); t5 = add(t2, t4)':
+        't0 = multiply(v0, v1); t1 = multiply(v2, t0); t2 = add(v2, -1.0); t3 = add(t1, t2); t4 = multiply(2.0, t3)',
     't0 = multiply(v0, v1); t1 = multiply(v2, v1); t2 = subtract(t0, t1)':
         't0 = subtract(v0, v2); t1 = multiply(v1, t0)',
     't0 = multiply(v0, v1); t1 = multiply(v2, v3); t2 = subtract(t0, t1)':
         '',
-    ('t0 = negative(v0); s1 = multiply(v1, v1); s2 = multiply(2.0, s1); t3 = divide(t0, s2); t4 = multiply(t3, -2.0); s5 = multiply(s1, v2); s6 = '
-     'sqrt(s5); t7 = divide(-1.0, s6); t8 = divide(0.5, s6); t9 = multiply(t7, t8); t10 = multiply(v2, t9); t11 = add(t4, t10); t12 = multiply(v1, '
-     '2.0); t13 = multiply(t11, t12)'):
+    ('t0 = negative(v0); s1 = multiply(v1, v1); s2 = multiply(2.0, s1); t3 = divide(t0, s2); t4 = multiply(t3, -2.0); s5 = multiply(s1, v2); '
+     's6 = sqrt(s5); t7 = divide(-1.0, s6); t8 = divide(0.5, s6); t9 = multiply(t7, t8); t10 = multiply(v2, t9); t11 = add(t4, t10); '
+     't12 = multiply(v1, 2.0); t13 = multiply(t11, t12)'):
         't0 = add(v0, -0.5); t1 = multiply(2.0, t0); t2 = divide(t1, v1)',
-    ('t0 = negative(v0); t1 = divide(t0, v1); t2 = multiply(v2, t1); t3 = negative(v3); t4 = divide(t3, v1); t5 = multiply(v4, t4); t6 = add(t2, '
-     't5)'):
+    ('t0 = negative(v0); t1 = divide(t0, v1); t2 = exp(t1); t3 = power(v0, v2); t4 = multiply(t3, t2); t5 = divide(1.0, t4); t6 = multiply(t2, t5); '
+     't7 = multiply(t6, v3); t8 = multiply(t3, t5); t9 = multiply(t2, t8); t10 = divide(1.0, v1); t11 = multiply(t9, t10); t12 = subtract(t7, t11)'):
+        't0 = negative(v2); t1 = power(v0, t0); t2 = multiply(v3, t1); t3 = divide(1.0, v1); t4 = subtract(t2, t3)',
+    ('t0 = negative(v0); t1 = divide(t0, v1); t2 = multiply(v2, t1); t3 = negative(v3); t4 = divide(t3, v1); t5 = multiply(v4, t4); '
+     't6 = add(t2, t5)'):
         't0 = multiply(v3, v4); t1 = multiply(v0, v2); t2 = add(t0, t1); t3 = negative(t2); t4 = divide(t3, v1)',
+    ('t0 = negative(v0); t1 = exp(t0); t2 = add(t1, 1.0); t3 = divide(1.0, t2); t4 = divide(v0, t2); t5 = negative(t4); t6 = divide(t5, t2); '
+     't7 = multiply(t1, t6); t8 = subtract(t3, t7)'):
+        't0 = exp(v0); t1 = add(v0, 1.0); t2 = add(t0, t1); t3 = multiply(t0, t2); t4 = add(1.0, t0); t5 = multiply(t4, t4); t6 = divide(t3, t5)',
     't0 = negative(v0); t1 = exp(t0); t2 = add(t1, 1.0); t3 = divide(v0, t2)':
         '',
     't0 = negative(v0); t1 = exp(t0); t2 = multiply(v1, t1); t3 = log(t2)':
         't0 = log(v1); t1 = subtract(t0, v0)',
+    ('t0 = negative(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = multiply(v0, t2); t4 = divide(1.0, t3); t5 = multiply(v0, t4); '
+     't6 = multiply(t2, t5); t7 = multiply(t0, t6)'):
+        't0 = negative(v0)',
     't0 = negative(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = multiply(v0, t2); t4 = log(t3)':
         't0 = log(v0); t1 = multiply(v0, v1); t2 = subtract(t0, t1)',
+    ('t0 = negative(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = sin(v1); t4 = negative(t3); t5 = multiply(t2, t4); t6 = cos(v1); '
+     't7 = multiply(t2, t6); t8 = multiply(t0, t7); t9 = add(t5, t8)'):
+        ('t0 = multiply(v0, v1); t1 = negative(t0); t2 = exp(t1); t3 = sin(v1); t4 = cos(v1); t5 = multiply(v0, t4); t6 = add(t3, t5); '
+     't7 = multiply(t2, t6); t8 = negative(t7)'),
     't0 = power(v0, 12.0); s1 = multiply(v0, v0); t2 = multiply(v0, s1); t3 = multiply(t2, t2); t4 = subtract(t0, t3); t5 = multiply(t4, 4.0)':
         't0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = multiply(4.0, t2); t4 = add(t2, -1.0); t5 = multiply(t3, t4)',
     't0 = power(v0, v1); t1 = log(t0)':
@@ -226,12 +426,27 @@ FAST: dict[str, str] = {
         '',
     't0 = sin(v0); t1 = cos(v0); t2 = divide(t0, t1)':
         't0 = tan(v0)',
+    ('t0 = sin(v0); t1 = cos(v0); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = negative(t0); t6 = multiply(t4, t5); '
+     't7 = add(1.0, t6)'):
+        't0 = tan(v0); t1 = multiply(t0, t0); t2 = add(1.0, t1)',
+    ('t0 = sin(v0); t1 = cos(v0); t2 = multiply(v1, t1); t3 = multiply(t2, t2); t4 = multiply(v1, t0); t5 = multiply(t4, t4); t6 = add(t3, t5); '
+     't7 = sqrt(t6); t8 = divide(0.5, t7); t9 = multiply(2.0, t4); t10 = multiply(t8, t9); t11 = multiply(t0, t10); t12 = multiply(t2, 2.0); '
+     't13 = multiply(t8, t12); t14 = multiply(t1, t13); t15 = add(t11, t14)'):
+        't0 = absolute(v1); t1 = divide(v1, t0)',
     't0 = sin(v0); t1 = multiply(t0, 2.0); t2 = cos(v0); t3 = multiply(t1, t2)':
         't0 = multiply(v0, 2.0); t1 = sin(t0)',
+    ('t0 = sin(v0); t1 = multiply(t0, 2.0); t2 = negative(t0); t3 = multiply(t1, t2); t4 = cos(v0); t5 = multiply(2.0, t4); t6 = multiply(t4, t5); '
+     't7 = add(t3, t6)'):
+        't0 = multiply(v0, 2.0); t1 = cos(t0); t2 = multiply(2.0, t1)',
     't0 = sinh(v0); t1 = cosh(v0); t2 = divide(t0, t1)':
         't0 = tanh(v0)',
+    't0 = sinh(v0); t1 = cosh(v0); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = multiply(t0, t4); t6 = add(1.0, t5)':
+        't0 = cosh(v0); t1 = multiply(t0, t0); t2 = divide(1.0, t1)',
     't0 = sqrt(v0); t1 = log(t0)':
         't0 = log(v0); t1 = multiply(t0, 0.5)',
+    ('t0 = subtract(1.0, v0); t1 = divide(t0, v0); t2 = divide(1.0, t0); t3 = multiply(t1, t2); t4 = divide(v0, t0); t5 = negative(t4); '
+     't6 = divide(t5, t0); t7 = multiply(t1, t6); t8 = subtract(t3, t7)'):
+        't0 = subtract(1.0, v0); t1 = multiply(v0, t0); t2 = divide(1.0, t1)',
     't0 = subtract(1.0, v0); t1 = divide(v0, t0); t2 = log(t1)':
         '',
     ('t0 = subtract(1.0, v0); t1 = multiply(t0, t0); t2 = multiply(v0, v0); t3 = subtract(v1, t2); t4 = multiply(t3, t3); t5 = multiply(t4, v2); '
@@ -241,19 +456,33 @@ FAST: dict[str, str] = {
         '',
     't0 = subtract(v0, 1.0); t1 = power(v1, t0); t2 = negative(v1); t3 = divide(t2, v2); t4 = exp(t3); t5 = multiply(t1, t4); t6 = log(t5)':
         't0 = add(v0, -1.0); t1 = log(v1); t2 = multiply(t0, t1); t3 = divide(v1, v2); t4 = subtract(t2, t3)',
+    't0 = subtract(v0, v1); s1 = add(v0, v1); t2 = divide(t0, s1); t3 = negative(t2); t4 = divide(t3, s1)':
+        't0 = subtract(v1, v0); t1 = add(v0, v1); t2 = multiply(t1, t1); t3 = divide(t0, t2)',
     't0 = subtract(v0, v1); t1 = add(v0, v1); t2 = divide(t0, t1)':
         '',
-    ('t0 = subtract(v0, v1); t1 = divide(t0, v2); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = exp(t3); t5 = multiply(v2, v3); t6 = '
-     'divide(t4, t5); t7 = log(t6)'):
+    ('t0 = subtract(v0, v1); t1 = divide(t0, v2); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = exp(t3); t5 = multiply(v2, v3); '
+     't6 = divide(t4, t5); t7 = log(t6)'):
         '',
-    ('t0 = subtract(v0, v1); t1 = divide(t0, v2); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v3); t5 = log(t4); t6 = '
-     'subtract(t3, t5)'):
+    ('t0 = subtract(v0, v1); t1 = divide(t0, v2); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = exp(t3); t5 = multiply(v2, v3); '
+     't6 = divide(t5, t4); t7 = divide(v4, v2); t8 = multiply(t6, t7); t9 = multiply(t4, t8); t10 = multiply(-0.5, t9); t11 = multiply(t1, 2.0); '
+     't12 = multiply(t10, t11); t13 = divide(1.0, v2); t14 = multiply(t12, t13)'):
+        't0 = multiply(v3, v4); t1 = subtract(v1, v0); t2 = multiply(t0, t1); t3 = multiply(v2, v2); t4 = divide(t2, t3)',
+    ('t0 = subtract(v0, v1); t1 = divide(t0, v2); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v3); t5 = log(t4); '
+     't6 = subtract(t3, t5)'):
         '',
-    ('t0 = subtract(v0, v1); t1 = multiply(t0, 0.5); t2 = sin(t1); t3 = multiply(t2, t2); t4 = cos(v1); t5 = cos(v0); t6 = multiply(t4, t5); t7 = '
-     'subtract(v2, v3); t8 = multiply(0.5, t7); t9 = sin(t8); t10 = multiply(t9, t9); t11 = multiply(t6, t10); t12 = add(t3, t11); t13 = '
-     'sqrt(t12); t14 = arcsin(t13); t15 = multiply(2.0, t14)'):
+    't0 = subtract(v0, v1); t1 = divide(t0, v2); t2 = negative(t1); t3 = divide(1.0, v2); t4 = multiply(t2, t3)':
+        't0 = subtract(v1, v0); t1 = multiply(v2, v2); t2 = divide(t0, t1)',
+    ('t0 = subtract(v0, v1); t1 = multiply(t0, 0.5); t2 = sin(t1); t3 = multiply(t2, t2); t4 = cos(v1); t5 = cos(v0); t6 = multiply(t4, t5); '
+     't7 = subtract(v2, v3); t8 = multiply(0.5, t7); t9 = sin(t8); t10 = multiply(t9, t9); t11 = multiply(t6, t10); t12 = add(t3, t11); '
+     't13 = sqrt(t12); t14 = arcsin(t13); t15 = multiply(2.0, t14)'):
         '',
-    ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = negative(t1); t3 = multiply(v2, v2); t4 = multiply(2.0, t3); t5 = divide(t2, t4); t6 = '
-     'exp(t5); t7 = multiply(t3, v3); t8 = sqrt(t7); t9 = divide(t6, t8)'):
+    ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = negative(t1); t3 = multiply(v2, v2); t4 = multiply(2.0, t3); t5 = divide(t2, t4); '
+     't6 = exp(t5); t7 = multiply(t3, v3); t8 = sqrt(t7); t9 = divide(1.0, t8); t10 = multiply(t6, t9); t11 = divide(0.5, t3); '
+     't12 = multiply(t10, t11); t13 = negative(t12); t14 = multiply(t0, 2.0); t15 = multiply(t13, t14)'):
+        ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = multiply(t1, -0.5); t3 = multiply(v2, v2); t4 = divide(t2, t3); t5 = exp(t4); '
+     't6 = subtract(v1, v0); t7 = multiply(t5, t6); t8 = absolute(v2); t9 = sqrt(v3); t10 = multiply(t3, t9); t11 = multiply(t8, t10); '
+     't12 = divide(t7, t11)'),
+    ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = negative(t1); t3 = multiply(v2, v2); t4 = multiply(2.0, t3); t5 = divide(t2, t4); '
+     't6 = exp(t5); t7 = multiply(t3, v3); t8 = sqrt(t7); t9 = divide(t6, t8)'):
         '',
 }

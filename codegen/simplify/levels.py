@@ -11,6 +11,8 @@ from .rules import ACCURACY_RULES, EXACT_RULES, MARKER_RULES
 
 LEVELS: dict[str | bool, tuple[Rule, ...]] = {
     False: MARKER_RULES,
+    # For graphs that are expanded already: no row makes an operation that has an expansion.
+    "exact": (*MARKER_RULES, *EXACT_RULES, *MOVEMENT_RULES),
     "safe": (*MARKER_RULES, *EXACT_RULES, *ACCURACY_RULES, *MOVEMENT_RULES),
     # Rows of real-number algebra come first: where both match, they do more.
     "fast": (*MARKER_RULES, *FAST_RULES, *EXACT_RULES, *ACCURACY_RULES, *MOVEMENT_RULES),

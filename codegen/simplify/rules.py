@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import operator
 
-from .conditions import above_zero, finite, later, non_negative, non_zero, power_of_two, same_sign, scaling
+from .conditions import above_zero, finite, later, non_negative, non_zero, not_known_negative, power_of_two, same_sign, scaling
 from .pattern import Extent, Number, Rule, Variable, operation
 
 x, y, z, condition = map(Variable, ("x", "y", "z", "condition"))
@@ -101,6 +101,8 @@ EXACT_RULES = (
     *(Rule(where(test, 0.0, -absolute(x)), 0.0 - absolute(x)) for test in (equal(x, 0.0), equal(0.0, x))),
     *(Rule(f(x + 0.0, y), f(x, y)) for f in COMPARISONS),
     *(Rule(f(y, x + 0.0), f(y, x)) for f in COMPARISONS),
+    Rule(equal(-x, 0.0), equal(x, 0.0)),
+    Rule(equal(0.0, -x), equal(0.0, x)),
     Rule(maximum(x, x), x, on="any"),
     Rule(minimum(x, x), x, on="any"),
     Rule(less(x, x), False, on="any"),
@@ -143,9 +145,11 @@ ACCURACY_RULES = (
     Rule(log1p(expm1(x)), x, "accuracy"),
     Rule(exp(log(x)), x, "accuracy", when=non_negative("x")),
     Rule(log(exp(x) + exp(y)), logaddexp(x, y), "range"),
-    Rule(log1p(exp(x)), logaddexp(0.0, x), "accuracy"),
+    Rule(log1p(exp(x)), logaddexp(0.0, x), "accuracy", when=not_known_negative("x")),
     Rule(log(1.0 / x), -log(x), "accuracy", when=non_negative("x")),
     Rule(log(expit(x)), -logaddexp(0.0, -x), "accuracy"),
+    Rule(log1p(-expit(x)), -logaddexp(0.0, x), "accuracy"),
+    Rule(log1p(-1.0 / (1.0 + exp(x))), -logaddexp(0.0, -x), "accuracy"),
     Rule((exp(x) - exp(-x)) / (exp(x) + exp(-x)), tanh(x), "accuracy"),
     Rule(exp(x) / (1.0 + exp(x)), expit(x), "accuracy"),
 )

@@ -10,8 +10,21 @@ from codegen.pipeline import Kernel
 from tracer.graph.graph import Graph
 
 _PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_ALIGNMENT = 64
-_GUARD = 64  # bytes behind the workspace that must come back unchanged
+_GUARD = 64  # bytes around all that a kernel writes, which must come back unchanged; also the alignment
+_PATTERN = 0xA5
+
+
+class _Guarded:
+    """Aligned memory between two guards. It is not cleared, so that a place the kernel does not write shows."""
+
+    def __init__(self, size: int):
+        memory = np.full(size + 3 * _GUARD, _PATTERN, np.uint8)
+        start = _GUARD + -memory.ctypes.data % _GUARD
+        self.inside = memory[start:start + size]
+        self._around = memory[:start], memory[start + size:]
+
+    def check(self, what: str) -> None:
+        assert all((part == _PATTERN).all() for part in self._around), f"the kernel writes outside of {what}"
 
 
 def call(kernel: Kernel, graph: Graph, *arguments) -> tuple[np.ndarray, ...]:
@@ -21,16 +34,19 @@ def call(kernel: Kernel, graph: Graph, *arguments) -> tuple[np.ndarray, ...]:
     compiled with the input among the ``strided`` ones.
     """
     inputs = [_argument(a, node.type) for a, node in zip(arguments, graph.inputs, strict=True)]
-    # Nothing is cleared, so that a place the kernel does not write shows.
-    outputs = [np.full(node.type.shape, 113, node.type.dtype) for node in graph.outputs]
+    before = [a.tobytes() for a in inputs]
+    memory = [_Guarded(node.type.size * node.type.dtype.itemsize) for node in graph.outputs]
+    outputs = [m.inside.view(node.type.dtype).reshape(node.type.shape) for m, node in zip(memory, graph.outputs)]
     buffers = np.array([a.ctypes.data for a in (*inputs, *outputs)], np.int64)
     strides = np.array([s for a in inputs for s in a.strides] or [0], np.int64)
-    workspace = np.full(kernel.workspace_bytes + _ALIGNMENT + _GUARD, 0xA5, np.uint8)
-    start = -workspace.ctypes.data % _ALIGNMENT
-    code = _PROTOTYPE(kernel.address)(buffers.ctypes.data, strides.ctypes.data, kernel.params.ctypes.data, workspace.ctypes.data + start)
+    workspace = _Guarded(kernel.workspace_bytes)
+    code = _PROTOTYPE(kernel.address)(buffers.ctypes.data, strides.ctypes.data, kernel.params.ctypes.data, workspace.inside.ctypes.data)
+    workspace.check("its workspace")
+    for position, m in enumerate(memory):
+        m.check(f"output {position}")
+    assert before == [a.tobytes() for a in inputs], "the kernel writes to an input"
     if code:
         raise kernel.error(code)
-    assert (workspace[start + kernel.workspace_bytes:] == 0xA5).all(), "the kernel writes behind its workspace"
     return tuple(outputs)
 
 

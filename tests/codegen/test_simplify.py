@@ -4,20 +4,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegen.simplify import LEVELS, Report, simplify
+from codegen.schedule.expand import expand
+from codegen.simplify import LEVELS, OPTIONS, Report, rewrite, simplify
 from codegen.simplify.conditions import is_non_negative
 from codegen.simplify.driver import REWRITES_PER_NODE, Rewriter
 from codegen.simplify.fast_rules import FAST_RULES
 from codegen.simplify.movement_rules import MOVEMENT_RULES
 from codegen.simplify.pattern import Pattern, Rule, RuleIndex, Variable, operation
 from codegen.simplify.rules import ACCURACY_RULES, EXACT_RULES, MARKER_RULES
+from tracer.derive.reverse import gradients
 from tracer.graph.evaluate import evaluate
 from tracer.graph.graph import Graph
 from tracer.graph.node import CONSTANT, Builder
 from tracer.graph.text import format_graph
-from tracer.graph.types import array_type
+from tracer.graph.types import FLOAT64, array_type
 from tracer.graph.verify import verify
 from tracer.ops import TABLE
+from tracer.trace.session import tracing
+from tracer.trace.value import Traced
 
 from .rule_samples import apply_alone, check_exact, check_rule
 
@@ -283,6 +287,26 @@ def test_false_only_removes_what_the_derivative_left():
     assert names(safe(graph)) == []
 
 
+def test_value_and_gradient_of_a_logistic_loss_share_their_exponential():
+    with tracing("loss") as session:
+        z = Traced(session.trace.builder.input(FLOAT64, 0), session.trace)
+        loss = np.logaddexp(0.0, z)
+        slope, = gradients(session.trace, loss, [z])
+    graph = expand(safe(Graph([z.node], [loss.node, slope.node])))
+    joined = verify(rewrite(graph))
+    assert names(graph).count("exp") == 2 and names(joined).count("exp") == 1 and len(joined.nodes) < len(graph.nodes)
+    for point in (0.0, -0.0, 3.5, -800.0, 800.0, np.inf, -np.inf, np.nan):
+        for before, after in zip(evaluate(graph, point), evaluate(joined, point)):
+            check_exact(before, after)
+
+
+def test_rewriting_what_is_expanded_makes_nothing_to_expand():
+    f = Formulas()
+    a = f.input()
+    graph = f.graph(f.add(f.maximum(a, f.number(0.0)), f.log1p(f.exp(f.negative(f.absolute(a))))))
+    assert names(rewrite(graph)) == names(safe(graph)) == ["maximum", "absolute", "negative", "exp", "log1p", "add"]
+
+
 def test_unknown_levels_are_refused():
     f = Formulas()
     a = f.input()
@@ -401,7 +425,7 @@ def test_exact_rules_keep_every_bit_of_random_graphs(graph, points):
 @settings(max_examples=60, deadline=None)
 @given(random_graphs())
 def test_no_level_makes_an_illegal_or_costlier_graph(graph):
-    for level in LEVELS:
+    for level in OPTIONS:
         report = Report()
         verify(simplify(graph, level, report))
         assert not report.exhausted

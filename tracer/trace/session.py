@@ -57,18 +57,27 @@ def session_of(values) -> Session:
 
 
 @contextlib.contextmanager
-def tracing(name: str, root: Callable | None = None) -> Iterator[Session]:
-    """A new session. The collector stands still meanwhile: a trace makes many objects and no garbage (2.7 → 1.2 µs an operation)."""
-    session = Session(name)
-    session.rebinder.own(root)
-    token = _current.set(session)
+def collector_paused() -> Iterator[None]:
+    """The collector stands still: a trace and the passes after it make many objects and no garbage (2.7 → 1.2 µs a traced operation)."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        yield session
+        yield
     finally:
         if collecting:
             gc.enable()
+
+
+@contextlib.contextmanager
+def tracing(name: str, root: Callable | None = None) -> Iterator[Session]:
+    """A new session, with the collector paused."""
+    session = Session(name)
+    session.rebinder.own(root)
+    token = _current.set(session)
+    try:
+        with collector_paused():
+            yield session
+    finally:
         _current.reset(token)
         session.rebinder.write_back()
         session.trace.active = False

@@ -38,7 +38,7 @@ def run(script):
     return seconds
 
 
-@case("startup", "First gradient of a small function in a new process", Ask(0.4, subject="tracer over the floor"))
+@case("startup", "First gradient of a small function in a new process", Ask(0.4, subject="tracer over the floor"), threads=(2,))
 def _(effort):
     samples, notes = {name: [] for name in SCRIPTS}, dict.fromkeys(SCRIPTS, "")
     for _ in range(effort.processes):

@@ -1,5 +1,7 @@
 """A multi-layer perceptron with tanh and squared loss, differentiated with respect to its three weight arrays."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from . import Problem
@@ -26,7 +28,7 @@ network = Problem(loss, by_hand, parameters=3)
 def batch(rows: int, *widths: int) -> tuple:
     """Arguments: three weight arrays, inputs and targets."""
     rng = np.random.default_rng(rows)
-    weights = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in zip(widths, widths[1:])]
+    weights = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in pairwise(widths)]
     return *weights, rng.normal(size=(rows, widths[0])), rng.normal(size=(rows, widths[-1]))
 
 

@@ -1,5 +1,7 @@
 """Rosenbrock's function of n variables."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from . import Inapplicable, Problem
@@ -75,4 +77,4 @@ def _(casadi, x):
 def _(heyoka, x):
     if x.size > 10_000:
         raise Inapplicable("has scalars only: as many expressions as elements")
-    return lambda x: heyoka.sum([100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in zip(x, x[1:])])
+    return lambda x: heyoka.sum([100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in pairwise(x)])
