@@ -11,6 +11,7 @@
     │   ├── LeakedValueError        (RuntimeError) a traced value used after its trace has ended
     │   ├── ImpureError             (RuntimeError) random numbers, clocks or input that a trace would freeze
     │   └── UnsupportedError        (NotImplementedError, TypeError) an operation that is not there
+    │       └── MissingMethodError  (AttributeError) a method of arrays that is not there
     ├── ArgumentError               (TypeError)   an argument of a kind or dtype that is not taken
     ├── ShapeError                  (ValueError)  shapes that do not fit
     ├── OutputError                 (TypeError)   the function returns what has no gradient
@@ -59,6 +60,10 @@ class ImpureError(TraceError, RuntimeError):
 
 class UnsupportedError(TraceError, NotImplementedError, TypeError):
     """An operation, or a form of one, that is not there."""
+
+
+class MissingMethodError(UnsupportedError, AttributeError):
+    """A method of arrays that traced values do not have."""
 
 
 class ArgumentError(TracerError, TypeError):

@@ -178,7 +178,7 @@ LARGEST_POWER = 8  # whole exponents up to this are products
 
 def from_sympy(expression: sp.Expr, values: Mapping[sp.Symbol, Traced]) -> Traced:
     """The nodes that compute an expression of these symbols. Raises UnsupportedError for a function without operation."""
-    trace = next(iter(values.values())).trace
+    trace = next(iter(values.values())).owner
     made: dict[sp.Basic, Any] = dict(values)
     pending = [expression]
     while pending:
@@ -305,7 +305,7 @@ def _selected(expression: sp.Piecewise, made: Mapping) -> Traced:
     *pairs, (last, condition) = expression.args
     if condition is not sp.true:
         raise UnsupportedError("a Piecewise without a last arm that always holds")
-    trace = next(v for v in made.values() if isinstance(v, Traced)).trace
+    trace = next(v for v in made.values() if isinstance(v, Traced)).owner
     result = made[last]
     for value, condition in reversed(pairs):
         arms = [v if isinstance(v, Traced) else constant(trace, v, "float64") for v in (made[value], result)]

@@ -9,6 +9,7 @@ import numpy as np
 from tracer.graph.node import CONSTANT, Node, constant_value
 from tracer.ops import TABLE
 
+LARGEST_EXPONENT = 60
 RANGE_DEPTH = 4  # how far a range is looked for below a node; deeper ones are not worth the time
 
 _NON_NEGATIVE = frozenset(TABLE[name] for name in ("absolute", "exp", "exp2", "cosh", "expit", "ndtr", "erfc"))
@@ -37,9 +38,9 @@ def not_known_negative(name: str):
 
 
 def is_power_of_two(value) -> bool:
-    """Is multiplying and dividing by it a mere change of exponent, either way?"""
+    """Is multiplying and dividing by it a mere change of exponent, in float32 too, and beside any number of elements?"""
     mantissa, exponent = math.frexp(value)
-    return abs(mantissa) == 0.5 and -1000 < exponent < 1000
+    return abs(mantissa) == 0.5 and abs(exponent) <= LARGEST_EXPONENT
 
 
 def power_of_two(name: str):

@@ -15,7 +15,7 @@ from .places import along_axes
 
 def unmerge(nest: Nest) -> Nest:
     """The nest with merged loops taken apart wherever more places follow the axes of their buffers then."""
-    failing = 0 if nest.ordered else _failing(nest)
+    failing = 0 if nest.ordered or not nest.extents else _failing(nest)
     while failing:
         found = next(((n, count) for n in _candidates(nest) if (count := _failing(n)) < failing), None)
         if found is None:

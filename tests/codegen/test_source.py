@@ -1,87 +1,25 @@
-"""Generated source three ways (plain Python, under Numba, and the kernel of the same graph) against the graph's meaning; and how it reads."""
-
-import inspect
-import random
-import traceback
-import warnings
+"""Generated source three ways (plain Python, under Numba, and the kernel of the same graph) against the graph's meaning."""
 
 import numpy as np
 import pytest
 
 from codegen import functions
-from codegen.loops import Affine
 from codegen.pipeline import compile_graph
 from codegen.schedule.scheduler import schedule
-from codegen.source import compile_source, expressions, load_source, to_source
-from codegen.source.module import captured_arrays
-from codegen.source.names import Names
-from codegen.source.places import affine_text, along_axes
+from codegen.source import compile_source
 from tests.codegen.kernel_call import call
-from tracer.derive.reverse import gradients
+from tests.codegen.source_checks import as_tuple, assert_same, check, graph_of, run_plain
 from tracer.graph.evaluate import evaluate
 from tracer.graph.graph import Graph
 from tracer.graph.op import Special, lowering
 from tracer.graph.types import array_type
 from tracer.ops import TABLE
-from tracer.trace import numpy_api  # noqa: F401  registers NumPy's functions
 from tracer.trace.context import Trace
-from tracer.trace.value import Traced, as_traced
 
 RNG = np.random.default_rng(5)
 FLOATS = ("float64", "float32")
 ATTRS = {"cast": ("float32",), "copy_of": (1,)}
 SAMPLED = [op for op in TABLE.values() if op.kind == "elementwise" and op.domain is not None]
-
-
-# Helpers ----------------------------------------------------------------------------------------------------------------
-
-def graph_of(function, *arguments, name="f", wrt=(), input_names=None):
-    """The traced function's graph; with the gradients of its first output by the arguments ``wrt``."""
-    trace = Trace(name)
-    inputs = [Traced(trace.builder.input(array_type(np.asarray(a).dtype, np.shape(a)), k), trace) for k, a in enumerate(arguments)]
-    outputs = function(*inputs)
-    outputs = [as_traced(o, trace) for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
-    outputs += gradients(trace, outputs[0], [inputs[k] for k in wrt]) if wrt else []
-    names = input_names or list(inspect.signature(function).parameters)[:len(inputs)]
-    return Graph([x.node for x in inputs], [y.node for y in outputs], names if len(names) == len(inputs) else None, None, name)
-
-
-def as_tuple(result):
-    return result if isinstance(result, tuple) else (result,)
-
-
-def run_plain(program, *arguments):
-    with np.errstate(all="ignore"):
-        return as_tuple(load_source(to_source(program))(*arguments, *captured_arrays(program)))
-
-
-def assert_same(found, expected, label, boxed=False):
-    """Equal outputs. ``boxed``: Numba gives float32 and unsigned scalars back as Python numbers."""
-    assert len(found) == len(expected), label
-    for position, (value, wanted) in enumerate(zip(found, expected)):
-        value = np.asarray(value)
-        assert value.shape == wanted.shape, (label, position)
-        assert value.dtype == wanted.dtype or (boxed and not wanted.shape and value.dtype.kind in "fi"), (label, position, value.dtype, wanted.dtype)
-        tolerance = 3e-6 if wanted.dtype == np.float32 else 1e-12
-        np.testing.assert_allclose(value, wanted, rtol=tolerance, atol=tolerance, err_msg=f"{label}, output {position}")
-
-
-def check(graph, *arguments, njit=True):
-    """The text as plain Python, under Numba, and the kernel, all against the graph; returns the text."""
-    expected = evaluate(graph, *arguments)
-    program = schedule(graph)
-    assert_same(run_plain(program, *arguments), expected, "plain Python")
-    assert_same(call(compile_graph(graph), graph, *arguments), expected, "kernel")
-    if njit:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of products of what is not contiguous
-            assert_same(as_tuple(compile_source(program)(*arguments)), expected, "njit", boxed=True)
-    return to_source(program)
-
-
-def body(text):
-    """The statements of a text, without the docstring."""
-    return text.split('"""\n')[-1].rstrip("\n")
 
 
 # The table --------------------------------------------------------------------------------------------------------------
@@ -230,196 +168,3 @@ def test_inputs_of_any_strides():
     assert_same(as_tuple(compile_source(program)(*strided)), expected, "njit")
     assert_same(call(compile_graph(graph, strided=frozenset((0, 1, 2))), graph, *strided), expected, "kernel")
     assert_same(run_plain(schedule(graph, frozenset((0, 1, 2))), *strided), expected, "strided program")
-
-
-# How it reads -------------------------------------------------------------------------------------------------------------
-
-def weighted(X, w, bias):
-    total = np.sum(np.exp(X) * w, axis=1) - bias
-    return total / (1.0 + total)
-
-
-def test_the_text_of_a_small_function():
-    text = to_source(schedule(graph_of(weighted, np.ones((40, 30)), np.ones(30), 0.5, name="weighted")))
-    first = weighted.__code__.co_firstlineno
-    assert body(text) == f"""\
-    sum_1 = np.empty(40)
-    for i in range(40):
-        sum_2 = 0.0
-        for j in range(30):
-            sum_2 += w[j] * math.exp(X[i, j])  # test_source.py:{first + 1}
-        sum_1[i] = sum_2
-    y0 = np.empty(40)
-    for i in range(40):
-        t1 = sum_1[i] - bias  # test_source.py:{first + 1}
-        y0[i] = t1 / (t1 + 1.0)  # test_source.py:{first + 2}
-    return y0"""
-    assert text.startswith('"""weighted: loops generated by tracegrad') and "import math\n\nimport numpy as np\n\n\ndef weighted(X, w, bias):\n" in text
-    assert '    """X: float64[40, 30]\n    w: float64[30]\n    bias: float64\n\n    Returns float64[40].\n    """' in text
-
-
-def test_values_stand_at_the_outermost_loop_that_they_depend_on():
-    text = body(to_source(schedule(graph_of(lambda X, w, s: np.exp(X) * np.sin(w) * np.cos(s), np.ones((4, 3)), np.ones((4, 1)), 2.0))))
-    lines = [line.split("  #")[0] for line in text.split("\n")]
-    indents = {name: next(len(line) - len(line.lstrip()) for line in lines if f"math.{name}(" in line) for name in ("cos", "sin", "exp")}
-    assert indents == {"cos": 4, "sin": 8, "exp": 12}
-
-
-def test_same_input_same_bytes():
-    function, *arguments = GRADIENTS["perceptron"]
-    texts = {to_source(schedule(graph_of(function, *arguments, wrt=(0, 1)))) for _ in range(2)}
-    assert len(texts) == 1
-
-
-def test_names_do_not_collide():
-    names = ["lambda", "t1", "i", "np", "sum", "y0", "a.b", "x[0]", "exp_x", "2nd", "math", "f"]
-    values = [float(k + 1) for k in range(len(names))]
-    graph = graph_of(lambda *x: (sum(a * a + np.exp(a) for a in x), np.sin(x[0])), *values, name="f", input_names=names)
-    text = check(graph, *values)
-    parameters = list(inspect.signature(load_source(text)).parameters)
-    assert len(set(parameters)) == len(names) and all(name.isidentifier() for name in parameters)
-    assert {"t1", "i", "y0", "exp_x"} <= set(parameters)
-
-
-def test_names_are_handed_out_once():
-    names = Names()
-    taken = [names.take("x") for _ in range(4)] + [names.take("x_1"), names.number("x"), names.take("for"), names.take("sum")]
-    assert taken == ["x", "x_1", "x_2", "x_3", "x_1_1", "x4", "for_1", "sum_1"]
-
-
-def test_lambda_has_a_name():
-    assert "def lambda_1(x):" in check(graph_of(lambda x: x + 1.0, 1.0, name="<lambda>"), 1.0, njit=False)
-
-
-def test_captured_arrays_are_parameters_and_not_printed():
-    values = np.full(5, 123.456)
-    program = schedule(graph_of(lambda x: np.sum(x * values), np.ones(5)))
-    text = to_source(program)
-    assert "123.456" not in text and "def f(x, captured):" in text
-    assert compile_source(program)(np.ones(5)) == pytest.approx(5 * 123.456)
-
-
-def test_a_single_output_is_bare_and_several_are_a_tuple():
-    assert isinstance(load_source(to_source(schedule(graph_of(lambda x: x * 2.0, 1.0))))(1.0), float)
-    assert load_source(to_source(schedule(graph_of(lambda x: (x, x * 2.0), 1.0))))(1.0) == (1.0, 2.0)
-
-
-def test_results_do_not_alias_the_arguments():
-    x = np.ones(3)
-    result = compile_source(schedule(graph_of(lambda x: x, x)))(x)
-    result[0] = 5.0
-    assert x[0] == 1.0
-
-
-def test_statements_fit_a_line():
-    text = to_source(schedule(graph_of(lambda x: sum(np.sin(x * float(k)) / (1.0 + x * x) for k in range(1, 40)), 1.0)))
-    assert all(len(line.split("  #")[0]) <= 90 for line in text.split("\n"))
-
-
-# Text as code -----------------------------------------------------------------------------------------------------------
-
-def test_the_source_can_be_inspected_and_appears_in_tracebacks():
-    graph = graph_of(lambda x, i: x[i] * 2.0, np.ones(3), np.array([0, 1]))
-    text = to_source(schedule(graph))
-    function = load_source(text)
-    assert inspect.getsource(function) in text
-    with pytest.raises(IndexError) as caught:
-        function(np.ones(3), np.array([0, 7]))
-    assert any("checked_index" in frame.line and frame.filename.startswith("<tracegrad f ") for frame in traceback.extract_tb(caught.value.__traceback__))
-
-
-@pytest.mark.parametrize("index", [3, -4])
-def test_an_index_out_of_bounds_is_an_error(index):
-    graph = graph_of(lambda x, i: (x[i], np.sum(x)), np.ones(3), np.array([0, 1]))
-    indices = np.array([0, index])
-    for function in (load_source(to_source(schedule(graph))), compile_source(to_source(schedule(graph)))):
-        with pytest.raises(IndexError, match="out of bounds"):
-            function(np.ones(3), indices)
-    with pytest.raises(IndexError, match="out of bounds"):
-        call(compile_graph(graph), graph, np.ones(3), indices)
-
-
-def test_division_by_zero_follows_ieee_when_compiled():
-    assert compile_source(schedule(graph_of(lambda x: 1.0 / x, 1.0)))(0.0) == np.inf
-
-
-def test_a_long_program_is_written_without_recursion():
-    def chain(x, y):
-        for k in range(5_000):
-            x, y = y, np.sin(x) * y + float(k % 7)
-        return x
-    graph = graph_of(chain, 0.3, 0.7)
-    text = to_source(schedule(graph))
-    assert 5_000 < text.count("\n") < 10_100
-    assert load_source(text)(0.3, 0.7) == pytest.approx(float(evaluate(graph, 0.3, 0.7)[0]), rel=1e-9, nan_ok=True)
-
-
-# Parentheses ------------------------------------------------------------------------------------------------------------
-
-def random_arithmetic(seed):
-    """A function of exact operations in a random order, so that a lost pair of parentheses shows in the bits."""
-    def function(*leaves):
-        generator = random.Random(seed)
-        values = list(leaves)
-        for _ in range(40):
-            a, b = generator.choice(values), generator.choice(values)
-            values.append(generator.choice((lambda: a + b, lambda: a - b, lambda: a * b, lambda: a / b, lambda: -a, lambda: a - 2.5,
-                                            lambda: np.where(a < b, a, -b), lambda: 0.5 - a, lambda: np.maximum(a, b)))())
-        return tuple(values[-8:])
-    return function
-
-
-def bits_agree(seed):
-    arguments = [np.float64(v) for v in (0.7, -1.3, 2.1, 0.4)]
-    graph = graph_of(random_arithmetic(seed), *arguments, input_names=list("abcd"))
-    found = run_plain(schedule(graph), *arguments)
-    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(found, evaluate(graph, *arguments)))
-
-
-def test_random_arithmetic_has_the_same_bits():
-    assert all(bits_agree(seed) for seed in range(60))
-
-
-def test_a_planted_fault_lost_parentheses_are_noticed(monkeypatch):
-    monkeypatch.setattr(expressions, "_needed_level", lambda *_: expressions.ANYTHING)
-    caches = (expressions.template, expressions.template_of)
-    for cache in caches:
-        cache.cache_clear()
-    try:
-        assert not all(bits_agree(seed) for seed in range(60))
-    finally:
-        for cache in caches:
-            cache.cache_clear()
-
-
-@pytest.mark.parametrize("source, operands, text", [
-    ("({0} + {1})", ("a", "b * c"), "a + b * c"),
-    ("({0} * {1})", ("a + b", "c"), "(a + b) * c"),
-    ("({0} - {1})", ("a - b", "c - d"), "a - b - (c - d)"),
-    ("(-{0})", ("a * b",), "-(a * b)"),
-    ("({0} ** {1})", ("-a", "-b"), "(-a) ** -b"),
-    ("({1} if {0} else {2})", ("a < b", "a", "c if d else e"), "a if a < b else (c if d else e)"),
-    ("math.exp({0})", ("a if b else c",), "math.exp(a if b else c)"),
-    ("({0} & {1})", ("a < b", "c | d"), "(a < b) & (c | d)"),
-])
-def test_parentheses_are_those_that_are_needed(source, operands, text):
-    levels = [expressions.template(operand).level for operand in operands]
-    filled = expressions.template(source).fill([expressions.Expression(o, level) for o, level in zip(operands, levels)])
-    assert filled == text
-
-
-# Subscripts -------------------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("place, shape, extents, parts", [
-    (Affine(0, (30, 1)), (7, 30), (7, 30), ["i", "j"]),
-    (Affine(0, (1, 30)), (7, 30), (30, 7), ["j", "i"]),
-    (Affine(209, (-30, -1)), (7, 30), (7, 30), ["6 - i", "29 - j"]),
-    (Affine(0, (31,)), (7, 30), (7,), ["i", "i"]),
-    (Affine(29, (29,)), (7, 30), (7,), ["i", "29 - i"]),
-    (Affine(32, (60, 2)), (7, 30), (3, 14), ["2*i + 1", "2*j + 2"]),
-    (Affine(0, (1,)), (7, 30), (210,), None),
-    (Affine(5, (0,)), (2, 1, 3), (4,), ["1", "0", "2"]),
-])
-def test_flat_places_split_along_the_axes(place, shape, extents, parts):
-    found = along_axes(place, shape, extents)
-    assert parts == (found and [affine_text(part, ("i", "j")) for part in found])

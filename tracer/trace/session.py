@@ -48,10 +48,10 @@ def session_of(values) -> Session:
     """The running session that traced values belong to."""
     traced = next(v for v in values if type(v) is Traced)
     session = _current.get()
-    while session is not None and session.trace is not traced.trace:
+    while session is not None and session.trace is not traced.owner:
         session = session.outer
     if session is None:
-        traced.trace.check_active(traced.node)
+        traced.owner.check_active(traced.node)
         raise AssertionError("an active trace without a session")
     return session
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import (
     InPlaceError,
+    MissingMethodError,
     TracedBoolError,
     TracedConversionError,
     TracedIndexError,
@@ -43,12 +44,12 @@ class Traced:
     ``weak`` is ``int``, ``float`` or ``bool`` for what would be a Python scalar (it takes its partner's dtype), else None.
     """
 
-    __slots__ = ("node", "trace", "weak")
+    __slots__ = ("node", "owner", "weak")
     __array_priority__ = 1000
 
     def __init__(self, node: Node, trace: Trace, weak: type | None = None):
         self.node = node
-        self.trace = trace
+        self.owner = trace
         self.weak = weak
 
     # -- what it is ------------------------------------------------------------------------------------------------
@@ -112,8 +113,8 @@ class Traced:
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError("The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()")
-        if self.trace.depends_on_integers_only(self.node):
-            return bool(self.trace.concrete_value(self.node, "a branch"))
+        if self.owner.depends_on_integers_only(self.node):
+            return bool(self.owner.concrete_value(self.node, "a branch"))
         raise TracedBoolError(
             f"`if`, `while`, `and`, `or`, `not` and `assert` need a concrete True or False, but {_describe(self)} is traced. "
             f"Which way it goes depends on the arguments, and is not known when the graph is built. "
@@ -121,8 +122,8 @@ class Traced:
 
     def __index__(self) -> int:
         if not (self.node.type.is_integer or self.node.type.is_bool) or self.shape:
-            raise TracedIndexError(self.trace.explain_index(self.node, "an index, `range`, shape or axis"))
-        return int(self.trace.concrete_value(self.node, "an index, `range`, shape or axis"))
+            raise TracedIndexError(self.owner.explain_index(self.node, "an index, `range`, shape or axis"))
+        return int(self.owner.concrete_value(self.node, "an index, `range`, shape or axis"))
 
     def _refuse_conversion(self, what: str, instead: str):
         raise TracedConversionError(
@@ -132,8 +133,8 @@ class Traced:
         self._refuse_conversion("float()", "Leave the float() away, or use the np. function of the same name instead of a compiled one.")
 
     def __int__(self):
-        if (self.node.type.is_integer or self.node.type.is_bool) and self.trace.depends_on_integers_only(self.node):
-            return int(self.trace.concrete_value(self.node, "int()"))
+        if (self.node.type.is_integer or self.node.type.is_bool) and self.owner.depends_on_integers_only(self.node):
+            return int(self.owner.concrete_value(self.node, "int()"))
         self._refuse_conversion("int()", "Use np.floor, np.trunc or np.rint, which keep it in the graph.")
 
     def __complex__(self):
@@ -149,6 +150,12 @@ class Traced:
         raise InPlaceError(
             f"assignment into {_describe(self)}: traced values and arguments are not written to in place. "
             f"Build the result with np.where, np.concatenate or np.stack.")
+
+    def __getattr__(self, name):
+        # Reached only for what is not here: methods of arrays refuse with what to write, anything else is no attribute.
+        if hasattr(np.ndarray, name) and not name.startswith("__"):
+            raise MissingMethodError(str(unsupported(getattr(np, name, None) or getattr(np.ndarray, name))))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def item(self, *args):
         self._refuse_conversion(".item()", "Index it instead: x[0] stays in the graph.")
@@ -253,7 +260,7 @@ def trace_of(operands) -> Trace:
     """The trace that the traced ones among the operands belong to."""
     for operand in operands:
         if type(operand) is Traced:
-            return operand.trace
+            return operand.owner
     raise AssertionError("no traced operand")
 
 
@@ -261,8 +268,8 @@ def as_traced(value, trace: Trace) -> Traced:
     """A traced value of anything that NumPy would take as an array: numbers, arrays, and sequences of traced values."""
     kind = type(value)
     if kind is Traced:
-        if value.trace is not trace:
-            value.trace.check_active(value.node)
+        if value.owner is not trace:
+            value.owner.check_active(value.node)
             trace.check_active(value.node)
             raise TracedConversionError("values of two different traces meet in one operation; return values from the inner function instead of storing them")
         return value
@@ -289,10 +296,10 @@ def cast(value: Traced, dtype: np.dtype) -> Traced:
     """The value in another dtype."""
     node = value.node
     if node.type.dtype is dtype or node.type.dtype == dtype:
-        return value if value.weak is None else Traced(node, value.trace)
+        return value if value.weak is None else Traced(node, value.owner)
     if dtype.name not in SUPPORTED:
         raise UnsupportedError(f"dtype {dtype} is not supported; use float64, float32, an integer type or bool.")
-    return Traced(value.trace.builder.node(TABLE["cast"], (node,), (dtype.str,), user_location()), value.trace)
+    return Traced(value.owner.builder.node(TABLE["cast"], (node,), (dtype.str,), user_location()), value.owner)
 
 
 def constant(trace: Trace, value, dtype, run_time: bool = False) -> Traced:
@@ -302,7 +309,7 @@ def constant(trace: Trace, value, dtype, run_time: bool = False) -> Traced:
 
 def make(op: Op, operands: tuple[Traced, ...], attrs: tuple = ()) -> Traced:
     """The operation on traced operands that already have the dtypes and shapes that it takes."""
-    trace = operands[0].trace
+    trace = operands[0].owner
     if not trace.active:
         trace.check_active(operands[0].node)
     return Traced(trace.builder.node(op, tuple([o.node for o in operands]), attrs, user_location()), trace)
@@ -368,13 +375,13 @@ def _binary(ufunc, reflected: bool = False):
 
     def operator(self, other):
         kind = type(other)
-        node, trace, weak = self.node, self.trace, self.weak
+        node, trace, weak = self.node, self.owner, self.weak
         # Most operations of most programs: two floats of one dtype, or one and a Python number. Half the time of the way below.
         if node.type.is_float and of_floats is not None and trace.active:
             partner = None
             if kind is float or kind is int:
                 partner = trace.builder.constant(other, node.type.dtype)
-            elif kind is Traced and other.node.type.dtype is node.type.dtype and other.trace is trace:
+            elif kind is Traced and other.node.type.dtype is node.type.dtype and other.owner is trace:
                 partner, weak = other.node, weak and other.weak
             if partner is not None:
                 nodes = (partner, node) if reflected else (node, partner)
@@ -415,7 +422,7 @@ def _install_operators():
     Traced.__rdivmod__ = lambda self, other: (other // self, other % self)
     Traced.__round__ = lambda self, digits=None: FUNCTIONS[np.round](self, digits or 0)
     methods = ("sum", "prod", "mean", "max", "min", "var", "std", "argmax", "argmin", "any", "all", "cumsum", "cumprod", "ravel", "reshape",
-               "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "ptp")
+               "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp")
     for name in methods:
         setattr(Traced, name, _method(name))
     Traced.flatten = lambda self, order="C": FUNCTIONS[np.ravel](self, order)

@@ -36,7 +36,7 @@ def find_trace(values: Iterable) -> Trace:
     while pending:
         value = pending.pop()
         if type(value) is Traced:
-            return value.trace
+            return value.owner
         if type(value) in (list, tuple):
             pending.extend(reversed(value))
     raise AssertionError("no traced operand")
@@ -55,7 +55,7 @@ def operand(value, *others) -> Traced:
 
 def strong(value: Traced) -> Traced:
     """What NumPy would make of it as an array: a weak scalar gets its default dtype for good."""
-    return value if value.weak is None else Traced(value.node, value.trace)
+    return value if value.weak is None else Traced(value.node, value.owner)
 
 
 def static_value(value):
@@ -85,7 +85,7 @@ def cast(value: Traced, dtype: np.dtype) -> Traced:
     """The value in another dtype; constants are made in it."""
     node = value.node
     if node.op is CONSTANT and node.type.dtype != dtype:
-        return constant(value.trace, constant_value(node), dtype, node.attrs[2])
+        return constant(value.owner, constant_value(node), dtype, node.attrs[2])
     return cast_traced(value, dtype)
 
 
@@ -136,7 +136,7 @@ def reshaped(value: Traced, shape: tuple[int, ...]) -> Traced:
     node = value.node
     while node.op is RESHAPE and node.type.shape != shape:
         node = node.inputs[0]
-    value = strong(value) if node is value.node else Traced(node, value.trace)
+    value = strong(value) if node is value.node else Traced(node, value.owner)
     return value if value.shape == shape else make(RESHAPE, (value,), (shape,))
 
 
@@ -150,7 +150,7 @@ def transposed(value: Traced, order: tuple[int, ...]) -> Traced:
     node = value.node
     while node.op is TRANSPOSE:
         order, node = tuple([node.attrs[0][axis] for axis in order]), node.inputs[0]
-    value = strong(value) if node is value.node else Traced(node, value.trace)
+    value = strong(value) if node is value.node else Traced(node, value.owner)
     return value if order == tuple(range(value.ndim)) else make(TRANSPOSE, (value,), (order,))
 
 

@@ -13,7 +13,7 @@ from .common import broadcast, cast, count, filled, operand, operands, shape_tup
 def _like(number):
     def like(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
         x = operand(a)
-        return filled(x.trace, number, x.dtype if dtype is None else np.dtype(dtype), x.shape if shape is None else shape_tuple(shape))
+        return filled(x.owner, number, x.dtype if dtype is None else np.dtype(dtype), x.shape if shape is None else shape_tuple(shape))
     return like
 
 
@@ -38,7 +38,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     low, high = [_floating(x) for x in operands(start, stop)]
     parts = num - 1 if endpoint else num
-    step = (high - low) / count(low.trace, max(parts, 0), low.dtype)
+    step = (high - low) / count(low.owner, max(parts, 0), low.dtype)
     shape = (num, *[1] * max(low.ndim, high.ndim))
     result = low + np.arange(num, dtype=step.dtype).reshape(shape) * (step if parts > 0 else high - low)
     if endpoint and num > 1:

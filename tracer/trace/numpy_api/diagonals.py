@@ -72,7 +72,7 @@ def linalg_trace(x, /, *, offset=0, dtype=None):
 
 
 def _triangle(x: Traced, mask: np.ndarray) -> Traced:
-    return np.where(as_traced(mask, x.trace), x, cast(operand(0, x), x.dtype))
+    return np.where(as_traced(mask, x.owner), x, cast(operand(0, x), x.dtype))
 
 
 def _below(shape: tuple[int, ...], k: int) -> np.ndarray:

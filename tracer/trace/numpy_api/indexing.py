@@ -116,7 +116,7 @@ def _understood(entry, x: Traced):
     if kind is Traced:
         return _understood_traced(entry)
     if kind is list and contains_traced(entry):
-        return _understood_traced(as_traced(entry, x.trace))
+        return _understood_traced(as_traced(entry, x.owner))
     if kind is bool or isinstance(entry, np.bool_):
         return np.asarray(entry)
     if hasattr(kind, "__index__") and not isinstance(entry, np.ndarray):
@@ -140,11 +140,11 @@ def _understood_traced(entry: Traced):
     if static is not None and static.dtype.kind in "iub":
         return _understood(static, entry)
     if entry.node.type.is_float:
-        raise TracedIndexError(entry.trace.explain_index(entry.node, "an index"))
+        raise TracedIndexError(entry.owner.explain_index(entry.node, "an index"))
     if entry.node.type.is_bool:
         raise UnsupportedError("a traced array of bools as index: how many elements it picks is not known while the graph is built. "
                                "Write np.where(mask, x, 0.0), which keeps the shape, or give reductions where=mask.")
-    if entry.ndim == 0 and entry.trace.depends_on_integers_only(entry.node):
+    if entry.ndim == 0 and entry.owner.depends_on_integers_only(entry.node):
         return entry.__index__()
     return entry
 
@@ -264,14 +264,14 @@ def wrapped(index: Traced, length: int) -> Traced:
     index = cast(index, INT64)
     if index.dtype.kind == "u":
         return index
-    return np.where(index < 0, index + constant(index.trace, length, INT64, run_time=True), index)
+    return np.where(index < 0, index + constant(index.owner, length, INT64, run_time=True), index)
 
 
 def gathered(x: Traced, arrays: list[tuple[int, object]], place: int, scalars=()) -> Traced:
     """The elements of ``x`` at integer arrays for some axes; the axes of the result start at ``place`` among those that stay."""
     axes = [axis for axis, _ in arrays]
     stay = [axis for axis in range(x.ndim) if axis not in axes]
-    indices = [as_traced(array, x.trace) if isinstance(array, np.ndarray) else wrapped(array, x.shape[axis]) for axis, array in arrays]
+    indices = [as_traced(array, x.owner) if isinstance(array, np.ndarray) else wrapped(array, x.shape[axis]) for axis, array in arrays]
     if scalars:
         indices, x, axes, stay = _with_scalars(x, indices, axes, stay, scalars)
     try:
@@ -288,4 +288,4 @@ def _with_scalars(x: Traced, indices: list, axes: list[int], stay: list[int], sc
     """Masks without axes index a new axis of length 1, by as many zeros as are true."""
     x = reshaped(x, (1, *x.shape))
     known = np.broadcast_arrays(*scalars)[0]
-    return [as_traced(known, x.trace), *indices], x, [0, *[axis + 1 for axis in axes]], [axis + 1 for axis in stay]
+    return [as_traced(known, x.owner), *indices], x, [0, *[axis + 1 for axis in axes]], [axis + 1 for axis in stay]

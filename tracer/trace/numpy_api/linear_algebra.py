@@ -86,7 +86,7 @@ def matrix_power(a, n):
         _square(x)
     n = operator.index(n)
     if n == 0:
-        identity = as_traced(np.eye(x.shape[-1], dtype=x.dtype), x.trace)
+        identity = as_traced(np.eye(x.shape[-1], dtype=x.dtype), x.owner)
         return broadcast(identity, x.shape)
     if n < 0:
         x, n = inv(x), -n

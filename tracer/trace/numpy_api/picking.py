@@ -25,7 +25,7 @@ def _integer_indices(indices, x: Traced, name: str):
         return static.astype(INT64)
     index = operand(indices, x)
     if index.node.type.is_float:
-        raise TracedIndexError(index.trace.explain_index(index.node, f"np.{name}"))
+        raise TracedIndexError(index.owner.explain_index(index.node, f"np.{name}"))
     return cast(index, INT64)
 
 

@@ -172,7 +172,7 @@ def _cumulative(scan, identity: int):
         result = scan(reshaped(x, x.shape or (1,)), axis, dtype)
         if include_initial:
             shape = tuple([1 if k == axis else n for k, n in enumerate(result.shape)])
-            result = np.concatenate([filled(x.trace, identity, result.dtype, shape), result], axis)
+            result = np.concatenate([filled(x.owner, identity, result.dtype, shape), result], axis)
         return result
     return cumulative
 

@@ -43,7 +43,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     top = _largest(x, axes)
     hits = cast(x == top, x.dtype)
     number = sum_(hits, axes, keepdims=True)
-    ones = np.maximum(number, constant(x.trace, 1, x.dtype))
+    ones = np.maximum(number, constant(x.owner, 1, x.dtype))
     # Where nothing is largest (all -inf, or +inf) one term 1 is taken out that was not there.
     rest = sum_(np.exp(x - top) - hits, axes, keepdims=True) + (number - ones)
     return _dropped(np.log1p(rest / ones) + np.log(ones) + top, axes, keepdims)
@@ -91,7 +91,7 @@ def polygamma(n, x):
     x = _floating(operand(x))
     if order == 0:
         return elementwise(PSI, (x,))
-    return make(POLYGAMMA, (constant(x.trace, order, x.dtype), x))
+    return make(POLYGAMMA, (constant(x.owner, order, x.dtype), x))
 
 
 def zeta(x, q=1.0, out=None):

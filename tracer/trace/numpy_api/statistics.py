@@ -22,7 +22,7 @@ def _working_dtype(x: Traced, dtype) -> np.dtype:
 def _number_of(x: Traced, axes, keepdims, where, less: float = 0):
     """How many elements are averaged, minus the degrees of freedom, at least 0."""
     if where is NOT_GIVEN or where is True:
-        return count(x.trace, max(math.prod([x.shape[axis] for axis in axes]) - less, 0), x.dtype)
+        return count(x.owner, max(math.prod([x.shape[axis] for axis in axes]) - less, 0), x.dtype)
     counted = sum_(cast(mask_of(x, where), x.dtype), axes, keepdims=keepdims)
     return np.maximum(counted - x.dtype.type(less), x.dtype.type(0)) if less else counted
 
@@ -90,7 +90,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=NOT_GIVEN):
     axes = axes_of(axis, x.ndim)
     if weights is None:
         result = mean(x, axes, keepdims=keepdims)
-        total = count(x.trace, math.prod([x.shape[k] for k in axes]), result.dtype)
+        total = count(x.owner, math.prod([x.shape[k] for k in axes]), result.dtype)
     else:
         w = operand(weights, x)
         if w.shape != x.shape:
