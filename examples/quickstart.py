@@ -1,4 +1,4 @@
-"""Functions through every stage: the graph, the gradient as SymPy sees it, the generated source, and the result.
+"""Two functions through every stage: the graph, the gradient as SymPy sees it, the generated source, and the result.
 
     python examples/quickstart.py
 
@@ -22,12 +22,6 @@ def swing(t, rate):
 
 
 @grad
-def slope(t):
-    """A formula whose derivative SymPy shortens."""
-    return np.sin(t) / np.cos(t)
-
-
-@grad
 def loss(w, X, y):
     """The logistic loss with a penalty: a function of arrays."""
     z = X @ w
@@ -43,12 +37,6 @@ def main() -> int:
     show("swing.gradient_expr", *swing.gradient_expr)
     show("swing.source", swing.source.partition("\n\n\n")[2])
     agree = compare(np.array(gradient), finite_differences(lambda x: swing.__wrapped__(*x), np.array(point)), ("t", "rate"))
-
-    heading("A formula that SymPy shortens")
-    derivative = slope(0.8)
-    show("slope.gradient_graph, before", slope.lower(0.8).record.graphs.shown)
-    show("slope.gradient_graph", slope.gradient_graph)
-    agree &= compare(np.array([derivative]), finite_differences(lambda x: slope.__wrapped__(x[0]), np.array([0.8])), ("t",))
 
     heading("A function of arrays")
     w, X, y = sample_problem()

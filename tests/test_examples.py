@@ -31,13 +31,13 @@ def number_after(text: str, output: str) -> float:
 
 
 def test_every_example_is_tested():
-    tested = {"gaussian_mixture.py", "inside_numba.py", "logistic_regression.py", "quickstart.py"}
+    tested = {"gaussian_mixture.py", "inside_numba.py", "logistic_regression.py", "quickstart.py", "sympy_shrinks.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
 def test_quickstart():
     output = printed("quickstart.py")
-    for text in ("swing(t: float64[], rate: float64[])", "return value=%5, gradient[0]=", "sin(2.0*t)", "math.exp(", "loss(w: float64[30]",
+    for text in ("swing(t: float64[], rate: float64[])", "return value=%5, gradient[0]=", "sin(2*t)", "math.exp(", "loss(w: float64[30]",
                  "def loss(w, X, y):", "1 kernel compiled", "plain NumPy, the value", "compiled, value and gradient"):
         assert text in output
     errors = [float(each) for each in re.findall(r"largest difference of \d+ entries, relative: (\S+)", output)]
@@ -62,6 +62,11 @@ def test_inside_numba():
     output = printed("inside_numba.py")
     assert "the first chain, drawn by Python, bit for bit:  the same" in output
     assert output.count("w[") == 4
+
+
+def test_sympy_shrinks():
+    output = printed("sympy_shrinks.py")
+    assert "The slope in SymPy's words: sqrt(x**2 + 1)" in output and "(SymPy)" in output
 
 
 @pytest.mark.parametrize("name", ["logistic_regression.py", "gaussian_mixture.py"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from codegen.loops import Buffer, Call, Nest, Program, Store
+from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 
@@ -30,7 +31,8 @@ ROUNDS = 4
 
 def schedule(graph: Graph, strided: frozenset[int] = frozenset()) -> Program:
     """The loops that compute a graph. ``strided``: positions of the inputs whose strides are known at run time only."""
-    graph = expand(scalarise(graph))
+    # Exact rules once more: expansions of a value and of its derivative have parts in common, such as the one exponential of a logistic loss.
+    graph = rewrite(expand(scalarise(graph)))
     stored = required(graph)
     for _ in range(ROUNDS):
         scheduler = Scheduler(graph, stored, strided)

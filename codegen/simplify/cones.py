@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tracer.graph.graph import Graph
 from tracer.graph.node import Node
 from tracer.graph.op import NOT_SYMBOLIC
+from tracer.ops import TABLE
 
 from . import recipe
 from .driver import Rewriter
@@ -22,6 +23,7 @@ from .pattern import RuleIndex
 from .promise import is_promising
 from .report import Report
 
+STRONG_MULTIPLY = TABLE["strong_multiply"]
 CONE_NODES = 40    # SymPy's time grows faster than linearly: 5 ms at 10 nodes, 60 ms at 40, seconds at 130
 CONE_LEAVES = 8
 SHOWN_BELOW_LEAF = 8
@@ -51,9 +53,9 @@ class Cone:
 
 
 def _eligible(node: Node) -> bool:
-    """Is it a function of floats, to floats of the same dtype, that SymPy knows?"""
+    """Is it a function of floats, to floats of the same dtype, that SymPy knows? A strong product is none: its 0 * inf is 0."""
     dtype = node.type.dtype
-    return (node.op.kind == "elementwise" and node.type.is_float and not node.attrs and node.op.sympy is not NOT_SYMBOLIC
+    return (node.op is not STRONG_MULTIPLY and node.op.kind == "elementwise" and node.type.is_float and not node.attrs and node.op.sympy is not NOT_SYMBOLIC
             and all([o.type.dtype is dtype for o in node.inputs]))
 
 

@@ -8,38 +8,47 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from .peers import Contender, Peer, load_peers, reason
 from .problems import Problem, disagreement, with_numpy
 from .registry import Row
-from .timing import clocked, summary
+from .timing import Effort, Timed, clocked, summary
 
 Posed = tuple[Problem, tuple]
 
 
-def first_result(posed: Sequence[Posed], small: Posed, excluded: Mapping[str, str]) -> list[Row]:
-    """Seconds from a peer's loss to its first value and gradient, for one new problem after the other, peers in turn.
+def first_result(pose: Callable[[int], Posed], small: Posed, effort: Effort, excluded: Mapping[str, str]) -> list[Row]:
+    """Seconds from a peer's loss to its first value and gradient, peers in turn.
 
-    ``small`` is computed before, so that libraries are loaded. Every problem is another one: nothing of it was compiled before.
+    ``pose(seed)`` makes problems; each is used once, so that nothing of it can have been compiled before. ``small`` is computed
+    before, so that libraries are loaded.
     """
     peers, missing = load_peers()
-    rows = {peer.name: list(_first_results(peer, posed, small)) if peer.name not in excluded else [excluded[peer.name]] for peer in peers}
-    return [_row(peer, rows[peer.name]) for peer in peers if not (peer.is_variant and isinstance(rows[peer.name][0], str))] + [
-        Row(name, None, "s", note=note) for name, note in missing.items()]
+    seconds: dict[str, list[float]] = {peer.name: [] for peer in peers}
+    notes = {peer.name: excluded.get(peer.name) or _loaded(peer, small) for peer in peers}
+    for build in range(effort.builds):
+        for number, peer in enumerate(peers):
+            if not notes[peer.name]:
+                taken, notes[peer.name] = _first(peer, *pose(build * len(peers) + number))
+                seconds[peer.name].append(taken)
+    rows = [Row(peer.name, None, "s", peer.results, note=notes[peer.name]) if notes[peer.name] else _row(peer, summary(seconds[peer.name]))
+            for peer in peers if not (peer.is_variant and notes[peer.name])]
+    return rows + [Row(name, None, "s", note=note) for name, note in missing.items()]
 
 
-def _first_results(peer: Peer, posed: Sequence[Posed], small: Posed) -> Iterator[float | str]:
+def _loaded(peer: Peer, small: Posed) -> str:
+    """Load what a peer loads at first; an error's text if there is one."""
+    return _first(peer, *small)[1]
+
+
+def _first(peer: Peer, problem: Problem, arguments: tuple) -> tuple[float, str]:
+    """Seconds, and what went wrong or nothing."""
+    expected = Contender(problem.hand, arguments).outputs()
     try:
-        peer.make(*small).outputs()
-        for problem, arguments in posed:
-            seconds, found = clocked(lambda: peer.make(problem, arguments).outputs())
-            wrong = disagreement(found, Contender(problem.hand, arguments).outputs())
-            yield f"WRONG: {wrong}" if wrong else seconds
+        seconds, found = clocked(lambda: peer.make(problem, arguments).outputs())
     except Exception as error:  # whatever a peer raises belongs into its row
-        yield reason(error)
+        return 0.0, reason(error)
+    wrong = disagreement(found, expected)
+    return seconds, f"WRONG: {wrong}" if wrong else ""
 
 
-def _row(peer: Peer, found: Sequence[float | str]) -> Row:
-    notes = [each for each in found if isinstance(each, str)]
-    if notes:
-        return Row(peer.name, None, "s", peer.results, note=notes[0])
-    timed = summary(found)
+def _row(peer: Peer, timed: Timed) -> Row:
     return Row(peer.name, timed.median, "s", peer.results, timed.spread)
 
 

@@ -11,7 +11,7 @@ from tests.codegen.kernel_call import call
 from tests.codegen.source_checks import as_tuple, assert_same, check, graph_of, run_plain
 from tracer.graph.evaluate import evaluate
 from tracer.graph.graph import Graph
-from tracer.graph.op import Special, lowering
+from tracer.graph.op import Convert, Expand, Instruction, Special, lowering
 from tracer.graph.types import array_type
 from tracer.ops import TABLE
 from tracer.trace.context import Trace
@@ -51,6 +51,19 @@ def test_all_operations_in_one_compiled_text(dtype):
             arguments.append(value[0])
         outputs.append(trace.builder.node(op, tuple(own), ATTRS.get(op.name, ())))
     check(Graph(inputs, outputs, name="table"), *arguments)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "uint8", "bool"])
+def test_every_operation_with_an_instruction_has_text(dtype):
+    """What is not expanded for a class of operands reaches the generated text."""
+    direct = [op for op in TABLE.values() if op.kind == "elementwise" and _reaches_the_text(lowering(op, np.dtype(dtype)), dtype)]
+    assert direct and not [op.name for op in direct if not isinstance(op.source, str)]
+
+
+def _reaches_the_text(lower, dtype):
+    if isinstance(lower, Instruction):
+        return getattr(lower, {"f": "float", "i": "signed", "u": "unsigned", "b": "bool"}[np.dtype(dtype).kind]) is not None
+    return not isinstance(lower, (Expand, Convert, type(None)))
 
 
 def test_every_special_function_is_found_by_the_name_in_its_record():
