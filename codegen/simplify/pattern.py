@@ -205,7 +205,7 @@ def _compile_match(pattern: Call) -> Callable[[Node], dict[str, Node] | None]:
     return eval(matcher.text, matcher.constants)
 
 
-def _compile_replacement(pattern) -> Callable[[Any, Node, dict], Node | None]:
+def _compile_replacement(pattern, is_operand: bool = False) -> Callable[[Any, Node, dict], Node | None]:
     """(rewriter, replaced node, bindings) -> node."""
     if not isinstance(pattern, Pattern):
         return pattern
@@ -214,8 +214,10 @@ def _compile_replacement(pattern) -> Callable[[Any, Node, dict], Node | None]:
         return lambda rewriter, root, bindings: bindings[name]
     if isinstance(pattern, Literal):
         value = pattern.value
+        if is_operand:  # of a comparison, whose own dtype is bool
+            return lambda rewriter, root, bindings: rewriter.constant(value, (root.inputs[-1] if root.type.is_bool else root).type.dtype)
         return lambda rewriter, root, bindings: rewriter.constant(value, root.type.dtype)
-    op, attrs, operands = pattern.op, pattern.attrs, [_compile_replacement(o) for o in pattern.operands]
+    op, attrs, operands = pattern.op, pattern.attrs, [_compile_replacement(o, is_operand=True) for o in pattern.operands]
     return lambda rewriter, root, bindings: rewriter.node(op, tuple([o(rewriter, root, bindings) for o in operands]), attrs)
 
 

@@ -111,10 +111,10 @@ def _first(wins):
 
 FMAX = elementwise("fmax", np.fmax, _first(lambda x, y: x >= y), lambda x, y: _sp().Max(x, y),
                    ByClass(Expand(lambda x, y: np.where((x >= y) | (y != y), x, y)), Intrinsic("llvm.smax"), Intrinsic("llvm.umax"), Instruction(bool="or")),
-                   STRUCTURAL, "FmaxBackward0", (ANY, ANY), kink="1 and 0 at ties (PyTorch)")
+                   "np.fmax({0}, {1})", "FmaxBackward0", (ANY, ANY), kink="1 and 0 at ties (PyTorch)")
 FMIN = elementwise("fmin", np.fmin, _first(lambda x, y: x <= y), lambda x, y: _sp().Min(x, y),
                    ByClass(Expand(lambda x, y: np.where((x <= y) | (y != y), x, y)), Intrinsic("llvm.smin"), Intrinsic("llvm.umin"), Instruction(bool="and")),
-                   STRUCTURAL, "FminBackward0", (ANY, ANY), kink="1 and 0 at ties (PyTorch)")
+                   "np.fmin({0}, {1})", "FminBackward0", (ANY, ANY), kink="1 and 0 at ties (PyTorch)")
 
 
 def _clip(x, low, high):
@@ -128,5 +128,5 @@ CLIP = elementwise("clip", (), (lambda x, low, high, out: np.where((x >= low) & 
                    lambda x, low, high: _sp().Min(_sp().Max(x, low), high), Expand(_clip), STRUCTURAL, "ClampBackward0", (ANY, (-3.0, -1.0), (1.0, 3.0)),
                    evaluate=lambda x, low, high: np.minimum(np.maximum(x, low), high), kink="1 at the bounds (PyTorch)")
 HEAVISIDE = elementwise("heaviside", np.heaviside, ZERO, lambda x, y: _sp().Heaviside(x, y),
-                        Expand(lambda x, y: np.where(x != x, x, np.where(x == 0, y, np.where(x > 0, 1.0, 0.0)))), STRUCTURAL, "HeavisideBackward0", (NONZERO, ANY))
+                        Expand(lambda x, y: np.where(x != x, x, np.where(x > 0, 1.0, np.where(x == 0, y, 0.0)))), STRUCTURAL, "HeavisideBackward0", (NONZERO, ANY))
 

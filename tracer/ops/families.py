@@ -37,6 +37,7 @@ def same_dtype(types: tuple[ArrayType, ...], attrs) -> ArrayType:
 
 def to_bool(types: tuple[ArrayType, ...], attrs) -> ArrayType:
     """Broadcast; operands have one dtype, the result is bool."""
+    assert all(t.dtype == types[0].dtype for t in types), types
     return array_type("bool", broadcast_shape(*[t.shape for t in types]))
 
 

@@ -60,7 +60,7 @@ def _hurwitz(s, q):
         tail = tail + term * (number / math.factorial(2 * j + 2))
         term = term * (s + (2.0 * j + 1.0)) * (s + (2.0 * j + 2.0)) / (far * far)
     # From the smallest to the largest: the tail is far below the sum.
-    return np.where(q > 0, tail + total, np.where(q == 0, np.inf, np.nan))
+    return np.where(q == 0, np.inf, np.where(q > 0, tail + total, np.nan))
 
 
 def _polygamma_body(n, x):

@@ -77,4 +77,4 @@ def _(casadi, x):
 def _(heyoka, x):
     if x.size > 10_000:
         raise Inapplicable("has scalars only: as many expressions as elements")
-    return lambda x: heyoka.sum([100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in pairwise(x)])
+    return x.size > 100, lambda x: heyoka.sum([100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in pairwise(x)])

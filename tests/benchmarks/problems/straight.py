@@ -9,7 +9,7 @@ import numpy as np
 from . import Problem, with_numpy
 from .programs import INPUTS, OPERATIONS, Program
 
-LONGEST_NJIT = 2_000  # lines; beyond, Numba's front end takes a minute, and a person writes an interpreter instead
+LONGEST_STRAIGHT = 2_000  # lines; beyond, Numba's front end takes a minute, and a person writes an interpreter instead
 
 
 def straight(program: Program) -> Problem:
@@ -19,7 +19,7 @@ def straight(program: Program) -> Problem:
 
     @problem.formulation("njit")
     def _(numba, x):
-        if len(program.lines) <= LONGEST_NJIT:
+        if len(program.lines) <= LONGEST_STRAIGHT:
             return numba.njit(with_numpy(gradient, np))
         sweep, tape = numba.njit(interpret), program.tape()
         return lambda x: sweep(x, *tape)
@@ -30,7 +30,7 @@ def straight(program: Program) -> Problem:
 
     @problem.formulation("heyoka")
     def _(heyoka, x):
-        return with_numpy(function, heyoka)
+        return len(program.lines) > LONGEST_STRAIGHT, with_numpy(function, heyoka)
 
     @problem.formulation("torch")
     def _(torch, x):
