@@ -101,6 +101,7 @@ def cholesky(a):
 
 @register_jitable
 def determinant(a):
+    """The determinant; NaN where it cannot be computed."""
     try:
         return np.linalg.det(a)
     except Exception:
@@ -109,6 +110,7 @@ def determinant(a):
 
 @register_jitable
 def log_abs_determinant(a):
+    """The logarithm of the determinant's absolute value."""
     try:
         return np.linalg.slogdet(a)[1]
     except Exception:
@@ -117,6 +119,7 @@ def log_abs_determinant(a):
 
 @register_jitable
 def sign_of_determinant(a):
+    """1, -1, or 0 for a singular matrix."""
     try:
         return np.linalg.slogdet(a)[0]
     except Exception:

@@ -61,6 +61,8 @@ Place = Affine | tuple[Affine, ...]
 # Instructions of a body; operands are positions in the body ---------------------------------------------------------------
 
 class Load(NamedTuple):
+    """One element of a buffer."""
+
     buffer: Buffer
     place: Place
 
@@ -74,6 +76,8 @@ class Gather(NamedTuple):
 
 
 class Compute(NamedTuple):
+    """An operation on earlier values of the body, by their positions; ``node`` is the node of the graph that it came from."""
+
     op: Op
     operands: tuple[int, ...]
     dtype: np.dtype
@@ -82,6 +86,8 @@ class Compute(NamedTuple):
 
 
 class Literal(NamedTuple):
+    """A number by its bits; with ``run_time`` it is a parameter of the kernel and not part of its text."""
+
     bits: bytes
     dtype: np.dtype
     run_time: bool
@@ -90,6 +96,8 @@ class Literal(NamedTuple):
 # Roots ------------------------------------------------------------------------------------------------------------------
 
 class Store(NamedTuple):
+    """Write a value at ``place``, or add it to what is there."""
+
     value: int
     buffer: Buffer
     place: Place
@@ -213,6 +221,7 @@ def register_axes(root: Reduce, rank: int) -> frozenset[int]:
 
 
 def read_buffers(statement: Nest | Blocked | Call) -> list[Buffer]:
+    """The buffers that a statement reads, those among them that it adds to."""
     if isinstance(statement, Blocked):
         return [b for nest in statement.nests for b in read_buffers(nest)]
     if isinstance(statement, Call):
@@ -225,10 +234,11 @@ def accumulates(root: Root, rank: int) -> bool:
     """Does the root add to what is in its buffer already?"""
     if isinstance(root, Reduce):
         return len(register_axes(root, rank)) < len(root.axes)
-    return isinstance(root, Scatter) or isinstance(root, Store) and root.accumulate
+    return isinstance(root, Scatter) or (isinstance(root, Store) and root.accumulate)
 
 
 def written_buffers(statement: Nest | Blocked | Call) -> list[Buffer]:
+    """The buffers that a statement writes."""
     if isinstance(statement, Blocked):
         return [b for nest in statement.nests for b in written_buffers(nest)]
     if isinstance(statement, Call):

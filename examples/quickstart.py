@@ -82,9 +82,10 @@ def compare(gradient, differences, names) -> bool:
 
 
 def print_time(what: str, call) -> None:
+    call()  # compiles
     timer = timeit.Timer(call)
-    number, _ = timer.autorange()
-    print(f"  {what:42} {min(timer.repeat(3, number)) / number * 1e6:9.1f} µs")
+    number = max(1, int(0.02 / timer.timeit(1)))
+    print(f"  {what:42} {min(timer.repeat(5, number)) / number * 1e6:9.1f} µs")
 
 
 def heading(text: str) -> None:

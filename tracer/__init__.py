@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ImpureError,
         InPlaceError,
         LeakedValueError,
+        MissingMethodError,
         NotCompiledError,
         OutputError,
         RecompileWarning,
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
-    **dict.fromkeys(("ArgumentError", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError", "NotCompiledError", "OutputError",
-                     "RecompileWarning", "ShapeError", "TraceError", "TracedBoolError", "TracedConversionError", "TracedIndexError",
+    **dict.fromkeys(("ArgumentError", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError", "MissingMethodError", "NotCompiledError",
+                     "OutputError", "RecompileWarning", "ShapeError", "TraceError", "TracedBoolError", "TracedConversionError", "TracedIndexError",
                      "TracerError", "UnsupportedError"), ".errors"),
 }
 
@@ -38,6 +39,7 @@ __all__ = [
     "ImpureError",
     "InPlaceError",
     "LeakedValueError",
+    "MissingMethodError",
     "NotCompiledError",
     "OutputError",
     "RecompileWarning",

@@ -129,7 +129,7 @@ class AccessWriter:
     def load_lanes(self, site: Site, counter: str, lanes: int, mask: str | None, active: str) -> str:
         element = memory_type(site.buffer.dtype)
         type = vector(element, lanes)
-        if site.unit != "i8" or element == "i8" and site.buffer.dense:
+        if site.unit != "i8" or (element == "i8" and site.buffer.dense):
             if site.step in ("1", "-1"):
                 value = self._load_run(site, counter, lanes, mask, active, element)
                 return self.to_register(value, site.buffer.dtype, lanes)
@@ -212,6 +212,7 @@ class AccessWriter:
 
 
 def iota(lanes: int) -> str:
+    """The vector 0, 1, 2, … with one number per lane."""
     return "<" + ", ".join(f"i64 {k}" for k in range(lanes)) + ">"
 
 

@@ -40,6 +40,7 @@ def lowering_of(op, dtype: np.dtype):
 
 
 def combine(writer: ComputeWriter, op, a: str, b: str, dtype: np.dtype, lanes: int) -> str:
+    """One step of a reduction: two partial results become one."""
     return writer.apply(lowering_of(op, dtype), [a, b], dtype, dtype, lanes)
 
 

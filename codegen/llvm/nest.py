@@ -458,6 +458,7 @@ def _operands(instruction) -> tuple[int, ...]:
 
 
 def dtype_of(instruction) -> np.dtype:
+    """The dtype of the value that an instruction makes."""
     return instruction.buffer.dtype if isinstance(instruction, (Load, Gather)) else instruction.dtype
 
 

@@ -48,6 +48,7 @@ def _numba_cpu() -> tuple[str, str]:
 
 @functools.cache
 def machine() -> Machine:
+    """The machine that kernels are compiled for: the CPU and features that Numba compiles for too."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     for library in _LIBRARIES:

@@ -52,6 +52,7 @@ def literal(bits: bytes, dtype: np.dtype) -> str:
 
 
 def literal_of(value, dtype: np.dtype) -> str:
+    """A number of this dtype as LLVM writes it."""
     return literal(dtype.type(value).tobytes(), dtype)
 
 

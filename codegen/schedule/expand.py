@@ -28,12 +28,11 @@ def _rebuild(trace: Trace, node: Node, inputs: tuple[Node, ...]) -> Node:
     if not _expands(node):
         return trace.builder.node(node.op, inputs, node.attrs, node.where)
     first = len(trace.builder)
+    trace.location = node.where  # the user's line, not that of whoever asks for a kernel
     result = lowering(node.op, node.inputs[0].type.dtype).body(*[Traced(o, trace) for o in inputs])
     # An expansion may itself use operations that expand; records order these, so it ends.
     rebuilt: dict[Node, Node] = {}
     made = _made_since(result.node, first)
-    for n in made:
-        n.where = node.where  # the user's line, not that of whoever asks for a kernel
     if any(_expands(n) for n in made):
         for n in made:
             rebuilt[n] = _rebuild(trace, n, tuple([rebuilt.get(o, o) for o in n.inputs]))

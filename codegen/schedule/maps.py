@@ -28,10 +28,12 @@ class NotAffine(Exception):
 
 @lru_cache(maxsize=64)
 def zero(rank: int) -> Affine:
+    """The index that is 0 everywhere."""
     return Affine(0, (0,) * rank)
 
 
 def counter(axis: int, rank: int) -> Affine:
+    """The index that is the counter of one loop."""
     return Affine(0, tuple([int(k == axis) for k in range(rank)]))
 
 
@@ -79,7 +81,7 @@ def _broadcast(node: Node, operand: Node, map: Map, rank: int) -> Map:
     shape, target = operand.type.shape, node.type.shape
     if shape is target or shape == target:
         return map
-    if operand.type.size == 1 and node.type.size != 1 or not shape:
+    if (operand.type.size == 1 and node.type.size != 1) or not shape:
         return tuple([zero(rank)] * len(shape))
     map = per_axis(map, target, rank)
     lead = len(target) - len(shape)

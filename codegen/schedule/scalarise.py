@@ -34,7 +34,7 @@ def scalarise(graph: Graph) -> Graph:
 
 def _supported(node: Node) -> bool:
     small = node.type.size <= LARGEST and all(o.type.size <= LARGEST for o in node.inputs)
-    return small and (node.op.kind == "elementwise" or node.op in _MOVEMENTS or node.op in _FOLDS or node.op is _MATMUL and node.type.ndim == 2)
+    return small and (node.op.kind == "elementwise" or node.op in _MOVEMENTS or node.op in _FOLDS or (node.op is _MATMUL and node.type.ndim == 2))
 
 
 def _choose(graph: Graph) -> set[Node]:

@@ -45,6 +45,8 @@ def schedule(graph: Graph, strided: frozenset[int] = frozenset()) -> Program:
 
 
 class Scheduler:
+    """One walk over a graph that places each node in a nest or a call; the statements come out in a legal order."""
+
     def __init__(self, graph: Graph, stored: set[Node], strided: frozenset[int]):
         self.graph = graph
         self.stored = stored
@@ -196,7 +198,7 @@ class Scheduler:
             elif is_inline(node):
                 if node.type.shape == () and node.op.kind == "elementwise":
                     self.place_scalar(node)
-                elif node in self.stored or node.type.size == 1 and not self._is_mere_reading(node):
+                elif node in self.stored or (node.type.size == 1 and not self._is_mere_reading(node)):
                     self.place(node)
             else:
                 LOWERINGS[node.op](self, node)
@@ -283,6 +285,6 @@ class Scheduler:
 
 def _aligned(node: Node, operand: Node, space: tuple[int, ...]) -> bool:
     """Is the operand read at the element that the loops are at?"""
-    if is_movement(node) and node.op is not RESHAPE or node.op is GATHER and operand is node.inputs[0]:
+    if (is_movement(node) and node.op is not RESHAPE) or (node.op is GATHER and operand is node.inputs[0]):
         return False
     return space_of(operand.type.shape) == space

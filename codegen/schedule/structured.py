@@ -13,8 +13,7 @@ from tracer.graph.node import Node
 from tracer.ops import TABLE
 
 from .maps import NotAffine, counter, flatten, identity_map, operand_map, space_of, zero
-from .nests import operand_map_of_index
-from .plan import is_inline, view_leaf
+from .plan import view_leaf
 
 ADD, MULTIPLY, SUM = TABLE["add"], TABLE["multiply"], TABLE["sum"]
 INVERSION_COLUMNS = 64  # workspace of LAPACK's getri: n times its block size
@@ -35,6 +34,7 @@ def identity_of(op, dtype: np.dtype):
 
 
 def lower_reduce(schedule, node: Node) -> None:
+    """Sums, products and extremes: a reduction in a nest over the operand, which other work on it may share."""
     operand = node.inputs[0]
     shape = operand.type.shape
     space = space_of(shape)
@@ -67,6 +67,7 @@ def _map_with_axis_last(shape: tuple[int, ...], last: int):
 
 
 def lower_arg_reduce(schedule, node: Node) -> None:
+    """The place of an extreme along an axis: an ordered nest of its own."""
     operand, axis = node.inputs[0], node.attrs[0]
     extents, map = _map_with_axis_last(operand.type.shape, axis)
     nest = schedule.new_nest(extents, ordered=True)
@@ -78,6 +79,7 @@ def lower_arg_reduce(schedule, node: Node) -> None:
 
 
 def lower_scan(schedule, node: Node) -> None:
+    """Running sums and products along an axis: an ordered nest of its own."""
     operand, axis = node.inputs[0], node.attrs[0]
     extents, map = _map_with_axis_last(operand.type.shape, axis)
     nest = schedule.new_nest(extents, ordered=True)
@@ -90,6 +92,7 @@ def lower_scan(schedule, node: Node) -> None:
 # Assembly ---------------------------------------------------------------------------------------------------------------
 
 def lower_concatenate(schedule, node: Node) -> None:
+    """Pieces side by side along an axis."""
     axis = node.attrs[0]
     pieces, start = [], 0
     for piece in node.inputs:
@@ -100,6 +103,7 @@ def lower_concatenate(schedule, node: Node) -> None:
 
 
 def lower_assemble(schedule, node: Node) -> None:
+    """Pieces added up at static indices."""
     _assemble(schedule, node, list(zip(node.inputs, node.attrs[1])))
 
 
@@ -198,6 +202,7 @@ def _add_one_after_another(schedule, node: Node, buffer, pieces) -> int:
 
 
 def lower_scatter(schedule, node: Node) -> None:
+    """Values added at integer indices from the data, one after another."""
     values, indices = node.inputs[0], node.inputs[1:]
     buffer = schedule.allocate(node)
     schedule.initial(buffer, 0)
@@ -218,6 +223,7 @@ def lower_scatter(schedule, node: Node) -> None:
 # Dense algebra ------------------------------------------------------------------------------------------------------------
 
 def lower_matmul(schedule, node: Node) -> None:
+    """Matrix products: nests where a side is a vector or all is small, otherwise BLAS."""
     a, b = node.inputs
     *batch, m, k = a.type.shape
     n = b.type.shape[-1]

@@ -107,6 +107,7 @@ class AnyElementwise(Pattern):
 
 
 def as_pattern(value) -> Pattern:
+    """The value itself if it is a pattern, else the pattern of that number."""
     return value if isinstance(value, Pattern) else Literal(value)
 
 

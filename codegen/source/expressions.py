@@ -133,6 +133,7 @@ def _converted(inner: Template, dtype: np.dtype) -> Template:
 
 @functools.cache
 def dtype_text(dtype: np.dtype) -> str:
+    """A dtype as the source names it."""
     return "np.bool_" if dtype.kind == "b" else f"np.{dtype.name}"
 
 

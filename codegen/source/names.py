@@ -27,8 +27,6 @@ class Names:
 
     def take(self, base: str) -> str:
         """``base`` itself if it is free, else with the next number behind it."""
-        if base == TEMPORARY:
-            return self.number(base)
         name = base
         if name in self._taken:
             number = self._next.get(base, 0)

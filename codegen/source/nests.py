@@ -142,11 +142,16 @@ class NestWriter:
             return self._assign(position, name, expression)
         if self.uses[position] == 1 and self.used_at[position] == self.depth[position]:
             return expression
-        return self._assign(position, self.text.names.take(self._name_of(instruction)), expression)
+        return self._assign(position, self._fresh(instruction), expression)
 
     def _assign(self, position: int, name: str, expression: Expression) -> Expression:
         self.statements[self.depth[position]].append(_commented(f"{name} = {expression.text}", expression.line))
         return Expression(name, ATOM, name)
+
+    def _fresh(self, instruction) -> str:
+        """A name that nothing has yet."""
+        base = self._name_of(instruction)
+        return self.text.names.number(base) if base == TEMPORARY else self.text.names.take(base)
 
     def _name_of(self, instruction) -> str:
         """What to call a value: an element after its array, a function's value after both, anything else t1, t2, …"""
@@ -187,7 +192,7 @@ class NestWriter:
     def _name_operand(self, position: int) -> Expression:
         """Give a value that was to stand inside an expression a statement of its own."""
         expression = self.values[position]
-        name = self.text.names.take(self._name_of(self.nest.body[position]))
+        name = self._fresh(self.nest.body[position])
         self.values[position] = self._assign(position, name, expression)
         return self.values[position]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from .machine import cores
 
-# Idle threads of a pool spin before they sleep, and would take a core from the next contender: OpenBLAS 2**26 cycles, which made torch
-# after NumPy 20 times slower. Seconds to wait before each sample, when there are several cores.
+# Seconds to wait before each sample when there are several cores: idle threads of a pool may spin before they sleep (OpenBLAS's default is
+# 2**26 cycles), and would take a core from the next contender. A precaution: on a quiet machine no difference was seen.
 SETTLE = 5e-2
 
 

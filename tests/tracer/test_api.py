@@ -876,3 +876,33 @@ def test_options_are_checked():
     assert message(ArgumentError, grad, half_square, (0, "x")) == "argnums=(0, 'x') names an argument of half_square() twice."
     assert message(ArgumentError, grad, 3.0) == "a function is expected, not float 3.0. Pass the function itself: grad(f), not grad(f(x))."
     assert message(ArgumentError, grad, C) == "the class C cannot be differentiated. Pass a function, or an instance with __call__."
+
+
+def test_attributes_show_the_specialisation_of_the_last_call():
+    square = grad(lambda x: np.sum(x * x))
+    for shape in ((3,), (5,), (3,), (), (5,)):
+        square(np.ones(shape) if shape else 2.0)
+        assert str(square.graph).startswith(f"<lambda>(x: float64[{', '.join(map(str, shape))}])")
+
+
+def test_a_traced_value_in_a_numpy_buffer_is_refused_with_the_line():
+    def filled(x):
+        buffer = np.zeros(3)
+        buffer[0] = x[0]
+        return np.sum(buffer)
+    with pytest.raises(InPlaceError, match=r"a traced value is written into a NumPy array \(.*test_api.py:\d+\)\. .* np.stack"):
+        grad(filled)(np.ones(3))
+
+
+def test_numpy_functions_themselves():
+    np.testing.assert_array_equal(grad(np.sum)(np.ones(3)), np.ones(3))
+    np.testing.assert_allclose(grad(np.linalg.norm)(np.array([3.0, 4.0])), [0.6, 0.8])
+
+
+def test_derivatives_carry_the_line_of_what_they_are_derivatives_of():
+    slope = grad(lambda x: np.exp(x) *
+                 np.sin(x))
+    slope(1.0)
+    lines = {line.rpartition(":")[2] for line in slope.gradient_graph.to_text(lines=True).splitlines() if "#" in line}
+    first = slope.__wrapped__.__code__.co_firstlineno
+    assert lines == {str(first), str(first + 1)}

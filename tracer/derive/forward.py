@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..graph.graph import live_nodes
 from ..graph.node import Node
 from ..graph.op import LINEAR, NOT_DIFFERENTIABLE, ZERO
@@ -19,12 +17,15 @@ WHERE, BROADCAST = TABLE["where"], TABLE["broadcast_to"]
 def tangents(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], directions: Sequence[Traced]) -> list[Traced]:
     """The Jacobian-vector product: tangents of the outputs for the tangents ``directions`` of ``wrt``."""
     known: dict[Node, Traced] = {value.node: tangent for value, tangent in zip(wrt, directions)}
+    outside = trace.location
     # Tangents that have passed through a select are products with strong zeros, as cotangents are in reverse.
     for node in live_nodes([output.node for output in outputs]):
         if node not in known and node.type.is_float and not known.keys().isdisjoint(node.inputs):
+            trace.location = node.where
             tangent = _tangent(trace, node, known)
             if tangent is not None:
                 known[node] = tangent
+    trace.location = outside
     return [known[output.node] if output.node in known else _zero(trace, output.node) for output in outputs]
 
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ..errors import DerivativeError
 from ..graph.graph import live_nodes
 from ..graph.node import Node
@@ -54,9 +52,12 @@ def pullback(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], seeds: Seq
     for output, seed in zip(outputs, seeds):
         if seed is not None and output.node in on_the_way:
             _add(cotangents, output.node, seed, guarded=False)
+    outside = trace.location
     for node in reversed(nodes):
         if node in cotangents and node in on_the_way and node not in targets:
+            trace.location = node.where
             _push(trace, node, cotangents, on_the_way)
+    trace.location = outside
     return [_collected(trace, cotangents.get(value.node), value.node) for value in wrt]
 
 

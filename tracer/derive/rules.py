@@ -14,6 +14,7 @@ MULTIPLY, STRONG_MULTIPLY = TABLE["multiply"], TABLE["strong_multiply"]
 
 
 def refuse_derivative(node: Node) -> DerivativeError:
+    """The error for an operation without derivative that lies on the way."""
     line = user_line(node)
     return DerivativeError(f"`{node.op.name}`{f' ({line})' if line else ''} has no derivative, and it lies between the argument and the result. "
                            f"Wrap it in tracer.stop_gradient(...) if it is to count as a constant.")

@@ -23,6 +23,7 @@ def constant_text(node: Node) -> str:
 
 
 def attribute_text(attribute) -> str:
+    """An attribute of a node in the text form; slices as they are written."""
     if isinstance(attribute, slice):
         parts = [attribute.start, attribute.stop, *([attribute.step] if attribute.step != 1 else [])]
         return ":".join("" if p is None else str(p) for p in parts)

@@ -17,7 +17,6 @@ from ..graph.op import (
     Instruction,
     Intrinsic,
     Libm,
-    Op,
 )
 from .apply import apply
 from .families import elementwise
@@ -48,7 +47,7 @@ SQUARE = elementwise("square", np.square, DERIVED, lambda x: x**2, Expand(lambda
 SQRT = elementwise("sqrt", np.sqrt, DERIVED, lambda x: _sp().sqrt(x), Intrinsic("llvm.sqrt"), "np.sqrt({0})", "SqrtBackward0", (POSITIVE,),
                    kink="infinite at 0")
 # Declared: SymPy's cbrt is complex for negative numbers.
-CBRT = elementwise("cbrt", np.cbrt, (lambda x, out: out / (3.0 * x),), NOT_SYMBOLIC, Libm("cbrt"), "np.cbrt({0})", "CbrtBackward0", (NONZERO,))
+CBRT = elementwise("cbrt", np.cbrt, (lambda x, out: 1.0 / (3.0 * (out * out)),), NOT_SYMBOLIC, Libm("cbrt"), "np.cbrt({0})", "CbrtBackward0", (NONZERO,))
 
 
 def _sign_of(x):
@@ -135,7 +134,9 @@ def _floor_divide(x, y):
     if x.dtype.kind != "f":
         return _integer_parts(x, y)[0]
     # NumPy's npy_floor_divide: from the remainder, so that it is right where x/y rounds up to the next integer.
-    quotient = (x - _float_remainder(x, y)) / y
+    rest = np.fmod(x, y)
+    quotient = (x - rest) / y
+    quotient = np.where((rest != 0) & ((y < 0) != (rest < 0)), quotient - 1.0, quotient)
     whole = np.floor(quotient)
     whole = np.where(quotient - whole > 0.5, whole + 1.0, whole)
     whole = np.where(quotient == 0, np.copysign(quotient * 0.0, x / y), whole)

@@ -92,6 +92,7 @@ def partial_texts(op) -> list[str]:
 
 
 def text() -> str:
+    """The whole file."""
     rows = [f'    "{name}": ({", ".join(partial_texts(op))},),' for name, op in sorted(derived_operations().items())]
     return _HEAD + "\n".join(rows) + "\n}\n"
 

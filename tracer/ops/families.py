@@ -20,6 +20,7 @@ def records_of(module) -> list[Op]:
 
 @functools.lru_cache(maxsize=65536)
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that these broadcast to; a ShapeError where there is none."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

@@ -108,7 +108,10 @@ def _signature(function: Callable, name: str) -> inspect.Signature:
     if isinstance(function, np.ufunc):
         return inspect.Signature([inspect.Parameter(f"x{i}", inspect.Parameter.POSITIONAL_ONLY) for i in range(function.nin)])
     try:
-        signature = inspect.signature(function, follow_wrapped=False)
+        try:
+            signature = inspect.signature(function, follow_wrapped=False)
+        except ValueError:
+            signature = inspect.signature(function)  # NumPy's dispatchers are C objects around a Python function
         if [p.kind for p in signature.parameters.values()] == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]:
             # A wrapper that passes everything on has the parameters of what it wraps.
             signature = inspect.signature(function)

@@ -41,9 +41,10 @@ class Trace:
 
     ``concrete`` maps INPUT nodes of Python integers to their value in this call; ``needed`` collects those whose value
     the trace asked for, which thereby become part of the specialisation's key.
+    ``location``, while a pass sets it, is the user's line that new nodes are given: that of the node which they are derived from.
     """
 
-    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies")
+    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location")
 
     def __init__(self, name: str = "f"):
         self.builder = Builder()
@@ -52,6 +53,7 @@ class Trace:
         self.active = True
         self.name = name
         self._copies = 0
+        self.location = None
 
     def fresh_tag(self) -> int:
         """A number that no other copy of this trace has."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
+from ..errors import InPlaceError, TracedConversionError
 from . import numpy_api  # noqa: F401  imported for what it registers
 from .context import Trace
 from .rebind import Rebinder
@@ -77,7 +79,18 @@ def tracing(name: str, root: Callable | None = None) -> Iterator[Session]:
     try:
         with collector_paused():
             yield session
+    except ValueError as error:
+        # NumPy puts an error of its own before ours when it asks a traced value for its number.
+        if isinstance(error.__cause__, TracedConversionError):
+            raise InPlaceError(_buffer_text(error)) from error.__cause__
+        raise
     finally:
         _current.reset(token)
         session.rebinder.write_back()
         session.trace.active = False
+
+
+def _buffer_text(error: BaseException) -> str:
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return (f"a traced value is written into a NumPy array ({frame.f_code.co_filename}:{line}). The array would keep no trace of it. "
+            f"Build the array from the values: np.stack([a, b, c]) or np.concatenate([u, v]).")

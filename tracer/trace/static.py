@@ -65,7 +65,7 @@ class Static:
 
 BY_VALUE = (str, bytes, type(None), decimal.Decimal, fractions.Fraction, pathlib.PurePath, datetime.date, datetime.time,
             datetime.timedelta, uuid.UUID, re.Pattern, np.dtype, type(Ellipsis), type(NotImplemented))
-BY_IDENTITY = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc, functools.partial, Missing,
+BY_IDENTITY = (type, type(np._NoValue), types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc, functools.partial, Missing,
                types.MethodWrapperType, types.WrapperDescriptorType, types.MethodDescriptorType, types.GenericAlias)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import (
     InPlaceError,
     MissingMethodError,
+    ShapeError,
     TracedBoolError,
     TracedConversionError,
     TracedIndexError,
@@ -186,6 +187,11 @@ class Traced:
         implementation = FUNCTIONS.get(function)
         if implementation is None:
             raise unsupported(function)
+        # NumPy's own mark for "not given", passed on where somebody binds all defaults.
+        while args and args[-1] is np._NoValue:
+            args = args[:-1]
+        if kwargs:
+            kwargs = {name: value for name, value in kwargs.items() if value is not np._NoValue}
         return implementation(*args, **kwargs)
 
     def __getitem__(self, index):
@@ -299,7 +305,8 @@ def cast(value: Traced, dtype: np.dtype) -> Traced:
         return value if value.weak is None else Traced(node, value.owner)
     if dtype.name not in SUPPORTED:
         raise UnsupportedError(f"dtype {dtype} is not supported; use float64, float32, an integer type or bool.")
-    return Traced(value.owner.builder.node(TABLE["cast"], (node,), (dtype.str,), user_location()), value.owner)
+    trace = value.owner
+    return Traced(trace.builder.node(TABLE["cast"], (node,), (dtype.str,), trace.location or user_location()), trace)
 
 
 def constant(trace: Trace, value, dtype, run_time: bool = False) -> Traced:
@@ -312,7 +319,7 @@ def make(op: Op, operands: tuple[Traced, ...], attrs: tuple = ()) -> Traced:
     trace = operands[0].owner
     if not trace.active:
         trace.check_active(operands[0].node)
-    return Traced(trace.builder.node(op, tuple([o.node for o in operands]), attrs, user_location()), trace)
+    return Traced(trace.builder.node(op, tuple([o.node for o in operands]), attrs, trace.location or user_location()), trace)
 
 
 def loop_dtypes(op: Op, kinds: tuple) -> tuple:
@@ -344,7 +351,11 @@ def elementwise(op: Op, operands, weak: type | None = None) -> Traced:
         kinds = tuple([np.dtype(k) for k in kinds])
     dtypes = loop_dtypes(op, kinds)
     nodes = tuple([_operand_node(v, d, trace) for v, d in zip(values, dtypes)])
-    return Traced(trace.builder.node(op, nodes, (), user_location()), trace, weak)
+    try:
+        return Traced(trace.builder.node(op, nodes, (), trace.location or user_location()), trace, weak)
+    except ShapeError as error:
+        line = user_line_of(user_location())
+        raise ShapeError(f"{op.name}{f' ({line})' if line else ''}: {error}") from None
 
 
 def _operand_node(value: Traced, dtype: np.dtype, trace: Trace) -> Node:
@@ -353,7 +364,7 @@ def _operand_node(value: Traced, dtype: np.dtype, trace: Trace) -> Node:
         return node
     if node.op.name == "constant" and node.op.kind == "source":
         return trace.builder.constant(np.frombuffer(node.attrs[1], node.type.dtype)[0], dtype, node.attrs[2])
-    return trace.builder.node(TABLE["cast"], (node,), (dtype.str,), user_location(3))
+    return trace.builder.node(TABLE["cast"], (node,), (dtype.str,), trace.location or user_location(3))
 
 
 # Operators: ufuncs, except that Python scalars stay weak ------------------------------------------------------------------
@@ -385,7 +396,7 @@ def _binary(ufunc, reflected: bool = False):
                 partner, weak = other.node, weak and other.weak
             if partner is not None:
                 nodes = (partner, node) if reflected else (node, partner)
-                return Traced(trace.builder.node(op, nodes, (), user_location()), trace, weak and of_floats)
+                return Traced(trace.builder.node(op, nodes, (), trace.location or user_location()), trace, weak and of_floats)
         if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, int, float)):
             return NotImplemented
         if weak is int and ufunc is np.multiply and kind in (list, tuple):

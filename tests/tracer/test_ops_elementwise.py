@@ -1,0 +1,135 @@
+"""The element-wise operations, one by one, from their records: partials beside mpmath, machine code beside NumPy and SciPy."""
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.special  # noqa: F401 (partials find their functions in it)
+import sympy as sp
+
+from tracer import jit
+from tracer.graph.op import NOT_SYMBOLIC, ZERO
+from tracer.ops import TABLE, derive_partials
+from tracer.ops.apply import apply
+from tracer.ops.derived import PARTIALS
+
+POINTS = 40
+DIGITS = 40
+SAMPLED = [op for op in TABLE.values() if op.kind == "elementwise" and op.domain is not None]
+SMOOTH = [op for op in SAMPLED if op.partials is not ZERO and op.sympy is not NOT_SYMBOLIC and op.name not in ("cast", "copy_of", "strong_multiply")]
+LANES = (1, 7, 8, 9, 100)
+
+
+def samples(op, count=POINTS):
+    random = np.random.default_rng(7)
+    return [random.uniform(low, high, count) for low, high in op.domain]
+
+
+def high_precision(op):
+    """The SymPy form as a function of mpmath numbers."""
+    symbols = sp.symbols(f"x:{len(op.domain)}", real=True)
+    return sp.lambdify(symbols, op.sympy(*symbols), "mpmath")
+
+
+@pytest.mark.parametrize("op", SMOOTH, ids=str)
+def test_partials_beside_mpmath(op):
+    points = samples(op)
+    out = op.evaluate(*points)
+    function = high_precision(op)
+    for position, factor in enumerate(op.partials):
+        if factor is ZERO:
+            continue
+        found = np.broadcast_to(factor(*points, out) if callable(factor) else factor, POINTS)
+        orders = tuple(int(k == position) for k in range(len(points)))
+        with mpmath.workdps(DIGITS):
+            for k, values in enumerate(zip(*points)):
+                wanted = float(mpmath.diff(function, tuple(map(mpmath.mpf, values)), orders))
+                assert found[k] == pytest.approx(wanted, rel=1e-11, abs=1e-13), (position, values)
+
+
+def test_derived_partials_are_those_of_the_generator():
+    assert derive_partials.TARGET.read_text() == derive_partials.text()
+    assert {name for name, op in TABLE.items() if op.partials is PARTIALS.get(name, ...)} == set(PARTIALS)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("length", LANES)
+def test_machine_code_beside_evaluate(length, dtype):
+    """All operations in one kernel; compare: 4 ulp, or 1e-12 of the largest for those that are expanded."""
+    ops = [op for op in SAMPLED if op.name not in ("cast", "copy_of", "where") and op.source != "" and op.numpy]
+    arguments = [tuple(a.astype(dtype) for a in samples(op, length)) for op in ops]
+    found = jit(lambda args: tuple([apply(op, a) for op, a in zip(ops, args)]), simplify=False)(arguments)
+    wrong = []
+    for op, inputs, value in zip(ops, arguments, found):
+        wanted = op.evaluate(*inputs)
+        if not np.allclose(value, wanted, rtol=1e-12 if dtype == "float64" else 5e-6, atol=1e-13 if dtype == "float64" else 1e-6):
+            wrong.append((op.name, value, wanted))
+    assert not wrong
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_polygamma_beside_mpmath(order):
+    x = np.geomspace(0.05, 200.0, 40)
+    found = jit(lambda x: apply(TABLE["polygamma"], (x * 0.0 + float(order), x)))(x)
+    with mpmath.workdps(DIGITS):
+        wanted = [float(mpmath.polygamma(order, mpmath.mpf(v))) for v in x]
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+EXTREMES = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1e308, -1e308, 1.0, -1.0, 0.5, -2.0])
+SPECIAL_FUNCTIONS = [op for op in SAMPLED if op.numpy and isinstance(op.numpy[0], str)]
+
+
+def extreme_arguments(op):
+    if len(op.domain) == 1:
+        return (EXTREMES,)
+    return tuple(a.ravel() for a in np.meshgrid(EXTREMES, EXTREMES))
+
+
+def shape_of(value):
+    """NaN, an infinity, a zero with its sign, or finite."""
+    kinds = np.select([np.isnan(value), np.isposinf(value), np.isneginf(value), (value == 0) & np.signbit(value), value == 0], list("n+-zo"), "f")
+    return kinds
+
+
+@np.errstate(all="ignore")
+@pytest.mark.parametrize("arity", [1, 2])
+def test_classes_at_extremes(arity):
+    ops = [op for op in SAMPLED if len(op.domain) == arity and op.numpy and op.name not in ("cast", "copy_of", "where")]
+    arguments = [extreme_arguments(op) for op in ops]
+    found = jit(lambda args: tuple([apply(op, a) for op, a in zip(ops, args)]), simplify=False)(arguments)
+    wrong = []
+    for op, inputs, value in zip(ops, arguments, found):
+        wanted = np.asarray(op.evaluate(*inputs))
+        if wanted.dtype == bool:
+            bad = value != wanted
+        else:
+            bad = shape_of(np.asarray(value)) != shape_of(wanted)
+        if bad.any():
+            k = int(np.flatnonzero(bad)[0])
+            wrong.append((op.name, int(bad.sum()), [float(a[k]) for a in inputs], float(value[k]), float(wanted[k])))
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@np.errstate(all="ignore")
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8"])
+def test_integer_division(dtype):
+    info = np.iinfo(dtype)
+    values = np.array(sorted({info.min, info.min + 1, 0, 1, 2, 3, 7, info.max - 1, info.max} | ({-1, -2, -7} if info.min else set())), dtype)
+    x, y = (a.ravel() for a in np.meshgrid(values, values))
+    functions = (np.floor_divide, np.remainder, np.fmod)
+    found = jit(lambda x, y: tuple([f(x, y) for f in functions]), simplify=False)(x, y)
+    for function, value in zip(functions, found):
+        np.testing.assert_array_equal(value, function(x, y), err_msg=function.__name__)
+
+
+KINKS = [("maximum", (1.0, 1.0), (0.5, 0.5)), ("minimum", (1.0, 1.0), (0.5, 0.5)), ("fmax", (1.0, 1.0), (1.0, 0.0)), ("absolute", (0.0,), (0.0,)),
+         ("arctan2", (0.0, 0.0), (0.0, 0.0)), ("hypot", (0.0, 0.0), (np.nan, np.nan)), ("power", (0.0, 0.0), (0.0, 0.0)),
+         ("logaddexp", (np.inf, np.inf), (0.5, 0.5)), ("logaddexp", (-np.inf, -np.inf), (0.5, 0.5)), ("xlogy", (0.0, 0.0), (0.0, np.nan))]
+
+
+@np.errstate(all="ignore")
+@pytest.mark.parametrize("name, at, wanted", KINKS, ids=str)
+def test_kinks(name, at, wanted):
+    op, inputs = TABLE[name], [np.array(v) for v in at]
+    out = op.evaluate(*inputs)
+    np.testing.assert_array_equal([float(f(*inputs, out)) if callable(f) else f for f in op.partials], wanted)
