@@ -95,7 +95,7 @@ class Emitter(ir.IRBuilder):
         self.cbranch(condition, target, onward).set_weights([1, 99])
         self.position_at_end(onward)
 
-    def ask_python(self, head: ir.Value, method: str, first: ir.Value, second: ir.Value = WORD(0)) -> ir.Value:
+    def ask_python(self, head: ir.Value, method: str, first: ir.Value, second: ir.Value = ZERO) -> ir.Value:
         """Call a method of the handler, from any thread. Its answer is `RETRY`, `GIVE_UP`, or -1 with an exception set."""
         return self.call(self.module.globals["ask"], [head, self.text(method), first, second])
 

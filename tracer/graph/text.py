@@ -67,7 +67,8 @@ def format_graph(graph, lines: bool = False) -> str:
 def to_dot(graph) -> str:
     """The graph in Graphviz' DOT language, operands above their users."""
     texts = node_texts(graph)
-    lines = [f'digraph "{graph.name}" {{', '  node [fontname="monospace", fontsize=10, shape=box, style="rounded,filled", fillcolor="#f4f6fb", color="#8090b0"];',
+    lines = [f'digraph "{graph.name}" {{',
+             '  node [fontname="monospace", fontsize=10, shape=box, style="rounded,filled", fillcolor="#f4f6fb", color="#8090b0"];',
              '  edge [color="#8090b0", arrowsize=0.6];']
     constants = 0
     for node in graph.nodes:

@@ -147,8 +147,8 @@ def _remainder(x, y):
     return _float_remainder(x, y) if x.dtype.kind == "f" else _integer_parts(x, y)[1]
 
 
-TRUNCATED_QUOTIENT = elementwise("truncated_quotient", (), ZERO, NOT_SYMBOLIC, Instruction(signed="sdiv", unsigned="udiv"), "truncated_quotient({0}, {1})", "", None,
-                                 evaluate=lambda x, y: (x - np.fmod(x, y)) // y)
+TRUNCATED_QUOTIENT = elementwise("truncated_quotient", (), ZERO, NOT_SYMBOLIC, Instruction(signed="sdiv", unsigned="udiv"),
+                                 "truncated_quotient({0}, {1})", "", None, evaluate=lambda x, y: (x - np.fmod(x, y)) // y)
 TRUNCATED_REMAINDER = elementwise("truncated_remainder", (), ZERO, NOT_SYMBOLIC, Instruction(signed="srem", unsigned="urem"), "np.fmod({0}, {1})", "", None,
                                   evaluate=np.fmod)
 FMOD = elementwise("fmod", np.fmod, (1.0, lambda x, y, out: -np.trunc(x / y)), NOT_SYMBOLIC,

@@ -128,5 +128,6 @@ CLIP = elementwise("clip", (), (lambda x, low, high, out: np.where((x >= low) & 
                    lambda x, low, high: _sp().Min(_sp().Max(x, low), high), Expand(_clip), STRUCTURAL, "ClampBackward0", (ANY, (-3.0, -1.0), (1.0, 3.0)),
                    evaluate=lambda x, low, high: np.minimum(np.maximum(x, low), high), kink="1 at the bounds (PyTorch)")
 HEAVISIDE = elementwise("heaviside", np.heaviside, ZERO, lambda x, y: _sp().Heaviside(x, y),
-                        Expand(lambda x, y: np.where(x != x, x, np.where(x > 0, 1.0, np.where(x == 0, y, 0.0)))), STRUCTURAL, "HeavisideBackward0", (NONZERO, ANY))
+                        Expand(lambda x, y: np.where(x != x, x, np.where(x > 0, 1.0, np.where(x == 0, y, 0.0)))), STRUCTURAL,
+                        "HeavisideBackward0", (NONZERO, ANY))
 

@@ -42,10 +42,11 @@ def _angle_factor(other, y, x, sign: float):
 
 
 ARCTAN2 = elementwise("arctan2", np.arctan2, (lambda y, x, out: _angle_factor(x, y, x, 1.0), lambda y, x, out: _angle_factor(y, y, x, -1.0)),
-                      lambda y, x: _sp().atan2(y, x), Libm("atan2"), "math.atan2({0}, {1})", "Atan2Backward0", (POSITIVE, POSITIVE), kink="0 at (0, 0) (PyTorch)")
+                      lambda y, x: _sp().atan2(y, x), Libm("atan2"), "math.atan2({0}, {1})", "Atan2Backward0", (POSITIVE, POSITIVE),
+                      kink="0 at (0, 0) (PyTorch)")
 
 RADIANS_PER_DEGREE, DEGREES_PER_RADIAN = math.pi / 180.0, 180.0 / math.pi
-DEG2RAD = elementwise("deg2rad", (np.deg2rad, np.radians), (RADIANS_PER_DEGREE,), lambda x: x * _sp().pi / 180, Expand(lambda x: x * RADIANS_PER_DEGREE), STRUCTURAL,
-                      "Deg2RadBackward0", (ANY,))
-RAD2DEG = elementwise("rad2deg", (np.rad2deg, np.degrees), (DEGREES_PER_RADIAN,), lambda x: x * 180 / _sp().pi, Expand(lambda x: x * DEGREES_PER_RADIAN), STRUCTURAL,
-                      "Rad2DegBackward0", (ANY,))
+DEG2RAD = elementwise("deg2rad", (np.deg2rad, np.radians), (RADIANS_PER_DEGREE,), lambda x: x * _sp().pi / 180,
+                      Expand(lambda x: x * RADIANS_PER_DEGREE), STRUCTURAL, "Deg2RadBackward0", (ANY,))
+RAD2DEG = elementwise("rad2deg", (np.rad2deg, np.degrees), (DEGREES_PER_RADIAN,), lambda x: x * 180 / _sp().pi,
+                      Expand(lambda x: x * DEGREES_PER_RADIAN), STRUCTURAL, "Rad2DegBackward0", (ANY,))

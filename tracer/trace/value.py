@@ -244,7 +244,8 @@ def unsupported(function, method: str = "__call__") -> UnsupportedError:
     line = user_line_of(location)
     known = sorted({f.__name__ for f in (*FUNCTIONS, *UFUNCS) if hasattr(f, "__name__")})
     close = difflib.get_close_matches(name, known, 3, 0.6)
-    hint = _NEAREST.get(name) or (f"The nearest that is: {', '.join('np.' + c for c in close)}." if close else "Write it with the functions listed in the README.")
+    nearest_names = f"The nearest that is: {', '.join('np.' + c for c in close)}." if close else "Write it with the functions listed in the README."
+    hint = _NEAREST.get(name) or nearest_names
     return UnsupportedError(f"{module}.{name} is not supported on traced values{f' ({line})' if line else ''}. {hint}")
 
 
