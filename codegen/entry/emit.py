@@ -11,6 +11,7 @@ from .table import MULTIPLIER, Head, RecordWord
 from .types import Leaf, Signature, Structure, flatten
 
 WORD, INT32, BYTE, BIT = (ir.IntType(bits) for bits in (64, 32, 8, 1))
+ZERO = WORD(0)
 POINTER, VOID = ir.PointerType(), ir.VoidType()
 NULL = ir.Constant(POINTER, None)
 KERNEL = ir.FunctionType(INT32, [POINTER] * 4)

@@ -12,7 +12,10 @@ from tracer.ops import TABLE
 FLOAT = np.dtype("float64")
 
 
-def copying(load=Affine(0, (1,)), store=Affine(0, (1,)), extents=(4,), value=0):
+ALONG = Affine(0, (1,))
+
+
+def copying(load=ALONG, store=ALONG, extents=(4,), value=0):
     """output[i] = input[i], with whatever is wrong about it."""
     source, target = Buffer("input", 0, FLOAT, (4,)), Buffer("output", 0, FLOAT, (4,))
     nest = Nest(extents, [Load(source, load)], [Store(value, target, store)])

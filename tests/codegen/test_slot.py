@@ -123,7 +123,8 @@ def test_keywords_defaults_and_literals():
         return f(x, y)[0]
 
     assert omits(1.0) == 35
-    array_default = make(lambda x, y=np.arange(3.0): None)
+    values = np.arange(3.0)
+    array_default = make(lambda x, y=values: None)
     value, gradients = njit(lambda: array_default(1.0))()
     assert value == 6 and gradients[1].tolist() == [0, 2, 4]
 

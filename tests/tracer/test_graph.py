@@ -59,7 +59,7 @@ def test_types_are_interned():
 
 
 def test_an_operation_with_a_blank_is_refused():
-    with pytest.raises(TypeError, match="'half' leaves out .*partials"):
+    with pytest.raises(TypeError, match=r"'half' leaves out .*partials"):
         Op(name="half", kind="elementwise", infer=lambda t, a: t[0], evaluate=lambda x: x / 2, lower=None, source="", grad_fn="", domain=None)
 
 

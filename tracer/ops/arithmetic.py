@@ -65,9 +65,8 @@ FABS = elementwise("fabs", np.fabs, (lambda x, out: _sign_of(x),), lambda x: _sp
 def _sign(x):
     if x.dtype.kind != "f":
         return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
-    unit = np.copysign(1.0, x)
-    # x itself where it is 0 or NaN.
-    return np.where((x > 0) | (x < 0), unit, x)
+    # 0 for either zero; NaN stays.
+    return np.where(x == 0, 0.0, np.where(x != x, x, np.copysign(1.0, x)))
 
 
 SIGN = elementwise("sign", np.sign, ZERO, lambda x: _sp().sign(x), Expand(_sign), STRUCTURAL, "SignBackward0", (NONZERO,))

@@ -60,7 +60,8 @@ def _hurwitz(s, q):
         tail = tail + term * (number / math.factorial(2 * j + 2))
         term = term * (s + (2.0 * j + 1.0)) * (s + (2.0 * j + 2.0)) / (far * far)
     # From the smallest to the largest: the tail is far below the sum.
-    return np.where(q == 0, np.inf, np.where(q > 0, tail + total, np.nan))
+    value = np.where(q == 0, np.inf, np.where(q > 0, tail + total, np.nan))
+    return np.where(s == 1, np.inf, np.where(s < 1, np.nan, value))
 
 
 def _polygamma_body(n, x):
@@ -121,7 +122,7 @@ def _expit(x):
 # Declared: SymPy's exp(-x)/(1 + exp(-x))**2 is NaN at -800; out*(1 - out) loses the upper tail.
 EXPIT = _scipy("expit", (lambda x, out: out * _special("expit")(-x),), lambda x: 1 / (1 + _sp().exp(-x)), Expand(_expit), (ANY,))
 LOG_EXPIT = _scipy("log_expit", (lambda x, out: _special("expit")(-x),), lambda x: -_sp().log(1 + _sp().exp(-x)),
-                   Expand(lambda x: np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))), (ANY,))
+                   Expand(lambda x: np.where(x > 0, -np.log1p(np.exp(-np.abs(x))), x - np.log1p(np.exp(-np.abs(x))))), (ANY,))
 LOGIT = _scipy("logit", (lambda x, out: 1.0 / (x * (1.0 - x)),), lambda x: _sp().log(x / (1 - x)), Special("__pyx_fuse_0logit"), (PROBABILITY,))
 
 
