@@ -31,6 +31,10 @@ class Buffers:
             total += len(buffer.shape)
 
     def pointer(self, buffer: Buffer) -> str:
+        """Where a buffer starts. Scalars of the workspace lie in front, at places that do not depend on extents: their address is made where it
+        is used, which an instruction's addressing mode then takes in (kept in registers from the start of a function they took half of LLVM's time)."""
+        if buffer.kind == "work" and not buffer.shape:
+            return self.f.let(f"getelementptr i8, ptr %workspace, i64 {self.offsets[buffer]}", "w")
         found = self._pointers.get(buffer)
         if found is None:
             found = self._pointers[buffer] = self._find(buffer)
@@ -38,9 +42,7 @@ class Buffers:
 
     def _find(self, buffer: Buffer) -> str:
         if buffer.kind == "work":
-            offset = self.offsets[buffer]
-            # Scalars lie in front, at places that do not depend on extents.
-            number = str(offset) if not buffer.shape else self.f.integer(offset, ("work", buffer.position))
+            number = self.f.integer(self.offsets[buffer], ("work", buffer.position))
             return self.f.entry(f"getelementptr i8, ptr %workspace, i64 {number}", "w")
         if buffer.kind == "array":
             number = self.f.integer(self.addresses[buffer.position], ("array", buffer.position))
@@ -115,7 +117,7 @@ class AccessWriter:
         self.f.do(f"store {memory_type(site.buffer.dtype)} {value}, ptr {address}, align {site.align}")
 
     def _address(self, site: Site, offset: str) -> str:
-        return self.f.let(f"getelementptr {site.unit}, ptr {site.pointer}, i64 {offset}", "p")
+        return site.pointer if offset == "0" else self.f.let(f"getelementptr {site.unit}, ptr {site.pointer}, i64 {offset}", "p")
 
     def to_register(self, value: str, dtype: np.dtype, lanes: int) -> str:
         if dtype.kind != "b":
