@@ -19,7 +19,8 @@ from .graph.graph import Graph
 from .graph.types import FLOATS
 from .history import KEPT_RECORDS, Graphs, Record
 from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
-from .trace.session import collector_paused, tracing
+from .trace.context import collector_paused
+from .trace.session import tracing
 from .trace.static import Static
 from .trace.trees import DATA, TUPLE, Branch, Path, Spec, identifier, path_text
 from .trace.value import as_traced

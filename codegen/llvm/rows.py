@@ -9,8 +9,9 @@ from __future__ import annotations
 from codegen.loops import Affine, Compute, Gather, Load, Nest, Reduce, Store, accumulates
 from tracer.ops import TABLE
 
+from .body import depths, dtype_of, lanes_of
 from .combine import across_lanes, combine
-from .nest import NestWriter, depths, dtype_of, lanes_of
+from .nest import NestWriter
 from .types import register_type
 
 MOST_VECTORS = 4

@@ -6,10 +6,6 @@ what replaces it is built through the same door, so that one rewrite can follow 
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Iterator
-
 import numpy as np
 
 from tracer.graph.graph import Graph, live_nodes
@@ -17,7 +13,7 @@ from tracer.graph.node import ARRAY, CONSTANT, Node, constant_value
 from tracer.graph.op import Op
 from tracer.graph.types import ArrayType
 from tracer.ops import TABLE
-from tracer.trace.context import Trace
+from tracer.trace.context import Trace, collector_paused
 
 from .pattern import KEYED_OPERANDS, RuleIndex
 from .report import Report
@@ -101,7 +97,7 @@ class Rewriter:
         """The graph in its simplest form; ``replaced(rewriter, node, new)`` may give a node's new form in place of its own operation."""
         new: dict[Node, Node] = {}
         make = self.builder.node
-        with np.errstate(all="ignore"), _collector_paused():
+        with np.errstate(all="ignore"), collector_paused():
             for node in graph.nodes:
                 self.where = node.where
                 self._left = REWRITES_PER_NODE
@@ -110,18 +106,6 @@ class Rewriter:
                     final = self.settle(make(node.op, tuple([new[operand] for operand in node.inputs]), node.attrs, node.where))
                 new[node] = final
         return Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A pass makes many nodes and no garbage cycles: 0.33 s instead of 0.42 for 29,000 nodes."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def fold_constants(rewriter: Rewriter, node: Node) -> Node | None:
