@@ -31,8 +31,11 @@ ROUNDS = 4
 
 def schedule(graph: Graph, strided: frozenset[int] = frozenset()) -> Program:
     """The loops that compute a graph. ``strided``: positions of the inputs whose strides are known at run time only."""
-    # Exact rules once more: expansions of a value and of its derivative have parts in common, such as the one exponential of a logistic loss.
-    graph = rewrite(expand(scalarise(graph)))
+    whole = scalarise(graph)
+    graph = expand(whole)
+    if graph is not whole:
+        # Exact rules once more: expansions of a value and of its derivative have parts in common, such as the one exponential of a logistic loss.
+        graph = rewrite(graph)
     stored = required(graph)
     for _ in range(ROUNDS):
         scheduler = Scheduler(graph, stored, strided)

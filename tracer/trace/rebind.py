@@ -245,10 +245,15 @@ def _names(code: types.CodeType) -> frozenset[str]:
     return frozenset(found)
 
 
+_STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
+
+
 @functools.lru_cache(maxsize=4096)
 def _stored_globals(code: types.CodeType) -> frozenset[str]:
     """The names that a `global` statement assigns."""
-    found = {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_GLOBAL"}
+    found: set[str] = set()
+    if _STORE_GLOBAL in code.co_code[::2]:  # reading the bytes first: decoding a long function takes longer than tracing it
+        found = {i.argval for i in dis.get_instructions(code) if i.opcode == _STORE_GLOBAL}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             found |= _stored_globals(constant)
