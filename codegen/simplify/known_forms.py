@@ -21,10 +21,10 @@ SAFE: dict[str, str] = {
         't0 = sin(v0); t1 = cos(v0); t2 = multiply(t1, -4.0); t3 = multiply(t0, t2)',
     ('t0 = cos(v0); t1 = subtract(v1, v2); t2 = multiply(0.5, t1); t3 = sin(t2); t4 = multiply(t3, t3); t5 = subtract(v0, v3); '
      't6 = multiply(t5, 0.5); t7 = sin(t6); t8 = multiply(t7, t7); t9 = cos(v3); t10 = multiply(t9, t0); t11 = multiply(t10, t4); '
-     't12 = add(t8, t11); t13 = sqrt(t12); t14 = multiply(t13, t13); t15 = subtract(1.0, t14); t16 = sqrt(t15); t17 = divide(1.0, t16); '
-     't18 = multiply(2.0, t17); t19 = divide(0.5, t13); t20 = multiply(t18, t19); t21 = multiply(t4, t20); t22 = multiply(t0, t21); t23 = sin(v3); '
-     't24 = negative(t23); t25 = multiply(t22, t24); t26 = multiply(2.0, t7); t27 = multiply(t20, t26); t28 = cos(t6); t29 = multiply(t27, t28); '
-     't30 = multiply(t29, -0.5); t31 = add(t25, t30)'):
+     't12 = add(t8, t11); t13 = sqrt(t12); t14 = subtract(1.0, t13); t15 = add(1.0, t13); t16 = multiply(t14, t15); t17 = sqrt(t16); '
+     't18 = divide(1.0, t17); t19 = multiply(2.0, t18); t20 = divide(0.5, t13); t21 = multiply(t19, t20); t22 = multiply(t4, t21); '
+     't23 = multiply(t0, t22); t24 = sin(v3); t25 = negative(t24); t26 = multiply(t23, t25); t27 = multiply(2.0, t7); t28 = multiply(t21, t27); '
+     't29 = cos(t6); t30 = multiply(t28, t29); t31 = multiply(t30, -0.5); t32 = add(t26, t31)'):
         '',
     't0 = exp(v0); t1 = multiply(v1, t0); t2 = log(t1)':
         '',
@@ -153,9 +153,6 @@ FAST: dict[str, str] = {
      't6 = add(t2, 1.0); t7 = divide(1.0, t6); t8 = multiply(t5, t7); t9 = multiply(t2, t8); t10 = add(s1, t9)'):
         ('t0 = logaddexp(0.0, v0); t1 = tanh(t0); t2 = exp(v0); t3 = multiply(t1, t1); t4 = subtract(1.0, t3); t5 = multiply(v0, t4); '
      't6 = multiply(t2, t5); t7 = add(t2, 1.0); t8 = divide(t6, t7); t9 = add(t1, t8)'),
-    ('s0 = multiply(v0, v0); s1 = subtract(1.0, s0); s2 = sqrt(s1); t3 = divide(0.5, s2); t4 = multiply(s2, 0.5); t5 = add(t3, t4); '
-     't6 = multiply(v0, 0.5); t7 = multiply(t3, t6); t8 = negative(t7); t9 = multiply(v0, 2.0); t10 = multiply(t8, t9); t11 = add(t5, t10)'):
-        't0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1)',
     ('s0 = multiply(v0, v0); s1 = subtract(1.0, s0); s2 = sqrt(s1); t3 = multiply(v0, s2); t4 = arcsin(v0); t5 = add(t3, t4); '
      't6 = multiply(t5, 0.5)'):
         '',
@@ -206,13 +203,15 @@ FAST: dict[str, str] = {
         't0 = multiply(v0, 2.0); t1 = sin(t0); t2 = multiply(-2.0, t1)',
     ('t0 = cos(v0); t1 = subtract(v1, v2); t2 = multiply(0.5, t1); t3 = sin(t2); t4 = multiply(t3, t3); t5 = subtract(v0, v3); '
      't6 = multiply(t5, 0.5); t7 = sin(t6); t8 = multiply(t7, t7); t9 = cos(v3); t10 = multiply(t9, t0); t11 = multiply(t10, t4); '
-     't12 = add(t8, t11); t13 = subtract(1.0, t12); t14 = sqrt(t13); t15 = divide(2.0, t14); t16 = sqrt(t12); t17 = divide(0.5, t16); '
-     't18 = multiply(t15, t17); t19 = multiply(t4, t18); t20 = multiply(t0, t19); t21 = sin(v3); t22 = negative(t21); t23 = multiply(t20, t22); '
-     't24 = multiply(2.0, t7); t25 = multiply(t18, t24); t26 = cos(t6); t27 = multiply(t25, t26); t28 = multiply(t27, -0.5); t29 = add(t23, t28)'):
+     't12 = add(t8, t11); t13 = sqrt(t12); t14 = subtract(1.0, t13); t15 = add(1.0, t13); t16 = multiply(t14, t15); t17 = sqrt(t16); '
+     't18 = divide(2.0, t17); t19 = divide(0.5, t13); t20 = multiply(t18, t19); t21 = multiply(t4, t20); t22 = multiply(t0, t21); t23 = sin(v3); '
+     't24 = negative(t23); t25 = multiply(t22, t24); t26 = multiply(2.0, t7); t27 = multiply(t20, t26); t28 = cos(t6); t29 = multiply(t27, t28); '
+     't30 = multiply(t29, -0.5); t31 = add(t25, t30)'):
         ('t0 = sin(v3); t1 = cos(v0); t2 = subtract(v1, v2); t3 = multiply(t2, 0.5); t4 = sin(t3); t5 = multiply(t4, t4); t6 = multiply(t1, t5); '
      't7 = multiply(t0, t6); t8 = subtract(v0, v3); t9 = multiply(0.5, t8); t10 = sin(t9); t11 = cos(t9); t12 = multiply(t10, t11); '
-     't13 = add(t7, t12); t14 = negative(t13); t15 = multiply(t10, t10); t16 = subtract(1.0, t15); t17 = cos(v3); t18 = multiply(t17, t6); '
-     't19 = subtract(t16, t18); t20 = sqrt(t19); t21 = add(t15, t18); t22 = sqrt(t21); t23 = multiply(t20, t22); t24 = divide(t14, t23)'),
+     't13 = add(t7, t12); t14 = negative(t13); t15 = multiply(t10, t10); t16 = cos(v3); t17 = multiply(t16, t6); t18 = add(t15, t17); '
+     't19 = sqrt(t18); t20 = subtract(1.0, t19); t21 = add(1.0, t19); t22 = multiply(t20, t21); t23 = sqrt(t22); t24 = multiply(t19, t23); '
+     't25 = divide(t14, t24)'),
     't0 = divide(-1.0, v0); t1 = divide(v1, v0); t2 = multiply(v1, t1); t3 = add(t0, t2)':
         't0 = multiply(v1, v1); t1 = add(-1.0, t0); t2 = divide(t1, v0)',
     't0 = divide(1.0, v0); t1 = divide(0.5, v0); t2 = multiply(t0, t1)':
@@ -352,10 +351,10 @@ FAST: dict[str, str] = {
         '',
     't0 = multiply(v0, v0); t1 = multiply(v1, v1); t2 = multiply(t1, v2); t3 = add(t0, t2)':
         '',
-    't0 = multiply(v0, v0); t1 = multiply(v1, v2); t2 = add(t0, t1)':
+    't0 = multiply(v0, v0); t1 = multiply(v1, v2); t2 = add(t0, t1); t3 = sqrt(t2)':
         '',
-    ('t0 = multiply(v0, v0); t1 = multiply(v1, v2); t2 = add(t0, t1); t3 = subtract(1.0, t2); t4 = sqrt(t3); t5 = divide(2.0, t4); t6 = sqrt(t2); '
-     't7 = divide(0.5, t6); t8 = multiply(t5, t7)'):
+    ('t0 = multiply(v0, v0); t1 = multiply(v1, v2); t2 = add(t0, t1); t3 = sqrt(t2); t4 = subtract(1.0, t3); t5 = add(1.0, t3); '
+     't6 = multiply(t4, t5); t7 = sqrt(t6); t8 = divide(2.0, t7); t9 = divide(0.5, t3); t10 = multiply(t8, t9)'):
         ('t0 = multiply(v0, v0); t1 = multiply(v1, v2); t2 = add(t0, t1); t3 = sqrt(t2); t4 = subtract(1.0, t0); t5 = subtract(t4, t1); t6 = sqrt(t5); '
      't7 = multiply(t3, t6); t8 = divide(1.0, t7)'),
     't0 = multiply(v0, v0); t1 = negative(t0); t2 = divide(t1, v1)':
@@ -365,9 +364,6 @@ FAST: dict[str, str] = {
         '',
     't0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1)':
         '',
-    ('t0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1); t3 = divide(0.5, t2); t4 = multiply(t2, 0.5); t5 = add(t3, t4); '
-     't6 = multiply(v0, 0.5); t7 = multiply(t3, t6); t8 = negative(t7); t9 = multiply(v0, 2.0); t10 = multiply(t8, t9); t11 = add(t5, t10)'):
-        't0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1)',
     ('t0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1); t3 = multiply(v0, t2); t4 = arcsin(v0); t5 = add(t3, t4); '
      't6 = multiply(t5, 0.5)'):
         '',
@@ -444,6 +440,19 @@ FAST: dict[str, str] = {
         't0 = cosh(v0); t1 = multiply(t0, t0); t2 = divide(1.0, t1)',
     't0 = sqrt(v0); t1 = log(t0)':
         't0 = log(v0); t1 = multiply(t0, 0.5)',
+    ('t0 = subtract(1.0, v0); t1 = add(1.0, v0); t2 = multiply(t0, t1); t3 = sqrt(t2); t4 = divide(2.0, t3); t5 = divide(0.5, v0); '
+     't6 = multiply(t4, t5)'):
+        't0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1); t3 = multiply(v0, t2); t4 = divide(1.0, t3)',
+    ('t0 = subtract(1.0, v0); t1 = add(v0, 1.0); t2 = multiply(t0, t1); t3 = sqrt(t2); t4 = divide(0.5, t3); s5 = multiply(v0, v0); '
+     's6 = subtract(1.0, s5); s7 = sqrt(s6); t8 = multiply(s7, 0.5); t9 = add(t4, t8); t10 = multiply(v0, 0.5); t11 = divide(0.5, s7); '
+     't12 = multiply(t10, t11); t13 = negative(t12); t14 = multiply(v0, 2.0); t15 = multiply(t13, t14); t16 = add(t9, t15)'):
+        ('t0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1); t3 = subtract(1.0, v0); t4 = add(v0, 1.0); t5 = multiply(t3, t4); '
+     't6 = sqrt(t5); t7 = divide(1.0, t6); t8 = add(t2, t7); t9 = divide(t0, t2); t10 = subtract(t8, t9); t11 = multiply(0.5, t10)'),
+    ('t0 = subtract(1.0, v0); t1 = add(v0, 1.0); t2 = multiply(t0, t1); t3 = sqrt(t2); t4 = divide(0.5, t3); t5 = multiply(v0, v0); '
+     't6 = subtract(1.0, t5); t7 = sqrt(t6); t8 = multiply(t7, 0.5); t9 = add(t4, t8); t10 = multiply(v0, 0.5); t11 = divide(0.5, t7); '
+     't12 = multiply(t10, t11); t13 = negative(t12); t14 = multiply(v0, 2.0); t15 = multiply(t13, t14); t16 = add(t9, t15)'):
+        ('t0 = multiply(v0, v0); t1 = subtract(1.0, t0); t2 = sqrt(t1); t3 = subtract(1.0, v0); t4 = add(v0, 1.0); t5 = multiply(t3, t4); '
+     't6 = sqrt(t5); t7 = divide(1.0, t6); t8 = add(t2, t7); t9 = divide(t0, t2); t10 = subtract(t8, t9); t11 = multiply(0.5, t10)'),
     ('t0 = subtract(1.0, v0); t1 = divide(t0, v0); t2 = divide(1.0, t0); t3 = multiply(t1, t2); t4 = divide(v0, t0); t5 = negative(t4); '
      't6 = divide(t5, t0); t7 = multiply(t1, t6); t8 = subtract(t3, t7)'):
         't0 = subtract(1.0, v0); t1 = multiply(v0, t0); t2 = divide(1.0, t1)',

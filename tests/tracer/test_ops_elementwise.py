@@ -3,10 +3,10 @@
 import mpmath
 import numpy as np
 import pytest
-import scipy.special  # noqa: F401 (partials find their functions in it)
+import scipy.special
 import sympy as sp
 
-from tracer import jit
+from tracer import grad, jit
 from tracer.graph.op import NOT_SYMBOLIC, ZERO
 from tracer.ops import TABLE, derive_partials
 from tracer.ops.apply import apply
@@ -138,3 +138,18 @@ def test_kinks(name, at, wanted):
     op, inputs = TABLE[name], [np.array(v) for v in at]
     out = op.evaluate(*inputs)
     np.testing.assert_array_equal([float(f(*inputs, out)) if callable(f) else f for f in op.partials], wanted)
+
+
+def test_slopes_where_their_plain_form_has_no_value():
+    """Bessel functions of order one at 0, psi far out, arcsin beside 1, extremes of a NaN."""
+    special = scipy.special
+    for function in (special.i1, special.i1e, special.j1):
+        assert grad(lambda x, function=function: function(x))(0.0) == 0.5
+    slope = grad(lambda x: special.psi(x))
+    np.testing.assert_allclose(slope(1e200), 1e-200, rtol=1e-13)
+    assert slope(np.inf) == 0.0
+    near = 1.0 - 1e-10
+    with mpmath.workdps(50):
+        exact = float(1 / mpmath.sqrt(1 - mpmath.mpf(near) ** 2))
+    np.testing.assert_allclose(grad(np.arcsin)(near), exact, rtol=1e-13)
+    assert grad(np.maximum, argnums=(0, 1))(np.nan, 1.0) == (1.0, 1.0)

@@ -89,17 +89,18 @@ WHERE = elementwise("where", (), (ZERO, ZERO, ZERO), lambda c, x, y: _sp().Piece
 
 # Extremes -------------------------------------------------------------------------------------------------------------------
 
-def _half_at_ties(wins):
+def _half_at_ties(loses):
+    """1 unless the operand loses, so that a NaN does not pass for a constant."""
     def partial(x, y, out):
-        return np.where(x == y, 0.5, np.where(wins(x, y), 1.0, 0.0))
+        return np.where(x == y, 0.5, np.where(loses(x, y), 0.0, 1.0))
     return partial
 
 
 HALF = "1/2 each at ties (PyTorch)"
-MAXIMUM = elementwise("maximum", np.maximum, (_half_at_ties(lambda x, y: x > y), _half_at_ties(lambda x, y: x < y)), lambda x, y: _sp().Max(x, y),
+MAXIMUM = elementwise("maximum", np.maximum, (_half_at_ties(lambda x, y: x < y), _half_at_ties(lambda x, y: x > y)), lambda x, y: _sp().Max(x, y),
                       ByClass(Intrinsic("llvm.maximum"), Intrinsic("llvm.smax"), Intrinsic("llvm.umax"), Instruction(bool="or")),
                       "np.maximum({0}, {1})", "MaximumBackward0", (ANY, ANY), kink=HALF)
-MINIMUM = elementwise("minimum", np.minimum, (_half_at_ties(lambda x, y: x < y), _half_at_ties(lambda x, y: x > y)), lambda x, y: _sp().Min(x, y),
+MINIMUM = elementwise("minimum", np.minimum, (_half_at_ties(lambda x, y: x > y), _half_at_ties(lambda x, y: x < y)), lambda x, y: _sp().Min(x, y),
                       ByClass(Intrinsic("llvm.minimum"), Intrinsic("llvm.smin"), Intrinsic("llvm.umin"), Instruction(bool="and")),
                       "np.minimum({0}, {1})", "MinimumBackward0", (ANY, ANY), kink=HALF)
 

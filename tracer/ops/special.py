@@ -35,7 +35,7 @@ def _digamma(x, *_):
 
 
 def _polygamma(n, x):
-    return apply(POLYGAMMA, (x * 0.0 + float(n), x))
+    return apply(POLYGAMMA, (np.full_like(x, float(n)), x))
 
 
 GAMMALN = _scipy("gammaln", (_digamma,), lambda x: _sp().loggamma(x), Special("gammaln"), (WIDE,))
@@ -49,12 +49,12 @@ _SHIFT = 12
 
 def _hurwitz(s, q):
     """Hurwitz zeta for s > 1, q > 0 by Euler and Maclaurin (Johansson, *Numerical Algorithms* 69, 2015); NaN for q <= 0."""
-    total = q * 0.0
-    for k in range(_SHIFT):
+    total = np.power(q, -s)
+    for k in range(1, _SHIFT):
         total = total + np.power(q + float(k), -s)
     far = q + float(_SHIFT)
     power = np.power(far, -s)
-    tail = far * power / (s - 1.0) + 0.5 * power
+    tail = np.power(far, 1.0 - s) / (s - 1.0) + 0.5 * power  # far * power would underflow beyond 1e154
     term = power * s / far
     for j, number in enumerate(_BERNOULLI):
         tail = tail + term * (number / math.factorial(2 * j + 2))
@@ -150,9 +150,14 @@ KL_DIV = _scipy("kl_div", (lambda x, y, out: np.log(x / y), lambda x, y, out: 1.
 
 # Bessel functions -------------------------------------------------------------------------------------------------------------
 
+def _half_at_zero(x, slope):
+    """The functions of order one are x/2 near 0, where out / x has no value."""
+    return np.where(x == 0, 0.5, slope)
+
+
 I0 = _scipy("i0", (lambda x, out: _special("i1")(x),), lambda x: _sp().besseli(0, x), Special("i0"), (POSITIVE,))
-I1 = _scipy("i1", (lambda x, out: _special("i0")(x) - out / x,), lambda x: _sp().besseli(1, x), Special("i1"), (POSITIVE,))
+I1 = _scipy("i1", (lambda x, out: _half_at_zero(x, _special("i0")(x) - out / x),), lambda x: _sp().besseli(1, x), Special("i1"), (POSITIVE,))
 I0E = _scipy("i0e", (lambda x, out: _special("i1e")(x) - np.sign(x) * out,), NOT_SYMBOLIC, Special("i0e"), (POSITIVE,))
-I1E = _scipy("i1e", (lambda x, out: _special("i0e")(x) - out * (np.sign(x) + 1.0 / x),), NOT_SYMBOLIC, Special("i1e"), (POSITIVE,))
+I1E = _scipy("i1e", (lambda x, out: _half_at_zero(x, _special("i0e")(x) - out * np.sign(x) - out / x),), NOT_SYMBOLIC, Special("i1e"), (POSITIVE,))
 J0 = _scipy("j0", (lambda x, out: -_special("j1")(x),), lambda x: _sp().besselj(0, x), Special("j0"), (POSITIVE,))
-J1 = _scipy("j1", (lambda x, out: _special("j0")(x) - out / x,), lambda x: _sp().besselj(1, x), Special("j1"), (POSITIVE,))
+J1 = _scipy("j1", (lambda x, out: _half_at_zero(x, _special("j0")(x) - out / x),), lambda x: _sp().besselj(1, x), Special("j1"), (POSITIVE,))

@@ -15,8 +15,11 @@ UNIT = (-0.9, 0.9)
 SIN = elementwise("sin", np.sin, DERIVED, lambda x: _sp().sin(x), Libm("sin"), "math.sin({0})", "SinBackward0", (ANY,))
 COS = elementwise("cos", np.cos, DERIVED, lambda x: _sp().cos(x), Libm("cos"), "math.cos({0})", "CosBackward0", (ANY,))
 TAN = elementwise("tan", np.tan, DERIVED, lambda x: _sp().tan(x), Libm("tan"), "math.tan({0})", "TanBackward0", ((-1.2, 1.2),))
-ARCSIN = elementwise("arcsin", np.arcsin, DERIVED, lambda x: _sp().asin(x), Libm("asin"), "np.arcsin({0})", "AsinBackward0", (UNIT,))
-ARCCOS = elementwise("arccos", np.arccos, DERIVED, lambda x: _sp().acos(x), Libm("acos"), "np.arccos({0})", "AcosBackward0", (UNIT,))
+# Declared: 1 - x*x cancels near 1, (1 - x)*(1 + x) does not.
+ARCSIN = elementwise("arcsin", np.arcsin, (lambda x, out: 1.0 / np.sqrt((1.0 - x) * (1.0 + x)),), lambda x: _sp().asin(x), Libm("asin"),
+                      "np.arcsin({0})", "AsinBackward0", (UNIT,))
+ARCCOS = elementwise("arccos", np.arccos, (lambda x, out: -1.0 / np.sqrt((1.0 - x) * (1.0 + x)),), lambda x: _sp().acos(x), Libm("acos"),
+                      "np.arccos({0})", "AcosBackward0", (UNIT,))
 ARCTAN = elementwise("arctan", np.arctan, DERIVED, lambda x: _sp().atan(x), Libm("atan"), "math.atan({0})", "AtanBackward0", (ANY,))
 SINH = elementwise("sinh", np.sinh, DERIVED, lambda x: _sp().sinh(x), Libm("sinh"), "np.sinh({0})", "SinhBackward0", (ANY,))
 COSH = elementwise("cosh", np.cosh, DERIVED, lambda x: _sp().cosh(x), Libm("cosh"), "np.cosh({0})", "CoshBackward0", (ANY,))
