@@ -15,7 +15,10 @@ from .target import machine
 from .text import FunctionText, Integers
 
 KERNEL = "kernel"
-LARGEST_PIECE = 250  # instructions in one function: LLVM takes more than linear time beyond (see STRAIGHT_LINE_PIECE)
+LARGEST_PIECE = 450  # instructions in one function: LLVM takes more than linear time beyond (see codegen.schedule.straight)
+# Straight-line programs of so many instructions are compiled with LLVM's fast instruction selection, which `optnone` switches on for a function:
+# 31,000 nodes in 1.0 s instead of 2.0, at 21 µs a call instead of 20.
+LONG = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ def emit(program: Program, fast: bool = False, checked: bool = False) -> Module:
     declarations = Declarations()
     addresses = [values.ctypes.data for values in program.arrays]
     functions = []
+    is_long = sum(len(s.body) for s in program.statements if _is_straight(s)) >= LONG
     for number, statements in enumerate(_pieces(program)):
         function = FunctionText(f"piece{number}", integers)
         buffers = Buffers(function, program.inputs, program.offsets, addresses)
@@ -46,9 +50,9 @@ def emit(program: Program, fast: bool = False, checked: bool = False) -> Module:
                 _write_blocked(function, [_nest_writer(function, access, compute, nest) for nest in statement.nests], statement)
             else:
                 CallWriter(function, buffers, compute, statement).write()
-        functions.append(function.text())
+        functions.append(function.text("#2" if is_long and all(map(_is_straight, statements)) else "#0"))
     text = "\n".join([*declarations.lines.values(), *functions, _kernel(len(functions)), _attributes()])
-    looping = any(not isinstance(s, Nest) or s.extents for s in program.statements)
+    looping = not all(map(_is_straight, program.statements))
     return Module(text, integers.values, frozenset(declarations.imports), 2 if looping else 1)
 
 
@@ -71,6 +75,10 @@ def _write_blocked(function: FunctionText, writers: list[NestWriter], blocked: B
     function.loop("0", extent, rows, [], block)
     for writer in writers:
         writer.finish()
+
+
+def _is_straight(statement) -> bool:
+    return isinstance(statement, Nest) and not statement.extents
 
 
 def _pieces(program: Program) -> list[list]:
@@ -100,4 +108,5 @@ def _kernel(count: int) -> str:
 def _attributes() -> str:
     # Without these LLVM may pass 512-bit vectors in two halves, which is not how libmvec takes them.
     wide = ' "prefer-vector-width"="512" "min-legal-vector-width"="512"' if machine().vector_class == "e" else ""
-    return f"attributes #0 = {{ nounwind{wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}"
+    return (f"attributes #0 = {{ nounwind{wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}\n"
+            f"attributes #2 = {{ noinline nounwind optnone{wide} }}")

@@ -149,7 +149,7 @@ class FunctionText:
         return [self.let(f"phi {type} [ {old}, %{before} ], [ {new}, %{last} ]")
                 for (type, old), new in zip(carried, following)]
 
-    def text(self, linkage: str = "internal ") -> str:
+    def text(self, attributes: str = "#0", linkage: str = "internal ") -> str:
         head = "\n".join(self.head)
         body = "\n".join(self.lines)
-        return f"define {linkage}void @{self.name}({ARGUMENTS}) #0 {{\nentry:\n{head}\n  br label %start\nstart:\n{body}\n  ret void\n}}"
+        return f"define {linkage}void @{self.name}({ARGUMENTS}) {attributes} {{\nentry:\n{head}\n  br label %start\nstart:\n{body}\n  ret void\n}}"

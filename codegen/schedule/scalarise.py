@@ -52,6 +52,8 @@ def _choose(graph: Graph) -> set[Node]:
     for node in graph.nodes:
         if _supported(node) and (node in wanted or any(o in chosen for o in node.inputs)):
             chosen.add(node)
+    read = {o for node in chosen for o in node.inputs}
+    chosen -= {node for node in chosen - read if all(o.type.shape == () for o in node.inputs)}  # scalars that an output only collects
     return chosen if sum(node.type.size for node in chosen) <= MOST_ELEMENTS else set()
 
 

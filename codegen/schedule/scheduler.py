@@ -20,11 +20,9 @@ from .memory import lay_out
 from .nests import OpenNest
 from .plan import GATHER, RESHAPE, is_inline, required, strided_inputs_to_copy, worth_storing
 from .scalarise import scalarise
+from .straight import in_pieces
 from .structured import LOWERINGS
 
-# Instructions of straight-line code in one function. LLVM's register allocation grows with it: 23,000 nodes of mixed arithmetic compile in
-# 1.3 / 1.2 / 1.1 / 2.2 s in pieces of 1000 / 250 / 125 / 60 (without calls among them 4.9 / 2.3 / 1.4 / 1.5 s), at the same time per call.
-STRAIGHT_LINE_PIECE = 200
 LARGEST_BODY = 300
 ROUNDS = 4
 
@@ -162,17 +160,16 @@ class Scheduler:
 
     def nest_for(self, space: tuple[int, ...], earliest: int) -> OpenNest:
         """The first nest over this space at or behind a position, or a new one at the end."""
-        limit = LARGEST_BODY if space else STRAIGHT_LINE_PIECE
         candidates = self._open.setdefault(space, [])
         full = False
         for nest in candidates:
-            if len(nest.nest.body) >= limit:
+            if space and len(nest.nest.body) >= LARGEST_BODY:
                 full = True
             elif nest.position >= earliest:
                 return nest
         nest = self.new_nest(space)
         if full:  # and not looked at again
-            candidates[:] = [n for n in candidates if len(n.nest.body) < limit]
+            candidates[:] = [n for n in candidates if len(n.nest.body) < LARGEST_BODY]
         candidates.append(nest)
         return nest
 
@@ -207,7 +204,8 @@ class Scheduler:
                 LOWERINGS[node.op](self, node)
         self._finish_outputs()
         statements = [nest.nest for nest in self.prologue.values()]
-        statements += [s.nest if isinstance(s, OpenNest) else s for s in self.statements]
+        for statement in self.statements:
+            statements += in_pieces(statement.nest, self.new_work) if isinstance(statement, OpenNest) else [statement]
         statements = [s for s in statements if not isinstance(s, Nest) or s.roots]
         program = Program(self.graph.name, in_row_blocks(statements), self.inputs, self.outputs, self.arrays, self.work)
         return lay_out(program)
