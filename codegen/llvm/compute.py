@@ -37,6 +37,7 @@ class ComputeWriter:
     def __init__(self, function: FunctionText, declarations: Declarations, fast: bool):
         self.f = function
         self.declarations = declarations
+        self.fast = fast
         self.flags = "reassoc contract arcp " if fast else ""
 
     def write(self, instruction: Compute, operands: list[str], lanes: int) -> str:

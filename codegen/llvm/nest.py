@@ -28,7 +28,7 @@ from .body import depths, dtype_of, lanes_of
 from .combine import across_lanes, combine, tree_bytes, tree_functions
 from .compute import ComputeWriter
 from .lanes import LaneLoop
-from .pack import Lane, Pack, pack_calls
+from .pack import Lane, Pack, pack_calls, packed_function
 from .text import FunctionText
 from .types import LANES, literal, literal_of, register_type, vector
 
@@ -108,7 +108,7 @@ class NestWriter:
     # -- scalars ---------------------------------------------------------------------------------------------------
     def _scalar(self, instruction) -> str:
         if isinstance(instruction, Compute):
-            return self.compute.write(instruction, [self.scalars[k] for k in instruction.operands], 0)
+            return self.compute.write(instruction, [self._value(k) for k in instruction.operands], 0)
         if isinstance(instruction, Literal):
             return self._literal(instruction)
         if isinstance(instruction, Load):
@@ -116,20 +116,29 @@ class NestWriter:
         if isinstance(instruction, Pack):
             return self._pack(instruction)
         if isinstance(instruction, Lane):
-            return self.f.let(f"extractelement {vector(register_type(instruction.dtype), LANES)} {self.scalars[instruction.pack]}, i64 {instruction.lane}")
+            return ""
         return self._gather_scalar(instruction)
 
+    def _value(self, position: int) -> str:
+        """A scalar; the results of a pack stay in memory until they are used."""
+        instruction = self.nest.body[position]
+        if not isinstance(instruction, Lane):
+            return self.scalars[position]
+        element = register_type(instruction.dtype)
+        place = self.f.let(f"getelementptr {element}, ptr {self.scalars[instruction.pack]}, i64 {instruction.lane}", "p")
+        return self.f.let(f"load {element}, ptr {place}, align {instruction.dtype.itemsize}")
+
     def _pack(self, pack: Pack) -> str:
-        """One call of a vector function on gathered scalars; lanes without a member repeat the first."""
+        """One call for all members; lanes without a member repeat the first. Returns where the results are."""
         element = register_type(pack.dtype)
-        type = vector(element, LANES)
-        columns = []
+        function = packed_function(self.compute, pack)
+        operands = []
         for column in zip(*pack.members):
-            filled = "poison"
-            for lane, operand in enumerate((*column, *[column[0]] * (LANES - len(column)))):
-                filled = self.f.let(f"insertelement {type} {filled}, {element} {self.scalars[operand]}, i64 {lane}")
-            columns.append(filled)
-        return self.compute.apply(lowering(pack.op, pack.dtype), columns, pack.dtype, pack.dtype, LANES)
+            values = [self._value(k) for k in column]
+            operands += [*values, *[values[0]] * (LANES - len(values))]
+        results = self.f.entry(f"alloca [{LANES} x {element}], align 64", "out")
+        self.f.do(f"call void @{function}(ptr {results}, {', '.join(f'{element} {value}' for value in operands)})")
+        return results
 
     def _literal(self, instruction: Literal) -> str:
         if not instruction.run_time:
@@ -171,7 +180,7 @@ class NestWriter:
         return [dtype_of(self.nest.body[k]) for k in positions]
 
     def _gather_scalar(self, instruction: Gather) -> str:
-        values = [self.scalars[k] for k in instruction.indices]
+        values = [self._value(k) for k in instruction.indices]
         site = self._site(instruction.buffer, self._rest(instruction))
         bad, offset = self._flat(instruction, values, self._dtypes(instruction.indices), 0)
         self._complain(bad)
@@ -188,7 +197,7 @@ class NestWriter:
 
     def _scalar_roots(self) -> None:
         for root in self.nest.roots:
-            value = self.scalars[root.value]
+            value = self._value(root.value)
             if isinstance(root, Store):
                 self._store_scalar(root.buffer, root.place, value, TABLE["sum"] if root.accumulate else None)
             elif isinstance(root, Scatter):
@@ -204,7 +213,7 @@ class NestWriter:
 
     def _scatter(self, root: Scatter, value: str) -> None:
         site = self._site(root.buffer, self._rest(root))
-        bad, offset = self._flat(root, [self.scalars[k] for k in root.indices], self._dtypes(root.indices), 0)
+        bad, offset = self._flat(root, [self._value(k) for k in root.indices], self._dtypes(root.indices), 0)
         self._complain(bad)
 
         def add():

@@ -38,8 +38,9 @@ class Integers:
 class FunctionText:
     """The text of one function while it is written."""
 
-    def __init__(self, name: str, integers: Integers):
+    def __init__(self, name: str, integers: Integers, arguments: str = ARGUMENTS):
         self.name = name
+        self.arguments = arguments
         self.integers = integers
         self.head: list[str] = []   # allocas and parameters: they stand in the entry block
         self.lines: list[str] = []
@@ -152,4 +153,4 @@ class FunctionText:
     def text(self, attributes: str = "#0", linkage: str = "internal ") -> str:
         head = "\n".join(self.head)
         body = "\n".join(self.lines)
-        return f"define {linkage}void @{self.name}({ARGUMENTS}) {attributes} {{\nentry:\n{head}\n  br label %start\nstart:\n{body}\n  ret void\n}}"
+        return f"define {linkage}void @{self.name}({self.arguments}) {attributes} {{\nentry:\n{head}\n  br label %start\nstart:\n{body}\n  ret void\n}}"
