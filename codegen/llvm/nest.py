@@ -20,7 +20,6 @@ from codegen.loops import (
     register_axes,
 )
 from codegen.schedule.structured import identity_of
-from tracer.graph.op import lowering
 from tracer.ops import TABLE
 
 from .access import BAD_INDEX, AccessWriter, Site
@@ -131,12 +130,12 @@ class NestWriter:
     def _pack(self, pack: Pack) -> str:
         """One call for all members; lanes without a member repeat the first. Returns where the results are."""
         element = register_type(pack.dtype)
-        function = packed_function(self.compute, pack)
+        function, lanes = packed_function(self.compute, pack)
         operands = []
         for column in zip(*pack.members):
             values = [self._value(k) for k in column]
             operands += [*values, *[values[0]] * (LANES - len(values))]
-        results = self.f.entry(f"alloca [{LANES} x {element}], align 64", "out")
+        results = self.f.entry(f"alloca [{lanes} x {element}], align 64", "out")
         self.f.do(f"call void @{function}(ptr {results}, {', '.join(f'{element} {value}' for value in operands)})")
         return results
 

@@ -47,52 +47,52 @@ def pack_calls(nest: Nest) -> Nest:
     """The same straight-line nest with calls packed, where this machine has vector variants of them."""
     if nest.extents:
         return nest
-    calls: dict[Op, list[int]] = {}
+    calls: dict[tuple[Op, np.dtype], list[int]] = {}
     for position, instruction in enumerate(nest.body):
         if isinstance(instruction, Compute) and isinstance(lowering(instruction.op, instruction.operand_dtype), Libm):
-            calls.setdefault(instruction.op, []).append(position)
-    calls = {op: positions for op, positions in calls.items() if len(positions) >= FEWEST and _has_variant(nest.body[positions[0]])}
-    if not calls:
-        return nest
-    return _Packer(nest, calls).run()
+            calls.setdefault((instruction.op, instruction.dtype), []).append(position)
+    packable = {position for (op, dtype), positions in calls.items() if len(positions) >= FEWEST
+                and _variant(op, dtype, len(nest.body[positions[0]].operands)) for position in positions}
+    return _Packer(nest, packable).run() if packable else nest
 
 
-def _has_variant(call: Compute) -> bool:
-    element = register_type(call.dtype)
-    return vector_symbol(lowering(call.op, call.operand_dtype).name + ("f" if element == "float" else ""), len(call.operands), element) is not None
+def _variant(op: Op, dtype: np.dtype, arity: int) -> tuple[str, int] | None:
+    element = register_type(dtype)
+    return vector_symbol(lowering(op, dtype).name + ("f" if element == "float" else ""), arity, element)
 
 
-def packed_function(compute: ComputeWriter, pack: Pack) -> str:
-    """The name of a function that takes the operands of a pack one by one, applies its operation in lanes and writes the results to memory.
+def packed_function(compute: ComputeWriter, pack: Pack) -> tuple[str, int]:
+    """The name of a function, and how many results it writes. It takes the operands of a pack one by one and applies its operation in lanes.
 
     LLVM's fast instruction selection gives up on code that moves scalars in and out of vectors, so that this is kept out of long code:
     31,000 nodes compile in 0.6 s instead of 1.2. Operands come in registers, since a vector read from eight places just written stalls
     (21 µs a call, 29 through memory).
     """
     element = register_type(pack.dtype)
-    type = vector(element, LANES)
+    arity = len(pack.members[0])
+    lanes = max(LANES, _variant(pack.op, pack.dtype, arity)[1])
+    type = vector(element, lanes)
     name = f"packed.{pack.op.name}.{element}"
     lines = compute.declarations.lines
     if name not in lines:
-        arity = len(pack.members[0])
         names = [[f"%a{number}.{lane}" for lane in range(LANES)] for number in range(arity)]
         function = FunctionText(name, compute.f.integers, ", ".join(["ptr %out", *(f"{element} {a}" for column in names for a in column)]))
         operands = []
         for column in names:
             filled = "poison"
-            for lane, value in enumerate(column):
+            for lane, value in enumerate((*column, *[column[0]] * (lanes - LANES))):
                 filled = function.let(f"insertelement {type} {filled}, {element} {value}, i64 {lane}")
             operands.append(filled)
-        result = ComputeWriter(function, compute.declarations, compute.fast).apply(lowering(pack.op, pack.dtype), operands, pack.dtype, pack.dtype, LANES)
+        result = ComputeWriter(function, compute.declarations, compute.fast).apply(lowering(pack.op, pack.dtype), operands, pack.dtype, pack.dtype, lanes)
         function.do(f"store {type} {result}, ptr %out, align 64")
         lines[name] = function.text()
-    return name
+    return name, lanes
 
 
 class _Packer:
-    def __init__(self, nest: Nest, calls: dict[Op, list[int]]):
+    def __init__(self, nest: Nest, packable: set[int]):
         self.old = nest
-        self.packable = {position for positions in calls.values() for position in positions}
+        self.packable = packable
         self.body: list = []
         self.new: dict[int, int] = {}
         self.group: list[int] = []  # calls of one function, not emitted yet
@@ -116,8 +116,8 @@ class _Packer:
         """Is it one more call of the function, on operands that are there?"""
         if position not in self.packable or len(self.group) == LANES:
             return False
-        call = self.old.body[position]
-        return call.op is self.old.body[self.group[0]].op and not any(k in self.group for k in call.operands)
+        call, first = self.old.body[position], self.old.body[self.group[0]]
+        return call.op is first.op and call.dtype == first.dtype and not any(k in self.group for k in call.operands)
 
     def _root(self, root):
         if hasattr(root, "indices"):

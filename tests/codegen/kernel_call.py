@@ -1,4 +1,4 @@
-"""Calling a kernel from Python, as the entry does it: pointers to data, byte strides, parameters and a workspace."""
+"""From a function to its graph without the API; calling a kernel from Python, as the entry does it: pointers, byte strides, parameters, a workspace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import ctypes
 import numpy as np
 
 from codegen.pipeline import Kernel
+from tracer.derive.reverse import gradients
 from tracer.graph.graph import Graph
+from tracer.graph.types import array_type
+from tracer.graph.verify import verify as verify_graph
+from tracer.trace import numpy_api  # noqa: F401  registers NumPy's functions
+from tracer.trace.context import Trace
+from tracer.trace.value import Traced, as_traced
 
 _PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _GUARD = 64  # bytes around all that a kernel writes, which must come back unchanged; also the alignment
@@ -25,6 +31,16 @@ class _Guarded:
 
     def check(self, what: str) -> None:
         assert all((part == _PATTERN).all() for part in self._around), f"the kernel writes outside of {what}"
+
+
+def graph_of(function, *arguments, wrt=()):
+    """The traced function's graph; with the gradients of its first output by the arguments ``wrt``."""
+    trace = Trace()
+    inputs = [Traced(trace.builder.input(array_type(np.asarray(a).dtype, np.shape(a)), k), trace) for k, a in enumerate(arguments)]
+    outputs = function(*inputs)
+    outputs = [as_traced(o, trace) for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
+    outputs += gradients(trace, outputs[0], [inputs[k] for k in wrt]) if wrt else []
+    return verify_graph(Graph([x.node for x in inputs], [y.node for y in outputs]))
 
 
 def call(kernel: Kernel, graph: Graph, *arguments) -> tuple[np.ndarray, ...]:

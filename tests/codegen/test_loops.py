@@ -108,4 +108,4 @@ def test_long_programs_are_cut_into_pieces():
             x = np.sin(x) * 1.01 + 0.1 * x
         return x
     extents, program = statements(f, np.float64(0.3), wrt=(0,))
-    assert len(extents) > 20 and max(len(s.body) for s in program.statements) < 300
+    assert len(extents) > 20 and max(len(s.body) for s in program.statements) < 600
