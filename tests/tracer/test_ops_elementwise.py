@@ -153,6 +153,29 @@ def test_slopes_where_their_plain_form_has_no_value():
         exact = float(1 / mpmath.sqrt(1 - mpmath.mpf(near) ** 2))
     np.testing.assert_allclose(grad(np.arcsin)(near), exact, rtol=1e-13)
     assert grad(np.maximum, argnums=(0, 1))(np.nan, 1.0) == (1.0, 1.0)
+    np.testing.assert_allclose(grad(lambda x, y: special.kl_div(x, y))(1e200, 1e-200), 400 * np.log(10.0), rtol=1e-14)
+    np.testing.assert_allclose(grad(lambda x, y: special.rel_entr(x, y))(1e-200, 1e200), 1 - 400 * np.log(10.0), rtol=1e-14)
+    assert np.isnan(grad(lambda x: special.logit(x))(1.5)) and grad(lambda x: special.logit(x))(1.0) == np.inf
+
+
+@pytest.mark.parametrize("name", ["cbrt", "copysign", "fmod", "erfinv", "erfcinv", "erfcx", "ndtri", "i0e", "i1e", "zeta"])
+def test_partials_that_sympy_has_no_form_for(name):
+    """Against differences of the function's own values, extrapolated."""
+    op = TABLE[name]
+    rng = np.random.default_rng(4)
+    inputs = [rng.uniform(*bounds, 50) for bounds in op.domain]
+    for k, partial in enumerate(op.partials):
+        if partial is ZERO:
+            continue
+
+        def slope(step, k=k):
+            above, below = (op.evaluate(*[x + sign * step * (j == k) for j, x in enumerate(inputs)]) for sign in (1, -1))
+            return (above - below) / (2 * step)
+        wanted = (4 * slope(1e-4) - slope(2e-4)) / 3
+        found = partial(*inputs, op.evaluate(*inputs)) if callable(partial) else np.full(50, partial)
+        smooth = np.abs(slope(1e-4) - slope(2e-4)) < 1e-4 * (1 + np.abs(wanted))  # no step of fmod between
+        assert smooth.sum() > 40
+        np.testing.assert_allclose(np.broadcast_to(found, 50)[smooth], wanted[smooth], rtol=2e-6, atol=1e-8)
 
 
 ELEMENTARY = {

@@ -123,7 +123,8 @@ def _expit(x):
 EXPIT = _scipy("expit", (lambda x, out: out * _special("expit")(-x),), lambda x: 1 / (1 + _sp().exp(-x)), Expand(_expit), (ANY,))
 LOG_EXPIT = _scipy("log_expit", (lambda x, out: _special("expit")(-x),), lambda x: -_sp().log(1 + _sp().exp(-x)),
                    Expand(lambda x: np.where(x > 0, -np.log1p(np.exp(-np.abs(x))), x - np.log1p(np.exp(-np.abs(x))))), (ANY,))
-LOGIT = _scipy("logit", (lambda x, out: 1.0 / (x * (1.0 - x)),), lambda x: _sp().log(x / (1 - x)), Special("__pyx_fuse_0logit"), (PROBABILITY,))
+LOGIT = _scipy("logit", (lambda x, out: np.where((x >= 0) & (x <= 1), 1.0 / (x * (1.0 - x)), np.nan),),
+               lambda x: _sp().log(x / (1 - x)), Special("__pyx_fuse_0logit"), (PROBABILITY,))
 
 
 # Entropies: products that are 0 at 0 ------------------------------------------------------------------------------------------
@@ -142,9 +143,15 @@ XLOG1PY = _scipy("xlog1py", (lambda x, y, out: np.where((x == 0) & (y <= -1), 0.
                  lambda x, y: x * _sp().log(1 + y), Expand(_xlog1py), (ANY, POSITIVE), 2, kink="0 by x at x = 0, y <= -1 (PyTorch)")
 ENTR = _scipy("entr", (lambda x, out: -np.log(x) - 1.0,), lambda x: -x * _sp().log(x),
               Expand(lambda x: np.where(x > 0, -x * np.log(np.where(x > 0, x, 1.0)), np.where(x == 0, 0.0, np.where(x != x, x, -np.inf)))), (POSITIVE,))
-REL_ENTR = _scipy("rel_entr", (lambda x, y, out: np.log(x / y) + 1.0, lambda x, y, out: -x / y), lambda x, y: x * _sp().log(x / y), Special("rel_entr"),
+def _log_ratio(x, y):
+    """By the quotient, which is exact where x is near y, unless it overflows or vanishes."""
+    ratio = x / y
+    return np.where((ratio > 0) & (ratio < np.inf), np.log(ratio), np.log(x) - np.log(y))
+
+
+REL_ENTR = _scipy("rel_entr", (lambda x, y, out: _log_ratio(x, y) + 1.0, lambda x, y, out: -x / y), lambda x, y: x * _sp().log(x / y), Special("rel_entr"),
                   (POSITIVE, POSITIVE), 2)
-KL_DIV = _scipy("kl_div", (lambda x, y, out: np.log(x / y), lambda x, y, out: 1.0 - x / y), lambda x, y: x * _sp().log(x / y) - x + y, Special("kl_div"),
+KL_DIV = _scipy("kl_div", (lambda x, y, out: _log_ratio(x, y), lambda x, y, out: 1.0 - x / y), lambda x, y: x * _sp().log(x / y) - x + y, Special("kl_div"),
                 (POSITIVE, POSITIVE), 2)
 
 
