@@ -27,16 +27,24 @@ tracer.graph
 tracer.ops
 tracer.trace
 tracer.derive
+tracer.derivation
 tracer.symbolic
+tracer.settings
+codegen.report
 codegen.simplify
 codegen.loops
 codegen.schedule
 codegen.functions
 codegen.source
 codegen.llvm
+codegen.cache
+codegen.kernel
 codegen.pipeline
 codegen.entry
 tracer.bound
+tracer.compiling
+tracer.graphs
+tracer.kept
 tracer.history
 tracer.lowered
 tracer.chosen
@@ -55,7 +63,7 @@ DELAYED = ("sympy", "cloudpickle")
 EXCEPTIONS = {
     ("tracer.lowered", "tracer.symbolic"): "imports SymPy, 0.3 s, for .expr and .gradient_expr alone",
     ("codegen.simplify.cones", "codegen.simplify.sympy_pass"): "imports SymPy, for a cone whose form is not known yet",
-    ("codegen.pipeline", "codegen.source"): "needed by .source alone",
+    ("tracer.graphs", "tracer.compiling"): "simplification and code generation: 0.1 s that a hit of the cache does without",
     ("tracer.graph.op", "tracer.ops"): "an operation is unpickled by its name in the table",
     ("tracer.trace.value", "difflib"): "for the text of one error",
 }

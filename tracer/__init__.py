@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .api import grad, hessian, hvp, jacobian, jit, jvp, stop_gradient, value_and_grad, vjp
     from .errors import (
         ArgumentError,
+        CacheWarning,
         DerivativeError,
         ImpureError,
         InPlaceError,
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
-    **dict.fromkeys(("ArgumentError", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError", "MissingMethodError", "NotCompiledError",
-                     "OutputError", "RecompileWarning", "ShapeError", "TraceError", "TracedBoolError", "TracedConversionError", "TracedIndexError",
-                     "TracerError", "UnsupportedError"), ".errors"),
+    **dict.fromkeys(("ArgumentError", "CacheWarning", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError", "MissingMethodError",
+                     "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "TraceError", "TracedBoolError", "TracedConversionError",
+                     "TracedIndexError", "TracerError", "UnsupportedError"), ".errors"),
 }
 
 __all__ = [
     "ArgumentError",
+    "CacheWarning",
     "DerivativeError",
     "ImpureError",
     "InPlaceError",

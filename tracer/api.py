@@ -14,6 +14,7 @@ from .compiled import Compiled, make_compiled
 from .errors import ArgumentError
 from .ops import TABLE
 from .products import CotangentProduct, HessianProduct, TangentProduct
+from .settings import Settings
 from .trace.arguments import check_argnums
 from .trace.static import Identity, Static, static_key
 from .trace.trees import DATA, Describer, build
@@ -24,7 +25,7 @@ Argnums = int | str | Sequence[int | str]
 Level = Literal["safe", "fast"] | bool
 
 
-def grad(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = False, simplify: Level = "safe") -> Any:
+def grad(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = False, simplify: Level = "safe", cache: bool = True) -> Any:
     """The gradient of a function that returns one float.
 
     ``f`` is plain NumPy code. ``argnums`` says with respect to which arguments: an int (negative ones count from the end), a name,
@@ -37,46 +38,46 @@ def grad(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = Fal
 
     Use it as ``grad(f)``, as ``@grad``, or as ``@grad(argnums="w")``.
     """
-    return _made(f, Gradient(check_argnums(argnums), bool(has_aux)), simplify)
+    return _made(f, Gradient(check_argnums(argnums), bool(has_aux)), Settings(simplify, cache))
 
 
-def value_and_grad(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = False, simplify: Level = "safe") -> Any:
+def value_and_grad(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = False, simplify: Level = "safe", cache: bool = True) -> Any:
     """Value and gradient, ``(f(*args), gradient)``, which share all work; ``((value, aux), gradient)`` with ``has_aux``. See :func:`grad`."""
-    return _made(f, ValueAndGradient(check_argnums(argnums), bool(has_aux)), simplify)
+    return _made(f, ValueAndGradient(check_argnums(argnums), bool(has_aux)), Settings(simplify, cache))
 
 
-def jit(f: Callable | None = None, *, simplify: Level = "safe") -> Any:
+def jit(f: Callable | None = None, *, simplify: Level = "safe", cache: bool = True) -> Any:
     """The function itself, traced and compiled. See :func:`grad`."""
-    return _made(f, Value(), simplify)
+    return _made(f, Value(), Settings(simplify, cache))
 
 
-def jacobian(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = False, simplify: Level = "safe") -> Any:
+def jacobian(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = False, simplify: Level = "safe", cache: bool = True) -> Any:
     """All derivatives of all outputs: for each output and argument an array of shape ``output.shape + argument.shape``.
 
     The sweeps run over outputs or over inputs, whichever have fewer elements.
     """
-    return _made(f, Jacobian(check_argnums(argnums), bool(has_aux)), simplify)
+    return _made(f, Jacobian(check_argnums(argnums), bool(has_aux)), Settings(simplify, cache))
 
 
-def hessian(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = False, simplify: Level = "safe") -> Any:
+def hessian(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = False, simplify: Level = "safe", cache: bool = True) -> Any:
     """All second derivatives of a function that returns one float: shape ``argument.shape + argument.shape``."""
-    return _made(f, Hessian(check_argnums(argnums), bool(has_aux)), simplify)
+    return _made(f, Hessian(check_argnums(argnums), bool(has_aux)), Settings(simplify, cache))
 
 
-def jvp(f: Callable, primals: Sequence, tangents: Sequence, *, simplify: Level = "safe") -> tuple[Any, Any]:
+def jvp(f: Callable, primals: Sequence, tangents: Sequence, *, simplify: Level = "safe", cache: bool = True) -> tuple[Any, Any]:
     """``(f(*primals), tangents of the outputs)`` by forward mode. ``primals`` and ``tangents`` are tuples, one entry per argument."""
-    return _product(f, TangentProduct(), simplify)(_entries(primals, "primals", "jvp"), _entries(tangents, "tangents", "jvp"))
+    return _product(f, TangentProduct(), Settings(simplify, cache))(_entries(primals, "primals", "jvp"), _entries(tangents, "tangents", "jvp"))
 
 
-def vjp(f: Callable, *primals: Any, has_aux: bool = False, simplify: Level = "safe") -> tuple:
+def vjp(f: Callable, *primals: Any, has_aux: bool = False, simplify: Level = "safe", cache: bool = True) -> tuple:
     """``(f(*primals), vjp_fn)``, with ``aux`` third for ``has_aux``; ``vjp_fn(cotangents of the outputs)`` is a tuple with one entry per argument.
 
     The primals are copied, so that changing them afterwards changes nothing.
     """
-    value = _product(f, Value(), simplify)(*primals)
+    value = _product(f, Value(), Settings(simplify, cache))(*primals)
     if has_aux:
         value, aux = value
-    pull = _product(f, CotangentProduct(has_aux=bool(has_aux)), simplify)
+    pull = _product(f, CotangentProduct(has_aux=bool(has_aux)), Settings(simplify, cache))
     kept = _copied(primals)
 
     def vjp_fn(cotangents: Any) -> tuple:
@@ -85,12 +86,12 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False, simplify: Level = "sa
     return (value, vjp_fn, aux) if has_aux else (value, vjp_fn)
 
 
-def hvp(f: Callable, primals: Sequence, tangents: Sequence, *, simplify: Level = "safe") -> Any:
+def hvp(f: Callable, primals: Sequence, tangents: Sequence, *, simplify: Level = "safe", cache: bool = True) -> Any:
     """The Hessian of ``f`` at ``primals`` times ``tangents``, forward over reverse, without making the Hessian.
 
     For one argument the product has its structure; for several it is a tuple, and the Hessian is that of all of them together.
     """
-    return _product(f, HessianProduct(), simplify)(_entries(primals, "primals", "hvp"), _entries(tangents, "tangents", "hvp"))
+    return _product(f, HessianProduct(), Settings(simplify, cache))(_entries(primals, "primals", "hvp"), _entries(tangents, "tangents", "hvp"))
 
 
 def stop_gradient(x: Any) -> Any:
@@ -102,12 +103,13 @@ def stop_gradient(x: Any) -> Any:
 
 # Making and finding objects ---------------------------------------------------------------------------------------------------
 
-def _made(f: Callable | None, transform: Transform, simplify: Level) -> Any:
+def _made(f: Callable | None, transform: Transform, settings: Settings) -> Any:
+    simplify = settings.simplify
     if simplify not in ("safe", "fast") and simplify is not False:
         raise ArgumentError(f'simplify={simplify!r}; it takes "safe", "fast" or False.')
     if f is None:
-        return lambda function: _made(function, transform, simplify)
-    return make_compiled(f, transform, simplify)
+        return lambda function: _made(function, transform, settings)
+    return make_compiled(f, transform, settings)
 
 
 KEPT_PRODUCTS = 256
@@ -115,13 +117,13 @@ _products: OrderedDict[tuple, Compiled] = OrderedDict()
 _products_lock = threading.Lock()
 
 
-def _product(f: Callable, transform: Transform, level: Level) -> Compiled:
+def _product(f: Callable, transform: Transform, settings: Settings) -> Compiled:
     """The compiled object behind jvp and its kin: one for a function and options, the least recently used go."""
-    key = (static_key(f) if isinstance(f, types.MethodType) else Identity(f), transform, level)
+    key = (static_key(f) if isinstance(f, types.MethodType) else Identity(f), transform, settings)
     with _products_lock:
         found = _products.get(key)
         if found is None:
-            found = _products[key] = _made(f, transform, level)
+            found = _products[key] = _made(f, transform, settings)
             if len(_products) > KEPT_PRODUCTS:
                 _products.popitem(last=False)
         else:

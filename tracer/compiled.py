@@ -26,6 +26,7 @@ from .lowered import Lowered, Shown
 from .pickling import by_name, pickled, unpickled
 from .plan import Plan
 from .run import Again, NeedsInlining, NeedsTree, Program, live_instances
+from .settings import Settings
 from .trace.arguments import Callee, TracedArgument, classify, describe_arguments
 from .trace.flatten_source import call_function, identifier_of, signature_of_names, stub_function
 from .trace.objects import traced_in
@@ -65,10 +66,10 @@ class Compiled(Shown, EntryDispatcher):
     arrays; bools, strings, None and other static values by type and value; integers only where the trace needs their value.
     """
 
-    def __init__(self, callee: Callee, transform: Transform, level: str | bool, document: Any = None):
+    def __init__(self, callee: Callee, transform: Transform, settings: Settings, document: Any = None):
         transform.check(callee)
         self._history = History(callee.name)
-        self._program = Program(callee, transform, level, self._history, {})
+        self._program = Program(callee, transform, settings, self._history, {})
         self._tree_calls: OrderedDict[tuple, TreeCall] = OrderedDict()
         self._siblings: dict[str, Compiled] = {}
         self._parent: tuple[Compiled, str] | None = None
@@ -76,18 +77,18 @@ class Compiled(Shown, EntryDispatcher):
         names = [p.name for p in callee.parameters]
         self._flat_plan = Plan(self._program, [DATA] * len(names), is_flat=True, paths=[(("arg", name),) for name in names])
         self._wrap(self._document, callee)  # Numba asks for the name already while it is set up
-        super().__init__(_entry_function(callee), self._flat_plan, self._stable_key(self._document, transform, level))
+        super().__init__(_entry_function(callee), self._flat_plan, self._stable_key(self._document, transform, settings))
         self._wrap(self._document, callee)
         if isinstance(self._document, types.FunctionType):
             self.py_func = self._document
         if not callee.is_plain or any(p.default is not p.empty and leaf_of(p.default) is None for p in callee.parameters):
             self._become_tree()
 
-    def _stable_key(self, function, transform: Transform, level) -> str | None:
+    def _stable_key(self, function, transform: Transform, settings: Settings) -> str | None:
         module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
         if not module or not name or "<" in name or (module == "__main__" and not hasattr(sys.modules["__main__"], "__file__")):
             return None
-        return f"{module}:{name}:{transform.kind}:{transform.argnums}:{transform.has_aux}:{level}"
+        return f"{module}:{name}:{transform.kind}:{transform.argnums}:{transform.has_aux}:{settings.simplify}"
 
     def _wrap(self, function, callee: Callee) -> None:
         # The attributes of an instance, or of another compiled object, are its own.
@@ -253,7 +254,7 @@ class Compiled(Shown, EntryDispatcher):
         with global_compiler_lock:
             found = self._siblings.get(name)
             if found is None:
-                found = self._siblings[name] = Compiled(self._program.callee, transform, self._program.level, self._document)
+                found = self._siblings[name] = Compiled(self._program.callee, transform, self._program.settings, self._document)
                 found._parent = self, name
             return found
 
@@ -274,7 +275,7 @@ class Compiled(Shown, EntryDispatcher):
             return getattr, self._parent
         if by_name(self.__module__, self.__qualname__) is self:
             return self.__qualname__
-        return rebuild, (pickled(self._document, repr(self)), self._program.transform, self._program.level)
+        return rebuild, (pickled(self._document, repr(self)), self._program.transform, self._program.settings)
 
     def __copy__(self):
         return self
@@ -293,11 +294,11 @@ def _entry_function(callee: Callee) -> Callable:
     return stub_function(identifier_of(callee.name), callee.name, callee.signature)
 
 
-def rebuild(function: Callable, transform: Transform, level: str | bool) -> Compiled:
+def rebuild(function: Callable, transform: Transform, settings: Settings) -> Compiled:
     """Make an object anew from what was pickled of it."""
-    return make_compiled(unpickled(function), transform, level)
+    return make_compiled(unpickled(function), transform, settings)
 
 
-def make_compiled(function: Callable, transform: Transform, level: str | bool) -> Compiled:
+def make_compiled(function: Callable, transform: Transform, settings: Settings) -> Compiled:
     """The object for a function of the user, or for one of ours."""
-    return Compiled(transform.callee(function), transform, level, function)
+    return Compiled(transform.callee(function), transform, settings, function)

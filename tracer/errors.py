@@ -18,6 +18,7 @@
     ├── DerivativeError             (TypeError)   an operation on the way has no derivative
     └── NotCompiledError            (RuntimeError, AttributeError) `.graph` and its kin before any call
     RecompileWarning                (UserWarning) one function is compiled again and again for values of one argument
+    CacheWarning                    (UserWarning) the folder of the disk cache cannot be trusted
 
 Each message says what happened, where in the user's file, why, and what to write instead.
 Each also is the built-in exception that a person would catch.
@@ -88,3 +89,7 @@ class NotCompiledError(TracerError, RuntimeError, AttributeError):
 
 class RecompileWarning(UserWarning):
     """One function was compiled again and again, for values of one static argument or one extent."""
+
+
+class CacheWarning(UserWarning):
+    """The folder of the disk cache belongs to another user, or others can write to it: it is not used."""

@@ -7,37 +7,18 @@ import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
-from codegen.simplify import Report, simplify
+from codegen.report import Report
 
 from .errors import RecompileWarning
-from .graph.graph import Graph
+from .graphs import Graphs
 from .trace.context import user_location
 from .trace.value import user_line_of
 
 KEPT_RECORDS = 512
 KEPT_GRAPHS = 8  # of the newest records; a graph is some hundred bytes a node
 WARN_AFTER = 8  # specialisations that differ in one static value or extent and had to be compiled
-
-
-@dataclass(eq=False)
-class Graphs:
-    """What one trace became."""
-
-    graph: Graph                   # the user's function
-    derived: Graph                 # what a call computes
-    shown: Graph                   # value and derivatives
-    simplified: Graph
-    level: str | bool
-
-    @cached_property
-    def gradient_graph(self) -> Graph:
-        """Value and derivative, simplified."""
-        if self.shown.outputs == self.derived.outputs:
-            return self.simplified
-        return simplify(self.shown, self.level, Report())
 
 
 @dataclass(eq=False)
@@ -50,6 +31,7 @@ class Record:
     integers: tuple                # the value of each integer leaf that the trace needed, else None
     names: tuple[str, ...]         # of the leaves
     graphs: Graphs | None          # None when there are many newer ones
+    nodes: tuple[int, int, int]    # traced, with derivatives, simplified
     report: Report
     kernel: Any
     seconds: dict[str, float]
@@ -59,9 +41,6 @@ class Record:
     def last_used(self) -> int:
         """Larger the later it was called from Python."""
         return self.specialisation.last_used
-
-    def __post_init__(self):
-        self.nodes = tuple([len(graph.nodes) for graph in (self.graphs.graph, self.graphs.derived, self.graphs.simplified)])
 
     def what(self) -> str:
         """The leaves in words: ``w: float64[3], n = 2``."""
@@ -192,7 +171,7 @@ class Explanation:
         yield f"   nodes:    {traced} traced, {derived} with derivatives, {simplified} simplified"
         if record.report.rewrites:
             yield "   rewrites: " + ", ".join(f"{name} ×{count}" for name, count in sorted(record.report.rewrites.items()))
-        yield f"   kernel:   {'compiled' if record.kernel.compiled else 'reused'} ({record.kernel.key[:12]})"
+        yield f"   kernel:   {record.kernel.origin} ({record.kernel.key[:12]})"
         yield "   seconds:  " + ", ".join(f"{stage} {seconds:.4f}" for stage, seconds in record.seconds.items())
 
     def _repr_html_(self) -> str:

@@ -45,7 +45,7 @@ class Lowered:
     @property
     def source(self) -> str:
         """The generated code, as readable and runnable Python."""
-        return self.record.kernel.source
+        return self.graphs.source
 
     def _expressions(self, graph: Graph, first: int):
         from .symbolic import expressions  # SymPy: 0.3 s, only when somebody asks

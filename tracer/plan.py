@@ -9,21 +9,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from codegen.cache.store import open_store
 from codegen.entry import Leaf, Signature, Specialisation
-from codegen.pipeline import Options, compile_graph
-from codegen.simplify import Report, simplify
+from codegen.kernel import Options
 
+from . import kept
 from .chosen import refuse_non_float
 from .errors import OutputError, TracedConversionError
-from .graph.graph import Graph
 from .graph.types import FLOATS
-from .history import KEPT_RECORDS, Graphs, Record
+from .graphs import Graphs, TracedNodes
+from .history import KEPT_RECORDS, Record
 from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
 from .trace.context import collector_paused
-from .trace.session import tracing
+from .trace.session import Session, tracing
 from .trace.static import Static
 from .trace.trees import DATA, TUPLE, Branch, Path, Spec, identifier, path_text
-from .trace.value import as_traced
+from .trace.value import Traced, as_traced
 from .transform import VALUE, Outcome
 
 
@@ -85,7 +86,7 @@ class Plan:
             self._note_needed(signature, run.needed)
             key = self._key(signature, shapes, ints)
             with collector_paused():
-                record, made = self._compile(run, signature, shapes, key[2])
+                record, made = self._record(run, signature, shapes, key[2])
             self._records[key] = record
             self._made[id(record)] = (record, made)
             while len(self._records) > KEPT_RECORDS:
@@ -114,21 +115,21 @@ class Plan:
                 self._made.pop(id(self._records.pop(key)))
         self._needed[signature] = merged
 
-    def _compile(self, run: Run, signature, shapes, integers) -> tuple[Record, Specialisation]:
-        program = self.program
-        name, level = program.callee.name, program.level
-        report = Report()
-        graph = Graph(run.inputs, *_outputs([run.value]), name)
-        derived = Graph(run.inputs, [leaf.node for leaf in run.leaves], self.names, _result_names(run), name)
-        shown = Graph(run.inputs, *_outputs([run.value, run.derivatives]), name)
-        graph, shown = [Graph(g.inputs, g.outputs, self.names, g.output_names, name) for g in (graph, shown)]
-        start = time.perf_counter()
-        simplified = simplify(derived, level, report)
-        seconds = run.seconds | {"simplify": time.perf_counter() - start}
-        strided = frozenset(i for i, leaf in enumerate(signature.leaves) if leaf.layout == "A")
-        kernel = compile_graph(simplified, Options(fast=level == "fast", checked=bool(os.environ.get("TRACER_CHECKED"))), strided)
-        record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), Graphs(graph, derived, shown, simplified, level),
-                        report, kernel, seconds | kernel.seconds)
+    def _record(self, run: Run, signature, shapes, integers) -> tuple[Record, Specialisation]:
+        found, seconds = run.kept, run.seconds
+        if found is None:
+            start = time.perf_counter()
+            graphs = run.graphs
+            seconds = seconds | {"simplify": 0.0}
+            simplified = graphs.simplified
+            seconds["simplify"] = time.perf_counter() - start
+            kernel = graphs.compiled(run.options, run.store)
+            found = kept.Kept(kernel, (len(graphs.graph.nodes), len(graphs.derived.nodes), len(simplified.nodes)), graphs.report)
+            if run.key_on_disk is not None:
+                kept.keep(run.key_on_disk, graphs.request, found, run.store)
+        kernel = found.kernel
+        record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), run.graphs, found.nodes, found.report,
+                        kernel, seconds | kernel.seconds)
         arrays = [leaf.shape for leaf, kind in zip(run.leaves, self._result_leaves(run, signature)) if kind.is_array]
         made = record.specialisation = Specialisation(kernel.address, kernel.params, kernel.workspace_bytes, tuple(arrays), kernel, kernel.error)
         return record, made
@@ -164,8 +165,23 @@ class Plan:
             if arguments.is_incomplete:
                 raise Again
             run = self._finish((signature, shapes, ints), arguments, outcome, spec, result)
-            run.seconds = {"trace": time.perf_counter() - start - sum(session.seconds.values()), **session.seconds}
+            run.seconds["trace"] = time.perf_counter() - start
+            self._derive(run, session)
         return run
+
+    def _derive(self, run: Run, session: Session) -> None:
+        """Make the derivatives, if the cache does not know what becomes of them."""
+        start = time.perf_counter()
+        run.store = open_store() if self.program.settings.cache else None
+        run.key_on_disk = kept.key_of(run.graphs, run.options) if run.store is not None else None
+        if run.key_on_disk is not None:
+            run.kept = kept.find(run.key_on_disk, run.graphs.request, run.store)
+            run.seconds["look up"] = time.perf_counter() - start
+        if run.kept is None:
+            needed = len(session.trace.needed)
+            run.graphs.derived  # noqa: B018  made here, where errors in it belong to the trace
+            run.seconds["derive"] = session.seconds["derive"]
+            assert len(session.trace.needed) == needed, "a derivative has asked for the value of an integer"
 
     def _finish(self, key, arguments: Arguments, outcome: Outcome, spec: Spec, result) -> Run:
         position = {node: i for i, node in enumerate(arguments.nodes)}
@@ -179,9 +195,14 @@ class Plan:
                 like.append(None if leaf.shape or leaf.dtype.name not in FLOATS else _like_scalar(key[0], leaf.dtype.name))
             leaves.append(leaf)
         needed = arguments.session.trace.needed
-        return Run(key, arguments.nodes, outcome, spec, leaves, like,
-                   [node in needed or (leaf.dtype == "bool" and not leaf.is_array) for node, leaf in zip(arguments.nodes, key[0].leaves)],
-                   arguments.named("value", outcome.value), arguments.named("gradient", outcome.derivatives), {})
+        value, derivatives = arguments.named("value", outcome.value), arguments.named("gradient", outcome.derivatives)
+        traced = TracedNodes(arguments.session, arguments.nodes, self.names, [leaf.node for leaf in leaves], _result_names(leaves, value, derivatives),
+                             value, derivatives, self.program.callee.name)
+        settings = self.program.settings
+        strided = frozenset(i for i, leaf in enumerate(key[0].leaves) if leaf.layout == "A")
+        options = Options(fast=settings.simplify == "fast", checked=bool(os.environ.get("TRACER_CHECKED")))
+        is_needed = [node in needed or (leaf.dtype == "bool" and not leaf.is_array) for node, leaf in zip(arguments.nodes, key[0].leaves)]
+        return Run(key, spec, leaves, like, is_needed, Graphs(traced, settings, strided), options)
 
     def _changed_result(self, known, structure) -> OutputError:
         name = self.program.callee.name
@@ -262,19 +283,7 @@ def _has_instance(spec: Spec) -> bool:
     return spec is not DATA and not isinstance(spec, Static)
 
 
-def _outputs(groups) -> tuple[list, None, list]:
-    nodes, names = [], []
-    for group_nodes, group_names in groups:
-        nodes += group_nodes
-        names += group_names
-    return nodes, None, names
-
-
-def _result_names(run: Run) -> list[str]:
-    known = dict(zip(map(id, run.value[0]), run.value[1])) | dict(zip(map(id, run.derivatives[0]), run.derivatives[1]))
+def _result_names(leaves: Sequence[Traced], *named: tuple[list, list]) -> list[str]:
+    known = {id(node): name for nodes, names in named for node, name in zip(nodes, names)}
     taken: set[str] = set()
-    names = []
-    for k, leaf in enumerate(run.leaves):
-        name = known.get(id(leaf.node), f"result{k}")
-        names.append(identifier((("arg", name),), taken))
-    return names
+    return [identifier((("arg", known.get(id(leaf.node), f"result{k}")),), taken) for k, leaf in enumerate(leaves)]

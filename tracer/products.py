@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from .chosen import Chosen, float_outputs, open_tree, scalar_output, split_auxiliary
+from .derivation import derived
 from .derive.forward import tangents as forward
 from .derive.reverse import gradients as reverse
 from .derive.reverse import pullback
@@ -15,7 +16,7 @@ from .trace.session import Session
 from .trace.static import MISSING, Static
 from .trace.trees import DATA, build, map_data, path_text
 from .trace.value import Traced, cast
-from .transform import Outcome, Transform
+from .transform import Outcome, Transform, types_of
 
 
 class Product(Transform):
@@ -44,7 +45,7 @@ class Product(Transform):
         places = tuple([_primal_place(inner, len(hidden) + k) for k in range(count)])
         chosen = Chosen(session, inner, Selection(places, False), bound, is_inner)
         output = inner.call(session.rebinder.see, chosen.values)
-        return self._product(session, inner, chosen, output, primals, directions)
+        return self._product(session, inner, chosen, output, primals, directions, is_inner)
 
     def _product(self, session, callee, chosen: Chosen, output, primals, directions) -> Outcome:
         raise NotImplementedError
@@ -96,11 +97,11 @@ class TangentProduct(Product):
     kind = "jvp"
     title = "Jacobian-vector product"
 
-    def _product(self, session, callee, chosen, output, primals, directions):
+    def _product(self, session, callee, chosen, output, primals, directions, is_inner):
         tangents = _directions(session, _as_tuple(directions, "tangents", "jvp()"), primals, chosen.floats, "tangents", "primals")
         spec, leaves = float_outputs(session, callee, output)
-        with session.timed("derive"):
-            moved = forward(session.trace, leaves, chosen.floats, tangents)
+        moved = derived(session, is_inner, ("jvp", len(leaves)), (*leaves, *chosen.floats, *tangents), types_of(leaves),
+                        lambda: forward(session.trace, leaves, chosen.floats, tangents))
         tree = build(spec, iter(moved))
         return Outcome((output, tree), output, tree)
 
@@ -112,13 +113,13 @@ class CotangentProduct(Product):
     title = "Vector-Jacobian product"
     directions = "cotangents"
 
-    def _product(self, session, callee, chosen, output, primals, directions):
+    def _product(self, session, callee, chosen, output, primals, directions, is_inner):
         if self.has_aux:
             output, _ = split_auxiliary(callee, output)
         _, leaves = float_outputs(session, callee, output)
         cotangents = _directions(session, directions, output, leaves, "cotangents", "outputs")
-        with session.timed("derive"):
-            pulled = pullback(session.trace, leaves, chosen.floats, cotangents)
+        pulled = derived(session, is_inner, ("vjp", len(leaves)), (*leaves, *chosen.floats, *cotangents), types_of(chosen.floats),
+                         lambda: pullback(session.trace, leaves, chosen.floats, cotangents))
         like = {id(leaf): argument for leaf, argument in zip(pulled, chosen.floats)}
         tree = chosen.tree(pulled)
         return Outcome(tree, output, tree, like)
@@ -130,11 +131,11 @@ class HessianProduct(Product):
     kind = "hvp"
     title = "Hessian-vector product"
 
-    def _product(self, session, callee, chosen, output, primals, directions):
+    def _product(self, session, callee, chosen, output, primals, directions, is_inner):
         tangents = _directions(session, _as_tuple(directions, "tangents", "hvp()"), primals, chosen.floats, "tangents", "primals")
         value, _ = scalar_output(session, callee, output, self.has_aux)
-        with session.timed("derive"):
-            moved = forward(session.trace, reverse(session.trace, value, chosen.floats), chosen.floats, tangents)
+        moved = derived(session, is_inner, ("hvp",), (value, *chosen.floats, *tangents), types_of(chosen.floats),
+                        lambda: forward(session.trace, reverse(session.trace, value, chosen.floats), chosen.floats, tangents))
         like = {id(leaf): argument for leaf, argument in zip(moved, chosen.floats)}
         tree = chosen.tree(moved)
         return Outcome(tree[0] if len(primals) == 1 else tree, value, tree, like)

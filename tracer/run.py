@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from codegen.cache.store import Store
 from codegen.entry import Leaf, Signature
+from codegen.kernel import Options
 
 from .errors import OutputError
 from .graph.types import FLOATS, array_type
+from .graphs import Graphs
 from .history import History
+from .kept import Kept
+from .settings import Settings
 from .trace.arguments import Callee, classify
 from .trace.objects import Record as InstanceRecord
 from .trace.objects import SeenMaker, represent
@@ -22,7 +27,7 @@ from .trace.session import Session
 from .trace.static import MISSING, Static
 from .trace.trees import DATA, Describer, Path, Spec, build, path_text
 from .trace.value import Traced, as_traced
-from .transform import Outcome, Transform
+from .transform import Transform
 
 
 class Again(Exception):
@@ -43,7 +48,7 @@ class Program:
 
     callee: Callee
     transform: Transform
-    level: str | bool
+    settings: Settings
     history: History
     reads: dict[Path, dict[str, None]]
 
@@ -71,15 +76,16 @@ class Run:
     """One trace: its graphs and what it returns."""
 
     key: tuple
-    inputs: list
-    outcome: Outcome
     spec: Spec                       # of the result
     leaves: list[Traced]             # of the result
     like: list[int | None]           # per leaf of the result: the input whose kind of number it is
     needed: list[bool]               # per input: is its integer value part of the key
-    value: tuple[list, list]         # nodes and names of the function's outputs
-    derivatives: tuple[list, list]
-    seconds: dict[str, float]
+    graphs: Graphs
+    options: Options
+    seconds: dict[str, float] = field(default_factory=dict)
+    store: Store | None = None       # where it may be kept
+    key_on_disk: str | None = None   # what it is called there
+    kept: Kept | None = None         # what was found there
 
 
 class Arguments(SeenMaker):

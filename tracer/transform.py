@@ -7,15 +7,17 @@ around it first (``copy_of``): a variable of an enclosing function is a constant
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .chosen import Chosen, classify_traced, float_outputs, scalar_output, split_auxiliary
+from .derivation import derived
 from .derive.forward import tangents as forward
 from .derive.reverse import gradients as reverse
+from .graph.types import ArrayType, array_type
 from .trace.arguments import Callee, callee_of, select
 from .trace.session import Session
 from .trace.trees import Describer, build
@@ -116,8 +118,8 @@ class Gradient(Transform):
         chosen = self._chosen(session, callee, values, is_inner)
         output = callee.call(session.rebinder.see, chosen.values)
         value, aux = scalar_output(session, callee, output, self.has_aux)
-        with session.timed("derive"):
-            leaves = reverse(session.trace, value, chosen.floats)
+        leaves = derived(session, is_inner, ("gradient",), (value, *chosen.floats), types_of(chosen.floats),
+                         lambda: reverse(session.trace, value, chosen.floats))
         like = {id(leaf): argument for leaf, argument in zip(leaves, chosen.floats)}
         tree = chosen.tree(leaves)
         value = cast(value, _value_dtype(values, value))
@@ -170,8 +172,7 @@ class Jacobian(Transform):
         if self.has_aux:
             output, aux = split_auxiliary(callee, output)
         spec, leaves = float_outputs(session, callee, output)
-        with session.timed("derive"):
-            rows = derivatives_of(session, leaves, chosen.floats)
+        rows = _matrix(session, is_inner, "jacobian", leaves, leaves, chosen.floats, lambda: derivatives_of(session, leaves, chosen.floats))
         tree = build(spec, iter([chosen.tree(row) for row in rows]))
         return Outcome((tree, aux) if self.has_aux else tree, output, tree)
 
@@ -186,10 +187,24 @@ class Hessian(Transform):
         chosen = self._chosen(session, callee, values, is_inner)
         output = callee.call(session.rebinder.see, chosen.values)
         value, aux = scalar_output(session, callee, output, self.has_aux)
-        with session.timed("derive"):
-            rows = derivatives_of(session, reverse(session.trace, value, chosen.floats), chosen.floats)
+        rows = _matrix(session, is_inner, "hessian", [value], chosen.floats, chosen.floats,
+                       lambda: derivatives_of(session, reverse(session.trace, value, chosen.floats), chosen.floats))
         tree = chosen.tree([chosen.tree(row) for row in rows])
         return Outcome((tree, aux) if self.has_aux else tree, value, tree)
+
+
+def types_of(values: Sequence[Traced]) -> list[ArrayType]:
+    """The types of traced values."""
+    return [value.node.type for value in values]
+
+
+def _matrix(session: Session, is_inner: bool, request: str, outputs: Sequence[Traced], rows: Sequence[Traced], columns: Sequence[Traced],
+            sweep: Callable[[], list[list[Traced]]]) -> list[list[Traced]]:
+    """One derivative for each pair of a row and a column; ``outputs`` are what is differentiated."""
+    types = [array_type(row.dtype, (*row.shape, *column.shape)) for row in rows for column in columns]
+    flat = iter(derived(session, is_inner, (request, len(outputs)), (*outputs, *columns), types,
+                        lambda: [entry for row in sweep() for entry in row]))
+    return [[next(flat) for _ in columns] for _ in rows]
 
 
 def derivatives_of(session: Session, outputs: list[Traced], arguments: list[Traced]) -> list[list[Traced]]:

@@ -8,11 +8,10 @@ import numpy as np
 
 from codegen.loops import Affine, Buffer, Place
 
+from .abi import BAD_ACCESS
 from .compute import Declarations
 from .text import FunctionText
 from .types import mangled, memory_type, register_type, vector
-
-BAD_ACCESS, BAD_INDEX = 1, 2  # what a kernel returns: an index of ours or of the user's was out of range
 
 
 class Buffers:

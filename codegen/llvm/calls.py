@@ -57,8 +57,7 @@ class CallWriter:
 
     def _fortran(self, module: str, routine: str, *arguments: str) -> None:
         name = ("d" if self.element == "double" else "s") + routine
-        symbol = f"tracegrad_{name}"
-        register_capsule(symbol, module, name)
+        symbol = register_capsule(module, name)
         self.compute.declarations.declare(symbol, "void", ("ptr",) * len(arguments), external=True)
         self.f.do(f"call void @{symbol}({', '.join(f'ptr {a}' for a in arguments)})")
 

@@ -102,8 +102,7 @@ class ComputeWriter:
         """Computed in double, as the Cython exports are declared."""
         double = np.dtype("float64")
         operands = [self.cast(o, operand_dtype, double, lanes) for o in operands]
-        symbol = f"tracegrad_special_{lower.export}"
-        register_capsule(symbol, _SPECIAL_MODULE, lower.export)
+        symbol = register_capsule(_SPECIAL_MODULE, lower.export)
         # Cython's exported functions take a flag behind their arguments.
         return self.cast(self._per_lane(symbol, operands, "double", lanes, ("i32 0",)), double, dtype, lanes)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from codegen.loops import Blocked, Nest, Program
 
+from .abi import KERNEL
 from .access import AccessWriter, Buffers
 from .calls import CallWriter
 from .compute import ComputeWriter, Declarations
@@ -14,7 +15,6 @@ from .rows import RowWriter, has_short_rows
 from .target import machine
 from .text import FunctionText, Integers
 
-KERNEL = "kernel"
 LARGEST_PIECE = 450  # instructions in one function: LLVM takes more than linear time beyond (see codegen.schedule.straight)
 # Straight-line programs of so many instructions are compiled with LLVM's fast instruction selection, which `optnone` switches on for a function:
 # 31,000 nodes in 1.0 s instead of 2.0, at 21 µs a call instead of 20.
@@ -23,10 +23,14 @@ LONG = 1500
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """LLVM text, the run-time integers that go with it, what it imports, and how hard code generation should try."""
+    """LLVM text, the run-time integers that go with it, what it imports, and how hard code generation should try.
+
+    ``arrays``: the captured arrays by number, with the place of their address among the integers.
+    """
 
     text: str
     params: list[int]
+    arrays: dict[int, int]
     imports: frozenset[str]
     level: int
 
@@ -53,7 +57,7 @@ def emit(program: Program, fast: bool = False, checked: bool = False) -> Module:
         functions.append(function.text("#2" if is_long and all(map(_is_straight, statements)) else "#0"))
     text = "\n".join([*declarations.lines.values(), *functions, _kernel(len(functions)), _attributes()])
     looping = not all(map(_is_straight, program.statements))
-    return Module(text, integers.values, frozenset(declarations.imports), 2 if looping else 1)
+    return Module(text, integers.values, integers.arrays(), frozenset(declarations.imports), 2 if looping else 1)
 
 
 def _nest_writer(function, access, compute, nest: Nest) -> NestWriter:

@@ -22,7 +22,8 @@ from codegen.loops import (
 from codegen.schedule.structured import identity_of
 from tracer.ops import TABLE
 
-from .access import BAD_INDEX, AccessWriter, Site
+from .abi import BAD_INDEX
+from .access import AccessWriter, Site
 from .body import depths, dtype_of, lanes_of
 from .combine import across_lanes, combine, tree_bytes, tree_functions
 from .compute import ComputeWriter

@@ -14,6 +14,7 @@ import llvmlite.binding as llvm
 import scipy
 from numba.core import config
 
+_CAPSULE = "tracegrad."  # begins the symbols of functions that SciPy exports
 _LIBRARIES = ("libmvec.so.1",)  # glibc's vector mathematics; absent on musl, macOS and Windows
 
 
@@ -89,15 +90,27 @@ def _extension(module: str):
 
 
 @functools.cache
-def register_capsule(symbol: str, module: str, export: str) -> str:
-    """Make a function that a SciPy Cython module exports callable under ``symbol``; its C signature."""
+def register_capsule(module: str, export: str) -> str:
+    """Make a function that a SciPy Cython module exports callable; the symbol that it is called by, which says where it is from."""
     capsule = _extension(module).__pyx_capi__[export]
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
     api.PyCapsule_GetPointer.restype, api.PyCapsule_GetPointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    signature = api.PyCapsule_GetName(capsule)
-    llvm.add_symbol(symbol, api.PyCapsule_GetPointer(capsule, signature))
-    return signature.decode()
+    symbol = f"{_CAPSULE}{module}.{export}"
+    llvm.add_symbol(symbol, api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
+    return symbol
+
+
+def is_callable(symbol: str) -> bool:
+    """Whether this process has the function: code that imports a missing one must not be linked, for LLVM ends the process."""
+    if not symbol.startswith(_CAPSULE):
+        return symbol_address(symbol) is not None
+    module, _, export = symbol.removeprefix(_CAPSULE).rpartition(".")
+    try:
+        register_capsule(module, export)
+    except (ImportError, AttributeError, KeyError):
+        return False
+    return True
 
 
 class Linked:

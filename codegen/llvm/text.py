@@ -34,6 +34,10 @@ class Integers:
             self.values.append(value)
         return found
 
+    def arrays(self) -> dict[int, int]:
+        """The captured arrays by number, each with the place of its address among the parameters."""
+        return {role[1]: place for (role, _), place in self._known.items() if role[0] == "array"}
+
 
 class FunctionText:
     """The text of one function while it is written."""

@@ -11,6 +11,7 @@ element-wise nodes that look promising are looked up in a table of known forms a
 
 from __future__ import annotations
 
+from codegen.report import Report
 from tracer.graph.graph import Graph
 
 from .cones import simplify_cones
@@ -18,7 +19,6 @@ from .cost import total_cost
 from .driver import Rewriter
 from .levels import LEVELS, index_of
 from .pattern import Rule
-from .report import Report
 
 OPTIONS = ("safe", "fast", False)
 

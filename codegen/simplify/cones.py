@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from codegen.report import Report
 from tracer.graph.graph import Graph
 from tracer.graph.node import Node
 from tracer.graph.op import NOT_SYMBOLIC
@@ -21,7 +22,6 @@ from .driver import Rewriter
 from .known import known_form
 from .pattern import RuleIndex
 from .promise import is_promising
-from .report import Report
 
 STRONG_MULTIPLY = TABLE["strong_multiply"]
 CONE_NODES = 40    # SymPy's time grows faster than linearly: 5 ms at 10 nodes, 60 ms at 40, seconds at 130

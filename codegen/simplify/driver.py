@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from codegen.report import Report
 from tracer.graph.graph import Graph, live_nodes
 from tracer.graph.node import ARRAY, CONSTANT, Node, constant_value
 from tracer.graph.op import Op
@@ -16,7 +17,6 @@ from tracer.ops import TABLE
 from tracer.trace.context import Trace, collector_paused
 
 from .pattern import KEYED_OPERANDS, RuleIndex
-from .report import Report
 
 REWRITES_PER_NODE = 32      # bound on the rewrites that one node of the original graph sets off
 FOLDED_ELEMENTS = 1 << 20   # larger captured arrays are left to the kernel

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import tracer.trace.numpy_api  # noqa: F401  registers NumPy's functions
+from codegen.report import Report
 from tracer.derive.reverse import gradients
 from tracer.graph.graph import Graph
 from tracer.graph.types import FLOAT64
@@ -22,7 +23,6 @@ from tracer.trace.value import Traced
 from .cones import canonical_cones
 from .driver import Rewriter
 from .levels import index_of
-from .report import Report
 from .sympy_pass import improve
 
 TARGET = Path(__file__).with_name("known_forms.py")

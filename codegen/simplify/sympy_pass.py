@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import sympy as sp
 from sympy.simplify.fu import TR5, TR6, TR2i, TR10i
 
+from codegen.report import Report
 from tracer.errors import UnsupportedError
 from tracer.graph.graph import live_nodes
 from tracer.graph.node import Node
@@ -25,7 +26,6 @@ from .cost import cost
 from .driver import Rewriter
 from .levels import index_of
 from .probes import agrees_everywhere, agrees_ordinarily
-from .report import Report
 
 TRIGONOMETRIC_ARGUMENTS = 2
 TRIGONOMETRIC_SYMBOLS = 4

@@ -3,10 +3,10 @@ import itertools
 
 import numpy as np
 
+from codegen.report import Report
 from codegen.simplify.driver import Rewriter
 from codegen.simplify.pattern import Extent, Literal, Number, Rule, RuleIndex, Variable
 from codegen.simplify.probes import TOLERATED_ULP, exact_value, same_class, ulp_error
-from codegen.simplify.report import Report
 from tracer.graph.evaluate import evaluate
 from tracer.graph.graph import Graph
 from tracer.graph.node import Builder, Node

@@ -8,8 +8,9 @@ from evaluated import EvaluatedKernel
 def kernels(request, monkeypatch):
     """What runs the graphs; the entry, the trace and the derivative are the real ones in both."""
     if request.param == "evaluated":
-        import tracer.plan
+        import tracer.compiling
 
-        monkeypatch.setattr(tracer.plan, "compile_graph", EvaluatedKernel)
-        monkeypatch.setattr(tracer.plan, "simplify", lambda graph, level, report: graph)
+        monkeypatch.setenv("TRACER_CACHE_DIR", "")
+        monkeypatch.setattr(tracer.compiling, "compile_graph", EvaluatedKernel)
+        monkeypatch.setattr(tracer.compiling, "simplify", lambda graph, level, report: graph)
     return request.param

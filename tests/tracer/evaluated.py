@@ -16,13 +16,13 @@ _known: dict[str, int] = {}
 class EvaluatedKernel:
     """Stands where `codegen.pipeline.compile_graph` gives a kernel. Its key is the text of the graph without extents in constants."""
 
-    def __init__(self, graph, options=None, strided=frozenset()):
+    def __init__(self, graph, options=None, strided=frozenset(), store=None):
         self.graph = verify(graph)
         self.params = np.zeros(1, np.int64)
         self.workspace_bytes = 0
-        self.source = format_graph(graph)
-        self.key = hashlib.blake2b(self.source.encode(), digest_size=20).hexdigest()
+        self.key = hashlib.blake2b(format_graph(graph).encode(), digest_size=20).hexdigest()
         self.compiled = self.key not in _known
+        self.origin = "compiled" if self.compiled else "reused"
         _known[self.key] = _known.get(self.key, 0) + 1
         self.seconds = {"evaluate": 0.0}
         self._callback = _PROTOTYPE(self._run)

@@ -68,6 +68,7 @@ def _source_op(name: str) -> Op:
 INPUT = _source_op("input")        # attrs: (type, position)
 CONSTANT = _source_op("constant")  # attrs: (type, bits, run_time)
 ARRAY = _source_op("array")        # attrs: (type, ConstantArray)
+DERIVATIVE = _source_op("derivative")  # attrs: (type, what is asked, ...); stands for a derivative of its inputs until it is made
 
 
 class Builder:

@@ -25,11 +25,21 @@ class Session:
         self.rebinder = Rebinder()
         self.outer = _current.get()
         self.seconds: dict[str, float] = {}  # by stage
+        self.deferred: list = []  # derivatives that are asked for and not made yet
 
     def call(self, function: Callable, *args, **kwargs):
         """Call a function of the user in this trace."""
         return self.rebinder.see(function)(*args, **kwargs)
 
+    @contextlib.contextmanager
+    def reopened(self) -> Iterator[None]:
+        """While what was put off in a trace that has ended is done."""
+        self.trace.active = True
+        try:
+            with collector_paused():
+                yield
+        finally:
+            self.trace.active = False
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -1,0 +1,131 @@
+"""Machine code with the numbers it runs with; machine code is linked once for each key, and comes from the cache where it is there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .cache.fingerprint import fingerprint
+from .cache.store import Entry, Store, digest_of
+from .llvm.abi import BAD_INDEX, KERNEL
+from .llvm.target import Linked, is_callable
+
+if TYPE_CHECKING:
+    from .loops import Program
+
+KEPT_KERNELS = 1024
+KIND = "kernel"         # of cache entries
+
+# Where machine code came from.
+COMPILED, REUSED, LOADED = "compiled", "reused", "loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What changes the code that is made of a graph."""
+
+    fast: bool = False
+    checked: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Kernel:
+    """Machine code for one graph and the numbers it runs with.
+
+    ``key``      identity of the machine code: kernels of one key differ in ``params`` only
+    ``origin``   was the machine code compiled for it, reused from another kernel of this process, or loaded from the cache
+    ``arrays``   captured arrays, whose addresses stand in ``params`` at ``places``
+    ``seconds``  by stage: schedule, emit, compile, link; or load
+    ``program``, ``text``  the loops and the LLVM text, where they were made
+    """
+
+    params: np.ndarray
+    workspace_bytes: int
+    key: str
+    origin: str
+    seconds: dict[str, float]
+    arrays: tuple[np.ndarray, ...]
+    places: tuple[int, ...]
+    code: Linked = field(repr=False)
+    program: Program | None = None
+    text: str | None = None
+
+    @property
+    def address(self) -> int:
+        return self.code.address(KERNEL)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether machine code was made for it."""
+        return self.origin == COMPILED
+
+    def error(self, status: int) -> Exception:
+        """The exception that a kernel's return code stands for."""
+        if status == BAD_INDEX:
+            return IndexError("an integer index computed from the data is out of bounds")
+        return AssertionError("a kernel has left its buffers; this is a bug of tracegrad, please report it")
+
+
+class _Codes:
+    """Machine code of this process by its key; the least recently used go."""
+
+    def __init__(self):
+        self._known: OrderedDict[str, Linked] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, key: str) -> Linked | None:
+        with self._lock:
+            code = self._known.get(key)
+            if code is not None:
+                self._known.move_to_end(key)
+            return code
+
+    def keep(self, key: str, code: Linked) -> None:
+        with self._lock:
+            self._known[key] = code
+            while len(self._known) > KEPT_KERNELS:
+                self._known.popitem(last=False)
+
+
+_codes = _Codes()
+
+
+def text_key(text: str, level: int) -> str:
+    """The key of what is compiled from LLVM text at a level of optimisation."""
+    return digest_of(text, str(level), fingerprint())
+
+
+def find_code(key: str, store: Store | None) -> tuple[Linked, str] | None:
+    """Machine code by its key, and whether it was reused or loaded; None when it has to be made."""
+    code = _codes.find(key)
+    if code is not None:
+        return code, REUSED
+    entry = store and store.get(KIND, key)
+    if not entry or not all(map(is_callable, entry.header["imports"])):
+        return None
+    code = Linked(entry.blocks[0])
+    _codes.keep(key, code)
+    return code, LOADED
+
+
+def keep_code(key: str, data: bytes, imports: frozenset[str], store: Store | None) -> Linked:
+    """Link object code; keep it here and in the cache."""
+    code = Linked(data)
+    _codes.keep(key, code)
+    if store is not None:
+        store.put(KIND, key, Entry({"imports": sorted(imports)}, (data,)))
+    return code
+
+
+def timed(seconds: dict[str, float], stage: str, work: Callable):
+    """The result of a stage, whose time is noted."""
+    start = time.perf_counter()
+    result = work()
+    seconds[stage] = time.perf_counter() - start
+    return result

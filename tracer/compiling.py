@@ -1,0 +1,18 @@
+"""Simplification and code generation, as compiled objects use them. Imported once something has to be compiled."""
+
+from __future__ import annotations
+
+from codegen.pipeline import compile_graph
+from codegen.schedule.scheduler import schedule
+from codegen.simplify import simplify
+from codegen.source import to_source
+
+from .graph.graph import Graph
+
+
+def source_of(graph: Graph, strided: frozenset[int]) -> str:
+    """The loops of a graph as Python."""
+    return to_source(schedule(graph, strided))
+
+
+__all__ = ["compile_graph", "simplify", "source_of"]
