@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SAFE: dict[str, str] = {
-    ('t0 = cos(v0); t1 = multiply(2.0, t0); t2 = sin(v0); t3 = negative(t2); t4 = multiply(t1, t3); t5 = multiply(t2, 2.0); t6 = multiply(t0, t5); '
+    ('t0 = cos(v0); t1 = multiply(t0, 2.0); t2 = sin(v0); t3 = negative(t2); t4 = multiply(t1, t3); t5 = multiply(t2, 2.0); t6 = multiply(t0, t5); '
      't7 = add(t4, t6)'):
         '',
     't0 = cos(v0); t1 = multiply(t0, t0); t2 = sin(v0); t3 = multiply(t2, t2); t4 = subtract(t1, t3)':
@@ -60,11 +60,11 @@ SAFE: dict[str, str] = {
         '',
     't0 = log(v0); t1 = negative(t0); t2 = exp(t1); t3 = negative(t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
         '',
-    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); '
+    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(t4, 2.0); '
      't6 = divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8)'):
         ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v2); t5 = divide(t3, t4); '
      't6 = exp(t5); t7 = multiply(v0, v2); t8 = divide(t6, t7)'),
-    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); '
+    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(t4, 2.0); '
      't6 = divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8); t10 = negative(t9); t11 = divide(t10, t8); '
      't12 = multiply(v2, t11); t13 = divide(1.0, t8); t14 = multiply(t7, t13); t15 = divide(1.0, t5); t16 = multiply(t14, t15); '
      't17 = negative(t16); t18 = multiply(t1, 2.0); t19 = multiply(t17, t18); t20 = divide(1.0, v0); t21 = multiply(t19, t20); t22 = add(t12, t21)'):
@@ -72,7 +72,7 @@ SAFE: dict[str, str] = {
     't0 = multiply(v0, v0); t1 = divide(t0, v1); t2 = add(t1, 1.0); t3 = add(v1, 1.0); t4 = multiply(t3, -0.5); t5 = power(t2, t4); t6 = log(t5)':
         '',
     ('t0 = multiply(v0, v0); t1 = multiply(t0, v1); t2 = sqrt(t1); t3 = log(t2); t4 = negative(t3); t5 = subtract(v2, v3); t6 = multiply(t5, t5); '
-     't7 = multiply(2.0, t0); t8 = divide(t6, t7); t9 = subtract(t4, t8)'):
+     't7 = multiply(t0, 2.0); t8 = divide(t6, t7); t9 = subtract(t4, t8)'):
         '',
     't0 = negative(v0); t1 = exp(t0); t2 = multiply(v1, t1); t3 = log(t2)':
         '',
@@ -89,7 +89,7 @@ SAFE: dict[str, str] = {
      't7 = divide(1.0, t1); t8 = multiply(t1, t7); t9 = add(t6, t8)'):
         't0 = tan(v0); t1 = multiply(t0, t0); t2 = add(1.0, t1)',
     ('t0 = sin(v0); t1 = cos(v0); t2 = multiply(v1, t1); t3 = multiply(t2, t2); t4 = multiply(v1, t0); t5 = multiply(t4, t4); t6 = add(t3, t5); '
-     't7 = sqrt(t6); t8 = divide(0.5, t7); t9 = multiply(2.0, t4); t10 = multiply(t8, t9); t11 = multiply(t0, t10); t12 = multiply(t2, 2.0); '
+     't7 = sqrt(t6); t8 = divide(0.5, t7); t9 = multiply(t4, 2.0); t10 = multiply(t8, t9); t11 = multiply(t0, t10); t12 = multiply(t2, 2.0); '
      't13 = multiply(t8, t12); t14 = multiply(t1, t13); t15 = add(t11, t14)'):
         '',
     't0 = sin(v0); t1 = multiply(t0, 2.0); t2 = cos(v0); t3 = multiply(t1, t2)':
@@ -139,13 +139,13 @@ FAST: dict[str, str] = {
      't6 = multiply(v0, t0); t7 = multiply(t1, t6); t8 = divide(t5, t7)'),
     ('s0 = exp(v0); s1 = multiply(v1, v1); s2 = multiply(s1, v2); s3 = sqrt(s2); s4 = divide(s0, s3); t5 = negative(s4); t6 = divide(t5, s3); '
      't7 = divide(0.5, s3); t8 = multiply(t6, t7); t9 = multiply(v2, t8); s10 = divide(1.0, s3); s11 = multiply(s0, s10); t12 = negative(v0); '
-     's13 = multiply(2.0, s1); t14 = divide(t12, s13); t15 = multiply(s11, t14); t16 = multiply(2.0, t15); t17 = add(t9, t16); '
+     's13 = multiply(s1, 2.0); t14 = divide(t12, s13); t15 = multiply(s11, t14); t16 = multiply(2.0, t15); t17 = add(t9, t16); '
      't18 = multiply(v1, 2.0); t19 = multiply(t17, t18)'):
         ('t0 = exp(v0); t1 = add(v0, 0.5); t2 = multiply(t1, -2.0); t3 = multiply(t0, t2); t4 = absolute(v1); t5 = sqrt(v2); t6 = multiply(v1, t5); '
      't7 = multiply(t4, t6); t8 = divide(t3, t7)'),
     ('s0 = exp(v0); s1 = multiply(v1, v1); s2 = multiply(s1, v2); s3 = sqrt(s2); t4 = divide(s0, s3); t5 = negative(t4); t6 = divide(t5, s3); '
      't7 = divide(0.5, s3); t8 = multiply(t6, t7); t9 = multiply(v2, t8); s10 = divide(1.0, s3); s11 = multiply(s0, s10); t12 = negative(v0); '
-     's13 = multiply(2.0, s1); t14 = divide(t12, s13); t15 = multiply(s11, t14); t16 = multiply(2.0, t15); t17 = add(t9, t16); '
+     's13 = multiply(s1, 2.0); t14 = divide(t12, s13); t15 = multiply(s11, t14); t16 = multiply(2.0, t15); t17 = add(t9, t16); '
      't18 = multiply(v1, 2.0); t19 = multiply(t17, t18)'):
         ('t0 = exp(v0); t1 = add(v0, 0.5); t2 = multiply(t1, -2.0); t3 = multiply(t0, t2); t4 = absolute(v1); t5 = sqrt(v2); t6 = multiply(v1, t5); '
      't7 = multiply(t4, t6); t8 = divide(t3, t7)'),
@@ -185,7 +185,7 @@ FAST: dict[str, str] = {
         't0 = subtract(v0, v1); t1 = add(v0, v1); t2 = divide(t0, t1); t3 = subtract(1.0, t2); t4 = divide(t3, t1)',
     't0 = add(v0, v1); t1 = divide(v0, t0)':
         '',
-    ('t0 = cos(v0); t1 = multiply(2.0, t0); t2 = sin(v0); t3 = negative(t2); t4 = multiply(t1, t3); t5 = multiply(t2, 2.0); t6 = multiply(t0, t5); '
+    ('t0 = cos(v0); t1 = multiply(t0, 2.0); t2 = sin(v0); t3 = negative(t2); t4 = multiply(t1, t3); t5 = multiply(t2, 2.0); t6 = multiply(t0, t5); '
      't7 = add(t4, t6)'):
         '0.0',
     't0 = cos(v0); t1 = multiply(t0, t0); t2 = sin(v0); t3 = multiply(t2, t2); t4 = subtract(t1, t3)':
@@ -289,11 +289,11 @@ FAST: dict[str, str] = {
         't0 = divide(1.0, v0)',
     't0 = log(v0); t1 = negative(t0); t2 = exp(t1); t3 = negative(t2); t4 = divide(1.0, v0); t5 = multiply(t3, t4)':
         't0 = multiply(v0, v0); t1 = divide(-1.0, t0)',
-    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); '
+    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(t4, 2.0); '
      't6 = divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8)'):
         ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = multiply(t2, -0.5); t4 = multiply(v2, v2); t5 = divide(t3, t4); '
      't6 = exp(t5); t7 = multiply(v0, v2); t8 = divide(t6, t7)'),
-    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(2.0, t4); '
+    ('t0 = log(v0); t1 = subtract(t0, v1); t2 = multiply(t1, t1); t3 = negative(t2); t4 = multiply(v2, v2); t5 = multiply(t4, 2.0); '
      't6 = divide(t3, t5); t7 = exp(t6); t8 = multiply(v0, v2); t9 = divide(t7, t8); t10 = negative(t9); t11 = divide(t10, t8); '
      't12 = multiply(v2, t11); t13 = divide(1.0, t8); t14 = multiply(t7, t13); t15 = divide(0.5, t4); t16 = multiply(t14, t15); '
      't17 = negative(t16); t18 = multiply(t1, 2.0); t19 = multiply(t17, t18); t20 = divide(1.0, v0); t21 = multiply(t19, t20); t22 = add(t12, t21)'):
@@ -316,13 +316,13 @@ FAST: dict[str, str] = {
         ('t0 = multiply(v0, v0); t1 = multiply(v1, t0); t2 = add(1.0, t1); t3 = multiply(v0, v2); t4 = multiply(t2, t3); t5 = tanh(t4); '
      't6 = multiply(t5, t5); t7 = subtract(1.0, t6); t8 = multiply(v0, t0); t9 = multiply(v3, 3.0); t10 = multiply(t8, t9); '
      't11 = multiply(t7, t10); t12 = multiply(t3, t7); t13 = add(1.0, t12); t14 = add(t11, t13); t15 = add(t5, t14); t16 = multiply(0.5, t15)'),
-    ('t0 = multiply(v0, v0); s1 = multiply(v1, v1); t2 = multiply(2.0, s1); t3 = divide(t0, t2); t4 = negative(t3); t5 = divide(t4, t2); '
+    ('t0 = multiply(v0, v0); s1 = multiply(v1, v1); t2 = multiply(s1, 2.0); t3 = divide(t0, t2); t4 = negative(t3); t5 = divide(t4, t2); '
      't6 = multiply(t5, -2.0); t7 = multiply(s1, v2); t8 = sqrt(t7); t9 = divide(-1.0, t8); t10 = divide(0.5, t8); t11 = multiply(t9, t10); '
      't12 = multiply(v2, t11); t13 = add(t6, t12); t14 = multiply(v1, 2.0); t15 = multiply(t13, t14)'):
         't0 = multiply(v0, v0); t1 = multiply(v1, v1); t2 = subtract(t0, t1); t3 = multiply(v1, t1); t4 = divide(t2, t3)',
     't0 = multiply(v0, v0); t1 = add(t0, 1.0); t2 = sqrt(t1)':
         '',
-    't0 = multiply(v0, v0); t1 = divide(-0.5, t0); t2 = subtract(v1, v2); t3 = multiply(2.0, t2); t4 = multiply(t1, t3)':
+    't0 = multiply(v0, v0); t1 = divide(-0.5, t0); t2 = subtract(v1, v2); t3 = multiply(t2, 2.0); t4 = multiply(t1, t3)':
         't0 = subtract(v2, v1); t1 = multiply(v0, v0); t2 = divide(t0, t1)',
     't0 = multiply(v0, v0); t1 = divide(1.0, t0); t2 = multiply(v0, 2.0); t3 = multiply(t1, t2)':
         't0 = divide(2.0, v0)',
@@ -341,7 +341,7 @@ FAST: dict[str, str] = {
         ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(v0, t1); t3 = multiply(t2, 24.0); t4 = multiply(t0, t1); t5 = multiply(t4, 2.0); '
      't6 = add(t5, -1.0); t7 = multiply(t3, t6)'),
     ('t0 = multiply(v0, v0); t1 = multiply(t0, v1); t2 = sqrt(t1); t3 = log(t2); t4 = subtract(v2, v3); t5 = multiply(t4, t4); '
-     't6 = multiply(2.0, t0); t7 = divide(t5, t6); t8 = add(t3, t7); t9 = negative(t8)'):
+     't6 = multiply(t0, 2.0); t7 = divide(t5, t6); t8 = add(t3, t7); t9 = negative(t8)'):
         '',
     't0 = multiply(v0, v0); t1 = multiply(v0, t0); t2 = divide(1.0, t1); t3 = multiply(3.0, t0); t4 = multiply(t2, t3)':
         't0 = divide(3.0, v0)',
@@ -388,7 +388,7 @@ FAST: dict[str, str] = {
         't0 = subtract(v0, v2); t1 = multiply(v1, t0)',
     't0 = multiply(v0, v1); t1 = multiply(v2, v3); t2 = subtract(t0, t1)':
         '',
-    ('t0 = negative(v0); s1 = multiply(v1, v1); s2 = multiply(2.0, s1); t3 = divide(t0, s2); t4 = multiply(t3, -2.0); s5 = multiply(s1, v2); '
+    ('t0 = negative(v0); s1 = multiply(v1, v1); s2 = multiply(s1, 2.0); t3 = divide(t0, s2); t4 = multiply(t3, -2.0); s5 = multiply(s1, v2); '
      's6 = sqrt(s5); t7 = divide(-1.0, s6); t8 = divide(0.5, s6); t9 = multiply(t7, t8); t10 = multiply(v2, t9); t11 = add(t4, t10); '
      't12 = multiply(v1, 2.0); t13 = multiply(t11, t12)'):
         't0 = add(v0, -0.5); t1 = multiply(2.0, t0); t2 = divide(t1, v1)',
@@ -426,7 +426,7 @@ FAST: dict[str, str] = {
      't7 = add(1.0, t6)'):
         't0 = tan(v0); t1 = multiply(t0, t0); t2 = add(1.0, t1)',
     ('t0 = sin(v0); t1 = cos(v0); t2 = multiply(v1, t1); t3 = multiply(t2, t2); t4 = multiply(v1, t0); t5 = multiply(t4, t4); t6 = add(t3, t5); '
-     't7 = sqrt(t6); t8 = divide(0.5, t7); t9 = multiply(2.0, t4); t10 = multiply(t8, t9); t11 = multiply(t0, t10); t12 = multiply(t2, 2.0); '
+     't7 = sqrt(t6); t8 = divide(0.5, t7); t9 = multiply(t4, 2.0); t10 = multiply(t8, t9); t11 = multiply(t0, t10); t12 = multiply(t2, 2.0); '
      't13 = multiply(t8, t12); t14 = multiply(t1, t13); t15 = add(t11, t14)'):
         't0 = absolute(v1); t1 = divide(v1, t0)',
     't0 = sin(v0); t1 = multiply(t0, 2.0); t2 = cos(v0); t3 = multiply(t1, t2)':
@@ -485,13 +485,13 @@ FAST: dict[str, str] = {
      't7 = subtract(v2, v3); t8 = multiply(0.5, t7); t9 = sin(t8); t10 = multiply(t9, t9); t11 = multiply(t6, t10); t12 = add(t3, t11); '
      't13 = sqrt(t12); t14 = arcsin(t13); t15 = multiply(2.0, t14)'):
         '',
-    ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = negative(t1); t3 = multiply(v2, v2); t4 = multiply(2.0, t3); t5 = divide(t2, t4); '
+    ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = negative(t1); t3 = multiply(v2, v2); t4 = multiply(t3, 2.0); t5 = divide(t2, t4); '
      't6 = exp(t5); t7 = multiply(t3, v3); t8 = sqrt(t7); t9 = divide(1.0, t8); t10 = multiply(t6, t9); t11 = divide(0.5, t3); '
      't12 = multiply(t10, t11); t13 = negative(t12); t14 = multiply(t0, 2.0); t15 = multiply(t13, t14)'):
         ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = multiply(t1, -0.5); t3 = multiply(v2, v2); t4 = divide(t2, t3); t5 = exp(t4); '
      't6 = subtract(v1, v0); t7 = multiply(t5, t6); t8 = absolute(v2); t9 = sqrt(v3); t10 = multiply(t3, t9); t11 = multiply(t8, t10); '
      't12 = divide(t7, t11)'),
-    ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = negative(t1); t3 = multiply(v2, v2); t4 = multiply(2.0, t3); t5 = divide(t2, t4); '
+    ('t0 = subtract(v0, v1); t1 = multiply(t0, t0); t2 = negative(t1); t3 = multiply(v2, v2); t4 = multiply(t3, 2.0); t5 = divide(t2, t4); '
      't6 = exp(t5); t7 = multiply(t3, v3); t8 = sqrt(t7); t9 = divide(t6, t8)'):
         '',
 }

@@ -410,6 +410,19 @@ def _binary(ufunc, reflected: bool = False):
     return operator
 
 
+# What NumPy's arrays make of these exponents in `x ** n` (but not in np.power). On scalars a root is C's pow, which differs at -inf and -0.0.
+_FAST_POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}
+
+
+def _power(self, exponent):
+    if type(exponent) in (int, float) and self.node.type.is_float and exponent in _FAST_POWERS and (exponent != 0.5 or self.node.type.shape):
+        return elementwise(UFUNCS[_FAST_POWERS[exponent]], (self,), self.weak)
+    return _general_power(self, exponent)
+
+
+_general_power = _binary(np.power)
+
+
 def _unary(ufunc):
     op = UFUNCS[ufunc]
     return lambda self: elementwise(op, (self,), self.weak)
@@ -422,6 +435,7 @@ def _install_operators():
     for name, ufunc in binary.items():
         setattr(Traced, f"__{name}__", _binary(ufunc))
         setattr(Traced, f"__r{name}__", _binary(ufunc, reflected=True))
+    Traced.__pow__ = _power
     for name, ufunc in {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
                         "eq": np.equal, "ne": np.not_equal}.items():
         setattr(Traced, f"__{name}__", _binary(ufunc))
