@@ -219,12 +219,10 @@ def test_operator_powers_are_those_of_numpy_arrays():
     """``x ** 2`` is a square, whatever the level of simplification: no call of pow, and no test of the exponent in the derivative."""
     x = np.array([-3.0, -0.0, 0.5, np.inf, -np.inf])
     for exponent in (2, 2.0, -1, 0.5):
-        f = jit(lambda x: x ** exponent, simplify=False)  # noqa: B023  traced before the loop goes on
+        f = jit(lambda x: x ** exponent, simplify=False)
         with np.errstate(all="ignore"):
             np.testing.assert_array_equal(f(x), x ** exponent)
         assert "power" not in str(f.graph)
-    root = jit(lambda x: x ** 0.5)
-    assert root(-np.inf) == (-np.inf) ** 0.5 and str(root(-0.0)) == str((-0.0) ** 0.5)
     slope = grad(lambda x: np.sum(x ** 2), simplify=False)
     np.testing.assert_array_equal(slope(x), 2 * x)
     assert "power" not in str(slope.gradient_graph)
