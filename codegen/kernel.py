@@ -73,24 +73,26 @@ class Kernel:
 
 
 class _Codes:
-    """Machine code of this process by its key; the least recently used go."""
+    """Linked machine code of this process by its key, with what the cache has of it; the least recently used go."""
 
     def __init__(self):
-        self._known: OrderedDict[str, Linked] = OrderedDict()
+        self._known: OrderedDict[str, tuple[Linked, Entry]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, key: str) -> Linked | None:
+    def find(self, key: str) -> tuple[Linked, Entry] | None:
         with self._lock:
-            code = self._known.get(key)
-            if code is not None:
+            found = self._known.get(key)
+            if found is not None:
                 self._known.move_to_end(key)
-            return code
+            return found
 
-    def keep(self, key: str, code: Linked) -> None:
+    def keep(self, key: str, entry: Entry) -> Linked:
+        code = Linked(entry.blocks[0])
         with self._lock:
-            self._known[key] = code
+            self._known[key] = code, entry
             while len(self._known) > KEPT_KERNELS:
                 self._known.popitem(last=False)
+        return code
 
 
 _codes = _Codes()
@@ -103,24 +105,25 @@ def text_key(text: str, level: int) -> str:
 
 def find_code(key: str, store: Store | None) -> tuple[Linked, str] | None:
     """Machine code by its key, and whether it was reused or loaded; None when it has to be made."""
-    code = _codes.find(key)
-    if code is not None:
+    known = _codes.find(key)
+    if known is not None:
+        code, entry = known
+        # What refers to it in the cache has to find it there.
+        if store is not None and not store.touch(KIND, key):
+            store.put(KIND, key, entry)
         return code, REUSED
     entry = store and store.get(KIND, key)
     if not entry or not all(map(is_callable, entry.header["imports"])):
         return None
-    code = Linked(entry.blocks[0])
-    _codes.keep(key, code)
-    return code, LOADED
+    return _codes.keep(key, entry), LOADED
 
 
 def keep_code(key: str, data: bytes, imports: frozenset[str], store: Store | None) -> Linked:
     """Link object code; keep it here and in the cache."""
-    code = Linked(data)
-    _codes.keep(key, code)
+    entry = Entry({"imports": sorted(imports)}, (data,))
     if store is not None:
-        store.put(KIND, key, Entry({"imports": sorted(imports)}, (data,)))
-    return code
+        store.put(KIND, key, entry)
+    return _codes.keep(key, entry)
 
 
 def timed(seconds: dict[str, float], stage: str, work: Callable):

@@ -54,6 +54,7 @@ tracer.run
 tracer.plan
 tracer.compiled
 tracer.api
+tracer.__main__
 """.split()
 
 # Imported where they are used, because they are slow to import or need not be installed.

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import secrets
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -72,12 +71,22 @@ class Store:
                 os.utime(path)
         return entry
 
+    def touch(self, kind: str, key: str) -> bool:
+        """Note that an entry is in use; whether it is there."""
+        try:
+            os.utime(self._path(kind, key))
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass
+        return True
+
     def put(self, kind: str, key: str, entry: Entry) -> None:
         """Keep an entry, if the disk takes it."""
         data = _packed(entry, f"{kind}-{key}")
         if len(data) * LARGEST_SHARE > self.limit:
             return
-        unfinished = os.path.join(self.folder, f"{os.getpid()}-{secrets.token_hex(8)}{UNFINISHED}")
+        unfinished = os.path.join(self.folder, f"{os.getpid()}-{os.urandom(8).hex()}{UNFINISHED}")
         try:
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:

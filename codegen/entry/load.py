@@ -1,6 +1,7 @@
 """LLVM modules into callable addresses and Python functions; the symbols that entries import."""
 import ctypes
 import functools
+import re
 from collections.abc import Callable
 
 import llvmlite.binding as llvm
@@ -9,6 +10,7 @@ from numpy._core import _multiarray_umath
 
 # Places in NumPy's table of C functions, part of its stable ABI (numpy/_core/include/numpy/__multiarray_api.h).
 NUMPY_API = {"DescrFromType": 45, "Scalar": 60, "ScalarAsCtype": 62, "Empty": 184}
+_DECLARED = re.compile(r'^declare .*?@"?([\w.$]+)"?\(', re.MULTILINE)
 METH_VARARGS, METH_KEYWORDS = 0x0001, 0x0002
 
 
@@ -42,6 +44,17 @@ def _register_numpy_functions() -> None:
 @functools.cache
 def _emitter() -> llvm.TargetMachine:
     return _machine()
+
+
+def imported_symbols(text: str) -> list[str]:
+    """The functions that LLVM text declares and does not define, LLVM's own aside."""
+    return sorted(name for name in _DECLARED.findall(text) if not name.startswith("llvm."))
+
+
+def address_of_symbol(name: str) -> int | None:
+    """Where a function that entries import lies; None when this process has none of that name."""
+    _initialise()
+    return llvm.address_of_symbol(name)
 
 
 def object_bytes(text: str) -> bytes:
