@@ -7,6 +7,7 @@ import numpy as np
 from codegen.loops import Compute
 from tracer.graph.op import Convert, Instruction, Intrinsic, Libm, Select, Special, lowering
 
+from . import vector_math
 from .target import machine, register_capsule, symbol_address
 from .text import FunctionText
 from .types import class_of, mangled, register_type, vector
@@ -92,6 +93,8 @@ class ComputeWriter:
     def libm(self, lower: Libm, operands, operand_dtype, dtype, lanes) -> str:
         element = register_type(operand_dtype)
         name = lower.name + ("f" if element == "float" else "")
+        if lanes and vector_math.ours(name, element):
+            return vector_math.apply(name, self.f, self.declarations.declare, operands, lanes)
         if lanes:
             native = vector_symbol(name, len(operands), element)
             if native is not None:

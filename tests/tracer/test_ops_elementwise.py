@@ -208,6 +208,18 @@ def test_elementary_functions_are_within_4_ulp(form):
     assert not {name: ulp for name, ulp in worst.items() if ulp > 4}, worst
 
 
+def test_tanh_in_lanes_from_the_smallest_numbers_to_infinity():
+    rng = np.random.default_rng(6)
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 22.0, 21.9, 1e300, 5e-324]
+    x = np.concatenate([10.0 ** rng.uniform(-320, 1.5, 300), -(10.0 ** rng.uniform(-20, 1.5, 300)), special])
+    found = jit(np.tanh)(x)
+    assert np.signbit(found[601]) and not np.signbit(found[600]) and np.isnan(found[604])
+    with mpmath.workdps(50):
+        exact = [mpmath.tanh(mpmath.mpf(float(each))) if np.isfinite(each) else mpmath.mpf(float(np.tanh(each))) for each in x]
+        error = [float(abs(mpmath.mpf(float(v)) - e)) / np.spacing(abs(float(e))) for v, e, each in zip(found, exact, x) if each == each]
+    assert max(error) <= 4
+
+
 def test_partials_of_both_kinds_are_counted():
     """Declared partials have their reason beside them; the others are SymPy's."""
     differentiable = [op for op in TABLE.values() if op.kind == "elementwise" and op.partials is not ZERO]
