@@ -78,4 +78,4 @@ def same(ours: str, theirs: str, relative: float) -> bool:
     if not relative:
         return False
     a, b = NUMBER.split(ours), NUMBER.split(theirs)
-    return len(a) == len(b) and all(x == y or (k % 2 and math.isclose(float(x), float(y), rel_tol=relative, abs_tol=1e-4)) for k, (x, y) in enumerate(zip(a, b)))
+    return len(a) == len(b) and a[::2] == b[::2] and all(math.isclose(float(x), float(y), rel_tol=relative, abs_tol=1e-4) for x, y in zip(a[1::2], b[1::2]))
