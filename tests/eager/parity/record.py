@@ -6,6 +6,7 @@ import sys
 import torch
 
 from .collection import RECORDED, cases
+from .operations import operations, recorded_program
 from .programs import RECORDED_SEEDS, program_of_seed
 from .transcript import transcript
 
@@ -13,6 +14,7 @@ from .transcript import transcript
 def main() -> int:
     """Write the recording, one line per case."""
     programs = {str(case): case.program for case in cases()} | {f"program {seed}": program_of_seed(seed) for seed in RECORDED_SEEDS}
+    programs |= {f"operation {expression}": recorded_program(expression, domain) for expression, domain in operations()}
     entries = []
     for name, program in programs.items():
         torch.manual_seed(0)

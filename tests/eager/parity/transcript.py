@@ -64,18 +64,23 @@ def bits(tensor) -> str:
     return f"{array.dtype} {array.shape} {array.tobytes().hex()}"
 
 
-def differences(program: str, ours: list[str], theirs: list[str], relative: float = 0.0) -> str:
-    """The statements whose texts differ, in words; empty when they are the same. ``relative`` is the tolerance of printed floats."""
+def differences(program: str, ours: list[str], theirs: list[str]) -> str:
+    """The statements whose texts differ, in words; empty when they are the same."""
     lines = [ast.get_source_segment(program, statement) for statement in ast.parse(program).body]
-    found = [f">>> {line}\n    expected {b!r}\n    found    {a!r}" for line, a, b in zip(lines, ours, theirs, strict=True) if not same(a, b, relative)]
+    found = [f">>> {line}\n    expected {b!r}\n    found    {a!r}" for line, a, b in zip(lines, ours, theirs, strict=True) if not same(a, b)]
     return "\n".join(["", *found, "in", program]) if found else ""
 
 
-def same(ours: str, theirs: str, relative: float) -> bool:
-    """Equal texts, printed floats within a tolerance."""
+def same(ours: str, theirs: str) -> bool:
+    """Equal texts; floats may differ as roundings do: in the last of four printed digits, or by some units of float32 or float64 where all are printed."""
     if ours == theirs:
         return True
-    if not relative:
-        return False
     a, b = NUMBER.split(ours), NUMBER.split(theirs)
-    return len(a) == len(b) and a[::2] == b[::2] and all(math.isclose(float(x), float(y), rel_tol=relative, abs_tol=1e-4) for x, y in zip(a[1::2], b[1::2]))
+    return len(a) == len(b) and a[::2] == b[::2] and all(map(close, a[1::2], b[1::2]))
+
+
+def close(a: str, b: str) -> bool:
+    """Whether two printed floats are the same but for rounding."""
+    digits = max(len(each.partition("e")[0].strip("-0.").replace(".", "")) for each in (a, b))
+    relative, absolute = (1e-11, 1e-13) if digits > 11 else (5e-6, 1e-6) if digits > 6 else (2e-4, 1e-4)
+    return math.isclose(float(a), float(b), rel_tol=relative, abs_tol=absolute)
