@@ -17,7 +17,7 @@ from typing import Any
 
 from numba.core.compiler_lock import global_compiler_lock
 
-from codegen.entry import EntryDispatcher, Signature
+from codegen.entry import ATTRIBUTE, EntryDispatcher, Signature
 from codegen.entry.dispatcher import _leaf as leaf_of
 
 from .bound import BoundCompiled
@@ -66,13 +66,13 @@ class Compiled(Shown, EntryDispatcher):
     arrays; bools, strings, None and other static values by type and value; integers only where the trace needs their value.
     """
 
-    def __init__(self, callee: Callee, transform: Transform, settings: Settings, document: Any = None):
+    def __init__(self, callee: Callee, transform: Transform, settings: Settings, document: Any = None, parent: tuple[Compiled, str] | None = None):
         transform.check(callee)
         self._history = History(callee.name)
         self._program = Program(callee, transform, settings, self._history, {})
         self._tree_calls: OrderedDict[tuple, TreeCall] = OrderedDict()
         self._siblings: dict[str, Compiled] = {}
-        self._parent: tuple[Compiled, str] | None = None
+        self._parent = parent
         self._document = document if document is not None else callee.function
         names = [p.name for p in callee.parameters]
         self._flat_plan = Plan(self._program, [DATA] * len(names), is_flat=True, paths=[(("arg", name),) for name in names])
@@ -85,6 +85,9 @@ class Compiled(Shown, EntryDispatcher):
             self._become_tree()
 
     def _stable_key(self, function, transform: Transform, settings: Settings) -> str | None:
+        if self._parent is not None:
+            owner, attribute = self._parent
+            return owner.key and f"{owner.key}{ATTRIBUTE}{attribute}"
         module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
         if not module or not name or "<" in name or (module == "__main__" and not hasattr(sys.modules["__main__"], "__file__")):
             return None
@@ -254,8 +257,7 @@ class Compiled(Shown, EntryDispatcher):
         with global_compiler_lock:
             found = self._siblings.get(name)
             if found is None:
-                found = self._siblings[name] = Compiled(self._program.callee, transform, self._program.settings, self._document)
-                found._parent = self, name
+                found = self._siblings[name] = Compiled(self._program.callee, transform, self._program.settings, self._document, (self, name))
             return found
 
     @property
@@ -267,6 +269,14 @@ class Compiled(Shown, EntryDispatcher):
     def value_and_grad(self) -> Compiled:
         """Value and gradient, which share all work."""
         return self.sibling("value_and_grad", self._program.transform.value_and_gradient_transform())
+
+    def compiled_attribute(self, name: str) -> Compiled | None:
+        """What ``self.value`` and ``self.value_and_grad`` are in ``@njit`` code."""
+        return getattr(self, name) if name in ("value", "value_and_grad") else None
+
+    def is_equal(self, other: EntryDispatcher) -> bool:
+        """Two objects of one function with the same options."""
+        return isinstance(other, Compiled) and self._document is other._document and self._program.settings == other._program.settings
 
     # Pickling and names -----------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from codegen.kernel import Options
 
 from . import kept
 from .chosen import refuse_non_float
-from .errors import OutputError, TracedConversionError
+from .errors import NotCompiledError, OutputError, TracedConversionError
 from .graph.types import FLOATS
 from .graphs import Graphs, TracedNodes
 from .history import KEPT_RECORDS, Record
@@ -233,7 +233,8 @@ class Plan:
         template = program.transform.template(program.callee) if self.is_flat else None
         if template is None:
             name = program.callee.name
-            raise TypeError(f"what {name} returns is not known before it is traced: call {name}.specialize(example) before it is compiled into a caller")
+            # Not a TypeError, which Numba would take for a TypingError, and remember against the caller for ever.
+            raise NotCompiledError(f"what {name} returns is not known before it is traced: call {name}.specialize(example) before it is called from @njit code.")
         floats = {leaf.dtype for leaf in signature.leaves if leaf.dtype in FLOATS}
         value_dtype = "float32" if floats == {"float32"} else "float64"
 

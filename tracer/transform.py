@@ -108,7 +108,26 @@ class Value(Transform):
         return Outcome(output, output)
 
 
-class Gradient(Transform):
+class Number(Value):
+    """The function itself, where it must return one float: known before any trace, so that compiled callers can be compiled first."""
+
+    def run(self, session, callee, values, is_inner):
+        value, _ = scalar_output(session, callee, callee.call(session.rebinder.see, values), False)
+        value = cast(value, _value_dtype(values, value))
+        return Outcome(value, value)
+
+    def template(self, callee):
+        return VALUE
+
+
+class OfNumber(Transform):
+    """What is made of a function that returns one number."""
+
+    def value_transform(self):
+        return Value() if self.has_aux else Number()
+
+
+class Gradient(OfNumber):
     """The gradient of a function that returns one number."""
 
     kind = "grad"
@@ -177,7 +196,7 @@ class Jacobian(Transform):
         return Outcome((tree, aux) if self.has_aux else tree, output, tree)
 
 
-class Hessian(Transform):
+class Hessian(OfNumber):
     """All second derivatives of a function that returns one number."""
 
     kind = "hessian"

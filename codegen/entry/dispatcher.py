@@ -6,6 +6,7 @@ code does not know comes to `_compile_for_args`, once for each combination of ty
 import enum
 import functools
 import inspect
+import itertools
 import types as python_types
 import uuid
 
@@ -62,6 +63,7 @@ class EntryDispatcher(CPUDispatcher):
         self.key = key
         self.slot_key = key if key is not None else f"{UNNAMED}{uuid.uuid4().hex}"
         self.last_error: Exception | None = None
+        self.errors_lost = itertools.count()    # in parallel regions; counted in one step, whichever thread comes first
         self._states: dict[Signature, EntryState] = {}
         self._entries: dict[Signature, object] = {}
         self._inserted: set[tuple[int, ...]] = set()
@@ -89,6 +91,14 @@ class EntryDispatcher(CPUDispatcher):
         """A callable for arguments that are no arrays and numbers: dicts, lists, strings, None, instances."""
         name, value = next((n, v) for n, v in zip(self.parameters.parameters, args) if _is_other(v))
         raise ArgumentError(f"{self.__name__}(): argument '{name}' is a {type(value).__name__}. Pass an array or a number.")
+
+    def is_equal(self, other: "EntryDispatcher") -> bool:
+        """Whether two live objects of one key do the same, so that either will do."""
+        return self is other
+
+    def compiled_attribute(self, name: str) -> "EntryDispatcher | None":
+        """The object that `self.<name>` is in compiled code, None when there is none. It lives as long as this one."""
+        return None
 
     # What Numba's C dispatcher calls.
 

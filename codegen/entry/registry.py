@@ -11,6 +11,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from .types import UNNAMED, Signature, structure_text
 
 PARALLEL = "parallel"
+ATTRIBUTE = ">"     # in the key of an object that is an attribute of another
 
 
 class _Registry:
@@ -45,10 +46,15 @@ def live_object(key: str):
     if len(found) > 1:
         gc.collect()        # old ones may only wait for the collector
         found = _registry.live(key)
+    if len(found) > 1 and all(found[0].is_equal(other) for other in found[1:]):
+        return found[0]
     if len(found) > 1:
         raise LookupError(f"{len(found)} objects are called `{key}`, so that compiled code cannot tell which one it calls. "
                           "Make one and use it everywhere.")
     if not found:
+        owner, _, attribute = key.rpartition(ATTRIBUTE)
+        if owner:
+            return live_object(owner).compiled_attribute(attribute)
         raise LookupError(f"there is no object `{key}` (any more): it was renamed or removed, or its module is not imported. "
                           "Import it; or, when cached code still calls it, delete the __pycache__ of the caller.")
     return found[0]

@@ -7,8 +7,9 @@ object that was changed, renamed or removed since then is an answer or a Python 
 import functools
 
 from numba.core import errors, types
-from numba.core.imputils import lower_constant
+from numba.core.imputils import lower_constant, lower_getattr_generic
 from numba.core.registry import cpu_target
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.core.typing.templates import signature as numba_signature
 from numba.core.typing.typeof import typeof
 from numba.extending import NativeValue, models, register_model, unbox
@@ -66,6 +67,26 @@ def _leaf(name: str, kind: types.Type) -> Leaf:
 
 
 register_model(EntryType)(models.OpaqueModel)
+
+
+@infer_getattr
+class EntryAttributes(AttributeTemplate):
+    """Attributes of an object that are objects themselves."""
+
+    key = EntryType
+
+    def generic_resolve(self, kind: EntryType, name: str):
+        """Numba's type of the attribute; None when there is none."""
+        try:
+            found = live_object(kind.slot_key).compiled_attribute(name)
+        except LookupError:     # a call tells why
+            return None
+        return None if found is None else found._numba_type_
+
+
+@lower_getattr_generic(EntryType)
+def _attribute(context, builder, kind, value, name):
+    return context.get_dummy_value()
 
 
 @lower_constant(EntryType)

@@ -195,10 +195,10 @@ class ParallelCallbacks:
         except Exception as error:
             owner = self._state.owner()
             if owner is not None:
-                if owner.last_error is None:
+                owner.last_error = error
+                if next(owner.errors_lost) == 0:
                     print(f"Exception in a parallel region, in {owner!r}; its results there are NaN:", file=sys.stderr)
                     traceback.print_exception(error)
-                owner.last_error = error
             return GIVE_UP
 
 

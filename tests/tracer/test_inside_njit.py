@@ -1,0 +1,256 @@
+"""Compiled objects in `@njit` code: as global, closure cell, argument and element of a tuple, their attributes, and callers that Numba caches."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import TypingError, njit, prange
+
+from tracer import ShapeError, grad, jit, value_and_grad
+
+ROOT = Path(__file__).parents[2]
+
+
+def loss(x):
+    return np.sum(np.sin(x) * x)
+
+
+GRADIENT = grad(loss)
+X = np.linspace(-1., 2., 5)
+
+
+def right(x):
+    return np.cos(x) * x + np.sin(x)
+
+
+@njit
+def as_global(x):
+    return GRADIENT(x), GRADIENT.value(x), GRADIENT.value_and_grad(x)
+
+
+def test_global_closure_argument_and_tuple():
+    gradient = grad(loss)
+
+    @njit
+    def as_closure(x):
+        return gradient(x), gradient.value(x), gradient.value_and_grad(x)
+
+    @njit
+    def as_argument(g, x):
+        return g(x), g.value(x), g.value_and_grad(x)
+
+    @njit
+    def as_element(gs, x):
+        return gs[1](x), gs[1].value(x), gs[0].value_and_grad(x)
+
+    for found in (as_global(X), as_closure(X), as_argument(gradient, X), as_element((gradient, GRADIENT), X)):
+        np.testing.assert_allclose(found[0], right(X), rtol=1e-14)
+        assert found[1] == loss(X) or abs(found[1] - loss(X)) < 1e-14
+        assert found[2][0] == found[1] and found[2][1].tobytes() == found[0].tobytes()
+
+
+def test_each_object_has_its_own_numbers():
+    f = lambda x, y: x * x + 5 * y  # noqa: E731
+    g0, g1 = grad(f), grad(f, argnums=1)
+    make = lambda k: grad(lambda x: k * x)  # noqa: E731
+    a, b = make(2.), make(3.)
+
+    @njit
+    def four(x, y):
+        return g0(x, y), g1(x, y), a(x), b(x)
+    assert four(3., 1.) == (6., 5., 2., 3.)
+
+
+def test_two_equal_objects_of_one_function():
+    g, h = grad(loss), grad(loss)
+    assert njit(lambda x: g(x).sum() - h(x).sum())(X) == 0
+
+
+def test_a_value_in_float32():
+    value, both = njit(lambda x: (GRADIENT.value(x), GRADIENT.value_and_grad(x)))(X.astype(np.float32))
+    assert both[1].dtype == np.float32 and abs(value - loss(X)) < 1e-5 and value == both[0]
+
+
+def test_before_it_was_called_from_python():
+    fresh = grad(lambda x: np.sum(x ** 3))
+    call = njit(lambda x: fresh.value_and_grad(x))
+    assert call(np.array([2., 1.]))[1].tolist() == [12., 3.] and call(np.array([2.]))[0] == 8.
+    assert fresh.value_and_grad.explain().traces == 2
+
+
+def test_errors_are_those_of_a_call_from_python():
+    g = grad(lambda x: np.sum(x * np.ones(3)))
+    call = njit(lambda x: g(x))
+    messages = []
+    for each in (g, call):
+        with pytest.raises(ShapeError) as caught:
+            each(np.ones(4))
+        messages.append(str(caught.value))
+        assert each(np.ones(3)).tolist() == [1., 1., 1.]
+    assert messages[0] == messages[1]
+    with pytest.raises(TypingError, match="the gradient with respect to `x` is asked for, but it is an array of int64"):
+        call(np.ones(3, np.int64))
+    with pytest.raises(TypingError, match="Unknown attribute 'foo'"):
+        njit(lambda x: g.foo(x))(X)
+
+
+def test_many_threads_meet_new_shapes_at_once():
+    g = grad(lambda x: np.sum(x * x) * 0.5)
+
+    @njit(nogil=True)
+    def run(data, out):
+        for n in range(1, 40):
+            out[n] = g(data[:n]).sum()
+
+    run(np.ones(40), np.zeros(40))
+    g.retrace()
+    results, start = [np.zeros(40) for _ in range(8)], threading.Barrier(8)
+
+    def work(out):
+        start.wait()
+        run(np.ones(40), out)
+    threads = [threading.Thread(target=work, args=(out,)) for out in results]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(out.tolist() == list(range(40)) for out in results)
+    assert g.explain().traces == 39 + 39
+
+
+def test_eight_threads_compile_once():
+    g, start, results = value_and_grad(lambda x: np.sum(np.tanh(x))), threading.Barrier(8), []
+
+    def work():
+        start.wait()
+        results.append(g(X))
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({(value, gradient.tobytes()) for value, gradient in results}) == 1 and len(results) == 8
+    assert g.explain().traces == 1
+
+
+def test_an_error_in_a_parallel_loop(capfd):
+    g = grad(lambda x: np.sum(x * np.ones(3)))
+
+    @njit(parallel=True)
+    def run(sizes):
+        sums = np.zeros(len(sizes))
+        for i in prange(len(sizes)):
+            sums[i] = g(np.ones(sizes[i])).sum()
+        return sums
+
+    assert run(np.full(8, 3)).tolist() == [3.] * 8 and g.last_error is None
+    sums = run(np.array([3, 4, 3, 5, 3, 3, 3, 4]))
+    assert np.isnan(sums).tolist() == [False, True, False, True, False, False, False, True] and sums[0] == 3
+    assert isinstance(g.last_error, ShapeError)
+    assert capfd.readouterr().err.count("Exception in a parallel region") == 1
+
+
+# An `@njit` function is differentiated as its Python source -----------------------------------------------------------------------
+
+@njit
+def inner(x):
+    total = 0.0
+    for i in range(len(x)):
+        total += np.sin(x[i]) * x[i]
+    return total
+
+
+@njit
+def calls_inner(x, k):
+    return inner(x) * k + inner(2.0 * x)
+
+
+def test_functions_that_are_compiled_already():
+    np.testing.assert_allclose(grad(inner)(X), right(X), rtol=1e-14)
+    np.testing.assert_allclose(grad(calls_inner)(X, 3.), 3 * right(X) + 2 * right(2 * X), rtol=1e-14)
+    g = grad(calls_inner)
+    np.testing.assert_allclose(njit(lambda x: g(x, 3.))(X), 3 * right(X) + 2 * right(2 * X), rtol=1e-14)
+    assert g.__name__ == "calls_inner" and jit(inner)(X) == pytest.approx(inner(X), rel=1e-15)
+
+
+# Callers that Numba caches, over two processes ------------------------------------------------------------------------------------
+
+MODEL = """
+import numpy as np
+from tracer import grad, jit, value_and_grad
+
+def f(x, y):
+    return np.sum(x * x) * FACTOR + 5 * y
+
+g = grad(f)
+g1 = grad(f, argnums=1)
+def make(k):
+    return grad(lambda x: k * x)
+a, b = make(2.0), make(3.0)
+"""
+CALLER = """
+from numba import njit
+import model
+g, g1 = model.g, model.g1
+
+@njit(cache=True)
+def call(x, y):
+    return g(x, y).sum(), g1(x, y), g.value(x, y), g.value_and_grad(x, y)[0]
+"""
+RUN = """
+import faulthandler; faulthandler.enable()
+import numpy as np
+import caller
+try:
+    print(tuple(map(float, caller.call(np.full(2, 3.0), 1.0))), sum(caller.call.stats.cache_hits.values()))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    def run(model=MODEL, caller=CALLER, factor="1"):
+        (tmp_path / "model.py").write_text(textwrap.dedent(model.replace("FACTOR", factor)))
+        if not (tmp_path / "caller.py").exists() or (tmp_path / "caller.py").read_text() != caller:
+            (tmp_path / "caller.py").write_text(caller)
+        done = subprocess.run([sys.executable, "-B", "-c", RUN], cwd=tmp_path, capture_output=True, text=True, timeout=100,
+                              env=os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": "", "TRACER_CACHE_DIR": str(tmp_path / "cache")})
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+    return run
+
+
+def test_a_cached_caller_sees_what_became_of_the_function(project):
+    assert project() == "(12.0, 5.0, 23.0, 23.0) 0"
+    assert project() == "(12.0, 5.0, 23.0, 23.0) 1"
+    assert project(factor="2") == "(24.0, 5.0, 41.0, 41.0) 1"
+    gone = project(MODEL.replace("g = grad(f)\n", "from tracer import hessian\ng = hessian(f)\n"))
+    assert gone.startswith("LookupError there is no object `model:f:grad:0:False:safe` (any more): it was renamed or removed")
+    assert project(MODEL.replace("g1 = grad(f, argnums=1)", "g1 = grad(f, argnums=0)")).startswith(
+        "LookupError there is no object `model:f:grad:1:False:safe`")
+    assert project(MODEL.replace("def f(", "def h(").replace("grad(f", "grad(h")).startswith("LookupError there is no object `model:f:grad:")
+    assert project(MODEL + "\ndel f, g, g1\ng = g1 = None\n").startswith("LookupError")
+    assert project(factor="4") == "(48.0, 5.0, 77.0, 77.0) 1"
+
+
+def test_a_cached_caller_of_a_function_with_other_results(project):
+    model = "import numpy as np\nfrom tracer import jit\ndef f(x, y):\n    return RESULT\ng = jit(f)\ng.specialize(np.ones(2), 1.0)\n"
+    caller = "from numba import njit\nfrom model import g\n@njit(cache=True)\ndef call(x, y):\n    return g(x, y)\n"
+    one = model.replace("RESULT", "(np.sum(x), y)")
+    assert project(one, caller) == "(6.0, 1.0) 0" and project(one, caller) == "(6.0, 1.0) 1"
+    answer = project(model.replace("RESULT", "(x, y)"), caller)
+    assert answer.startswith("TypeError `model:f:value:0:False:safe` of (float64[1C],float64) now returns (float64[1C], float64), "
+                             "but its caller was compiled for (float64, float64).")
+
+
+def test_callers_of_closures_are_compiled_again(project):
+    caller = "from numba import njit\nfrom model import a, b\n@njit(cache=True)\ndef call(x, y):\n    return a(y), b(y)\n"
+    for factors in (("2.0", "3.0"), ("3.0", "2.0"), ("4.0", "5.0")):
+        model = MODEL.replace("make(2.0), make(3.0)", f"make({factors[0]}), make({factors[1]})")
+        assert project(model, caller) == f"({factors[0]}, {factors[1]}) 0"
