@@ -234,7 +234,8 @@ class Plan:
         if template is None:
             name = program.callee.name
             # Not a TypeError, which Numba would take for a TypingError, and remember against the caller for ever.
-            raise NotCompiledError(f"what {name} returns is not known before it is traced: call {name}.specialize(example) before it is called from @njit code.")
+            raise NotCompiledError(f"what {name} returns is not known before it is traced: "
+                                   f"call {name}.specialize(example) before it is called from @njit code.")
         floats = {leaf.dtype for leaf in signature.leaves if leaf.dtype in FLOATS}
         value_dtype = "float32" if floats == {"float32"} else "float64"
 

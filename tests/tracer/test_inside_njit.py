@@ -55,9 +55,9 @@ def test_global_closure_argument_and_tuple():
 
 
 def test_each_object_has_its_own_numbers():
-    f = lambda x, y: x * x + 5 * y  # noqa: E731
+    f = lambda x, y: x * x + 5 * y
     g0, g1 = grad(f), grad(f, argnums=1)
-    make = lambda k: grad(lambda x: k * x)  # noqa: E731
+    make = lambda k: grad(lambda x: k * x)
     a, b = make(2.), make(3.)
 
     @njit
