@@ -32,7 +32,7 @@ def number_after(text: str, output: str) -> float:
 
 def test_every_example_is_tested():
     tested = {"autograd_tour.py",  # tests/eager/test_tour.py
-              "gaussian_mixture.py", "inside_numba.py", "logistic_regression.py", "quickstart.py", "sympy_shrinks.py"}
+              "eager_vs_compiled.py", "gaussian_mixture.py", "inside_numba.py", "logistic_regression.py", "quickstart.py", "sympy_shrinks.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -68,6 +68,14 @@ def test_inside_numba():
 def test_sympy_shrinks():
     output = printed("sympy_shrinks.py")
     assert "The slope in SymPy's words: sqrt(x**2 + 1)" in output and "(SymPy)" in output
+
+
+def test_eager_vs_compiled():
+    output = printed("eager_vs_compiled.py")
+    for name in ("rosenbrock", "logistic", "largest_step", "huber"):
+        assert f"{name}: eager and compiled" in output
+    assert output.count("has paid after") >= 3 and "recorded by the eager tape, in one call" in output
+    assert "ties share the gradient evenly" in output and "Python branches on a value. Eager asks in each call, and got False" in output
 
 
 @pytest.mark.parametrize("name", ["logistic_regression.py", "gaussian_mixture.py"])

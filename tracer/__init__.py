@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .api import grad, hessian, hvp, jacobian, jit, jvp, stop_gradient, value_and_grad, vjp
+    from .comparison import compare
     from .errors import (
         ArgumentError,
         CacheWarning,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     )
 
 _MODULE_OF = {
+    "compare": ".comparison",
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
     **dict.fromkeys(("ArgumentError", "CacheWarning", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError", "MissingMethodError",
                      "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "TraceError", "TracedBoolError", "TracedConversionError",
@@ -52,6 +54,7 @@ __all__ = [
     "TracedIndexError",
     "TracerError",
     "UnsupportedError",
+    "compare",
     "grad",
     "hessian",
     "hvp",

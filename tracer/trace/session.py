@@ -68,9 +68,9 @@ def session_of(values) -> Session:
 
 
 @contextlib.contextmanager
-def tracing(name: str, root: Callable | None = None) -> Iterator[Session]:
-    """A new session, with the collector paused."""
-    session = Session(name)
+def tracing(name: str, root: Callable | None = None, kind: type[Session] = Session) -> Iterator[Session]:
+    """A new session of this kind, with the collector paused."""
+    session = kind(name)
     session.rebinder.own(root)
     token = _current.set(session)
     try:
