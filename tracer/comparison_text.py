@@ -68,13 +68,13 @@ def as_html(comparison: Comparison) -> str:
     parts = [f"<h4>{html.escape(comparison.name)}: eager and compiled</h4>"]
     for head, rows in _tables(comparison):
         body = "".join(f"<tr>{_html_cells(row, 'td')}</tr>" for row in rows)
-        parts.append(f"<table><thead><tr>{_html_cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>")
+        parts.append(f"<table style='font-variant-numeric:tabular-nums;margin-bottom:1em'><thead><tr>{_html_cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>")
     remarks = "\n".join(_remarks(comparison)).strip("\n")
-    return "".join([*parts, f"<pre>{html.escape(remarks)}</pre>" if remarks else ""])
+    return "".join([*parts, f"<pre style='white-space:pre-wrap'>{html.escape(remarks)}</pre>" if remarks else ""])
 
 
 def _html_cells(cells: list[str], tag: str) -> str:
-    return "".join(f"<{tag} style='text-align:{'right' if k else 'left'}'>{html.escape(cell)}</{tag}>" for k, cell in enumerate(cells))
+    return "".join(f"<{tag} style='text-align:{'right' if k else 'left'};padding:0.1em 0.8em'>{html.escape(cell)}</{tag}>" for k, cell in enumerate(cells))
 
 
 def _tables(comparison: Comparison) -> Iterator[Table]:
