@@ -17,7 +17,7 @@ from typing import Any
 
 from numba.core.compiler_lock import global_compiler_lock
 
-from codegen.entry import ATTRIBUTE, EntryDispatcher, Signature
+from codegen.entry import ATTRIBUTE, EntryDispatcher, Signature, equal_objects
 from codegen.entry.dispatcher import _leaf as leaf_of
 
 from .bound import BoundCompiled
@@ -33,7 +33,7 @@ from .trace.objects import traced_in
 from .trace.session import current_session, session_of
 from .trace.trees import DATA, Spec, build
 from .trace.value import Traced
-from .transform import Transform
+from .transform import Gradient, Transform
 
 KEPT_STRUCTURES = 64  # of arguments that are trees; the least recently used go
 MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
@@ -77,7 +77,8 @@ class Compiled(Shown, EntryDispatcher):
         names = [p.name for p in callee.parameters]
         self._flat_plan = Plan(self._program, [DATA] * len(names), is_flat=True, paths=[(("arg", name),) for name in names])
         self._wrap(self._document, callee)  # Numba asks for the name already while it is set up
-        super().__init__(_entry_function(callee), self._flat_plan, self._stable_key(self._document, transform, settings))
+        takes_out = callee.is_plain and isinstance(transform, Gradient) and not transform.has_aux
+        super().__init__(_entry_function(callee), self._flat_plan, self._stable_key(self._document, transform, settings), takes_out=takes_out)
         self._wrap(self._document, callee)
         if isinstance(self._document, types.FunctionType):
             self.py_func = self._document
@@ -122,10 +123,10 @@ class Compiled(Shown, EntryDispatcher):
         try:
             return super()._compile_for_args(*args, **kwargs)
         except NeedsInlining:
-            return lambda *args, **kwargs: self.inline(self._program.callee.bind(args, kwargs))
+            return self.without_out(lambda *args, **kwargs: self.inline(self._program.callee.bind(args, kwargs)))
         except NeedsTree:
             self._become_tree()
-            return lambda *args, **kwargs: self._call_slowly(self._program.callee.bind(args, kwargs))
+            return self.without_out(lambda *args, **kwargs: self._call_slowly(self._program.callee.bind(args, kwargs)))
 
     @property
     def _is_tree(self) -> bool:
@@ -236,6 +237,10 @@ class Compiled(Shown, EntryDispatcher):
 
     def retrace(self) -> None:
         """Forget what was traced and compiled; the next call reads closures and globals anew. No call may be running."""
+        for each in equal_objects(self):  # what `@njit` code calls may be another object of this function
+            each._forget()
+
+    def _forget(self) -> None:
         with global_compiler_lock:
             self._history.clear()
             self._program.reads.clear()
@@ -248,7 +253,7 @@ class Compiled(Shown, EntryDispatcher):
             if self._is_tree:
                 self._set_call(self._generated_call())
         for sibling in self._siblings.values():
-            sibling.retrace()
+            sibling._forget()
 
     # Siblings --------------------------------------------------------------------------------------------------------------------
 

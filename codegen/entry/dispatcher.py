@@ -9,6 +9,7 @@ import inspect
 import itertools
 import types as python_types
 import uuid
+from dataclasses import replace
 
 import numpy as np
 from numba import _dispatcher
@@ -19,10 +20,11 @@ from numba.np import numpy_support
 
 from tracer.errors import ArgumentError
 
+from .lowering import OUT
 from .registry import live_object, register
 from .slot import EntryType
 from .state import EntryState
-from .types import DTYPES, UNNAMED, Leaf, Signature, Specialiser
+from .types import DTYPES, UNNAMED, Leaf, Signature, Specialiser, Structure, flatten
 
 PLAIN_ARRAYS = (np.ndarray, np.memmap)
 
@@ -35,16 +37,19 @@ class _Missing:
 
 
 MISSING = _Missing()
+# The default of `out`. Numba's dispatcher knows the type of a complex number at once, where None would take it 0.1 µs; a complex result is none.
+NO_OUT = 0j
 
 
 class EntryDispatcher(CPUDispatcher):
     """A function of arrays and numbers, compiled on dtype, rank and layout, and within these on extents by `specialiser`.
 
     `py_func` gives the parameters; it is not called here. `key` is a text that finds the object again in another process, or None
-    when there is no such text; then compiled callers cannot be cached.
+    when there is no such text; then compiled callers cannot be cached. With `takes_out` a further argument, `out`, may be memory for
+    the array results: an array, or a tuple of them.
     """
 
-    def __init__(self, py_func, specialiser: Specialiser, key: str | None):
+    def __init__(self, py_func, specialiser: Specialiser, key: str | None, *, takes_out: bool = False):
         parameters = inspect.signature(py_func).parameters.values()
         for parameter in parameters:
             if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
@@ -56,8 +61,9 @@ class EntryDispatcher(CPUDispatcher):
         self.py_func, self.__defaults__ = py_func, py_func.__defaults__
         # Once more, now with defaults: Numba would wrap them in objects that only its own compiler understands.
         defaults = tuple(MISSING if p.default is p.empty else p.default for p in parameters)
-        _dispatcher.Dispatcher.__init__(
-            self, self._tm.get_pointer(), len(defaults), True, tuple(self.parameters.parameters), defaults, False, False, False)
+        self.takes_out = takes_out and OUT not in self.parameters.parameters
+        names, defaults = (*self.parameters.parameters, *[OUT] * self.takes_out), (*defaults, *[NO_OUT] * self.takes_out)
+        _dispatcher.Dispatcher.__init__(self, self._tm.get_pointer(), len(defaults), True, names, defaults, False, False, False)
         assert key is None or not key.startswith(UNNAMED), key
         self.specialiser = specialiser
         self.key = key
@@ -93,7 +99,7 @@ class EntryDispatcher(CPUDispatcher):
         raise ArgumentError(f"{self.__name__}(): argument '{name}' is a {type(value).__name__}. Pass an array or a number.")
 
     def is_equal(self, other: "EntryDispatcher") -> bool:
-        """Whether two live objects of one key do the same, so that either will do."""
+        """Whether two live objects of one key do the same, so that compiled callers may take either."""
         return self is other
 
     def compiled_attribute(self, name: str) -> "EntryDispatcher | None":
@@ -112,16 +118,23 @@ class EntryDispatcher(CPUDispatcher):
         return super().typeof_pyval(value)
 
     def _compile_for_args(self, *args, **kwargs):
-        self._check_none_missing(args)
-        for name, value in zip(self.parameters.parameters, args):
+        given = args[:len(self.parameters.parameters)]
+        self._check_none_missing(given)
+        for name, value in zip(self.parameters.parameters, given):
             if not _is_other(value) and _leaf(value) is None:
                 self.refuse(name, value)
-        if any(map(_is_other, args)):
-            return self.compile_for_other(args, kwargs)
+        if any(map(_is_other, given)):
+            self._refuse_out(self._out(args), "arguments that are no arrays and numbers")
+            return self.without_out(self.compile_for_other(given, kwargs))
         with global_compiler_lock:
-            entry = self._python_entry(tuple(map(_leaf, args)), args)
+            entry = self._python_entry(args)
             self._insert_entry(args, entry)
             return entry
+
+    def without_out(self, function):
+        """A function of the arguments alone as one that is called with `out` too."""
+        count = len(self.parameters.parameters)
+        return lambda *args, **kwargs: function(*args[:count], **kwargs)
 
     def call_with_odd_arrays(self, args: tuple):
         """Call with arrays that Numba takes for plain ones: subclasses are refused, misaligned ones take the general entry."""
@@ -129,16 +142,26 @@ class EntryDispatcher(CPUDispatcher):
             if isinstance(value, np.ndarray) and _leaf(value) is None:
                 self.refuse(name, value)
         with global_compiler_lock:
-            entry = self._python_entry(tuple(map(_leaf, args)), args)
+            entry = self._python_entry(args)
         return entry(*args)
+
+    def _out(self, args: tuple):
+        """What was given as `out`, or None."""
+        out = args[-1] if self.takes_out else None
+        return None if out is NO_OUT else out
+
+    def _refuse_out(self, out, what: str) -> None:
+        if out is not None:
+            raise ArgumentError(f"{self.__name__}(): out is not taken with {what}. Leave it away.")
 
     # From here on with the compiler lock held.
 
-    def _python_entry(self, leaves: tuple[Leaf, ...], args: tuple):
-        signature = Signature(leaves)
+    def _python_entry(self, args: tuple):
+        given, leaves = args[:len(self.parameters.parameters)], tuple(map(_leaf, args[:len(self.parameters.parameters)]))
+        signature = Signature(leaves, _leaves_of_out(self._out(args), f"{self.__name__}{self.parameters}"))
         if signature not in self._entries:
-            shapes = tuple(value.shape for value, leaf in zip(args, leaves) if leaf.is_array)
-            ints = tuple(np.asarray(value).item() if leaf.is_countable else None for value, leaf in zip(args, leaves))
+            shapes = tuple(value.shape for value, leaf in zip(given, leaves) if leaf.is_array)
+            ints = tuple(np.asarray(value).item() if leaf.is_countable else None for value, leaf in zip(given, leaves))
             self._entries.setdefault(signature, self.state(signature, shapes, ints).python_entry(self.__name__))
         return self._entries[signature]
 
@@ -156,7 +179,9 @@ class EntryDispatcher(CPUDispatcher):
     def state(self, signature: Signature, shapes: tuple | None = None, ints: tuple | None = None) -> EntryState:
         """What is known about a signature; made when it is new."""
         if signature not in self._states:
-            results = self.specialiser.results(signature, shapes, ints)
+            results = self.specialiser.results(signature.without_out, shapes, ints)
+            if signature.out is not None:
+                _check_out(signature, results)
             self._states.setdefault(signature, EntryState(self, self.specialiser, signature, results))
         return self._states[signature]
 
@@ -202,6 +227,37 @@ def _leaf(value) -> Leaf | None:
     if isinstance(value, int) and -2**63 <= value < 2**63:
         return Leaf("scalar", "int64")
     return Leaf("scalar", "float64") if isinstance(value, float) else None
+
+
+def _leaves_of_out(out, arguments: str) -> Leaf | tuple[Leaf, ...] | None:
+    """What memory for results is to an entry."""
+    if out is None:
+        return None
+    if type(out) is tuple:
+        return tuple(_leaf_of_out(array, f"{OUT}[{k}]", arguments) for k, array in enumerate(out))
+    return _leaf_of_out(out, OUT, arguments)
+
+
+def _leaf_of_out(array, name: str, arguments: str) -> Leaf:
+    leaf = _leaf(array)
+    if leaf is None or not leaf.is_array:
+        what = f"an array of {array.dtype.str!r}" if type(array) in PLAIN_ARRAYS else f"a {type(array).__name__}"
+        raise ArgumentError(f"{name} is {what}. Behind {arguments} comes memory for the results: an array (numpy.ndarray), or a tuple of them.")
+    if leaf.layout != "C":
+        raise ArgumentError(f"{name} is not contiguous; results are written into C-contiguous, aligned arrays.")
+    if not array.flags.writeable:
+        raise ArgumentError(f"{name} is read-only.")
+    return leaf
+
+
+def _check_out(signature: Signature, results: Structure) -> None:
+    """Raise if the arrays of `out` are not of the dtypes and ranks of the array results, one for one."""
+    wanted = [replace(leaf, like=None) for leaf in flatten(results) if leaf.is_array]
+    if list(signature.given) != wanted or (len(wanted) > 1) != isinstance(signature.out, tuple):
+        texts = [", ".join(f"{leaf.dtype}[{leaf.ndim} {'axis' if leaf.ndim == 1 else 'axes'}]" for leaf in leaves) or "none"
+                 for leaves in (signature.given, wanted)]
+        raise ArgumentError(f"out is {texts[0]}, where the array results are {texts[1]}. "
+                            "Give one array for a single result, and a tuple with an array for each of several.")
 
 
 def _is_other(value) -> bool:

@@ -1,5 +1,6 @@
 """The machine code of a call of an object from `@njit` code, as part of the caller."""
 import functools
+from collections.abc import Iterator
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -12,6 +13,7 @@ from .table import Head
 from .types import DTYPES, UNNAMED, Leaf, Signature, Structure, flatten
 
 PACKAGE = __name__.rpartition(".")[0]
+OUT = "out"
 IN_PARALLEL_REGION = "__numba_parfor_gufunc"        # in the names of the functions that Numba makes of parallel loops
 
 
@@ -41,20 +43,60 @@ def leaf_of_type(kind: types.Type) -> Leaf | None:
     return Leaf("scalar", _DTYPE_OF[kind]) if kind in _DTYPE_OF else None
 
 
+def out_of_type(kind: types.Type) -> Leaf | tuple[Leaf, ...]:
+    """What memory for results of this Numba type is to an entry."""
+    if isinstance(kind, types.BaseTuple):
+        return tuple(_leaf_of_out(part, f"{OUT}[{k}]") for k, part in enumerate(kind))
+    return _leaf_of_out(kind, OUT)
+
+
+def _leaf_of_out(kind: types.Type, name: str) -> Leaf:
+    leaf = leaf_of_type(kind)
+    if leaf is None or not leaf.is_array:
+        raise TypeError(f"{name} is {kind}; results are written into arrays, or a tuple of them.")
+    if leaf.layout != "C" or not kind.mutable:
+        raise TypeError(f"{name} is {kind}; results are written into C-contiguous, writeable arrays.")
+    return leaf
+
+
 def lower_call(slot_key: str, context, builder, sig, args):
     """Emit a call of the object `slot_key`."""
-    signature = Signature(tuple(map(leaf_of_type, sig.args)))
-    results = live_object(slot_key).state(signature).results
+    found = live_object(slot_key)
+    count = len(found.parameters.parameters)
+    given = _given_arrays(context, builder, sig.args[count], args[count]) if len(args) > count else []
+    signature = Signature(tuple(map(leaf_of_type, sig.args[:count])), out_of_type(sig.args[count]) if given else None)
+    results = found.state(signature).results
     text = request(slot_key, signature, results, parallel=IN_PARALLEL_REGION in builder.function.name)
     head = _load_slot(context, builder, _text_address(context, builder, slot_key, text), text)
 
     blocks = _store_arguments(context, builder, zip(signature.leaves, sig.args, args), len(list(flatten(results))))
     result_block = cgutils.alloca_once(builder, POINTER, max(native_entry.result_words(results), 1))
+    _store_given(context, builder, given, results, len(signature.leaves), blocks[0], result_block)
     code = builder.load(_word(builder, head, Head.CODE), typ=native_entry.ENTRY.as_pointer())
     status = builder.call(code, [head, *blocks, result_block])
     with builder.if_then(cgutils.is_not_null(builder, status), likely=False):
         context.call_conv.return_exc(builder)
-    return _load_results(context, builder, results, _ResultReader(builder, result_block))
+    return _load_results(context, builder, results, _ResultReader(builder, result_block), iter(given))
+
+
+def _given_arrays(context, builder, kind: types.Type, value) -> list[tuple[types.Type, ir.Value]]:
+    """The arrays of `out`, each with its type."""
+    if isinstance(kind, types.BaseTuple):
+        return [(part, builder.extract_value(value, k)) for k, part in enumerate(kind)]
+    return [(kind, value)]
+
+
+def _store_given(context, builder, given, results: Structure, first: int, buffers, result_block) -> None:
+    """Tell the entry of the arrays that are given for array results: their data and extents."""
+    arrays, place = iter(given), 0
+    for i, leaf in enumerate(flatten(results), first):
+        if given and leaf.is_array:
+            kind, value = next(arrays)
+            array = cgutils.create_struct_proxy(kind)(context, builder, value)
+            builder.store(array.data, _word(builder, buffers, i))
+            for k in range(leaf.ndim):
+                builder.store(builder.extract_value(array.shape, k), _word(builder, result_block, place + 2 + k))
+        place += 2 + leaf.ndim if leaf.is_array else 1
 
 
 def _word(builder, base, index: int):
@@ -145,15 +187,19 @@ class _ResultReader:
         return self._builder.load(_word(self._builder, self._block, self._place - 1), typ=kind)
 
 
-def _load_results(context, builder, results: Structure, reader: _ResultReader):
-    """The Numba value of the results."""
+def _load_results(context, builder, results: Structure, reader: _ResultReader, given: Iterator[tuple[types.Type, ir.Value]]):
+    """The Numba value of the results; arrays that were given for them are returned as they are."""
     kind = numba_type(results)
     if results is None:
         return context.get_dummy_value()
     if isinstance(results, tuple):
-        return context.make_tuple(builder, kind, [_load_results(context, builder, part, reader) for part in results])
+        return context.make_tuple(builder, kind, [_load_results(context, builder, part, reader, given) for part in results])
     if not results.is_array:
         return context.data_model_manager[kind].from_data(builder, reader.next_word(context.get_data_type(kind)))
+    taken = next(given, None)
+    if taken is not None:
+        context.nrt.incref(builder, *taken)
+        return taken[1]
     array = cgutils.create_struct_proxy(kind)(context, builder)
     array.meminfo, data = reader.next_word(POINTER), reader.next_word(POINTER)
     array.data = builder.bitcast(data, array.data.type)

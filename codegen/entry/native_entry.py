@@ -1,8 +1,8 @@
 """The entry for calls from `@njit` code: `i32 entry(ptr head, ptr buffers, ptr words, ptr strides, ptr results)`.
 
 The caller fills `buffers` (room for inputs and results), `words` (extents, then integers) and `strides`. Each scalar result takes
-one word of `results`; each array result one for its Numba memory block, one for its data, one for each extent. Returns 0, or -1
-with a Python exception set.
+one word of `results`; each array result one for its Numba memory block, one for its data, one for each extent; of an array that is
+given for a result the caller fills in data and extents, there and among the buffers. Returns 0, or -1 with a Python exception set.
 
 In a parallel region Numba loses exceptions. The entry made for there reports the error, fills the results with NaN and returns 0.
 """
@@ -47,7 +47,7 @@ class _NativeEntry:
         record = shared.find(emit, self.head, self.words)
         emit.branch_if(emit.is_null(record), failure)
         free = self._allocate([[emit.get(record, RecordWord.EXTENTS + place + k) for k in range(leaf.ndim)]
-                               for leaf, place in self.outputs], failure)
+                               for leaf, place in self.outputs], failure, record)
         emit.branch_if(shared.launch(emit, self.head, record, self.buffers, self.strides), free)
         emit.ret(INT32(0))
 
@@ -63,12 +63,20 @@ class _NativeEntry:
             yield i, place, leaf
             place += 2 + leaf.ndim if leaf.is_array else 1
 
-    def _allocate(self, extents: list[list[ir.Value]], failure: ir.Block) -> ir.Block:
-        """Make the results. Returns the block that frees them and goes on to `failure`."""
-        emit = self.emit
-        for (i, place, leaf), shape in zip(self._places(), extents):
+    def _allocate(self, extents: list[list[ir.Value]], failure: ir.Block, record: ir.Value | None = None) -> ir.Block:
+        """Make the results, or check what was given for them. Returns the block that frees them and goes on to `failure`."""
+        emit, others, number = self.emit, [], 0
+        for (i, place, leaf), shape, (_, first) in zip(self._places(), extents, self.outputs):
             if not leaf.is_array:
                 emit.put(emit.word_at(self.results, place), self.buffers, i)
+                continue
+            if self.signature.given:
+                if record is not None:
+                    given = shared.Given(leaf.dtype, first, emit.get(self.buffers, i, POINTER),
+                                         [emit.get(self.results, place + 2 + k) for k in range(leaf.ndim)], others)
+                    call = shared.Call(self.signature, self.head, self.buffers, self.words, self.strides)
+                    shared.check_given(emit, call, record, number, given, failure)
+                number += 1
                 continue
             size = WORD(item_bytes(leaf.dtype))
             for k, extent in enumerate(shape):

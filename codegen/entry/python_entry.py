@@ -23,6 +23,7 @@ FIRST_ITEM = tuple.__basicsize__
 CLOCK = "llvm.readcyclecounter" if platform.machine() in ("x86_64", "AMD64") else "llvm.readsteadycounter"
 ARRAY_DATA, ARRAY_EXTENTS, ARRAY_STRIDES, ARRAY_FLAGS = 16, 32, 40, 64
 CONTIGUOUS_AND_ALIGNED = 0x0001 | 0x0100
+WRITEABLE = 0x0400
 
 # Results that are Python's own numbers, with the type that an argument must have exactly for a result like it to be one.
 PYTHON_NUMBERS = {"float64": Head.FLOAT, "int64": Head.INT, "bool": Head.BOOL}
@@ -64,6 +65,18 @@ class _PythonEntry:
 
     def _argument(self, index: int) -> ir.Value:
         return self.emit.load(self.emit.byte_at(self.arguments, FIRST_ITEM + 8 * index), typ=POINTER)
+
+    def _given(self, number: int) -> ir.Value:
+        """What stands behind the arguments: the array for a result, or a tuple of them."""
+        out = self._argument(len(self.signature.leaves))
+        if isinstance(self.signature.out, tuple):
+            return self.emit.load(self.emit.byte_at(out, FIRST_ITEM + 8 * number), typ=POINTER)
+        return out
+
+    def _is_plain(self, array: ir.Value, wanted: int) -> ir.Value:
+        flags = self.emit.load(self.emit.byte_at(array, ARRAY_FLAGS), typ=INT32)
+        has_flags = self.emit.icmp_unsigned("==", self.emit.and_(flags, INT32(wanted)), INT32(wanted))
+        return self.emit.and_(has_flags, self._has_type(array, Head.NDARRAY, Head.MEMMAP))
 
     def _has_type(self, value: ir.Value, *types: Head) -> ir.Value:
         kind = self.emit.load(self.emit.byte_at(value, TYPE), typ=POINTER)
@@ -115,12 +128,9 @@ class _PythonEntry:
         plain = BIT(1)
         for i, leaf in enumerate(self.signature.leaves):
             if leaf.is_array:
-                array = self._argument(i)
-                plain = emit.and_(plain, self._has_type(array, Head.NDARRAY, Head.MEMMAP))
-                if leaf.layout == "C":
-                    flags = emit.load(emit.byte_at(array, ARRAY_FLAGS), typ=INT32)
-                    wanted = INT32(CONTIGUOUS_AND_ALIGNED)
-                    plain = emit.and_(plain, emit.icmp_unsigned("==", emit.and_(flags, wanted), wanted))
+                plain = emit.and_(plain, self._is_plain(self._argument(i), CONTIGUOUS_AND_ALIGNED if leaf.layout == "C" else 0))
+        for k in range(len(self.signature.given)):
+            plain = emit.and_(plain, self._is_plain(self._given(k), CONTIGUOUS_AND_ALIGNED | WRITEABLE))
         with emit.if_then(emit.not_(plain), likely=False):
             handler = emit.get(self.head, Head.HANDLER, POINTER)
             answer = emit.extern("PyObject_CallMethod", POINTER, handler, emit.text("call_with_odd_arrays"), emit.text("(O)"),
@@ -158,17 +168,31 @@ class _PythonEntry:
 
     def _allocate(self, record: ir.Value, slots: list[ir.Value]) -> list[ir.Value]:
         """Make the result arrays and point the kernel to all results."""
-        emit, arrays, slot = self.emit, [], iter(slots)
+        emit, arrays, slot, others = self.emit, [], iter(slots), []
         for i, (leaf, place) in enumerate(self.outputs, len(self.signature.leaves)):
             if not leaf.is_array:
                 emit.put(next(slot), self.buffers, i)
                 continue
-            extents = emit.word_at(record, RecordWord.EXTENTS + place)
-            array = emit.extern(numpy_symbol("Empty"), POINTER, INT32(leaf.ndim), extents, self._descriptor(leaf), INT32(0))
-            self._own(array)
+            if self.signature.given:
+                array = self._take(record, leaf, place, len(arrays), others)
+            else:
+                extents = emit.word_at(record, RecordWord.EXTENTS + place)
+                array = emit.extern(numpy_symbol("Empty"), POINTER, INT32(leaf.ndim), extents, self._descriptor(leaf), INT32(0))
+                self._own(array)
             arrays.append(array)
             emit.put(emit.load(emit.byte_at(array, ARRAY_DATA), typ=POINTER), self.buffers, i)
         return arrays
+
+    def _take(self, record: ir.Value, leaf: Leaf, place: int, number: int, others: list) -> ir.Value:
+        """The array that was given for a result, checked, with a reference of its own."""
+        emit, array = self.emit, self._given(number)
+        emit.extern("Py_IncRef", VOID, array)
+        self._own(array)
+        extents = emit.load(emit.byte_at(array, ARRAY_EXTENTS), typ=POINTER)
+        data = emit.load(emit.byte_at(array, ARRAY_DATA), typ=POINTER)
+        given = shared.Given(leaf.dtype, place, data, [emit.get(extents, k) for k in range(leaf.ndim)], others)
+        shared.check_given(emit, shared.Call(self.signature, self.head, self.buffers, self.words, self.strides), record, number, given, self.exit)
+        return array
 
     def _descriptor(self, leaf: Leaf) -> ir.Value:
         return self.emit.extern(numpy_symbol("DescrFromType"), POINTER, INT32(np.dtype(leaf.dtype).num))

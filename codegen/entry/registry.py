@@ -60,6 +60,11 @@ def live_object(key: str):
     return found[0]
 
 
+def equal_objects(entry_dispatcher) -> list:
+    """The live objects that compiled callers may take for this one: itself, and those that do the same under the same key."""
+    return [other for other in _registry.live(entry_dispatcher.slot_key) if entry_dispatcher.is_equal(other)]
+
+
 def request(key: str, signature: Signature, results, *, parallel: bool) -> str:
     """The text with which a compiled caller asks for an entry."""
     return f"{key}|{signature}->{structure_text(results)}|{PARALLEL if parallel else ''}"

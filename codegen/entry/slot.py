@@ -5,6 +5,7 @@ asks `resolve` for the head of an entry, which it then keeps. So a caller that N
 object that was changed, renamed or removed since then is an answer or a Python exception.
 """
 import functools
+import inspect
 
 from numba.core import errors, types
 from numba.core.imputils import lower_constant, lower_getattr_generic
@@ -14,9 +15,11 @@ from numba.core.typing.templates import signature as numba_signature
 from numba.core.typing.typeof import typeof
 from numba.extending import NativeValue, models, register_model, unbox
 
-from .lowering import leaf_of_type, lower_call, numba_type, number_type
+from .lowering import OUT, leaf_of_type, lower_call, numba_type, number_type, out_of_type
 from .registry import live_object
 from .types import DTYPES, Leaf, Signature
+
+_OUT = inspect.Parameter(OUT, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class EntryType(types.Callable, types.Opaque):
@@ -34,14 +37,19 @@ class EntryType(types.Callable, types.Opaque):
         except LookupError as error:
             raise errors.TypingError(str(error)) from error
         try:
+            args, kws, out = _split_out(found, args, kws)
             given = found.parameters.bind(*args, **kws).arguments
             kinds = {name: given[name] if name in given else typeof(p.default) for name, p in found.parameters.parameters.items()}
             leaves = tuple(_leaf(name, kind) for name, kind in kinds.items())
-            results = found.state(Signature(leaves)).results
+            results = found.state(Signature(leaves, out and out_of_type(out))).results
         except TypeError as error:
             raise errors.TypingError(f"{found.__name__}(): {error}") from error
         arguments = [kind if leaf.is_array else number_type(leaf.dtype) for kind, leaf in zip(kinds.values(), leaves)]
-        return numba_signature(numba_type(results), *arguments).replace(pysig=found.parameters)
+        parameters = found.parameters
+        if out is not None:
+            arguments.append(out)
+            parameters = parameters.replace(parameters=[*(p.replace(default=p.empty) for p in parameters.parameters.values()), _OUT])
+        return numba_signature(numba_type(results), *arguments).replace(pysig=parameters)
 
     def get_call_signatures(self):
         return (), True
@@ -56,6 +64,16 @@ class EntryType(types.Callable, types.Opaque):
 def _insert_lowering(key: tuple) -> None:
     lowering = functools.partial(lower_call, key[1])
     cpu_target.target_context.insert_func_defn([(lowering, key, (types.VarArg(types.Any),))])
+
+
+def _split_out(found, args: tuple, kws: dict) -> tuple[tuple, dict, types.Type | None]:
+    """The arguments, and what is given as `out` behind them or by name."""
+    if not found.takes_out:
+        return args, kws, None
+    if OUT in kws:
+        return args, {name: kind for name, kind in kws.items() if name != OUT}, kws[OUT]
+    count = len(found.parameters.parameters)
+    return (args[:count], kws, args[count]) if len(args) == count + 1 else (args, kws, None)
 
 
 def _leaf(name: str, kind: types.Type) -> Leaf:

@@ -18,10 +18,12 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from codegen.cache.fingerprint import fingerprint
 from codegen.cache.store import Entry, digest_of, open_store
+from tracer.errors import ArgumentError, ShapeError
 
 from . import native_entry, python_entry
 from .emit import GIVE_UP, RETRY
 from .load import address_of, address_of_symbol, imported_symbols, load, object_bytes, python_function
+from .registry import equal_objects
 from .table import WORD, Head, Record, Table
 from .types import Leaf, Signature, Specialiser, Structure
 
@@ -93,6 +95,18 @@ class EntryState:
         """A result or a workspace could not be allocated."""
         raise MemoryError(f"cannot allocate {size} bytes")
 
+    def refuse_shape(self, record_address: int, number: int) -> int:
+        """The array that was given for an array result, counted from zero, has another shape."""
+        shape = self._record_at(record_address).specialisation.output_shapes[number]
+        raise ShapeError(f"{self._name_of_out(number)} has not the shape of the result, which is {shape}.")
+
+    def refuse_overlap(self, number: int, unused: int) -> int:
+        """The array that was given for a result shares memory with an argument or with another one."""
+        raise ArgumentError(f"{self._name_of_out(number)} shares memory with an argument, or with another array of out. Pass memory of its own.")
+
+    def _name_of_out(self, number: int) -> str:
+        return f"out[{number}]" if isinstance(self.signature.out, tuple) else "out"
+
     def call_with_odd_arrays(self, arguments: tuple):
         """A call from Python with a subclass of ndarray, or a misaligned array; the answer is the result of the call."""
         return self.owner().call_with_odd_arrays(arguments)
@@ -114,7 +128,7 @@ class EntryState:
             if self._key(words) in self._records:
                 return
             shapes, ints = self._shapes(words), self._ints(words)
-            record = Record(self._specialiser.specialise(self.signature, shapes, ints))
+            record = Record(self._specialiser.specialise(self.signature.without_out, shapes, ints))
             if self._masks != (masks := self._current_masks()):
                 self._masks = masks
                 self._forget(list(self._records))
@@ -151,7 +165,7 @@ class EntryState:
         return Table(self._masks, self.signature.rank, capacity=2 * len(self._records) + 4)
 
     def _current_masks(self) -> tuple[int, ...]:
-        static = self._specialiser.static_ints(self.signature)
+        static = self._specialiser.static_ints(self.signature.without_out)
         return tuple(-1 if static[i] else 0 for i in self.signature.countable)
 
     def _key(self, words: tuple[int, ...]) -> tuple[int, ...]:
@@ -189,13 +203,20 @@ class ParallelCallbacks:
     def no_memory(self, size: int, unused: int) -> int:
         return self._caught(self._state.no_memory, size, unused)
 
+    def refuse_shape(self, record_address: int, number: int) -> int:
+        return self._caught(self._state.refuse_shape, record_address, number)
+
+    def refuse_overlap(self, number: int, unused: int) -> int:
+        return self._caught(self._state.refuse_overlap, number, unused)
+
     def _caught(self, method: Callable, *arguments) -> int:
         try:
             return method(*arguments)
         except Exception as error:
             owner = self._state.owner()
             if owner is not None:
-                owner.last_error = error
+                for each in equal_objects(owner):
+                    each.last_error = error
                 if next(owner.errors_lost) == 0:
                     print(f"Exception in a parallel region, in {owner!r}; its results there are NaN:", file=sys.stderr)
                     traceback.print_exception(error)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 UNNAMED = "#"       # starts the slot key of an object that another process cannot find
+TUPLE = "*"         # starts the text of several arrays for results
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 
 
@@ -47,9 +48,24 @@ Structure = Leaf | tuple | None     # nested tuples; None is a result that is al
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments of an entry, in order."""
+    """The arguments of an entry, in order.
+
+    `out`: what the caller gives for the array results to be written into, in the order of these: a C-contiguous array, a tuple of
+    them, or None.
+    """
 
     leaves: tuple[Leaf, ...]
+    out: "Structure" = None
+
+    @property
+    def without_out(self) -> "Signature":
+        """What a specialisation is made for: it does not know who owns its results."""
+        return Signature(self.leaves)
+
+    @property
+    def given(self) -> tuple[Leaf, ...]:
+        """The arrays among `out`."""
+        return tuple(flatten(self.out))
 
     @property
     def arrays(self) -> tuple[Leaf, ...]:
@@ -66,12 +82,18 @@ class Signature:
         return tuple(i for i, leaf in enumerate(self.leaves) if leaf.is_countable)
 
     def __str__(self):
-        return ",".join(map(str, self.leaves))
+        text = ",".join(map(str, self.leaves))
+        if self.out is None:
+            return text
+        return f"{text};{TUPLE if isinstance(self.out, tuple) else ''}{','.join(map(str, self.given))}"
 
     @classmethod
     def parse(cls, text: str) -> "Signature":
         """The inverse of `str`."""
-        return cls(tuple(_parse_leaf(part) for part in text.split(",") if part))
+        arguments, has_out, given = text.partition(";")
+        out = tuple(_parse_leaf(part) for part in given.removeprefix(TUPLE).split(",") if part)
+        return cls(tuple(_parse_leaf(part) for part in arguments.split(",") if part),
+                   None if not has_out else out if given.startswith(TUPLE) else out[0])
 
 
 def _parse_leaf(text: str) -> Leaf:

@@ -71,6 +71,23 @@ def test_two_equal_objects_of_one_function():
     assert njit(lambda x: g(x).sum() - h(x).sum())(X) == 0
 
 
+scale = 2.0
+
+
+def scaled(x):
+    return np.sum(x) * scale
+
+
+def test_equal_objects_forget_together():
+    global scale
+    g, h = grad(scaled), grad(scaled)
+    calls = njit(lambda x: g(x)[0]), njit(lambda x: h(x)[0])
+    assert [call(X) for call in calls] == [2., 2.]
+    scale = 3.0
+    h.retrace()
+    assert [call(X) for call in calls] == [3., 3.] and g(X)[0] == h(X)[0] == 3.
+
+
 def test_a_value_in_float32():
     value, both = njit(lambda x: (GRADIENT.value(x), GRADIENT.value_and_grad(x)))(X.astype(np.float32))
     assert both[1].dtype == np.float32 and abs(value - loss(X)) < 1e-5 and value == both[0]
