@@ -68,7 +68,8 @@ def as_html(comparison: Comparison) -> str:
     parts = [f"<h4>{html.escape(comparison.name)}: eager and compiled</h4>"]
     for head, rows in _tables(comparison):
         body = "".join(f"<tr>{_html_cells(row, 'td')}</tr>" for row in rows)
-        parts.append(f"<table style='font-variant-numeric:tabular-nums;margin-bottom:1em'><thead><tr>{_html_cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>")
+        top = f"<thead><tr>{_html_cells(head, 'th')}</tr></thead>"
+        parts.append(f"<table style='font-variant-numeric:tabular-nums;margin-bottom:1em'>{top}<tbody>{body}</tbody></table>")
     remarks = "\n".join(_remarks(comparison)).strip("\n")
     return "".join([*parts, f"<pre style='white-space:pre-wrap'>{html.escape(remarks)}</pre>" if remarks else ""])
 
