@@ -51,11 +51,11 @@ class Comparison:
     @property
     def rows(self) -> list[Row]:
         """Every number: the value, then the elements of each gradient."""
-        found = [Row("value", float(self.value[0]), _number(self.value[1]))]
+        found = [Row("value", float(self.value[0]), _number(self.value[1]), str(self.value[0].dtype))]
         for name, (eager, compiled) in self.gradients.items():
             for index in np.ndindex(eager.shape):
                 label = f"d/d{name}" + (f"[{', '.join(map(str, index))}]" if index else "")
-                found.append(Row(label, float(eager[index]), None if compiled is None else float(compiled[index])))
+                found.append(Row(label, float(eager[index]), None if compiled is None else float(compiled[index]), str(eager.dtype)))
         return found
 
     @property

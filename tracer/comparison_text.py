@@ -22,15 +22,16 @@ Table = tuple[list[str], list[list[str]]]  # head and rows
 
 @dataclass(frozen=True)
 class Row:
-    """One number both ways; without a compiled one the differences are NaN. ``ulps``: how many float64 lie between, see `distance_in_ulps`."""
+    """One number both ways; without a compiled one the differences are NaN. ``ulps``: see `distance_in_ulps`."""
 
     name: str
     eager: float
     compiled: float | None
+    dtype: str = "float64"
 
     @property
     def ulps(self) -> float:
-        return math.nan if self.compiled is None else distance_in_ulps(self.eager, self.compiled)
+        return math.nan if self.compiled is None else distance_in_ulps(self.eager, self.compiled, self.dtype)
 
     @property
     def absolute(self) -> float:
@@ -41,14 +42,15 @@ class Row:
         return self.absolute if self.compiled is None or self.ulps == 0 else self.absolute / max(abs(self.eager), abs(self.compiled))
 
 
-def distance_in_ulps(a: float, b: float) -> float:
-    """How many float64 lie between two numbers; 0 for two NaN, inf when one is NaN or they are infinite and differ."""
+def distance_in_ulps(a: float, b: float, dtype: str = "float64") -> float:
+    """How many floats of a dtype lie between two of them; 0 for two NaN, inf when one is NaN or they are infinite and differ."""
     if a == b or (math.isnan(a) and math.isnan(b)):
         return 0.0
     if not (math.isfinite(a) and math.isfinite(b)):
         return math.inf
-    bits = [int(np.float64(each).view(np.int64)) for each in (a, b)]
-    first, second = [each if each >= 0 else -(each + 2**63) for each in bits]
+    integer = np.dtype(f"int{np.dtype(dtype).itemsize * 8}")
+    bits = [int(np.dtype(dtype).type(each).view(integer)) for each in (a, b)]
+    first, second = [each if each >= 0 else int(np.iinfo(integer).min) - each for each in bits]
     return float(abs(first - second))
 
 
@@ -105,9 +107,13 @@ def _numbers(rows: list[Row]) -> list[list[str]]:
 
 def _cells(row: Row) -> list[str]:
     if row.compiled is None:
-        return [row.name, repr(row.eager), "", "", "", ""]
+        return [row.name, _digits(row.eager, row.dtype), "", "", "", ""]
     ulps = "∞" if math.isinf(row.ulps) else f"{row.ulps:.0f}"
-    return [row.name, repr(row.eager), repr(row.compiled), f"{row.absolute:.1e}", f"{row.relative:.1e}", ulps]
+    return [row.name, _digits(row.eager, row.dtype), _digits(row.compiled, row.dtype), f"{row.absolute:.1e}", f"{row.relative:.1e}", ulps]
+
+
+def _digits(number: float, dtype: str) -> str:
+    return str(np.dtype(dtype).type(number))
 
 
 def duration(seconds: float) -> str:

@@ -123,6 +123,13 @@ def test_distance_in_ulps(a, b, distance):
     assert distance_in_ulps(float(a), float(b)) == distance == distance_in_ulps(float(b), float(a))
 
 
+def test_float32_is_compared_in_its_own_units():
+    assert distance_in_ulps(1.0, float(np.nextafter(np.float32(1), np.float32(2))), "float32") == 1
+    assert distance_in_ulps(float(np.float32(-1e-45)), float(np.float32(1e-45)), "float32") == 2
+    found = compare(lambda x: np.sum(np.exp(x) * np.sin(x)), X.astype(np.float32))
+    assert {row.dtype for row in found.rows} == {"float32"} and found.worst.ulps <= 16
+
+
 def test_durations_have_units():
     assert [duration(s) for s in (2.0, 0.0123, 4.56e-5, 7.8e-8)] == ["2 s", "12.3 ms", "45.6 µs", "78 ns"]
 
