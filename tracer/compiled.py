@@ -15,12 +15,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
-from codegen.entry import ATTRIBUTE, EntryDispatcher, Signature, equal_objects
+from codegen.entry import ATTRIBUTE, CFunction, EntryDispatcher, Signature, equal_objects, keep_state
 from codegen.entry.dispatcher import _leaf as leaf_of
 
 from .bound import BoundCompiled
+from .errors import ArgumentError
 from .history import History
 from .lowered import Lowered, Shown
 from .pickling import by_name, pickled, unpickled
@@ -234,6 +236,28 @@ class Compiled(Shown, EntryDispatcher):
     def specialize(self, *args, **kwargs) -> None:
         """Compile for arguments like these, so that ``@njit`` callers know what is returned."""
         self.lower(*args, **kwargs)
+
+    def cfunc(self, *example, signature: str | None = None) -> CFunction:
+        """A C function for arguments of the dtypes and shapes of these.
+
+        Numbers are passed by value, arrays as pointers to contiguous data. A single result that is a number is returned; other results are
+        written through further pointers, and 0 is returned, or -1 for an error. With ``signature`` it takes what SciPy passes instead:
+        for `scipy.integrate` "double (double, void *)", "double (int, double *)" or "double (int, double *, void *)"; for `scipy.ndimage`
+        "int (double *, intptr_t, double *, void *)" or "int (double *, intptr_t, double *, intptr_t, void *)".
+        """
+        example = [value.copy() if isinstance(value, np.ndarray) else value for value in example]
+        record = self.lower(*example).record
+        name = self.__name__
+        if record.structure != self._flat_plan.specs or self._is_tree:
+            raise ArgumentError(f"{name}.cfunc() takes numbers and arrays; there are no trees in C. Write a function of the leaves.")
+        compiled_in = [each for each, number in zip(record.names, record.integers) if number is not None]
+        if compiled_in:
+            raise ArgumentError(f"{name}.cfunc(): the value of `{compiled_in[0]}` is compiled in, so that it cannot be passed. "
+                                f"Fix it in a function of the other arguments: lambda ...: {name}(..., {compiled_in[0]}=3).")
+        with global_compiler_lock:
+            state = self.state(record.signature)
+            keep_state(state)
+            return state.c_function(name, record.shapes, record.specialisation, signature)
 
     def retrace(self) -> None:
         """Forget what was traced and compiled; the next call reads closures and globals anew. No call may be running."""

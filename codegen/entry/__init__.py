@@ -2,10 +2,11 @@
 
 The only place with Numba's private API; tests/codegen/test_entry.py has a canary for each name.
 """
+from .c_function import CFunction
 from .dispatcher import EntryDispatcher
-from .registry import ATTRIBUTE, equal_objects, live_object, resolve
+from .registry import ATTRIBUTE, equal_objects, keep_state, live_object, resolve
 from .state import MAX_SPECIALISATIONS
 from .types import Leaf, Signature, Specialisation, Specialiser
 
-__all__ = ["ATTRIBUTE", "MAX_SPECIALISATIONS", "EntryDispatcher", "Leaf", "Signature", "Specialisation", "Specialiser",
-           "equal_objects", "live_object", "resolve"]
+__all__ = ["ATTRIBUTE", "MAX_SPECIALISATIONS", "CFunction", "EntryDispatcher", "Leaf", "Signature", "Specialisation", "Specialiser",
+           "equal_objects", "keep_state", "live_object", "resolve"]

@@ -80,12 +80,17 @@ def resolve(text: str) -> int:
             if structure_text(state.results) != results:
                 raise TypeError(f"`{key}` of ({arguments}) now returns {structure_text(state.results)}, but its caller was compiled for "
                                 f"{results}. Delete the caller's __pycache__.")
-            _registry.states[id(state)] = state
+            keep_state(state)
             return state.native_head(parallel=region == PARALLEL)
     except Exception:
         if region == PARALLEL:
             traceback.print_exc(file=sys.stderr)        # for Numba loses it there
         raise
+
+
+def keep_state(state) -> None:
+    """Keep what compiled callers hold the address of."""
+    _registry.states[id(state)] = state
 
 
 def keep_text(text: str) -> int:

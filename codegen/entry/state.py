@@ -21,11 +21,12 @@ from codegen.cache.store import Entry, digest_of, open_store
 from tracer.errors import ArgumentError, ShapeError
 
 from . import native_entry, python_entry
+from .c_function import CFunction, Shape, c_function
 from .emit import GIVE_UP, RETRY
 from .load import address_of, address_of_symbol, imported_symbols, load, object_bytes, python_function
 from .registry import equal_objects
 from .table import WORD, Head, Record, Table
-from .types import Leaf, Signature, Specialiser, Structure
+from .types import Leaf, Signature, Specialisation, Specialiser, Structure
 
 KIND = "entry"                  # of entries of the cache
 MAX_SPECIALISATIONS = 512       # of a signature; a quarter, the oldest, goes when there are more
@@ -48,6 +49,7 @@ class EntryState:
         self._heads: list[np.ndarray] = []
         self._native_heads: dict[bool, np.ndarray] = {}     # by whether for parallel regions
         self._native_handlers: list = []
+        self._c_functions: dict[tuple, tuple[CFunction, Record]] = {}
         self._table = self._new_table()
 
     def python_entry(self, name: str) -> Callable:
@@ -59,10 +61,21 @@ class EntryState:
         """Address of the head for compiled callers. The state must then live for ever."""
         self._is_native = True
         if parallel not in self._native_heads:
-            handler = ParallelCallbacks(self) if parallel else self
+            handler = SilentCallbacks(self, "a parallel region") if parallel else self
             self._native_handlers.append(handler)
             self._native_heads[parallel] = self._new_head(handler, *_native_code(self.signature, self.results, parallel))
         return address_of(self._native_heads[parallel])
+
+    def c_function(self, name: str, shapes: tuple, specialisation: Specialisation, text: str | None) -> CFunction:
+        """A C function of one of the specialisations, made once. The state must then live for ever."""
+        if (shapes, text) not in self._c_functions:
+            handler = SilentCallbacks(self, "a C function")
+            head = np.zeros(len(Head), np.int64)
+            head[Head.HANDLER] = id(handler)
+            self._native_handlers.append((handler, head))
+            shape = Shape.of(self.signature, self.results, shapes, specialisation.output_shapes)
+            self._c_functions[shapes, text] = c_function(name, shape, specialisation, address_of(head), text)
+        return self._c_functions[shapes, text][0]
 
     def _new_head(self, handler, code: int, publish: int) -> np.ndarray:
         self._publish = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(publish)
@@ -112,7 +125,8 @@ class EntryState:
         return self.owner().call_with_odd_arrays(arguments)
 
     def _record_at(self, address: int) -> Record:
-        return next(record for record in (*self._records.values(), *self._kept_records) if record.address == address)
+        made_for_c = [record for _, record in self._c_functions.values()]
+        return next(record for record in (*self._records.values(), *self._kept_records, *made_for_c) if record.address == address)
 
     def clear(self) -> None:
         """Forget every specialisation. No call may be running in another thread."""
@@ -188,11 +202,11 @@ def _number(leaf: Leaf, word: int) -> int:
     return word % WORD if leaf.dtype == "uint64" else word
 
 
-class ParallelCallbacks:
-    """Answers to calls in a parallel region, where Numba loses exceptions: the first of each object is written to stderr."""
+class SilentCallbacks:
+    """Answers to calls where exceptions are lost, as Numba does in a parallel region: the first of each object is written to stderr."""
 
-    def __init__(self, state: EntryState):
-        self._state = state
+    def __init__(self, state: EntryState, where: str):
+        self._state, self._where = state, where
 
     def miss(self, address: int, unused: int) -> int:
         return self._caught(self._state.miss, address, unused)
@@ -218,7 +232,7 @@ class ParallelCallbacks:
                 for each in equal_objects(owner):
                     each.last_error = error
                 if next(owner.errors_lost) == 0:
-                    print(f"Exception in a parallel region, in {owner!r}; its results there are NaN:", file=sys.stderr)
+                    print(f"Exception in {self._where}, in {owner!r}; its results there are NaN:", file=sys.stderr)
                     traceback.print_exception(error)
             return GIVE_UP
 
