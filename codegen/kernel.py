@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 
 from .cache.fingerprint import fingerprint
 from .cache.store import Entry, Store, digest_of
@@ -77,10 +77,9 @@ class _Codes:
 
     def __init__(self):
         self._known: OrderedDict[str, tuple[Linked, Entry]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def find(self, key: str) -> tuple[Linked, Entry] | None:
-        with self._lock:
+        with global_compiler_lock:
             found = self._known.get(key)
             if found is not None:
                 self._known.move_to_end(key)
@@ -88,7 +87,7 @@ class _Codes:
 
     def keep(self, key: str, entry: Entry) -> Linked:
         code = Linked(entry.blocks[0])
-        with self._lock:
+        with global_compiler_lock:
             self._known[key] = code, entry
             while len(self._known) > KEPT_KERNELS:
                 self._known.popitem(last=False)

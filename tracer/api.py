@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 
 from .compiled import Compiled, make_compiled
 from .errors import ArgumentError
@@ -114,13 +114,12 @@ def _made(f: Callable | None, transform: Transform, settings: Settings) -> Any:
 
 KEPT_PRODUCTS = 256
 _products: OrderedDict[tuple, Compiled] = OrderedDict()
-_products_lock = threading.Lock()
 
 
 def _product(f: Callable, transform: Transform, settings: Settings) -> Compiled:
     """The compiled object behind jvp and its kin: one for a function and options, the least recently used go."""
     key = (static_key(f) if isinstance(f, types.MethodType) else Identity(f), transform, settings)
-    with _products_lock:
+    with global_compiler_lock:  # the one lock of this project: a process that forks holds it
         found = _products.get(key)
         if found is None:
             found = _products[key] = _made(f, transform, settings)

@@ -25,7 +25,7 @@ from .bound import BoundCompiled
 from .errors import ArgumentError
 from .history import History
 from .lowered import Lowered, Shown
-from .pickling import by_name, pickled, unpickled
+from .pickling import Shipped, by_name, pickled, travels_by_name_alone, unpickled
 from .plan import Plan
 from .run import Again, NeedsInlining, NeedsTree, Program, live_instances
 from .settings import Settings
@@ -313,7 +313,9 @@ class Compiled(Shown, EntryDispatcher):
         if self._parent is not None:
             return getattr, self._parent
         if by_name(self.__module__, self.__qualname__) is self:
-            return self.__qualname__
+            if travels_by_name_alone(self.__module__, self._document):
+                return self.__qualname__
+            return named_or_rebuilt, (self.__module__, self.__qualname__, Shipped(self._document), self._program.transform, self._program.settings)
         return rebuild, (pickled(self._document, repr(self)), self._program.transform, self._program.settings)
 
     def __copy__(self):
@@ -336,6 +338,12 @@ def _entry_function(callee: Callee) -> Callable:
 def rebuild(function: Callable, transform: Transform, settings: Settings) -> Compiled:
     """Make an object anew from what was pickled of it."""
     return make_compiled(unpickled(function), transform, settings)
+
+
+def named_or_rebuilt(module: str, name: str, function: Shipped, transform: Transform, settings: Settings) -> Compiled:
+    """What a module binds to the name, or, where it does not know it, the object made anew."""
+    found = by_name(module, name)
+    return found if isinstance(found, Compiled) else rebuild(function, transform, settings)
 
 
 def make_compiled(function: Callable, transform: Transform, settings: Settings) -> Compiled:

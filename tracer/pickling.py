@@ -6,6 +6,7 @@ import importlib.util
 import pickle
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 
 
 def by_name(module: str | None, qualname: str):
@@ -16,13 +17,29 @@ def by_name(module: str | None, qualname: str):
     return found
 
 
+_being_shipped: ContextVar[tuple] = ContextVar("tracer_being_shipped", default=())
+
+
+def travels_by_name_alone(module: str, function: Callable) -> bool:
+    """Whether what a module binds need not be sent along with its name.
+
+    A worker of joblib has a ``__main__`` of its own, which lacks what the script has defined. A function that refers to itself
+    travels once.
+    """
+    return module != "__main__" or importlib.util.find_spec("cloudpickle") is None or any(each is function for each in _being_shipped.get())
+
+
 class Shipped:
     """A function as bytes of cloudpickle."""
 
     def __init__(self, function: Callable):
         import cloudpickle
 
-        self.data = cloudpickle.dumps(function)
+        token = _being_shipped.set((*_being_shipped.get(), function))
+        try:
+            self.data = cloudpickle.dumps(function)
+        finally:
+            _being_shipped.reset(token)
 
     def __call__(self):
         return pickle.loads(self.data)
