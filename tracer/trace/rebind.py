@@ -22,6 +22,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import ImpureError
+from .buffers import NAMES, NUMPY
+from .builtin_functions import BUILTINS
 from .context import user_location
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
@@ -100,6 +102,8 @@ class Rebinder:
         kind = type(value)
         if kind in _PLAIN:
             return value
+        if kind in _NUMPY_KINDS and value in NUMPY:
+            return NUMPY[value]
         found = self._seen.get(id(value))
         if found is not None:
             return found[1]
@@ -205,12 +209,12 @@ class Rebinder:
         names = _names(function.__code__)
         for name in names - copy.keys():
             if name in original:
-                # NumPy dispatches by itself; only its random numbers have to be caught.
+                # NumPy dispatches by itself; only its random numbers have to be caught, and the arrays that it makes of nothing.
                 value = original[name]
-                copy[name] = value if value is np and "random" not in names else self.see(value, name)
+                copy[name] = value if value is np and names.isdisjoint(_OF_NUMPY) else self.see(value, name)
             elif name in _BUILTINS:
                 copy[name] = _BUILTINS[name]
-        if "random" in names:
+        if not names.isdisjoint(_OF_NUMPY):
             copy |= {name: self.see(np) for name in names & original.keys() if original[name] is np}
 
     def write_back(self) -> None:
@@ -232,7 +236,9 @@ def _stays(cell: types.CellType) -> bool:
 
 
 _PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.ndarray, np.float64, Traced, type))
-_BUILTINS = {"input": _impure("input")}
+_BUILTINS = {"input": _impure("input"), **BUILTINS}
+_OF_NUMPY = NAMES | {"random"}
+_NUMPY_KINDS = frozenset(map(type, NUMPY))
 
 
 @functools.lru_cache(maxsize=4096)

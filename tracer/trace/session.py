@@ -89,5 +89,5 @@ def tracing(name: str, root: Callable | None = None, kind: type[Session] = Sessi
 
 def _buffer_text(error: BaseException) -> str:
     *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    return (f"a traced value is written into a NumPy array ({frame.f_code.co_filename}:{line}). The array would keep no trace of it. "
-            f"Build the array from the values: np.stack([a, b, c]) or np.concatenate([u, v]).")
+    return (f"a traced value is written into a NumPy array that was made outside the traced function ({frame.f_code.co_filename}:{line}). "
+            f"The array would keep no trace of it. Make the array inside: np.zeros(3), or np.array(a) for a copy of it.")

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import (
-    InPlaceError,
     MissingMethodError,
     ShapeError,
     TracedBoolError,
@@ -21,7 +20,7 @@ from ..errors import (
 )
 from ..graph.node import Node, user_line
 from ..graph.op import Op
-from ..graph.types import SUPPORTED
+from ..graph.types import SUPPORTED, ArrayType
 from ..ops import TABLE, UFUNCS
 from ..ops.families import resolve
 from .context import Trace, user_location
@@ -39,36 +38,49 @@ def implements(*callables: Callable) -> Callable:
     return register
 
 
-class Traced:
-    """A node of a running trace, with the behaviour of a NumPy array or scalar.
+class Slots:
+    """The layout of traced values and of what may become one."""
 
-    ``weak`` is ``int``, ``float`` or ``bool`` for what would be a Python scalar (it takes its partner's dtype), else None.
-    """
-
-    __slots__ = ("node", "owner", "weak")
-    __array_priority__ = 1000
+    __slots__ = ("node", "owner", "weak", "memory")
 
     def __init__(self, node: Node, trace: Trace, weak: type | None = None):
         self.node = node
         self.owner = trace
         self.weak = weak
+        self.memory = None
+
+
+class Traced(Slots):
+    """A node of a running trace, with the behaviour of a NumPy array or scalar.
+
+    ``weak`` is ``int``, ``float`` or ``bool`` for what would be a Python scalar (it takes its partner's dtype), else None.
+    An array that was written to, or that has views, has a ``memory`` (see :mod:`tracer.trace.memory`) and no ``node`` of its own: reading
+    ``node`` then asks the memory for the value of the moment, so that arrays without one pay nothing.
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000
 
     # -- what it is ------------------------------------------------------------------------------------------------
     @property
+    def type(self) -> ArrayType:
+        return self.node.type if self.memory is None else self.memory.type
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        return self.node.type.shape
+        return self.type.shape
 
     @property
     def dtype(self) -> np.dtype:
-        return self.node.type.dtype
+        return self.type.dtype
 
     @property
     def ndim(self) -> int:
-        return self.node.type.ndim
+        return self.type.ndim
 
     @property
     def size(self) -> int:
-        return self.node.type.size
+        return self.type.size
 
     @property
     def nbytes(self) -> int:
@@ -80,11 +92,11 @@ class Traced:
 
     @property
     def T(self):
-        return FUNCTIONS[np.transpose](self)
+        return call(np.transpose, (self,), {})
 
     @property
     def mT(self):
-        return FUNCTIONS[np.matrix_transpose](self)
+        return call(np.matrix_transpose, (self,), {})
 
     @property
     def real(self):
@@ -92,7 +104,7 @@ class Traced:
 
     @property
     def flat(self):
-        return iter(FUNCTIONS[np.ravel](self))
+        return iter(call(np.ravel, (self,), {}))
 
     def __repr__(self) -> str:
         return f"Traced<{self.node.op.name}: {self.node.type}>"
@@ -101,9 +113,10 @@ class Traced:
         return repr(self)
 
     def __len__(self) -> int:
-        if not self.shape:
+        shape = self.shape
+        if not shape:
             raise TypeError("len() of unsized object")
-        return self.shape[0]
+        return shape[0]
 
     def __iter__(self):
         if not self.shape:
@@ -148,11 +161,11 @@ class Traced:
         self._refuse_conversion("hash()", "Use a concrete key.")
 
     def __setitem__(self, index, value):
-        raise InPlaceError(
-            f"assignment into {_describe(self)}: traced values and arguments are not written to in place. "
-            f"Build the result with np.where, np.concatenate or np.stack.")
+        FUNCTIONS["setitem"](self, index, value)
 
     def __getattr__(self, name):
+        if name == "node":
+            return self.memory.current()
         # Reached only for what is not here: methods of arrays refuse with what to write, anything else is no attribute.
         if hasattr(np.ndarray, name) and not name.startswith("__"):
             raise MissingMethodError(str(unsupported(getattr(np, name, None) or getattr(np.ndarray, name))))
@@ -167,7 +180,7 @@ class Traced:
     # -- NumPy's protocols -----------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if kwargs.get("out") is not None:
-            raise InPlaceError(f"np.{ufunc.__name__}(..., out=) writes into an existing array, which a graph does not have. Use the result instead.")
+            return FUNCTIONS["out"](ufunc, method, inputs, kwargs)
         kwargs.pop("out", None)
         if method == "__call__":
             op = UFUNCS.get(ufunc)
@@ -178,7 +191,7 @@ class Traced:
                 return elementwise(op, inputs)
             function = FUNCTIONS.get(ufunc)
         else:
-            function = FUNCTIONS.get(getattr(ufunc, method))or _METHODS.get((ufunc, method))
+            function = FUNCTIONS.get(getattr(ufunc, method)) or _METHODS.get((ufunc, method))
         if function is None:
             raise unsupported(ufunc, method)
         return function(*inputs, **kwargs)
@@ -192,22 +205,41 @@ class Traced:
             args = args[:-1]
         if kwargs:
             kwargs = {name: value for name, value in kwargs.items() if value is not np._NoValue}
-        return implementation(*args, **kwargs)
+        return call(function, args, kwargs)
 
     def __getitem__(self, index):
-        return FUNCTIONS["getitem"](self, index)
+        memory = self.memory
+        if memory is not None:
+            found = memory.read(index)
+            if found is not None:
+                return found
+        return FUNCTIONS["subscript"](self, index)
 
-    def astype(self, dtype, **_):
-        return cast(self, np.dtype(dtype))
+    def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
+        result = cast(self, np.dtype(dtype))
+        return self if result.node is self.node and not copy else FUNCTIONS["copy"](result)
 
     def copy(self, order="C"):
-        return self
+        return FUNCTIONS["copy"](self)
 
     def __copy__(self):
-        return self
+        return FUNCTIONS["copy"](self)
 
     def __deepcopy__(self, memo):
-        return self
+        return FUNCTIONS["copy"](self)
+
+
+def call(function: Callable, args: tuple, kwargs: dict):
+    """A NumPy function on traced values as the user calls it: what NumPy makes a view shares the memory of its array here too."""
+    result = FUNCTIONS[function](*args, **kwargs)
+    return FUNCTIONS["linked"](function, args, kwargs, result) if function in VIEWS else result
+
+
+# The functions whose result may be a view of their first argument; which it is, NumPy is asked.
+VIEWS = frozenset((
+    np.array_split, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.diag, np.diagonal, np.dsplit, np.expand_dims, np.flip, np.fliplr,
+    np.flipud, np.hsplit, np.matrix_transpose, np.moveaxis, np.permute_dims, np.ravel, np.real, np.reshape, np.rollaxis, np.rot90, np.split, np.squeeze,
+    np.swapaxes, np.transpose, np.unstack, np.vsplit))
 
 
 _METHODS: dict[tuple, Callable] = {}
@@ -285,7 +317,7 @@ def as_traced(value, trace: Trace) -> Traced:
     if isinstance(value, (int, float)) and not isinstance(value, np.generic):
         return as_traced(int(value) if isinstance(value, int) else float(value), trace)  # members of an IntEnum and their like
     if kind in (list, tuple) and any(_has_traced(v) for v in value):
-        return FUNCTIONS[np.stack]([as_traced(v, trace) for v in value])
+        return FUNCTIONS["array"](value, trace)
     array = np.asarray(value)
     if array.dtype.name not in SUPPORTED:
         raise UnsupportedError(f"a value of dtype {array.dtype} ({type(value).__name__}) meets a traced value; "
@@ -423,12 +455,22 @@ def _power(self, exponent):
 _general_power = _binary(np.power)
 
 
+def _in_place(ufunc, operator: Callable) -> Callable:
+    """``x += y``: another number for a number; for an array a write, which whoever holds the array sees."""
+    def in_place(self, other):
+        if self.memory is None and not self.node.type.shape:
+            return operator(self, other)
+        return FUNCTIONS["in_place"](self, ufunc, other)
+    return in_place
+
+
 def _unary(ufunc):
     op = UFUNCS[ufunc]
     return lambda self: elementwise(op, (self,), self.weak)
 
 
 def _install_operators():
+    Traced.__matmul__ = lambda self, other: FUNCTIONS[np.matmul](self, other)
     binary = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
               "mod": np.remainder, "pow": np.power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
               "lshift": np.left_shift, "rshift": np.right_shift}
@@ -441,8 +483,9 @@ def _install_operators():
         setattr(Traced, f"__{name}__", _binary(ufunc))
     for name, ufunc in {"neg": np.negative, "abs": np.absolute, "invert": np.invert}.items():
         setattr(Traced, f"__{name}__", _unary(ufunc))
-    Traced.__pos__ = lambda self: self
-    Traced.__matmul__ = lambda self, other: FUNCTIONS[np.matmul](self, other)
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul"):
+        setattr(Traced, f"__i{name}__", _in_place(binary.get(name, np.matmul), getattr(Traced, f"__{name}__")))
+    Traced.__pos__ = lambda self: FUNCTIONS["copy"](self)
     Traced.__rmatmul__ = lambda self, other: FUNCTIONS[np.matmul](other, self)
     Traced.__divmod__ = lambda self, other: (self // other, self % other)
     Traced.__rdivmod__ = lambda self, other: (other // self, other % self)
@@ -451,7 +494,7 @@ def _install_operators():
                "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp")
     for name in methods:
         setattr(Traced, name, _method(name))
-    Traced.flatten = lambda self, order="C": FUNCTIONS[np.ravel](self, order)
+    Traced.flatten = lambda self, order="C": FUNCTIONS["copy"](FUNCTIONS[np.ravel](self, order))
     Traced.conj = Traced.conjugate = lambda self: self
 
 
@@ -464,7 +507,7 @@ def _method(name: str):
             raise unsupported(function)
         if name in ("reshape", "transpose") and len(args) > 1:
             args = (args,)
-        return implementation(self, *args, **kwargs)
+        return call(function, (self, *args), kwargs)
     method.__name__ = name
     return method
 

@@ -17,8 +17,9 @@ from . import (
     selection,
     shaping,
     statistics,
+    writing,
 )
 from .scipy_special import REBOUND, rebound
 
 __all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "real",
-           "rearranging", "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics"]
+           "rearranging", "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics", "writing"]

@@ -82,7 +82,7 @@ def getitem(x: Traced, index) -> Traced:
     spec = _plain_spec(given, x.shape)
     if spec is not None:
         return read(x, spec)
-    return _Reading(x, [_understood(entry, x) for entry in given]).result()
+    return _Reading(x, [understood(entry, x) for entry in given]).result()
 
 
 def _plain_spec(given: tuple, shape: tuple[int, ...]) -> tuple | None:
@@ -106,7 +106,7 @@ def _plain_spec(given: tuple, shape: tuple[int, ...]) -> tuple | None:
 FUNCTIONS["getitem"] = getitem
 
 
-def _understood(entry, x: Traced):
+def understood(entry, x):
     """An entry as int, slice, None, Ellipsis, array of bools, or integer array (NumPy's or traced)."""
     kind = type(entry)
     if kind is int or entry is None or entry is Ellipsis:
@@ -119,7 +119,7 @@ def _understood(entry, x: Traced):
         return _understood_traced(as_traced(entry, x.owner))
     if kind is bool or isinstance(entry, np.bool_):
         return np.asarray(entry)
-    if hasattr(kind, "__index__") and not isinstance(entry, np.ndarray):
+    if hasattr(kind, "__index__") and not hasattr(kind, "__array__"):
         return entry.__index__()
     array = np.asarray(entry)
     if array.size == 0 and kind in (list, tuple):
@@ -138,7 +138,7 @@ def _index_number(part) -> int:
 def _understood_traced(entry: Traced):
     static = static_value(entry)
     if static is not None and static.dtype.kind in "iub":
-        return _understood(static, entry)
+        return understood(static, entry)
     if entry.node.type.is_float:
         raise TracedIndexError(entry.owner.explain_index(entry.node, "an index"))
     if entry.node.type.is_bool:

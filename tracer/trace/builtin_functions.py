@@ -1,0 +1,154 @@
+"""Python's built-in functions on traced values. Each does what Python does when nothing traced comes in."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import TracedConversionError
+from ..graph.node import user_line
+from .buffers import Buffer
+from .context import user_location
+from .math_functions import any_traced
+from .value import Traced, cast, user_line_of
+
+FLOAT64 = np.dtype(np.float64)
+
+
+class _LikeFloat(type):
+    def __instancecheck__(cls, value):
+        return builtins.isinstance(value, float)
+
+    def __subclasscheck__(cls, other):
+        return issubclass(other, float)
+
+    def __repr__(cls):
+        return repr(float)
+
+    def __eq__(cls, other):
+        return other is cls or other is float
+
+    def __hash__(cls):
+        return hash(float)
+
+
+class Float(float, metaclass=_LikeFloat):
+    """``float``: of a traced number the number itself, which stays in the graph."""
+
+    dtype = FLOAT64
+
+    def __new__(cls, value=0.0, /):
+        if type(value) is Traced:
+            _check_is_number(value, "float")
+            return Traced(cast(value, FLOAT64).node, value.owner, float)
+        return float(value)
+
+
+class _LikeInt(type):
+    def __instancecheck__(cls, value):
+        return builtins.isinstance(value, int)
+
+    def __subclasscheck__(cls, other):
+        return issubclass(other, int)
+
+    def __repr__(cls):
+        return repr(int)
+
+    def __eq__(cls, other):
+        return other is cls or other is int
+
+    def __hash__(cls):
+        return hash(int)
+
+
+class Int(int, metaclass=_LikeInt):
+    """``int``: of a traced integer that the arguments tell its value, of one that the data tell the integer itself; floats are refused."""
+
+    dtype = np.dtype(np.int64)
+
+    def __new__(cls, value=0, /, *base):
+        if type(value) is Traced and not value.node.type.is_float:
+            _check_is_number(value, "int")
+            if value.owner.depends_on_integers_only(value.node):
+                return int(value)
+            return Traced(cast(value, cls.dtype).node, value.owner, int)
+        return int(value, *base)
+
+
+def _check_is_number(value: Traced, name: str) -> None:
+    if value.size != 1:
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+    if value.ndim:
+        raise TracedConversionError(f"{name}() of a traced array of shape {value.shape} ({user_line(value.node) or user_line_of(user_location(2))}): "
+                                    f"NumPy deprecates it. Take the element: x[0].")
+
+
+def _extreme(original: Callable, better: Callable) -> Callable:
+    def implementation(*values, key=None, **default):
+        values = list(values[0]) if len(values) == 1 else list(values)
+        if not values or key is not None or not any_traced(values):
+            return original(values, key=key, **default)
+        best = values[0]
+        for value in values[1:]:
+            # As Python has it: the first stays unless a later one is better.
+            is_better = better(value, best)
+            if type(is_better) is not Traced:
+                best = value if is_better else best
+                continue
+            best = np.where(is_better, value, best)
+            if type(best) is Traced and all(type(v) in (int, float) or (type(v) is Traced and v.weak) for v in values):
+                best = Traced(best.node, best.owner, float if best.node.type.is_float else int)
+        return best
+
+    @functools.wraps(original)
+    def call(*args, **kwargs):
+        if len(args) == 1 and type(args[0]) not in (Traced, list, tuple) and hasattr(args[0], "__next__"):
+            args = (list(args[0]),)
+        return (implementation if any_traced(args) else original)(*args, **kwargs)
+    return call
+
+
+def _sum(values, /, start=0):
+    """``sum``: of a traced vector NumPy's."""
+    if type(values) is Traced and values.ndim == 1:
+        return np.sum(values) + start if type(start) is Traced or start != 0 else np.sum(values)
+    return builtins.sum(values, start)
+
+
+def _quantified(original: Callable, ufunc) -> Callable:
+    """``any``, ``all``: of traced conditions one traced condition."""
+    @functools.wraps(original)
+    def call(values, /):
+        values = list(values)
+        if not any_traced(values):
+            return original(values)
+        total = original([v for v in values if type(v) is not Traced])
+        for value in values:
+            if type(value) is Traced:
+                total = ufunc(total, value)
+        return total
+    return call
+
+
+def _sample(value):
+    """Something of the kind that stands behind a traced value."""
+    if type(value) is Buffer:
+        return value.memory.array
+    if value.weak is not None:
+        return value.weak(1)
+    return np.empty((0,) * value.ndim, value.dtype) if value.ndim else value.dtype.type(1)
+
+
+def _isinstance(value, kinds, /) -> bool:
+    """``isinstance``: traced values are what they stand for."""
+    return builtins.isinstance(_sample(value) if type(value) in (Traced, Buffer) else value, kinds)
+
+
+BUILTINS: dict[str, Callable] = {
+    "float": Float, "int": Int, "isinstance": _isinstance, "sum": _sum,
+    "max": _extreme(max, lambda a, b: a > b), "min": _extreme(min, lambda a, b: a < b),
+    "any": _quantified(any, np.logical_or), "all": _quantified(all, np.logical_and),
+}
