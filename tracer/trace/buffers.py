@@ -19,7 +19,7 @@ from .numpy_api.writing import array_of
 from .value import FUNCTIONS, Slots, Traced, as_traced, cast
 
 _WRITERS = frozenset((np.copyto, np.putmask, np.fill_diagonal, np.put, np.put_along_axis, np.place))
-_WRITING_METHODS = frozenset(("fill", "put", "sort"))
+_WRITING_METHODS = frozenset(("fill", "put"))
 
 
 class Plain:

@@ -378,11 +378,5 @@ def fill(x: Traced, value) -> None:
     write_all(x, as_traced(value, x.owner))
 
 
-def sort_in_place(x: Traced, axis=-1, **kwargs) -> None:
-    """``x.sort()``."""
-    write_all(x, np.sort(snapshot(x.node, x.owner), axis=axis, **kwargs))
-
-
 Traced.fill = fill
-Traced.sort = sort_in_place
 Traced.put = put
