@@ -1,0 +1,67 @@
+"""PyTorch's define-by-run autograd on NumPy, to the letter: ``from tracer import eager as torch``.
+
+Tensors record what is done to them; ``backward()`` goes the recording backwards. Names, dtypes, printed forms, errors and their texts are PyTorch's.
+
+An operation is a function on tensors and a class of nodes. The function computes NumPy data, asks :func:`~tracer.eager.record.recorded` for a node
+over its inputs, and gives the node what its ``backward`` needs (``node.save``). The class has PyTorch's name (``ExpBackward0``) and a ``backward`` in
+operations on tensors, which makes it differentiable again; ``fast`` is the same on NumPy data, for speed. Element-wise operations take value and slope
+from the tracer's table (``elementwise.py``). Each family of operations is a file with a table ``FUNCTIONS``; here they become one namespace.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from . import activations, arithmetic, basics, creation, elementwise, inplace, linalg, printing, random, reductions, selection, shaping
+from . import autograd as autograd
+from .backward import backward as _backward  # noqa: F401  gives tensors their method
+from .dtypes import Dtype as dtype
+from .dtypes import bool_, float16, float32, float64, get_default_dtype, int8, int16, int32, int64, promote_types, set_default_dtype, uint8
+from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .printing import set_printoptions
+from .tensor import Device as device
+from .tensor import Size, Tensor
+
+# Division by zero and overflow give infinities, silently, as in PyTorch. NumPy warns where the operation stands: in this package.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracer\.eager\.")
+
+bool = bool_
+float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
+strided, contiguous_format, preserve_format = "torch.strided", "torch.contiguous_format", "torch.preserve_format"
+
+_FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, linalg, activations, basics, creation, random)
+for _family in _FAMILIES:
+    globals().update(_family.FUNCTIONS)
+globals().update({name: function for name, function in inplace.FUNCTIONS.items() if name in ("relu_", "exp_", "sigmoid_", "tanh_", "sqrt_", "clamp_", "neg_", "abs_")})
+
+
+def is_tensor(value) -> bool:
+    """Is it a tensor?"""
+    return isinstance(value, Tensor)
+
+
+def result_type(a, b) -> dtype:
+    """The dtype of an operation on two tensors or numbers."""
+    from .dtypes import promoted
+    return promoted((a, b))
+
+
+def can_cast(source: dtype, target: dtype) -> bool:
+    """May an operation's result of one dtype be written into a tensor of another?"""
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2}
+    return rank[source.numpy.kind] <= rank[target.numpy.kind]
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.numel()
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Is the dtype one of floats?"""
+    return input.is_floating_point()
+
+
+__all__ = sorted(["Size", "Tensor", "autograd", "device", "dtype", "enable_grad", "float32", "float64", "get_default_dtype", "inference_mode", "int8", "int64",
+                  "is_grad_enabled", "is_inference_mode_enabled", "is_tensor", "no_grad", "promote_types", "set_default_dtype", "set_grad_enabled", "set_printoptions",
+                  "uint8"])

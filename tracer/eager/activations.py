@@ -1,0 +1,208 @@
+"""The functions of neural networks: activations, softmax and its relatives."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .arithmetic import operand
+from .node import Node
+from .record import recorded, result, saved_result
+from .selection import where
+from .tensor import Tensor, made_of, wrapped_dim
+
+
+class ReluBackward0(Node):
+    """Backward of relu: 0 at 0."""
+
+    names = ("result",)
+
+    def fast(self, g):
+        self.check()
+        return (np.where(self.checked_saved()[0].data > 0, g, g.dtype.type(0)),)
+
+    def backward(self, g):
+        out, = self.unpack()
+        return (where(out > 0, g, 0.0),)
+
+
+def relu(input, inplace: bool = False) -> Tensor:
+    """Elements below 0 replaced by 0."""
+    if inplace:
+        return input.relu_()
+    x = operand(input, "relu")._data
+    node = recorded(ReluBackward0, (input,))
+    made = result(node, np.maximum(x, x.dtype.type(0)))
+    if node is not None:
+        node.save(saved_result(made))
+    return made
+
+
+class SoftmaxBackward0(Node):
+    """Backward of softmax."""
+
+    names = ("result",)
+
+    def backward(self, g):
+        out, = self.unpack()
+        return ((g - (g * out).sum(self.dim, keepdim=True)) * out,)
+
+
+class LogSoftmaxBackward0(SoftmaxBackward0):
+    """Backward of log_softmax."""
+
+    def backward(self, g):
+        out, = self.unpack()
+        return (g - out.exp() * g.sum(self.dim, keepdim=True),)
+
+
+class LogsumexpBackward0(Node):
+    """Backward of logsumexp."""
+
+    names = ("self", "result")
+
+    def backward(self, g):
+        x, out = self.unpack()
+        if self.keepdim is False:
+            for axis in sorted(self.dims):
+                g, out = g.unsqueeze(axis), out.unsqueeze(axis)
+        return (g * (x - out).exp(),)
+
+
+def _float(input, name: str):
+    x = operand(input, name)._data
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f'"{name}_lastdim_kernel_impl" not implemented for \'{input.dtype.legacy}\'')
+    return x
+
+
+def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
+    """Exponentials that sum to 1 along an axis."""
+    input = input if dtype is None else input.to(dtype)
+    x = _float(input, "softmax")
+    axis = wrapped_dim(dim, x.ndim)
+    e = np.exp(x - x.max(axis=axis, keepdims=True)) if x.ndim else np.ones_like(x)
+    node = recorded(SoftmaxBackward0, (input,))
+    made = result(node, e / e.sum(axis=axis, keepdims=True) if x.ndim else e[()])
+    if node is not None:
+        node.dim = axis
+        node.save(saved_result(made))
+    return made
+
+
+def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
+    """The logarithm of softmax."""
+    input = input if dtype is None else input.to(dtype)
+    x = _float(input, "log_softmax")
+    axis = wrapped_dim(dim, x.ndim)
+    centred = x - x.max(axis=axis, keepdims=True) if x.ndim else x - x
+    node = recorded(LogSoftmaxBackward0, (input,))
+    made = result(node, centred - np.log(np.exp(centred).sum(axis=axis, keepdims=True)) if x.ndim else centred)
+    if node is not None:
+        node.dim = axis
+        node.save(saved_result(made))
+    return made
+
+
+def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
+    """The logarithm of the sum of exponentials over axes."""
+    x = operand(input, "logsumexp")._data
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
+    if x.ndim == 0:
+        axes = ()
+    highest = x.max(axis=axes, keepdims=True) if axes else x
+    highest = np.where(np.isfinite(highest), highest, 0).astype(x.dtype)
+    data = np.log(np.exp(x - highest).sum(axis=axes, keepdims=True)) + highest if axes else x
+    if not keepdim and axes:
+        data = np.squeeze(data, axes)
+    node = recorded(LogsumexpBackward0, (input,))
+    made = result(node, data[()] if data.ndim == 0 else data)
+    if node is not None:
+        node.dims, node.keepdim = axes, keepdim
+        node.save(input, saved_result(made))
+    return made
+
+
+class SoftplusBackward0(Node):
+    """Backward of softplus."""
+
+    names = ("self",)
+
+    def backward(self, g):
+        x, = self.unpack()
+        return (where(x * self.beta > self.threshold, g, g * (x * self.beta).sigmoid()),)
+
+
+def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``log(1 + exp(beta x)) / beta``; the number itself above the threshold."""
+    x = input._data
+    node = recorded(SoftplusBackward0, (input,))
+    with np.errstate(over="ignore"):
+        data = np.where(x * beta > threshold, x, np.log1p(np.exp(np.minimum(x * beta, threshold))) / beta).astype(x.dtype)
+    made = result(node, data[()] if data.ndim == 0 else data)
+    if node is not None:
+        node.beta, node.threshold = beta, threshold
+        node.save(input)
+    return made
+
+
+def _composed(name: str, grad_fn: str, forward, slope):
+    """An activation with its value on NumPy data and its slope on tensors."""
+    def backward(self, g):
+        x, = self.unpack()
+        return (g * slope(x, *self.options),)
+    kind = type(grad_fn, (Node,), {"names": ("self",), "options": (), "backward": backward, "__doc__": f"Backward of {name}."})
+
+    def function(input, *options, **named) -> Tensor:
+        named.pop("inplace", None)
+        options = (*options, *named.values())
+        x = operand(input, name)._data
+        node = recorded(kind, (input,))
+        data = np.asarray(forward(x, *options)).astype(x.dtype)
+        made = result(node, data[()] if data.ndim == 0 else data)
+        if node is not None:
+            node.options = options
+            node.save(input)
+        return made
+    function.__name__ = name
+    function.__doc__ = f"``torch.nn.functional.{name}``."
+    return function
+
+
+def _phi(x):
+    return 0.5 * (1 + _erf(x / math.sqrt(2)))
+
+
+def _erf(x):
+    from tracer.ops import TABLE
+    return TABLE["erf"].evaluate(x)
+
+
+def _gelu(x, approximate="none"):
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return x * _phi(x)
+
+
+def _gelu_slope(x, approximate="none"):
+    if approximate == "tanh":
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+        t = inner.tanh()
+        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
+    return 0.5 * (1 + (x / math.sqrt(2)).erf()) + x * (-0.5 * x * x).exp() / math.sqrt(2 * math.pi)
+
+
+gelu = _composed("gelu", "GeluBackward0", _gelu, _gelu_slope)
+silu = _composed("silu", "SiluBackward0", lambda x: x / (1 + np.exp(-x)), lambda x: x.sigmoid() * (1 + x * (1 - x.sigmoid())))
+leaky_relu = _composed("leaky_relu", "LeakyReluBackward0", lambda x, slope=0.01: np.where(x > 0, x, x * slope),
+                       lambda x, slope=0.01: where(x > 0, made_of(x._data.dtype.type(1)), slope))
+elu = _composed("elu", "EluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+                lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), alpha * x.clamp(max=0.0).exp()))
+logsigmoid = _composed("logsigmoid", "LogSigmoidBackward0", lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), lambda x: (-x).sigmoid())
+
+FUNCTIONS = {"relu": relu, "softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}
+NN = FUNCTIONS | {f.__name__: f for f in (softplus, gelu, silu, leaky_relu, elu, logsigmoid)}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)

@@ -1,0 +1,343 @@
+"""Addition, multiplication and their like: the operations that most programs consist of, written for speed.
+
+Each has a short way for float operands of one dtype and for a float and a Python number, and a general one with promotion. In the short way a product
+of two recorded 0-d tensors takes 1.2 µs; through the general one it is three times as much.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .dtypes import DTYPES, bool_, of_number
+from .modes import state
+from .node import FREED, Node
+from .record import broadcast_shape, data_of, fit_of, fitted, in_common, recorded, result
+from .tensor import Tensor, made_of
+
+_new = object.__new__
+
+
+class _Binary(Node):
+    """An operation on two operands. ``fits``: what each gradient has to be brought back to; None where shapes and dtypes are those of the result."""
+
+    fits = None
+
+    def fast(self, g):
+        return self._fit(self._slopes(g, *self._plain()))
+
+    def backward(self, g):
+        return self._fit(self._slopes(g, *self.unpack()))
+
+    def _plain(self):
+        """What was saved, as NumPy data."""
+        saved = self.saved
+        if saved is None:
+            raise RuntimeError(FREED)
+        self.check()
+        return [s._data if isinstance(s, Tensor) else s for s in saved]
+
+    def _fit(self, pair):
+        if self.fits is None:
+            return pair
+        return tuple([None if g is None or fit is None else fitted(g, fit) for g, fit in zip(pair, self.fits)])
+
+
+class AddBackward0(_Binary):
+    """a + alpha b."""
+
+    _saved_alpha = 1
+
+    def _slopes(self, g):
+        return g, g if self._saved_alpha == 1 else g * self._saved_alpha
+
+    def fast(self, g):
+        if self.fits is None and self._saved_alpha == 1:
+            return g, g
+        return self._fit(self._slopes(g))
+
+
+class SubBackward0(_Binary):
+    """a - alpha b."""
+
+    _saved_alpha = 1
+
+    def _slopes(self, g):
+        return g, -g if self._saved_alpha == 1 else g * -self._saved_alpha
+
+
+class RsubBackward1(_Binary):
+    """b - alpha a, of a number b."""
+
+    _saved_alpha = 1
+
+    def _slopes(self, g):
+        return (-g if self._saved_alpha == 1 else g * -self._saved_alpha), None
+
+
+class MulBackward0(_Binary):
+    """a b; each factor is saved if the other needs it."""
+
+    names = ("self", "other")
+
+    def fast(self, g):
+        saved = self.saved
+        if saved is None:
+            raise RuntimeError(FREED)
+        a, b = saved
+        left = right = None
+        if b is not None:
+            if b.__class__ is Tensor:
+                if b._counter is not None:
+                    self.check()
+                b = b._data
+            left = g * b
+        if a is not None:
+            if a.__class__ is Tensor:
+                if a._counter is not None:
+                    self.check()
+                a = a._data
+            right = g * a
+        return (left, right) if self.fits is None else self._fit((left, right))
+
+    def _slopes(self, g, a, b):
+        return None if b is None else g * b, None if a is None else g * a
+
+
+class DivBackward0(_Binary):
+    """a / b; the numerator is saved if the denominator needs it."""
+
+    names = ("self", "other")
+
+    def _slopes(self, g, a, b):
+        return g / b if self.edges[0] is not None else None, None if a is None else -g * ((a / b) / b)
+
+
+class NegBackward0(Node):
+    """-a."""
+
+    def fast(self, g):
+        return (-g,)
+
+    backward = fast
+
+
+def _number(value) -> bool:
+    return isinstance(value, (int, float, np.number, np.bool_))
+
+
+def _binary(kind: type[Node], function, a, b, floating: bool = False):
+    """The general way: promotion, broadcasting errors, and a node. Returns (node, data)."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        broadcast_shape(a._data.shape, b._data.shape)
+    dtype, (x, y) = in_common(a, b, floating=floating)
+    data = function(x, y)
+    if data.dtype != dtype.numpy:
+        data = data.astype(dtype.numpy)
+    node = recorded(kind, (a, b))
+    if node is not None:
+        fits = fit_of(a), fit_of(b)
+        if any(fit is not None and fit != (data.shape, data.dtype) for fit in fits):
+            node.fits = fits
+    return node, data
+
+
+def add(input, other, *, alpha=1, out=None) -> Tensor:
+    """``input + alpha * other``."""
+    a, b = operand(input, "add"), operand(other, "add", 2, "other")
+    if alpha != 1:
+        b = mul(b, alpha) if isinstance(b, Tensor) and not (b._rg and state.recording) else b
+        if isinstance(b, Tensor) and b._rg and state.recording:
+            node, data = _binary(AddBackward0, lambda x, y: x + x.dtype.type(alpha) * y, a, b)
+            if node is not None:
+                node._saved_alpha = alpha
+            return result(node, data)
+        if not isinstance(b, Tensor):
+            b = b * alpha
+    return result(*_binary(AddBackward0, np.add, a, b))
+
+
+def sub(input, other, *, alpha=1, out=None) -> Tensor:
+    """``input - alpha * other``."""
+    a, b = operand(input, "sub"), operand(other, "sub", 2, "other")
+    if all(DTYPES.get(o._data.dtype) is bool_ if isinstance(o, Tensor) else isinstance(o, bool) for o in (a, b)):
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
+    if any(isinstance(o, Tensor) and o._data.dtype.kind == "b" for o in (a, b)):
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+                           "`logical_not()` operator instead.")
+    if alpha != 1:
+        node, data = _binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
+        if node is not None:
+            node._saved_alpha = alpha
+        return result(node, data)
+    return result(*_binary(SubBackward0, np.subtract, a, b))
+
+
+def rsub(input, other, *, alpha=1) -> Tensor:
+    """``other - alpha * input``."""
+    if isinstance(other, Tensor):
+        return sub(other, input, alpha=alpha)
+    node, data = _binary(RsubBackward1, lambda x, y: y - x if alpha == 1 else y - x.dtype.type(alpha) * x, operand(input, "rsub"), other)
+    if node is not None and alpha != 1:
+        node._saved_alpha = alpha
+    return result(node, data)
+
+
+def mul(input, other, *, out=None) -> Tensor:
+    """``input * other``."""
+    a, b = operand(input, "mul"), operand(other, "mul", 2, "other")
+    node, data = _binary(MulBackward0, np.multiply, a, b)
+    if node is not None:
+        node.save(a if node.edges[1] is not None else None, b if node.edges[0] is not None else None)
+    return result(node, data)
+
+
+def div(input, other, *, rounding_mode: str | None = None, out=None) -> Tensor:
+    """``input / other``; integers become floats."""
+    a, b = operand(input, "div"), operand(other, "div", 2, "other")
+    if rounding_mode is not None:
+        return _rounded_division(a, b, rounding_mode)
+    node, data = _binary(DivBackward0, np.divide, a, b, floating=True)
+    if node is not None:
+        node.save(a if node.edges[1] is not None else None, b)
+    return result(node, data)
+
+
+class DivBackward1(_Binary):
+    """A rounded quotient: its slopes are 0."""
+
+    def _slopes(self, g, *_):
+        return g * 0, g * 0
+
+
+DivBackward1.__name__ = "DivBackward1"
+
+
+def _rounded_division(a, b, mode: str) -> Tensor:
+    if mode not in ("trunc", "floor"):
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{mode}'")
+    if mode == "floor":
+        function = np.floor_divide
+    else:
+        function = lambda x, y: np.trunc(x / y) if x.dtype.kind == "f" else np.trunc(np.divide(x, y)).astype(x.dtype)  # noqa: E731
+    _refuse_integer_zero(a, b)
+    return result(*_binary(DivBackward1, function, a, b))
+
+
+def _refuse_integer_zero(a, b) -> None:
+    kinds = [o._data.dtype.kind if isinstance(o, Tensor) else of_number(o).numpy.kind for o in (a, b)]
+    if "f" not in kinds and np.any(np.asarray(data_of(b)) == 0):
+        raise RuntimeError("ZeroDivisionError")
+
+
+def neg(input, *, out=None) -> Tensor:
+    """``-input``."""
+    a = operand(input, "neg")
+    if a._data.dtype.kind == "b":
+        raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+                           "`logical_not()` operator instead.")
+    return result(recorded(NegBackward0, (a,)), -a._data)
+
+
+def operand(value, name: str, position: int = 1, argument: str = "input"):
+    """A tensor or number; TypeError in PyTorch's words for anything else."""
+    if isinstance(value, Tensor) or (_number(value) and position > 1):
+        return value
+    if isinstance(value, (bool, int, float, np.number)):
+        return value if name in ("add", "sub", "mul", "div") else _refuse(value, name, position, argument)
+    return _refuse(value, name, position, argument)
+
+
+def _refuse(value, name: str, position: int, argument: str):
+    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}")
+
+
+# Operators: the short way ---------------------------------------------------------------------------------------------------
+
+def _operator(kind: type[Node], function, general, saves: bool):
+    """``a <op> b`` for a tensor on the left. ``saves``: the node keeps the factors that the other's gradient needs."""
+    def operator(a, b):
+        x = a._data
+        if b.__class__ is Tensor:
+            y = b._data
+            if x.dtype is not y.dtype or x.dtype.kind != "f":
+                return general(a, b)
+            if x.shape != y.shape:
+                broadcast_shape(x.shape, y.shape)
+            other_rg = b._rg
+        elif (b.__class__ is float or b.__class__ is int) and x.dtype.kind == "f":
+            y, other_rg = b, False
+        else:
+            return general(a, b) if isinstance(b, Tensor) or _number(b) else NotImplemented
+        if state.special:
+            return general(a, b)
+        made = _new(Tensor)
+        made._data = data = function(x, y)
+        if (a._rg or other_rg) and state.recording:
+            node = kind(((a._grad_fn or a) if a._rg else None, (b._grad_fn or b) if other_rg else None))
+            if a._number or (other_rg and b._number):
+                node.numbers = a._number, b._number if other_rg else 0
+            if other_rg or b.__class__ is Tensor:
+                if x.shape != y.shape:
+                    node.fits = (x.shape, x.dtype), (y.shape, y.dtype)
+            if saves:
+                first, second = a if other_rg else None, b if a._rg or kind is DivBackward0 else None
+                node.saved = first, second
+                if (first is not None and first._counter is not None) or (second.__class__ is Tensor and second._counter is not None):
+                    node.save(first, second)
+            made._rg = True
+            made._grad_fn = node
+        return made
+    return operator
+
+
+def _multiply(x, y):
+    return x * y
+
+
+def _sum(x, y):
+    return x + y
+
+
+def _difference(x, y):
+    return x - y
+
+
+def _quotient(x, y):
+    return x / y
+
+
+def _reflected(general):
+    def operator(a, b):
+        return general(a, b) if isinstance(b, Tensor) or _number(b) else NotImplemented
+    return operator
+
+
+def _rdiv(a: Tensor, b) -> Tensor:
+    if isinstance(b, (int, float)) and a._data.dtype.kind == "f":
+        return a.reciprocal() * b
+    return div(made_of(np.asarray(b)), a) if a._data.dtype.kind != "f" else a.reciprocal() * b
+
+
+def _negative(a: Tensor) -> Tensor:
+    if state.special or a._data.dtype.kind == "b" or a._number:
+        return neg(a)
+    made = _new(Tensor)
+    made._data = -a._data
+    if a._rg and state.recording:
+        made._rg, made._grad_fn = True, NegBackward0((a._grad_fn or a,))
+    return made
+
+
+Tensor.__add__ = _operator(AddBackward0, _sum, add, False)
+Tensor.__sub__ = _operator(SubBackward0, _difference, sub, False)
+Tensor.__mul__ = _operator(MulBackward0, _multiply, mul, True)
+Tensor.__truediv__ = _operator(DivBackward0, _quotient, div, True)
+Tensor.__radd__, Tensor.__rmul__ = Tensor.__add__, Tensor.__mul__
+Tensor.__rsub__, Tensor.__rtruediv__ = _reflected(rsub), _reflected(_rdiv)
+Tensor.__neg__ = _negative
+Tensor.__pos__ = lambda a: a
+Tensor.add, Tensor.sub, Tensor.mul, Tensor.div, Tensor.neg, Tensor.rsub = add, sub, mul, div, neg, rsub
+Tensor.subtract, Tensor.multiply, Tensor.divide, Tensor.true_divide, Tensor.negative, Tensor.__div__ = sub, mul, div, div, neg, div
+
+FUNCTIONS = {"add": add, "sub": sub, "subtract": sub, "mul": mul, "multiply": mul, "div": div, "divide": div, "true_divide": div, "neg": neg,
+             "negative": neg, "rsub": rsub}

@@ -1,0 +1,221 @@
+"""Operations that users define: ``torch.autograd.Function``."""
+
+from __future__ import annotations
+
+import functools
+
+from ..engine import Size
+from ..modes import enable_grad, no_grad, state
+from ..node import Node
+from ..record import fitted
+from ..tensor import Result, Tensor, counter_of, made_of
+
+
+class _ContextNode(Node):
+    """The node of a user's operation; it is the ``ctx`` of its methods too."""
+
+    _tensors: tuple = ()
+    _dirty: tuple = ()
+    _constant: tuple = ()
+    _materialize = True
+    needs_input_grad: tuple = ()
+    runs_without_gradient = True
+
+    def __init__(self):
+        super().__init__(())
+
+    def save_for_backward(self, *tensors) -> None:
+        """Keep tensors for the backward pass, checked for later changes in place."""
+        self._tensors = tensors
+
+    def mark_dirty(self, *tensors) -> None:
+        """Say which inputs were overwritten."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors) -> None:
+        """Say which results carry no gradient."""
+        self._constant = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether missing gradients of results come as zeros (the default) or as None."""
+        self._materialize = value
+
+    @property
+    def saved_tensors(self) -> tuple:
+        """What ``save_for_backward`` kept."""
+        return tuple(self.unpack())
+
+    def backward(self, *gradients) -> tuple:
+        if self._materialize:
+            gradients = tuple([made_of(_zeros(shape, dtype)) if g is None else g for g, (shape, dtype) in zip(gradients, self.results)])
+        found = self.function.backward(self, *gradients)
+        found = found if isinstance(found, tuple) else (found,)
+        found = self._right_number(found)
+        return tuple([self._checked(k, g) for k, g in enumerate(found)])
+
+    def _right_number(self, found: tuple) -> tuple:
+        while len(found) > len(self.edges) and found[-1] is None:
+            found = found[:-1]
+        if len(found) != len(self.edges):
+            raise RuntimeError(f"function {self.name()} returned an incorrect number of gradients (expected {len(self.edges)}, got {len(found)})")
+        return found
+
+    def _checked(self, position: int, g):
+        if g is None or self.edges[position] is None:
+            return None
+        if not isinstance(g, Tensor):
+            raise TypeError(f"function {self.name()} returned an invalid gradient at index {position}; expected Tensor or None but got {type(g).__name__}")
+        shape, dtype = self.operands[position]
+        if g._data.shape != shape:
+            try:
+                return fitted(g, (shape, dtype))
+            except (ValueError, RuntimeError):
+                raise RuntimeError(f"Function {self.name()} returned an invalid gradient at index {position} - got {list(g.shape)} but expected shape compatible "
+                                   f"with {list(shape)}") from None
+        return g
+
+    def release(self) -> None:
+        if self.saved:
+            self.saved = None
+
+
+def _zeros(shape, dtype):
+    import numpy as np
+    return np.zeros(shape, dtype)
+
+
+class _FunctionMeta(type):
+    """Gives each Function a class of nodes of its own name."""
+
+    def __init__(cls, name, bases, namespace):
+        super().__init__(name, bases, namespace)
+        cls._node_class = type(f"{name}Backward", (_ContextNode,), {"function": cls})
+
+
+class Function(metaclass=_FunctionMeta):
+    """Subclass it with static methods ``forward(ctx, *args)`` and ``backward(ctx, *grads)``, and call ``apply``.
+
+    Or ``forward(*args)`` and ``setup_context(ctx, inputs, output)``. As ``torch.autograd.Function``.
+    """
+
+    def __call__(self, *args, **kwargs):
+        raise RuntimeError("Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static forward method. "
+                           "(Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)")
+
+    @staticmethod
+    def forward(*args, **kwargs):
+        """The operation itself."""
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Keep what the backward pass needs."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx, *grads):
+        """The gradients of the inputs."""
+        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
+
+    @classmethod
+    def apply(cls, *args):
+        """Run the operation and record it."""
+        node = cls._node_class()
+        tensors = [a if isinstance(a, Tensor) else None for a in args]
+        node.needs_input_grad = tuple([t is not None and t._rg for t in tensors])
+        records = state.recording and any(node.needs_input_grad)
+        with no_grad():
+            if cls.setup_context is Function.setup_context:
+                output = cls.forward(node, *args)
+            else:
+                output = cls.forward(*args)
+                cls.setup_context(node, args, output)
+        several = isinstance(output, tuple)
+        results = list(output) if several else [output]
+        for each in results:
+            if each is not None and not isinstance(each, Tensor) and not several:
+                raise TypeError(f"{cls.__name__}Backward.forward: expected Tensor or tuple of Tensor (got {type(each).__name__}) for return value 0")
+        if records:
+            results = _hang(node, tensors, results)
+        return tuple(results) if several else results[0]
+
+
+def _hang(node: _ContextNode, tensors: list, results: list) -> list:
+    """Put the results on the tape."""
+    from ..views import check_writable, rebase, share
+    for dirty in node._dirty:
+        check_writable(dirty, True)
+    edges = [(t._grad_fn or t) if t is not None and t._rg else None for t in tensors]
+    node.edges = tuple(edges)
+    numbers = [t._number if t is not None and t._rg else 0 for t in tensors]
+    node.numbers = tuple(numbers) if any(numbers) else None
+    node.operands = [None if t is None else (t._data.shape, t._data.dtype) for t in tensors]
+    node.outputs = len(results)
+    node.results = [(r._data.shape, r._data.dtype) if isinstance(r, Tensor) else ((), float) for r in results]
+    constant = set(map(id, node._constant))
+    made = []
+    for number, each in enumerate(results):
+        if not isinstance(each, Tensor) or id(each) in constant or each._data.dtype.kind != "f":
+            made.append(each)
+            continue
+        if any(each is d for d in node._dirty):
+            rebase(each, node)
+            each._number = number
+            made.append(each)
+            continue
+        given = next((t for t in tensors if t is each), None)
+        fresh = made_of(each._data)
+        fresh._rg, fresh._grad_fn, fresh._number = True, node, number
+        if given is not None:
+            share(fresh, given, lambda a: a)
+        elif each._view is not None:
+            fresh._counter, fresh._view = each._counter, each._view
+            fresh._view.origin = "function"
+        made.append(fresh)
+    _save(node, results, made)
+    return made
+
+
+def _save(node: _ContextNode, results: list, made: list) -> None:
+    entries = []
+    for tensor in node._tensors:
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"save_for_backward can only save variables, but argument {len(entries)} is of type {type(tensor).__name__}")
+        number = next((k for k, r in enumerate(results) if r is tensor), None) if tensor is not None else None
+        if number is not None and made[number] is not tensor:
+            entries.append(Result(made[number]._data, counter_of(made[number]), number))
+        elif number is not None and tensor._grad_fn is node:
+            entries.append(Result(tensor._data, counter_of(tensor), number))
+        else:
+            entries.append(tensor)
+    node.save(*entries)
+
+
+def once_differentiable(function):
+    """Decorates ``backward``: its own derivative is refused."""
+    @functools.wraps(function)
+    def wrapper(ctx, *gradients):
+        with no_grad():
+            found = function(ctx, *gradients)
+        if not state.recording or not any(isinstance(g, Tensor) and g._rg for g in gradients):
+            return found
+        results = found if isinstance(found, tuple) else (found,)
+        node = _Refusal(tuple([(g._grad_fn or g) if isinstance(g, Tensor) and g._rg else None for g in gradients]))
+        node.outputs = len(results)
+        made = []
+        for number, each in enumerate(results):
+            if isinstance(each, Tensor):
+                each = made_of(each._data)
+                each._rg, each._grad_fn, each._number = True, node, number
+            made.append(each)
+        return tuple(made) if isinstance(found, tuple) else made[0]
+    return wrapper
+
+
+class _Refusal(Node):
+    def backward(self, *_):
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+
+
+_Refusal.__name__ = "torch::autograd::Error"
+__all__ = ["Function", "Size", "enable_grad", "once_differentiable"]

@@ -1,0 +1,277 @@
+"""What every tensor can do: copies and detaching, conversions to Python and NumPy, truth, iteration, updates that fill and copy."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
+from .indexing import CopyBackwards, FillBackward1, ZeroBackward0, copied_into, filled_with
+from .modes import state
+from .node import Node
+from .record import recorded, result, summed_to
+from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
+from .views import share, update
+
+_SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
+_DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
+                "as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these gradients. To fix this error, please refer to the "
+                "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.")
+
+
+class CloneBackward0(Node):
+    """Backward of clone."""
+
+    def fast(self, g):
+        return (g,)
+
+    backward = fast
+
+
+class ToCopyBackward0(Node):
+    """Backward of a change of dtype."""
+
+    source = None
+
+    def fast(self, g):
+        return (g.astype(self.source.numpy),)
+
+    def backward(self, g):
+        return (to(g, self.source),)
+
+
+class SumToSize(Node):
+    """Backward of sum_to_size: an expand."""
+
+    def fast(self, g):
+        return (np.broadcast_to(g, self.shape),)
+
+    def backward(self, g):
+        return (g.expand(*self.shape),)
+
+
+SumToSize.__name__ = "SumBackward1"
+
+
+def clone(input: Tensor, *, memory_format=None) -> Tensor:
+    """A copy, recorded."""
+    return result(recorded(CloneBackward0, (input,)), np.array(input._data)[()] if input._data.ndim == 0 else np.array(input._data))
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """The tensor itself if its elements lie in order, else a copy."""
+    if is_contiguous(input._data):
+        return input
+    return result(recorded(CloneBackward0, (input,)), np.ascontiguousarray(input._data))
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory outside of the tape."""
+    made = made_of(shared(input) if input._data.ndim else _shared_scalar(input))
+    if not input._inference:
+        made._counter = counter_of(input)
+    if input._view is not None:
+        share(made, input, lambda a: a)
+    made._inference = input._inference
+    return made
+
+
+def _shared_scalar(input: Tensor):
+    return shared(input)
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Take the tensor itself off the tape."""
+    if self._view is not None:
+        raise RuntimeError(_DETACH_VIEW)
+    self._rg, self._grad_fn, self._number = False, None, 0
+    return self
+
+
+def _data(self: Tensor) -> Tensor:
+    """The same memory outside of the tape, with a version counter of its own."""
+    return made_of(shared(self))
+
+
+def _set_data(self: Tensor, value: Tensor) -> None:
+    self._data = value._data
+
+
+def sum_to_size(input: Tensor, *size) -> Tensor:
+    """Sums over what a shape was broadcast along."""
+    size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if input._data.shape == size:
+        return input
+    node = recorded(SumToSize, (input,))
+    if node is not None:
+        node.shape = input._data.shape
+    return result(node, summed_to(input._data, size))
+
+
+def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocking: bool = False, copy: bool = False, memory_format=None) -> Tensor:
+    """The tensor in another dtype; itself if it has that one."""
+    for each in args:
+        if isinstance(each, Dtype):
+            dtype = each
+        elif isinstance(each, Tensor):
+            dtype = each.dtype
+        elif isinstance(each, bool):
+            copy = copy or each
+    if dtype is None or input._data.dtype == dtype.numpy:
+        return clone(input) if copy else input
+    node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point and input._data.dtype.kind == "f" else None
+    if node is not None:
+        node.source = input.dtype
+    return result(node, input._data.astype(dtype.numpy))
+
+
+def type_(input: Tensor, dtype=None):
+    """The name of the tensor's type, or the tensor in another dtype."""
+    return f"torch.{input.dtype.legacy}Tensor" if dtype is None else to(input, dtype)
+
+
+# Out of the library ----------------------------------------------------------------------------------------------------------
+
+def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
+    """The data as an array that shares the memory."""
+    if self._rg and not force:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    return shared(self)
+
+
+def _array(self: Tensor, dtype=None, copy=None) -> np.ndarray:
+    array = numpy(self)
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def item(self: Tensor):
+    """The only element, as a Python number."""
+    if self._data.size != 1:
+        raise RuntimeError(f"a Tensor with {self._data.size} elements cannot be converted to Scalar")
+    return self._data.item()
+
+
+def tolist(self: Tensor):
+    """Nested lists of Python numbers."""
+    return self._data.tolist()
+
+
+def _scalar(self: Tensor, kind: type):
+    if self._data.size != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+    if self._rg:
+        warnings.warn(_SCALAR_WARNING, UserWarning, stacklevel=3)
+    return kind(self._data.item())
+
+
+def _index(self: Tensor) -> int:
+    if self._data.size != 1 or self._data.dtype.kind not in "iub":
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return int(self._data.item())
+
+
+def _bool(self: Tensor) -> bool:
+    if self._data.size != 1:
+        many = "more than one value" if self._data.size else "no values"
+        raise RuntimeError(f"Boolean value of Tensor with {many} is ambiguous")
+    return bool(self._data.item())
+
+
+def _len(self: Tensor) -> int:
+    if self._data.ndim == 0:
+        raise TypeError("len() of a 0-d tensor")
+    return self._data.shape[0]
+
+
+def _iter(self: Tensor):
+    if self._data.ndim == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(self.unbind(0))
+
+
+def _contains(self: Tensor, element) -> bool:
+    value = element._data if isinstance(element, Tensor) else element
+    return bool(np.any(self._data == value))
+
+
+def _deepcopy(self: Tensor, memo) -> Tensor:
+    if self._grad_fn is not None:
+        raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you were attempting to "
+                           "deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001")
+    made = made_of(np.array(self._data))
+    made._rg = self._rg
+    if self._grad is not None:
+        made._grad = _deepcopy(self._grad, memo)
+    return made
+
+
+def _reduce(self: Tensor):
+    return _rebuilt, (np.array(self._data), self._rg)
+
+
+def _rebuilt(data, requires_grad: bool) -> Tensor:
+    made = made_of(data)
+    made._rg = requires_grad
+    return made
+
+
+# Updates that forget what was there -------------------------------------------------------------------------------------------
+
+def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
+    """Overwrite with another tensor, cast and broadcast."""
+    from .shaping import expand
+    source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
+    if source._data.shape != self._data.shape:
+        try:
+            np.broadcast_to(np.empty(source._data.shape), self._data.shape)
+        except ValueError:
+            from .record import broadcast_shape
+            broadcast_shape(self._data.shape, source._data.shape)
+            expand(source, *self.shape)
+    return update(self, copied_into, source) if source is not self else self
+
+
+def fill_(self: Tensor, value) -> Tensor:
+    """Overwrite with one number."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return update(self, _filled_by, value)
+    return update(self, filled_with, value)
+
+
+def _filled_by(target: Tensor, value: Tensor) -> Tensor:
+    return result(recorded(FillBackward1, (target, value)), np.full(target._data.shape, value._data, target._data.dtype))
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Overwrite with zeros."""
+    return update(self, lambda target: result(recorded(ZeroBackward0, (target,)), np.zeros_like(target._data)))
+
+
+def set_default(self: Tensor):
+    """Whether new results are recorded for this tensor now."""
+    return self._rg and state.recording
+
+
+def _to_dtype(dtype: Dtype):
+    def method(self):
+        return to(self, dtype)
+    return method
+
+
+for _name, _dtype in {"float": float32, "double": float64, "half": float16, "long": int64, "int": int32, "short": int16, "char": int8, "byte": uint8,
+                      "bool": bool_}.items():
+    setattr(Tensor, _name, _to_dtype(_dtype))
+for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, item, tolist, copy_, fill_, zero_):
+    setattr(Tensor, _function.__name__, _function)
+Tensor.type, Tensor.data = type_, property(_data, _set_data)
+Tensor.type_as = lambda self, other: to(self, other.dtype)
+Tensor.cpu = lambda self: self
+Tensor.__array__, Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _array, _bool, _len, _iter, _contains
+Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))
+Tensor.__index__, Tensor.__deepcopy__, Tensor.__reduce__, Tensor.__hash__ = _index, _deepcopy, _reduce, object.__hash__
+
+FUNCTIONS = {"clone": clone, "detach": detach}
+__all__ = ["CopyBackwards", "DTYPES", "FUNCTIONS", "of_numpy", "set_default"]

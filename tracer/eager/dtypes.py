@@ -1,0 +1,114 @@
+"""PyTorch's dtypes and the promotion between them.
+
+Dtypes are objects of our own, which print as PyTorch's do. Promotion follows ``torch.result_type``: tensors with dimensions count before 0-d
+tensors, these before Python numbers; a lower kind never widens a higher one (int64 and float32 give float32, where NumPy gives float64).
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+
+class Dtype:
+    """``torch.float32`` and its like. ``numpy`` is the NumPy dtype, ``legacy`` the name in messages (``Float``)."""
+
+    __slots__ = ("name", "numpy", "legacy", "is_floating_point", "itemsize", "is_complex", "is_signed")
+
+    def __init__(self, name: str, numpy_name: str, legacy: str):
+        self.name = name
+        self.numpy = np.dtype(numpy_name)
+        self.legacy = legacy
+        self.is_floating_point = self.numpy.kind == "f"
+        self.is_complex = False
+        self.is_signed = self.numpy.kind in "fi"
+        self.itemsize = self.numpy.itemsize
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self):
+        return of_numpy, (self.numpy,)
+
+
+float32, float64, float16 = Dtype("float32", "f4", "Float"), Dtype("float64", "f8", "Double"), Dtype("float16", "f2", "Half")
+int64, int32, int16, int8 = Dtype("int64", "i8", "Long"), Dtype("int32", "i4", "Int"), Dtype("int16", "i2", "Short"), Dtype("int8", "i1", "Char")
+uint8, bool_ = Dtype("uint8", "u1", "Byte"), Dtype("bool", "?", "Bool")
+
+DTYPES = {dtype.numpy: dtype for dtype in (float32, float64, float16, int64, int32, int16, int8, uint8, bool_)}
+_KIND = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+class _Default(threading.local):
+    """The dtype of floats that say nothing else, as torch.set_default_dtype sets it."""
+
+    dtype = float32
+
+
+_default = _Default()
+
+
+def get_default_dtype() -> Dtype:
+    """The dtype that Python floats become."""
+    return _default.dtype
+
+
+def set_default_dtype(dtype: Dtype) -> None:
+    """Set what :func:`get_default_dtype` returns; floating-point dtypes only (TypeError)."""
+    if not isinstance(dtype, Dtype) or not dtype.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    _default.dtype = dtype
+
+
+def of_numpy(dtype) -> Dtype:
+    """The dtype for a NumPy dtype; TypeError for those that there is none for."""
+    found = DTYPES.get(np.dtype(dtype))
+    if found is None:
+        raise TypeError(f"can't convert np.ndarray of type numpy.{np.dtype(dtype).type.__name__}. The only supported types are: float64, float32, float16, "
+                        "complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool.")
+    return found
+
+
+def of_number(value) -> Dtype:
+    """The dtype that a Python number has by itself."""
+    if isinstance(value, bool):
+        return bool_
+    return int64 if isinstance(value, int) else _default.dtype
+
+
+def promote_types(a: Dtype, b: Dtype) -> Dtype:
+    """The smallest dtype of the higher kind that holds both."""
+    if a is b:
+        return a
+    kind_a, kind_b = _KIND[a.numpy.kind], _KIND[b.numpy.kind]
+    if kind_a != kind_b:
+        return a if kind_a > kind_b else b
+    return DTYPES[np.promote_types(a.numpy, b.numpy)]
+
+
+def _combine(higher: Dtype | None, lower: Dtype | None) -> Dtype | None:
+    if higher is None or lower is None:
+        return higher or lower
+    if higher.is_floating_point:
+        return higher
+    if higher is bool_ or lower.is_floating_point:
+        return promote_types(higher, lower)
+    return higher
+
+
+def promoted(operands) -> Dtype:
+    """The dtype of an operation on tensors (anything with ``_data``) and Python numbers."""
+    wide = flat = number = None
+    for operand in operands:
+        data = getattr(operand, "_data", None)
+        if data is None:
+            dtype = of_number(operand)
+            number = dtype if number is None else promote_types(number, dtype)
+        elif data.ndim:
+            dtype = DTYPES[data.dtype]
+            wide = dtype if wide is None else promote_types(wide, dtype)
+        else:
+            dtype = DTYPES[data.dtype]
+            flat = dtype if flat is None else promote_types(flat, dtype)
+    return _combine(wide, _combine(flat, number))

@@ -1,0 +1,162 @@
+"""Element-wise functions, from the tracer's table of operations.
+
+Value, slope and the name of the backward function stand there once. Here is only which of them PyTorch has, under which name, and what it does
+with integers. A slope is evaluated on NumPy data; when it is to be recorded itself, on :class:`Recorded`, which turns NumPy's functions into those
+on tensors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracer.graph.op import ZERO, Op
+from tracer.ops import TABLE
+
+from .arithmetic import operand
+from .dtypes import get_default_dtype
+from .node import Node, Output
+from .record import recorded, result, saved_result
+from .tensor import Tensor
+
+# Name in PyTorch: operation of the table, where the names differ.
+UNARY = {name: name for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sqrt", "square",
+                                 "reciprocal", "erf", "erfc", "erfinv", "sinc")}
+UNARY |= {"abs": "absolute", "absolute": "absolute", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh",
+          "atanh": "arctanh", "arcsin": "arcsin", "arccos": "arccos", "arctan": "arctan", "arcsinh": "arcsinh", "arccosh": "arccosh", "arctanh": "arctanh",
+          "lgamma": "gammaln", "digamma": "psi", "sigmoid": "expit", "logit": "logit", "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e",
+          "ndtr": "ndtr", "ndtri": "ndtri", "log_ndtr": "log_ndtr", "erfcx": "erfcx", "entr": "entr", "deg2rad": "deg2rad", "rad2deg": "rad2deg",
+          "bessel_j0": "j0", "bessel_j1": "j1"}
+UNARY = {name: op for name, op in UNARY.items() if op in TABLE}
+EXACT = ("absolute", "square")  # keep integers
+
+
+class Recorded:
+    """A tensor that answers NumPy's functions and operators by recorded operations, for slopes that are written in NumPy."""
+
+    __slots__ = ("tensor",)
+    __array_priority__ = 2000
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        function = RECORDED.get(ufunc)
+        if function is None or method != "__call__" or kwargs:
+            raise NotImplementedError(f"the second derivative needs {ufunc.__name__} on tensors")
+        return Recorded(function(*[_opened(each) for each in inputs]))
+
+    def __array_function__(self, function, types, args, kwargs):
+        if function is np.where:
+            condition, yes, no = map(_opened, args)
+            return Recorded(RECORDED[np.where](condition, yes, no))
+        raise NotImplementedError(f"the second derivative needs {function.__name__} on tensors")
+
+    @property
+    def shape(self):
+        """Of the tensor."""
+        return self.tensor.shape
+
+
+def _opened(value):
+    return value.tensor if isinstance(value, Recorded) else value
+
+
+def _operator(name: str, reflected: bool = False):
+    def operator(self, *others):
+        return Recorded(getattr(self.tensor, name)(*map(_opened, others)))
+    return operator
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg", "pow", "rpow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "invert"):
+    setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
+Recorded.__hash__ = object.__hash__
+
+RECORDED: dict = {}  # NumPy's function -> ours; filled below and frozen by convention once the package is imported
+
+
+class Elementwise(Node):
+    """The backward function of an operation of one operand: the gradient times the slope of the table."""
+
+    partial = None
+    keeps_result = False
+
+    def fast(self, g):
+        saved = self.checked_saved()
+        if not saved:
+            return (g * self.partial,)
+        self.check()
+        entry = saved[0]
+        if isinstance(entry, Output):
+            return (g * self.partial(None, entry.data),)
+        return (g * self.partial(entry._data, None),)
+
+    def backward(self, g):
+        saved = self.unpack()
+        if not saved:
+            return (g * self.partial,)
+        arguments = (None, Recorded(saved[0])) if self.keeps_result else (Recorded(saved[0]), None)
+        return (g * _opened(self.partial(*arguments)),)
+
+
+def _uses(partial) -> set[str]:
+    """Which of a slope's two arguments it reads."""
+    names = partial.__code__.co_varnames[:partial.__code__.co_argcount]
+    loaded = {i.argval for i in _instructions(partial) if i.opname.startswith("LOAD_FAST")}
+    return {("x", "out")[k] for k, name in enumerate(names[:2]) if name in loaded} if len(names) > 1 else {"x"}
+
+
+def _instructions(function):
+    import dis
+    return dis.get_instructions(function)
+
+
+def backward_class(name: str, partial, keeps_result: bool) -> type[Elementwise]:
+    """A class of nodes for one operation, under PyTorch's name."""
+    saved = ("result",) if keeps_result else ("self",)
+    return type(name, (Elementwise,), {"partial": staticmethod(partial) if callable(partial) else partial, "keeps_result": keeps_result,
+                                       "names": saved if callable(partial) else (), "__doc__": f"Backward of {name}."})
+
+
+def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
+    """The function of one tensor for an operation of the table."""
+    slope = op.partials[0] if partial is None else partial
+    keeps = callable(slope) and _uses(slope) == {"out"}
+    if callable(slope) and not keeps and "out" in _uses(slope):
+        whole = slope
+        evaluate = op.evaluate
+        slope = lambda x, out: whole(x, _value(evaluate, name, x))  # noqa: E731
+    kind = backward_class(grad_fn or op.grad_fn, slope if slope is not ZERO else 0.0, keeps)
+    evaluate, exact = op.evaluate, op.name in EXACT
+
+    def function(input, *, out=None) -> Tensor:
+        x = operand(input, name)._data
+        if x.dtype.kind != "f" and not exact:
+            x = x.astype(get_default_dtype().numpy)
+        data = evaluate(x)
+        if data.dtype != x.dtype:
+            data = data.astype(x.dtype)
+        node = recorded(kind, (input,))
+        made = result(node, data)
+        if node is not None and callable(kind.partial):
+            node.save(saved_result(made) if keeps else input)
+        return made
+    function.__name__ = name
+    function.__doc__ = f"``{op.name}`` of each element."
+    return function
+
+
+def _value(evaluate, name: str, x):
+    return Recorded(getattr(x.tensor, name)()) if isinstance(x, Recorded) else evaluate(x)
+
+
+GRAD_FN = {"erfcx": "SpecialErfcxBackward0", "ndtri": "SpecialNdtriBackward0", "log_ndtr": "SpecialLogNdtrBackward0", "entr": "SpecialEntrBackward0",
+           "i0": "I0Backward0", "i0e": "SpecialI0EBackward0", "i1": "SpecialI1Backward0", "i1e": "SpecialI1EBackward0", "lgamma": "LgammaBackward0",
+           "digamma": "DigammaBackward0", "sigmoid": "SigmoidBackward0", "logit": "LogitBackward0", "square": "PowBackward0", "abs": "AbsBackward0"}
+
+FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name)) for name, op in UNARY.items()}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)
+    for _ufunc in TABLE[UNARY[_name]].numpy:
+        if callable(_ufunc) and _ufunc not in RECORDED:
+            RECORDED[_ufunc] = _function
+Tensor.__abs__ = FUNCTIONS["abs"]

@@ -1,0 +1,326 @@
+"""The backward pass.
+
+Nodes run in the order of their numbers, the youngest first. A node is always younger than those that its edges lead to, so that all contributions to
+its gradient have arrived when its turn comes: nothing has to be counted beforehand, and nothing recurses. Leaves are summed up on the way and get
+their ``grad`` at the end; only when hooks could observe the order is it found beforehand when each leaf is complete.
+"""
+
+from __future__ import annotations
+
+import threading
+from heapq import heappop, heappush
+
+import numpy as np
+
+from .dtypes import DTYPES
+from .modes import state
+from .node import Node
+from .tensor import Size, Tensor, made_of
+
+_accumulation = threading.Lock()  # several threads may add to the grad of one leaf
+
+
+class Pass:
+    """One backward pass. On NumPy data, or on tensors if the gradient itself is to be recorded.
+
+    ``wanted``: (node, output) or id of a leaf -> positions in ``found``; given, nothing is accumulated but these are caught.
+    """
+
+    def __init__(self, keep: bool, create: bool, wanted: dict | None = None, accumulate_into: set[int] | None = None):
+        self.keep = keep
+        self.create = create
+        self.wanted = wanted
+        self.accumulate_into = accumulate_into
+        self.found: dict = {}
+        self.heap: list[int] = []
+        self.nodes: dict[int, Node] = {}
+        self.pending: dict[int, object] = {}
+        self.leaves: dict[int, list] = {}   # id -> [leaf, gradient]
+        self.missing: dict[int, int] | None = None  # contributions that leaves with hooks still wait for
+        self.needed: set[int] | None = None
+
+    # Gradients on their way ------------------------------------------------------------------------------------------------
+    def push(self, target, number: int, g) -> None:
+        """A contribution to the gradient of an output of a node, or of a leaf."""
+        if isinstance(target, Tensor):
+            entry = self.leaves.get(id(target))
+            if entry is None:
+                entry = self.leaves[id(target)] = [target, g]
+            elif g is not None:
+                entry[1] = g if entry[1] is None else entry[1] + g
+            if target._hooks or target._post_hooks:
+                self._count_down(target)
+            return
+        sequence = target.seq
+        if self.needed is not None and sequence not in self.needed:
+            return
+        pending = self.pending
+        if sequence not in pending:
+            self.nodes[sequence] = target
+            heappush(self.heap, -sequence)
+            pending[sequence] = g if target.outputs == 1 else {number: g}
+        elif target.outputs == 1:
+            before = pending[sequence]
+            pending[sequence] = g if before is None else before if g is None else before + g
+        else:
+            outputs = pending[sequence]
+            before = outputs.get(number)
+            outputs[number] = g if before is None else before if g is None else before + g
+
+    def run(self, roots) -> None:
+        """Start from ``(target, output, gradient)`` and run what can be reached."""
+        self.roots = [target for target, _, _ in roots]
+        if self.wanted is not None:
+            self.needed = self._leading_to_wanted()
+        before = state.recording
+        state.recording = self.create
+        try:
+            for target, number, g in roots:
+                self.push(target, number, g)
+            self._run()
+            for leaf, g in list(self.leaves.values()):
+                self._arrive(leaf, g)
+        finally:
+            state.recording = before
+
+    def _run(self) -> None:
+        heap, nodes, pending, leaves = self.heap, self.nodes, self.pending, self.leaves
+        plain = not self.create and self.wanted is None and not state.anomaly
+        keep = self.keep
+        while heap:
+            sequence = -heappop(heap)
+            node = nodes.pop(sequence)
+            g = pending.pop(sequence)
+            fast = node.fast
+            if not plain or fast is None or g is None or node.packed or node.node_hooks or node.pre_hooks or node.node_pre_hooks or node.retained:
+                self._step(node, g)
+                continue
+            gradients = fast(g)
+            if not keep and node.saved:
+                node.saved = None
+            # What push() does, for the one case that makes up most of most passes.
+            for target, g in zip(node.edges, gradients):
+                if target is None:
+                    continue
+                if node.numbers is not None or target.__class__ is Tensor:
+                    if target.__class__ is Tensor and g is not None and not target._hooks and not target._post_hooks:
+                        entry = leaves.get(id(target))
+                        if entry is None:
+                            leaves[id(target)] = [target, g]
+                        else:
+                            entry[1] = g if entry[1] is None else entry[1] + g
+                        continue
+                    self._push_all(node, gradients)
+                    break
+                sequence = target.seq
+                if target.outputs != 1 or g is None:
+                    self.push(target, 0, g)
+                elif sequence in pending:
+                    before = pending[sequence]
+                    pending[sequence] = g if before is None else before + g
+                else:
+                    pending[sequence] = g
+                    nodes[sequence] = target
+                    heappush(heap, -sequence)
+
+    def _push_all(self, node: Node, gradients) -> None:
+        numbers = node.numbers
+        for k, (target, g) in enumerate(zip(node.edges, gradients)):
+            if target is not None:
+                self.push(target, numbers[k] if numbers else 0, g)
+
+    # One node, with all that may hang on it --------------------------------------------------------------------------------
+    def _step(self, node: Node, g) -> None:
+        outputs = [g] if node.outputs == 1 else [g.get(k) for k in range(node.outputs)]
+        outputs = [None if each is None else self._as_tensor(each) for each in outputs]
+        self._before(node, outputs)
+        if self.needed is not None and node.seq not in self.running:
+            return
+        for hook in list((node.node_pre_hooks or {}).values()):
+            changed = hook(tuple(outputs))
+            if changed is not None:
+                outputs = list(changed) if isinstance(changed, tuple) else [changed]
+        gradients = self._gradients(node, outputs)
+        for hook in list((node.node_hooks or {}).values()):
+            changed = hook(tuple(gradients), tuple(outputs))
+            if changed is not None:
+                gradients = _checked_change(gradients, changed)
+        if not self.keep:
+            node.release()
+        for k, (target, each) in enumerate(zip(node.edges, gradients)):
+            if target is not None:
+                self.push(target, node.numbers[k] if node.numbers else 0, None if each is None else self._as_given(each))
+
+    def _gradients(self, node: Node, outputs: list) -> tuple:
+        if all(each is None for each in outputs):
+            if getattr(node, "runs_without_gradient", False) is False:
+                return (None,) * len(node.edges)
+        gradients = node.backward(*outputs)
+        if not isinstance(gradients, tuple):
+            gradients = (gradients,)
+        if state.anomaly:
+            check_anomaly(node, gradients)
+        return gradients
+
+    def _before(self, node: Node, outputs: list) -> None:
+        """Hooks of the tensors that the node made, retained and wanted gradients."""
+        for number, hooks in (node.pre_hooks or {}).items():
+            if outputs[number] is not None:
+                outputs[number] = run_hooks(hooks, outputs[number])
+        for number, reference in (node.retained or {}).items():
+            tensor = reference()
+            if tensor is not None and outputs[number] is not None:
+                self._retain(tensor, outputs[number])
+        if self.wanted is not None:
+            for number, each in enumerate(outputs):
+                for position in self.wanted.get((node.seq, number), ()):
+                    self.found[position] = each
+
+    def _retain(self, tensor: Tensor, g: Tensor) -> None:
+        if tensor._grad is None:
+            tensor._grad = g if self.create else made_of(owned(g._data))
+        else:
+            tensor._grad = tensor._grad + g
+
+    def _as_tensor(self, g) -> Tensor:
+        return g if isinstance(g, Tensor) else made_of(g)
+
+    def _as_given(self, g):
+        return g if self.create else g._data
+
+    # Leaves ----------------------------------------------------------------------------------------------------------------
+    def _arrive(self, leaf: Tensor, g) -> None:
+        """All contributions to a leaf are there."""
+        del self.leaves[id(leaf)]
+        positions = self.wanted.get(id(leaf), ()) if self.wanted is not None else ()
+        if g is None or (self.wanted is not None and not positions):
+            return
+        if leaf._hooks:
+            g = self._as_given(run_hooks(leaf._hooks, self._as_tensor(g)))
+        for position in positions:
+            self.found[position] = self._as_tensor(g)
+        if self.wanted is None or self.accumulate_into is not None:
+            self._accumulate(leaf, g)
+
+    def _accumulate(self, leaf: Tensor, g) -> None:
+        with _accumulation:
+            if self.create:
+                leaf._grad = g if leaf._grad is None else leaf._grad + g
+            else:
+                accumulate(leaf, g)
+        if leaf._post_hooks:
+            before, state.recording = state.recording, self.create
+            try:
+                for hook in list(leaf._post_hooks.values()):
+                    hook(leaf)
+            finally:
+                state.recording = before
+
+    def _count_down(self, leaf: Tensor) -> None:
+        """A leaf whose hooks can tell runs as soon as it is complete, before other nodes, as in PyTorch."""
+        if self.missing is None:
+            self.missing = self._contributions()
+        self.missing[id(leaf)] -= 1
+        if not self.missing[id(leaf)]:
+            self._arrive(leaf, self.leaves[id(leaf)][1])
+
+    def _reachable(self) -> dict[int, Node]:
+        seen: dict[int, Node] = {}
+        stack = [root for root in self.roots if isinstance(root, Node)]
+        while stack:
+            node = stack.pop()
+            if node.seq not in seen:
+                seen[node.seq] = node
+                stack += [edge for edge in node.edges if isinstance(edge, Node)]
+        return seen
+
+    def _contributions(self) -> dict[int, int]:
+        """How often each leaf is reached."""
+        count: dict[int, int] = {}
+        for root in self.roots:
+            if isinstance(root, Tensor):
+                count[id(root)] = count.get(id(root), 0) + 1
+        for node in self._reachable().values():
+            if self.needed is None or node.seq in self.running:
+                for edge in node.edges:
+                    if isinstance(edge, Tensor):
+                        count[id(edge)] = count.get(id(edge), 0) + 1
+        return count
+
+    def _leading_to_wanted(self) -> set[int]:
+        """The numbers of nodes that are visited; ``running`` are those among them that have to run."""
+        nodes = self._reachable()
+        caught = {key[0] for key in self.wanted if isinstance(key, tuple)}
+        self.running: set[int] = set()
+        needed: set[int] = set()
+        for sequence in sorted(nodes):
+            for edge in nodes[sequence].edges:
+                if edge is not None and (edge.seq in needed if isinstance(edge, Node) else id(edge) in self.wanted):
+                    self.running.add(sequence)
+                    break
+            if sequence in self.running or sequence in caught:
+                needed.add(sequence)
+        return needed
+
+
+def owned(data):
+    """A copy that nobody else holds; scalars cannot be changed anyway."""
+    return np.array(data) if isinstance(data, np.ndarray) else data
+
+
+def accumulate(leaf: Tensor, g) -> None:
+    """Add NumPy data to a leaf's ``grad``."""
+    if leaf._grad is None:
+        leaf._grad = made_of(owned(g))
+    elif leaf._grad._rg:
+        leaf._grad = made_of(leaf._grad._data + g)
+    else:
+        data = leaf._grad._data
+        if isinstance(data, np.ndarray):
+            data += g
+        else:
+            leaf._grad._data = data + g
+        if leaf._grad._counter is not None:
+            leaf._grad._counter[0] += 1
+
+
+def run_hooks(hooks: dict, g: Tensor) -> Tensor:
+    """The gradient after the hooks of a tensor."""
+    for hook in list(hooks.values()):
+        changed = hook(g)
+        if changed is not None:
+            _check_hook(hook, g, changed)
+            g = changed
+    return g
+
+
+def _check_hook(hook, g: Tensor, changed) -> None:
+    name = getattr(hook, "__name__", "hook")
+    if not isinstance(changed, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
+    if changed.dtype is not g.dtype:
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {_type_name(g)} got {_type_name(changed)})")
+    if changed._data.shape != g._data.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+
+
+def _checked_change(gradients: tuple, changed) -> tuple:
+    changed = changed if isinstance(changed, tuple) else (changed,)
+    if len(changed) != len(gradients):
+        raise RuntimeError(f"hook has returned an incorrect number of values (got {len(changed)}, but expected {len(gradients)})")
+    return changed
+
+
+def _type_name(tensor: Tensor) -> str:
+    return f"torch.{DTYPES[tensor._data.dtype].legacy}Tensor"
+
+
+def check_anomaly(node: Node, gradients: tuple) -> None:
+    """Raise if a node made a NaN while anomalies are looked for."""
+    if state.anomaly == 2:
+        for number, g in enumerate(gradients):
+            if isinstance(g, Tensor) and g._data.dtype.kind == "f" and np.isnan(g._data).any():
+                raise RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
+
+
+__all__ = ["Pass", "Size", "accumulate"]

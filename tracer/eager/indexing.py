@@ -1,0 +1,352 @@
+"""Reading and writing by index.
+
+Integers, slices, None and the ellipsis are taken one after another, each a view with a node of its own, as PyTorch does; tensors and lists of
+integers or bools gather a copy.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from .dtypes import bool_
+from .modes import state
+from .node import Node
+from .record import recorded, result
+from .shaping import _RESHAPED, _selected, _sliced, select, unsqueeze
+from .tensor import Tensor, counter_of, made_of, shared
+from .views import check_overlap, check_writable, rebase, update, view_of
+
+_NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of x[seq]. In "
+                "pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], which will result either in an error or a different result")
+
+
+class IndexBackward0(Node):
+    """Backward of a gather: a scatter that adds."""
+
+    names = ()
+
+    def fast(self, g):
+        self.check()
+        return (_added(g, self.shape, self.place), *(None,) * (len(self.edges) - 1))
+
+    def backward(self, g):
+        self.check()
+        return (put(g, self.shape, self.place), *(None,) * (len(self.edges) - 1))
+
+
+class IndexPutBackward0(Node):
+    """Backward of :func:`put`, and of an assignment by index."""
+
+    def fast(self, g):
+        return (g[self.place],)
+
+    def backward(self, g):
+        return (taken(g, self.place),)
+
+
+def _added(g, shape: tuple, place):
+    zeros = np.zeros(shape, g.dtype)
+    np.add.at(zeros, place, g)
+    return zeros
+
+
+def put(g: Tensor, shape: tuple, place) -> Tensor:
+    """Zeros with ``g`` added at places, recorded."""
+    node = recorded(IndexPutBackward0, (g,))
+    if node is not None:
+        node.place = place
+    return result(node, _added(g._data, shape, place))
+
+
+def taken(g: Tensor, place) -> Tensor:
+    """The elements at places, copied, recorded."""
+    node = recorded(IndexBackward0, (g,))
+    if node is not None:
+        node.shape, node.place = g._data.shape, place
+    return result(node, np.array(g._data[place]))
+
+
+def get(input: Tensor, index) -> Tensor:
+    """``input[index]``."""
+    if index.__class__ is int:
+        ndim = input._data.ndim
+        if ndim:
+            extent = input._data.shape[0]
+            if not -extent <= index < extent:
+                raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
+            return _selected(input, 0, index)
+    parts = _parts(input, index)
+    current, places, at = _basic(input, parts)
+    if places:
+        return _gathered(current, places)
+    if current is input:
+        return view_of(input, _RESHAPED["AliasBackward0"], lambda a: a[...])
+    return current
+
+
+def _parts(input: Tensor, index) -> list:
+    """The index as a list with one entry per step, the ellipsis written out."""
+    if isinstance(index, list):
+        if any(isinstance(each, (slice, type(None), type(...), Tensor, list, str)) for each in index):
+            warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)
+            index = tuple(index)
+        else:
+            index = (index,)
+    parts = list(index) if isinstance(index, tuple) else [index]
+    parts = [_part(part) for part in parts]
+    used = sum(part._data.ndim if isinstance(part, Tensor) and part._data.dtype.kind == "b" else 1 for part in parts
+               if part is not None and part is not Ellipsis and not isinstance(part, bool))
+    if used > input.ndim:
+        if input.ndim == 0:
+            raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number")
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim}")
+    if Ellipsis in [part for part in parts if not isinstance(part, Tensor)]:
+        at = next(k for k, part in enumerate(parts) if part is Ellipsis)
+        parts[at:at + 1] = [slice(None)] * (input.ndim - used)
+        parts = [slice(None) if part is Ellipsis else part for part in parts]
+    return parts
+
+
+def _part(part):
+    if part is None or part is Ellipsis or isinstance(part, (bool, int)):
+        return part
+    if isinstance(part, slice):
+        return slice(*[None if bound is None else int(bound) for bound in (part.start, part.stop, part.step)])
+    if isinstance(part, Tensor):
+        if part._data.dtype.kind == "f":
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        return int(part._data) if part._data.ndim == 0 and part._data.dtype.kind in "iu" and not part._rg else part
+    if isinstance(part, np.integer):
+        return int(part)
+    if isinstance(part, (list, np.ndarray)):
+        array = np.asarray(part)
+        return made_of(array.astype(np.int64) if array.dtype.kind in "iuf" and array.size == 0 else array)
+    if isinstance(part, float):
+        raise IndexError("only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got float)")
+    raise TypeError("new(): invalid data type 'str'") if isinstance(part, str) else IndexError(
+        f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(part).__name__})")
+
+
+def _basic(input: Tensor, parts: list):
+    """Take the steps that are views. Returns the view, tensors by axis of it, and the number of axes used."""
+    current, at, places = input, 0, {}
+    for dimension, part in enumerate(parts):
+        if part is None:
+            current, at = unsqueeze(current, at), at + 1
+        elif isinstance(part, bool):
+            current = unsqueeze(current, at)
+            places[at] = np.zeros(int(part), np.int64)
+            at += 1
+        elif isinstance(part, int):
+            extent = current._data.shape[at]
+            if not -extent <= part < extent:
+                raise IndexError(f"index {part} is out of bounds for dimension {dimension} with size {extent}")
+            current = _selected(current, at, part)
+        elif isinstance(part, slice):
+            if part.step is not None and part.step <= 0:
+                raise ValueError("step must be greater than zero")
+            if part != slice(None):
+                current = _sliced(current, at, part)
+            at += 1
+        else:
+            array = part._data
+            if array.dtype.kind == "b":
+                _check_mask(array, current, at)
+                for axis, where in enumerate(np.nonzero(array)):
+                    places[at + axis] = where
+                at += array.ndim
+            else:
+                _check_bounds(array, current, at)
+                places[at] = array
+                if part._data is array and isinstance(part, Tensor):
+                    places.setdefault("saved", []).append(part)
+                at += 1
+    return current, places, at
+
+
+def _check_mask(mask, current: Tensor, at: int) -> None:
+    for k, extent in enumerate(mask.shape):
+        if current._data.shape[at + k] != extent:
+            raise IndexError(f"The shape of the mask {list(mask.shape)} at index {k} does not match the shape of the indexed tensor {list(current.shape)} at index "
+                             f"{at + k}")
+
+
+def _check_bounds(array, current: Tensor, at: int) -> None:
+    extent = current._data.shape[at]
+    wrong = (array < -extent) | (array >= extent)
+    if np.any(wrong):
+        raise IndexError(f"index {np.asarray(array)[wrong].flat[0]} is out of bounds for dimension {at} with size {extent}")
+
+
+def _place(places: dict, ndim: int) -> tuple:
+    axes = [k for k in places if k != "saved"]
+    return tuple([places.get(k, slice(None)) for k in range(max(axes) + 1)])
+
+
+def _gathered(current: Tensor, places: dict) -> Tensor:
+    place = _place(places, current.ndim)
+    try:
+        data = current._data[place] if isinstance(current._data, np.ndarray) else shared(current)[place]
+    except IndexError:
+        shapes = ", ".join(str(list(np.shape(p))) for p in place if not isinstance(p, slice))
+        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}") from None
+    node = recorded(IndexBackward0, (current,))
+    if node is not None:
+        node.shape, node.place = current._data.shape, place
+        node.save(*places.get("saved", ()))
+        node.edges = (*node.edges, *(None,) * 0)
+    return result(node, np.array(data) if data.ndim else data)
+
+
+def put_at(input: Tensor, index, value) -> None:
+    """``input[index] = value``."""
+    records = state.recording and (input._rg or (isinstance(value, Tensor) and value._rg))
+    parts = _parts(input, index)
+    with_view, places, _ = _unrecorded(input, parts) if not records else _basic(input, parts)
+    if not places:
+        target = with_view
+        if target is input:
+            update(input, _filled, value)
+            return
+        _assign(target, value)
+        return
+    check_writable(with_view, records)
+    check_overlap(with_view, value)
+    place = _place(places, with_view.ndim)
+    given = value._data if isinstance(value, Tensor) else value
+    array = shared(with_view)
+    shape = array[place].shape
+    if isinstance(value, Tensor) and value._data.shape != shape:
+        _check_expandable(value, shape)
+    made = np.array(array)
+    made[place] = _as_dtype(given, array.dtype)
+    node = recorded(IndexPut, (with_view, value if isinstance(value, Tensor) else None))
+    if node is not None:
+        node.place, node.value_shape = place, np.shape(given)
+    array[...] = made
+    counter_of(with_view)[0] += 1
+    if node is not None:
+        rebase(with_view, node)
+
+
+class IndexPut(Node):
+    """Backward of an assignment by tensors."""
+
+    def backward(self, g):
+        from .record import fitted
+        kept = g.clone()
+        shared(kept)[self.place] = 0
+        if g._rg:
+            mask = np.ones(g._data.shape, g._data.dtype)
+            mask[self.place] = 0
+            kept = g * made_of(mask)
+        to_value = None
+        if self.edges[1] is not None:
+            inside = taken(g, self.place)
+            to_value = fitted(inside, (self.value_shape, inside._data.dtype))
+        return kept, to_value
+
+
+IndexPut.__name__ = "IndexPutBackward0"
+
+
+def _unrecorded(input: Tensor, parts: list):
+    before, state.recording = state.recording, False
+    try:
+        return _basic(input, parts)
+    finally:
+        state.recording = before
+
+
+def _assign(target: Tensor, value) -> None:
+    """``target[...] = value`` for a view made for the purpose."""
+    if target._view is not None and target._view.origin == "no_grad":
+        target._view.origin = ""
+    update(target, _filled, value)
+
+
+def _filled(target: Tensor, value) -> Tensor:
+    """The value in the target's shape and dtype: what an assignment computes."""
+    if isinstance(value, Tensor):
+        if value._data.shape != target._data.shape:
+            _check_expandable(value, target._data.shape)
+        return copied_into(target, value)
+    return filled_with(target, value)
+
+
+def _check_expandable(value: Tensor, shape: tuple) -> None:
+    """Leading axes of extent 1 may go; the rest must expand."""
+    from .shaping import expand
+    own = value._data.shape
+    while len(own) > len(shape) and own[0] == 1:
+        own = own[1:]
+    try:
+        np.broadcast_to(np.empty(own), shape)
+    except ValueError:
+        if len(own) > len(shape):
+            raise RuntimeError(f"expand(torch.{value.dtype.legacy}Tensor{{{list(own)}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) must be "
+                               f"greater or equal to the number of dimensions in the tensor ({len(own)})") from None
+        expand(value, *shape)
+
+
+def _as_dtype(given, dtype):
+    return np.asarray(given).astype(dtype)
+
+
+class CopyBackwards(Node):
+    """Backward of a copy: all of the gradient goes to the source."""
+
+    def backward(self, g):
+        from .record import fitted
+        return None if self.edges[0] is None else g * 0, fitted(g, self.fit) if self.edges[1] is not None else None
+
+
+class FillBackward0(Node):
+    """Backward of a fill with a number: zeros."""
+
+    def backward(self, g):
+        return (g * 0,)
+
+
+class FillBackward1(FillBackward0):
+    """Backward of a fill with a tensor."""
+
+    def backward(self, g):
+        return g * 0, g.sum()
+
+
+class ZeroBackward0(FillBackward0):
+    """Backward of zero_."""
+
+
+def copied_into(target: Tensor, source: Tensor) -> Tensor:
+    """The source in the target's shape and dtype."""
+    data = _as_dtype(source._data, target._data.dtype)
+    if data.shape != target._data.shape:
+        while data.ndim > target.ndim and data.shape[0] == 1:
+            data = data[0]
+        data = np.broadcast_to(data, target._data.shape)
+    node = recorded(CopyBackwards, (target, source))
+    if node is not None:
+        node.fit = source._data.shape, source._data.dtype
+    return result(node, data)
+
+
+def filled_with(target: Tensor, value) -> Tensor:
+    """The target's shape, all one number."""
+    return result(recorded(FillBackward0, (target,)), np.full(target._data.shape, value, _kind_of(target, value)))
+
+
+def _kind_of(target: Tensor, value):
+    return target._data.dtype
+
+
+def _is_bool(tensor: Tensor) -> bool:
+    return tensor.dtype is bool_
+
+
+Tensor.__getitem__ = get
+Tensor.__setitem__ = put_at
+__all__ = ["get", "put_at", "select"]

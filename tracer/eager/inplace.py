@@ -1,0 +1,63 @@
+"""Operations that overwrite their first operand: ``add_`` and its like, and the augmented operators."""
+
+from __future__ import annotations
+
+from .activations import relu
+from .arithmetic import FUNCTIONS as ARITHMETIC
+from .elementwise import FUNCTIONS as ELEMENTWISE
+from .reductions import cumprod, cumsum
+from .selection import FUNCTIONS as SELECTION
+from .shaping import squeeze, t, transpose, unsqueeze
+from .tensor import Tensor, counter_of, shared
+from .views import View, check_writable, in_place, rebase, state
+
+_NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subtract", "multiply", "divide", "true_divide", "negative")}, **ELEMENTWISE,
+          **{n: SELECTION[n] for n in ("pow", "square", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "frac", "rsqrt",
+                                       "remainder", "fmod", "masked_fill", "floor_divide", "atan2", "hypot", "copysign", "xlogy", "bitwise_and", "bitwise_or",
+                                       "bitwise_xor", "bitwise_not", "lt", "le", "gt", "ge", "eq", "ne", "logical_and", "logical_or", "logical_xor", "logical_not")
+             if n in SELECTION},
+          "relu": relu, "cumsum": cumsum, "cumprod": cumprod}
+
+FUNCTIONS = {}
+for _name, _function in _NAMES.items():
+    _method = in_place(f"{_name}_", _function)
+    setattr(Tensor, f"{_name}_", _method)
+    FUNCTIONS[f"{_name}_"] = _method
+
+
+def _augmented(name: str):
+    method = FUNCTIONS[name]
+
+    def operator(self, other):
+        return method(self, other)
+    return operator
+
+
+for _symbol, _name in {"iadd": "add_", "isub": "sub_", "imul": "mul_", "itruediv": "div_", "ipow": "pow_", "ifloordiv": "floor_divide_", "imod": "remainder_",
+                       "iand": "bitwise_and_", "ior": "bitwise_or_", "ixor": "bitwise_xor_"}.items():
+    setattr(Tensor, f"__{_symbol}__", _augmented(_name))
+
+
+def _reshaping(name: str, function):
+    """A view that replaces the tensor itself."""
+    def method(self, *arguments):
+        check_writable(self, state.recording and self._rg)
+        made = function(self, *arguments)
+        shared(self)
+        self._data = made._data
+        counter_of(self)[0] += 1
+        if made._grad_fn is not None:
+            if self._view is None:
+                self._rg, self._grad_fn, self._number = True, made._grad_fn, 0
+            else:
+                self._view = View(self._view.base, made._view.apply)
+                self._grad_fn = made._grad_fn
+        return self
+    method.__name__ = name
+    method.__doc__ = f"``{name[:-1]}``, of the tensor itself."
+    return method
+
+
+for _name, _function in {"t_": t, "transpose_": transpose, "unsqueeze_": unsqueeze, "squeeze_": squeeze, "swapaxes_": transpose, "swapdims_": transpose}.items():
+    setattr(Tensor, _name, _reshaping(_name, _function))
+__all__ = ["FUNCTIONS", "rebase"]

@@ -1,0 +1,164 @@
+"""What each thread has switched on: gradient mode, inference mode, hooks on saved tensors, anomaly detection, forward-mode levels.
+
+All of it is one object per thread, of which ``recording`` alone is looked at by every operation.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from typing import Any
+
+
+class State(threading.local):
+    """One thread's modes.
+
+    ``recording``  operations on tensors that require grad make nodes
+    ``inference``  new tensors are inference tensors
+    ``special``    something below is on, so that operations take their long way
+    ``hooks``      (pack, unpack) pairs of saved_tensors_hooks, innermost last; a str while they are disabled
+    ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN
+    ``level``      number of open dual levels, 0 for none
+    """
+
+    recording = True
+    inference = False
+    special = False
+    anomaly = 0
+    level = 0
+    hooks: Any = ()
+
+    def refresh(self) -> None:
+        """Set ``special`` after a change."""
+        self.special = bool(self.inference or self.hooks or self.anomaly or self.level)
+
+
+state = State()
+
+
+class _Mode:
+    """A context manager that is a decorator too, of functions and generators."""
+
+    def __call__(self, function):
+        if inspect.isgeneratorfunction(function):
+            return self._of_generator(function)
+
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            with self._again():
+                return function(*args, **kwargs)
+        return wrapped
+
+    def _of_generator(self, function):
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            generator = function(*args, **kwargs)
+            try:
+                with self._again():
+                    response = generator.send(None)
+                while True:
+                    try:
+                        request = yield response
+                    except GeneratorExit:
+                        with self._again():
+                            generator.close()
+                        raise
+                    except BaseException as error:
+                        with self._again():
+                            response = generator.throw(error)
+                    else:
+                        with self._again():
+                            response = generator.send(request)
+            except StopIteration as stop:
+                return stop.value
+        return wrapped
+
+    def _again(self):
+        return type(self)()
+
+
+class _Recording(_Mode):
+    """Gradient mode is ``value`` inside."""
+
+    value = False
+
+    def __new__(cls, function=None):
+        made = super().__new__(cls)
+        return made if function is None else made(function)
+
+    def __enter__(self) -> None:
+        self._before = state.recording
+        state.recording = self.value
+
+    def __exit__(self, *_) -> None:
+        state.recording = self._before
+
+
+class no_grad(_Recording):
+    """Nothing is recorded inside; a context manager or a decorator."""
+
+
+class enable_grad(_Recording):
+    """Operations are recorded inside, even within ``no_grad``."""
+
+    value = True
+
+
+class set_grad_enabled(_Mode):
+    """Switch gradient mode at once; as a context manager only inside."""
+
+    def __init__(self, mode: bool):
+        self._before = state.recording
+        self.mode = mode
+        state.recording = bool(mode)
+
+    def __call__(self, function):
+        state.recording = self._before
+        return super().__call__(function)
+
+    def _again(self):
+        return set_grad_enabled(self.mode)
+
+    def __enter__(self) -> None:
+        state.recording = bool(self.mode)
+
+    def __exit__(self, *_) -> None:
+        state.recording = self._before
+
+
+class inference_mode(_Mode):
+    """No recording and no version counters inside; the tensors made there can never be used in recorded operations."""
+
+    def __new__(cls, mode=True):
+        made = super().__new__(cls)
+        if isinstance(mode, bool):
+            return made
+        made.mode = True
+        return made(mode)
+
+    def __init__(self, mode: bool = True):
+        self.mode = mode
+
+    def _again(self):
+        return inference_mode(self.mode)
+
+    def __enter__(self) -> None:
+        self._before = state.recording, state.inference
+        state.inference = self.mode
+        state.recording = not self.mode
+        state.refresh()
+
+    def __exit__(self, *_) -> None:
+        state.recording, state.inference = self._before
+        state.refresh()
+
+
+def is_grad_enabled() -> bool:
+    """Are operations recorded in this thread?"""
+    return state.recording
+
+
+def is_inference_mode_enabled() -> bool:
+    """Is this thread in inference mode?"""
+    return state.inference

@@ -1,0 +1,274 @@
+"""Nodes of the tape, and what they keep of the forward pass.
+
+A node knows its edges, what it saved, and the gradient of its inputs given that of its outputs, in two forms: ``fast`` on NumPy data, for an
+ordinary backward pass, and ``backward`` on tensors, which is recorded when a graph of the gradient is asked for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import weakref
+
+from .dtypes import of_numpy
+from .modes import state
+
+_sequence = itertools.count(1)
+
+FREED = ("Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate "
+         "values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+         "graph a second time or if you need to access saved tensors after calling backward.")
+_HINT = "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
+_HINT_FOUND = ("Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or "
+               "anywhere later. Good luck!")
+
+
+class Output:
+    """A result that its own node saved: the data and version counter, not the tensor, which owns the node."""
+
+    __slots__ = ("data", "counter", "number")
+
+    def __init__(self, data, counter: list[int], number: int = 0):
+        self.data = data
+        self.counter = counter
+        self.number = number
+
+    def tensor(self, node: Node):
+        """The result as a tensor that hangs on its node; what makes tensors has a subclass that does it."""
+        raise NotImplementedError
+
+
+class Packed:
+    """A saved tensor that went through the hooks of saved_tensors_hooks."""
+
+    __slots__ = ("payload", "unpack")
+
+    def __init__(self, payload, unpack):
+        self.payload = payload
+        self.unpack = unpack
+
+
+class Node:
+    """A backward function. Its number ``seq`` grows with creation, so that it is always larger than those of its inputs.
+
+    ``edges``    per input where its gradient goes: a node, a leaf tensor, or None
+    ``numbers``  per input the output of that node; None when all are 0
+    ``saved``    tensors (:class:`Output` for own results), numbers and None; None once freed
+    ``versions`` of the saved tensors; None when all were 0
+    """
+
+    outputs = 1
+    saved: tuple | None = ()
+    versions: tuple | None = None
+    numbers: tuple | None = None
+    names: tuple[str, ...] = ()   # of what is saved, as in `_saved_self`
+    fast = None                   # (gradient of the output) -> gradients of the inputs, on NumPy data
+    packed = False                # some saved tensor went through hooks
+    pre_hooks = None              # output number -> hooks of the tensor that it became
+    node_hooks = None             # of register_hook
+    node_pre_hooks = None         # of register_prehook
+    retained = None               # output number -> weak reference to the tensor whose grad is kept
+    _metadata = None
+
+    def __init__(self, edges: tuple, numbers: tuple | None = None):
+        self.seq = next(_sequence)
+        self.edges = edges
+        if numbers is not None:
+            self.numbers = numbers
+
+    def name(self) -> str:
+        """The name of the backward function, as ``MulBackward0``."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object at {hex(id(self))}>"
+
+    @property
+    def metadata(self) -> dict:
+        """A dictionary for whoever wants to note something about the node."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
+
+    @property
+    def next_functions(self) -> tuple:
+        """(node, output number) per input; leaves have an AccumulateGrad node."""
+        numbers = self.numbers or (0,) * len(self.edges)
+        return tuple([(edge if edge is None or isinstance(edge, Node) else accumulator(edge), number) for edge, number in zip(self.edges, numbers)])
+
+    def backward(self, *gradients) -> tuple:
+        """Gradients of the inputs, as tensors, from those of the outputs."""
+        raise NotImplementedError(self.name())
+
+    # Saved values ----------------------------------------------------------------------------------------------------------
+    def save(self, *entries) -> None:
+        """Keep these for the backward pass: tensors, :class:`Output`, numbers, None."""
+        versions = tuple([_version_of(entry) for entry in entries])
+        if any(versions):
+            self.versions = versions
+        self.saved = entries
+        if state.special:
+            _check_inference(entries)
+            if state.hooks:
+                self._pack(state.hooks[-1])
+
+    def _pack(self, hooks) -> None:
+        pack, unpack = hooks
+        self.saved = tuple([_packed(pack, unpack, self, entry) if hasattr(entry, "_data") or isinstance(entry, Output) else entry for entry in self.saved])
+        self.packed = True
+
+    def unpack(self) -> list:
+        """What was saved, checked; own results as tensors that hang on this node."""
+        return [self.unpack_one(k) for k in range(len(self.checked_saved()))]
+
+    def checked_saved(self) -> tuple:
+        """The entries themselves; RuntimeError when they were freed."""
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        return self.saved
+
+    def unpack_one(self, position: int):
+        """One saved entry, checked for later changes in place."""
+        entry = self.checked_saved()[position]
+        if type(entry) is Packed:
+            return _unpacked(entry)
+        expected = self.versions[position] if self.versions is not None else 0
+        if isinstance(entry, Output):
+            if entry.counter[0] != expected:
+                raise RuntimeError(_changed(entry.data, self, entry.number, entry.counter[0], expected))
+            return entry.tensor(self)
+        counter = getattr(entry, "_counter", None)
+        if counter is not None and counter[0] != expected:
+            raise RuntimeError(_changed(entry._data, entry.grad_fn, entry._number, counter[0], expected))
+        return entry
+
+    def check(self) -> None:
+        """The same checks for all entries at once, for the ways that read the data themselves."""
+        for position, entry in enumerate(self.checked_saved()):
+            counter = entry.counter if isinstance(entry, Output) else getattr(entry, "_counter", None)
+            if counter is not None and counter[0] != (self.versions[position] if self.versions is not None else 0):
+                self.unpack_one(position)
+
+    def release(self) -> None:
+        """Free what was saved."""
+        if self.saved:
+            self.saved = None
+
+    def __getattr__(self, name: str):
+        if name.startswith("_saved_") and name[7:] in self.names:
+            return self.unpack_one(self.names.index(name[7:]))
+        if name.startswith("_raw_saved_") and name[11:] in self.names:
+            return RawSaved(self, self.names.index(name[11:]))
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    # Hooks -----------------------------------------------------------------------------------------------------------------
+    def register_hook(self, hook):
+        """Call ``hook(grad_inputs, grad_outputs)`` after the node has run; it may return other grad_inputs. Returns a handle."""
+        if self.node_hooks is None:
+            self.node_hooks = {}
+        return Handle(self.node_hooks, hook)
+
+    def register_prehook(self, hook):
+        """Call ``hook(grad_outputs)`` before the node runs; it may return other grad_outputs. Returns a handle."""
+        if self.node_pre_hooks is None:
+            self.node_pre_hooks = {}
+        return Handle(self.node_pre_hooks, hook)
+
+
+class AccumulateGrad(Node):
+    """The end of an edge: adds to the ``grad`` of its leaf. Made only for who looks at it; the engine goes to the leaf itself."""
+
+    def __init__(self, variable):
+        super().__init__(())
+        self.variable = variable
+
+
+class RawSaved:
+    """One saved tensor, before it is unpacked."""
+
+    def __init__(self, node: Node, position: int):
+        self._node, self._position = node, position
+
+    def register_hooks(self, pack, unpack) -> None:
+        """Replace the saved tensor by ``pack(tensor)``; ``unpack`` gives it back."""
+        node = self._node
+        entries = list(node.checked_saved())
+        entries[self._position] = _packed(pack, unpack, node, entries[self._position])
+        node.saved, node.packed = tuple(entries), True
+
+
+class Handle:
+    """What registering a hook returns; ``remove()`` takes the hook away, as the end of a ``with`` block does."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict, hook):
+        self.id = next(self._ids)
+        self._hooks = hooks
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook away; nothing happens the second time."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.remove()
+
+
+def accumulator(leaf) -> AccumulateGrad:
+    """The one AccumulateGrad node of a leaf, while anybody holds it."""
+    found = leaf._accumulator and leaf._accumulator()
+    if found is None:
+        found = AccumulateGrad(leaf)
+        leaf._accumulator = weakref.ref(found)
+    return found
+
+
+def short_name(node: Node) -> str:
+    """``Mul`` for MulBackward0, as in messages."""
+    return re.sub(r"Backward\d*$", "", node.name())
+
+
+def _version_of(entry) -> int:
+    counter = entry.counter if isinstance(entry, Output) else getattr(entry, "_counter", None)
+    return counter[0] if counter is not None else 0
+
+
+def _check_inference(entries) -> None:
+    if not state.inference and any(getattr(entry, "_inference", False) for entry in entries):
+        raise RuntimeError("Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by "
+                           "autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` "
+                           "instead of `torch.inference_mode()`.")
+
+
+def _changed(data, grad_fn: Node | None, number: int, version: int, expected: int) -> str:
+    shape = ", ".join(map(str, data.shape))
+    source = f", which is output {number} of {short_name(grad_fn)}," if grad_fn is not None else ""
+    return (f"one of the variables needed for gradient computation has been modified by an inplace operation: [torch.{of_numpy(data.dtype).legacy}Tensor "
+            f"[{shape}]]{source} is at version {version}; expected version {expected} instead. {_HINT_FOUND if state.anomaly else _HINT}")
+
+
+def _packed(pack, unpack, node: Node, entry) -> Packed:
+    before = state.recording
+    state.recording = False
+    try:
+        tensor = entry.tensor(node).detach() if isinstance(entry, Output) else entry
+        version = tensor._version
+        payload = pack(tensor)
+        if tensor._version != version:
+            raise RuntimeError("A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be modified by "
+                               "in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform in-place "
+                               "operations on the input to a pack hook.")
+    finally:
+        state.recording = before
+    return Packed(payload, unpack)
+
+
+def _unpacked(entry: Packed):
+    found = entry.unpack(entry.payload)
+    if not hasattr(found, "_data"):
+        raise TypeError("Output of saved tensor unpack_hook expected to be a Tensor but got result of type " + type(found).__name__)
+    return found

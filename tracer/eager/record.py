@@ -1,0 +1,99 @@
+"""Putting operations on the tape: which inputs have edges, what a gradient must be brought back to after broadcasting and promotion."""
+
+from __future__ import annotations
+
+import traceback
+
+import numpy as np
+
+from .dtypes import DTYPES, Dtype, promoted
+from .modes import state
+from .node import Node
+from .tensor import Result, Tensor, made_by, made_of
+
+
+def edge(tensor):
+    """Where the gradient of an input goes: its node, the leaf itself, or None."""
+    return (tensor._grad_fn or tensor) if tensor._rg else None
+
+
+def recorded(kind: type[Node], inputs) -> Node | None:
+    """A node of this kind over these tensors (None and numbers have no edge); None when there is nothing to record."""
+    if not state.recording:
+        return None
+    edges = [(t._grad_fn or t) if isinstance(t, Tensor) and t._rg else None for t in inputs]
+    if not any(e is not None for e in edges):
+        return None
+    numbers = [t._number if e is not None else 0 for t, e in zip(inputs, edges)]
+    node = kind(tuple(edges), tuple(numbers) if any(numbers) else None)
+    if state.anomaly:
+        node.metadata["traceback_"] = traceback.format_stack()[:-1]
+    return node
+
+
+def result(node: Node | None, data) -> Tensor:
+    """The tensor of an operation's data, on the tape if there is a node."""
+    return made_of(data) if node is None else made_by(node, data)
+
+
+def saved_result(made: Tensor, number: int = 0) -> Result:
+    """What a node keeps of its own result."""
+    if made._counter is None:
+        made._counter = [0]
+    return Result(made._data, made._counter, number)
+
+
+def data_of(operand):
+    """The NumPy data of a tensor; numbers as they are."""
+    return operand._data if isinstance(operand, Tensor) else operand
+
+
+def cast(data, dtype: Dtype):
+    """The data in another dtype; as it is if it has that one."""
+    return data if data.dtype == dtype.numpy else data.astype(dtype.numpy)
+
+
+def in_common(*operands, floating: bool = False) -> tuple[Dtype, list]:
+    """The promoted dtype of tensors and numbers, and their data in it; integers become the default float if ``floating``."""
+    dtype = promoted(operands)
+    if floating and not dtype.is_floating_point:
+        from .dtypes import get_default_dtype
+        dtype = get_default_dtype()
+    return dtype, [cast(o._data, dtype) if isinstance(o, Tensor) else dtype.numpy.type(o) for o in operands]
+
+
+def fit_of(operand) -> tuple | None:
+    """What a gradient has to be brought back to for an input: its shape and NumPy dtype."""
+    return (operand._data.shape, operand._data.dtype) if isinstance(operand, Tensor) else None
+
+
+def fitted(g, fit: tuple):
+    """A gradient summed over what was broadcast, and cast back; NumPy data or tensors."""
+    shape, dtype = fit
+    if isinstance(g, Tensor):
+        return g.sum_to_size(shape).to(DTYPES[dtype])
+    if g.shape != shape:
+        g = summed_to(g, shape)
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def summed_to(array, shape: tuple[int, ...]):
+    """Sum over the axes along which ``shape`` was broadcast to the array's."""
+    lead = array.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple([lead + k for k, n in enumerate(shape) if n == 1 and array.shape[lead + k] != 1])
+    if axes:
+        array = array.sum(axis=axes, keepdims=True)
+    return array.reshape(shape) if array.shape != shape else array
+
+
+def broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape; PyTorch's RuntimeError when there is none."""
+    if a == b:
+        return a
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        ndim = max(len(a), len(b))
+        wide_a, wide_b = (1,) * (ndim - len(a)) + a, (1,) * (ndim - len(b)) + b
+        dim = max(k for k in range(ndim) if wide_a[k] != wide_b[k] and 1 not in (wide_a[k], wide_b[k]))
+        raise RuntimeError(f"The size of tensor a ({wide_a[dim]}) must match the size of tensor b ({wide_b[dim]}) at non-singleton dimension {dim}") from None

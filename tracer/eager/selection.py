@@ -1,0 +1,555 @@
+"""Powers, comparisons, choices and roundings; functions of two operands from the tracer's table."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tracer.graph.op import ZERO
+from tracer.ops import TABLE
+
+from .arithmetic import _Binary, _binary, _number, operand
+from .dtypes import bool_, get_default_dtype, int64
+from .elementwise import RECORDED, Recorded, _opened
+from .node import Node
+from .record import broadcast_shape, cast, fit_of, in_common, recorded, result, saved_result
+from .tensor import Tensor, made_of
+
+# Powers -----------------------------------------------------------------------------------------------------------------------
+
+class PowBackward0(_Binary):
+    """A power with a number for exponent."""
+
+    names = ("self",)
+    _saved_exponent = 2
+
+    def fast(self, g):
+        x, = self._plain()
+        n = self._saved_exponent
+        if n == 2:
+            return (g * (x * 2),)
+        return (g * (n * x ** (n - 1)) if n else g * 0,)
+
+    def backward(self, g):
+        x, = self.unpack()
+        n = self._saved_exponent
+        return (g * 0 if n == 0 else g * (x.pow(n - 1) * n),)
+
+
+class PowBackward1(_Binary):
+    """A power of two tensors."""
+
+    names = ("self", "exponent", "result")
+
+    def backward(self, g):
+        x, y, out = self.unpack()
+        by_x = by_y = None
+        if self.edges[0] is not None:
+            by_x = where(y == 0, 0.0, g * (y * x.pow(y - 1)))
+        if self.edges[1] is not None:
+            by_y = g * where((x == 0) & (y >= 0), 0.0, out * x.log())
+        return self._fit((by_x, by_y))
+
+    fast = None
+
+
+class PowBackward2(_Binary):
+    """A number to the power of a tensor."""
+
+    names = ("exponent", "result")
+    base = 0.0
+
+    def backward(self, g):
+        y, out = self.unpack()
+        if self.base == 0:
+            return (where(y >= 0, 0.0, g * out * math.inf),)
+        return (g * (out * math.log(self.base)),) if self.base > 0 else (g * out * math.nan,)
+
+    fast = None
+
+
+PowBackward2.__name__ = "PowBackward1"
+
+
+def pow_(input, exponent, *, out=None) -> Tensor:
+    """``input ** exponent``."""
+    if not isinstance(exponent, Tensor):
+        return _power_of_number(operand(input, "pow"), exponent)
+    if not isinstance(input, Tensor):
+        data = np.power(cast_number(input, exponent), exponent._data)
+        node = recorded(PowBackward2, (exponent,))
+        made = result(node, data)
+        if node is not None:
+            node.base = input
+            node.save(exponent, saved_result(made))
+        return made
+    node, data = _binary(PowBackward1, _refuse_negative_integers, input, exponent)
+    made = result(node, data)
+    if node is not None:
+        node.save(input, exponent, saved_result(made))
+    return made
+
+
+def cast_number(number, like: Tensor):
+    """A Python number in the dtype of an operation with a tensor."""
+    return in_common(number, like)[1][0]
+
+
+def _refuse_negative_integers(x, y):
+    if x.dtype.kind in "iu" and np.any(np.asarray(y) < 0):
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return np.power(x, y)
+
+
+def _power_of_number(x: Tensor, n) -> Tensor:
+    data = x._data
+    if data.dtype.kind == "f":
+        # As PyTorch: squares, cubes and roots are not left to pow.
+        value = (data * data if n == 2 else data * data * data if n == 3 else np.sqrt(data) if n == 0.5 else 1 / data if n == -1
+                 else 1 / (data * data) if n == -2 else np.power(data, data.dtype.type(n)))
+    else:
+        dtype, (base, exponent) = in_common(x, n)
+        value = _refuse_negative_integers(base, exponent)
+    node = recorded(PowBackward0, (x,))
+    if node is not None:
+        node._saved_exponent = n
+        node.save(x)
+    return result(node, value if value.dtype == data.dtype or data.dtype.kind != "f" else value.astype(data.dtype))
+
+
+def _square(input, *, out=None) -> Tensor:
+    return pow_(operand(input, "square"), 2)
+
+
+# Comparisons ------------------------------------------------------------------------------------------------------------------
+
+def _comparison(name: str, ufunc):
+    def function(input, other, *, out=None) -> Tensor:
+        a, b = operand(input, name), operand(other, name, 2, "other")
+        if isinstance(b, Tensor):
+            broadcast_shape(a._data.shape, b._data.shape)
+        _, (x, y) = in_common(a, b)
+        return made_of(np.asarray(ufunc(x, y))[()])
+    function.__name__ = name
+    function.__doc__ = f"``{ufunc.__name__}`` of the elements, as bools."
+    return function
+
+
+COMPARISONS = {name: _comparison(name, ufunc) for name, ufunc in {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
+                                                                  "eq": np.equal, "ne": np.not_equal}.items()}
+
+
+def _compared(name: str):
+    function = COMPARISONS[name]
+
+    def operator(self, other):
+        return function(self, other) if isinstance(other, Tensor) or _number(other) else NotImplemented
+    return operator
+
+
+def _logical(name: str, ufunc):
+    def function(input, other=None, *, out=None) -> Tensor:
+        given = [input._data] if other is None else [input._data, other._data if isinstance(other, Tensor) else other]
+        return made_of(np.asarray(ufunc(*given))[()])
+    function.__name__ = name
+    function.__doc__ = f"``{ufunc.__name__}`` of the elements."
+    return function
+
+
+LOGICAL = {f.__name__: f for f in (_logical("logical_and", np.logical_and), _logical("logical_or", np.logical_or), _logical("logical_xor", np.logical_xor),
+                                   _logical("logical_not", np.logical_not), _logical("isnan", np.isnan), _logical("isinf", np.isinf),
+                                   _logical("isfinite", np.isfinite), _logical("signbit", np.signbit))}
+
+
+def _bitwise(name: str, ufunc):
+    def function(input, other, *, out=None) -> Tensor:
+        dtype, (x, y) = in_common(input, other)
+        if dtype.is_floating_point:
+            raise NotImplementedError(f'"{name}_cpu" not implemented for \'{dtype.legacy}\'')
+        return made_of(ufunc(x, y))
+    function.__name__ = name
+    function.__doc__ = f"``{ufunc.__name__}`` of integers or bools."
+    return function
+
+
+BITWISE = {name: _bitwise(name, ufunc) for name, ufunc in {"bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor,
+                                                           "bitwise_left_shift": np.left_shift, "bitwise_right_shift": np.right_shift}.items()}
+
+
+def bitwise_not(input, *, out=None) -> Tensor:
+    """The bits inverted; ``not`` of bools."""
+    return made_of(np.invert(input._data))
+
+
+# Choices ------------------------------------------------------------------------------------------------------------------------
+
+class WhereBackward0(_Binary):
+    """Backward of where: each branch gets what it gave."""
+
+    condition = None
+
+    def backward(self, g):
+        zero = made_of(g._data.dtype.type(0))
+        chosen = made_of(self.condition)
+        return (None, *self._fit2(where(chosen, g, zero), where(chosen, zero, g)))
+
+    def _fit2(self, *pair):
+        from .record import fitted
+        return tuple([None if fit is None or edge is None else fitted(each, fit) for each, fit, edge in zip(pair, self.fits, self.edges[1:])])
+
+    def fast(self, g):
+        return (None, *self._fit2(np.where(self.condition, g, g.dtype.type(0)), np.where(self.condition, g.dtype.type(0), g)))
+
+
+def where(condition, input=None, other=None, *, out=None):
+    """``input`` where the condition holds, else ``other``; with a condition alone, the places where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition.dtype is not bool_ and condition.dtype.name != "uint8":
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}")
+    dtype, (x, y) = in_common(input, other)
+    data = np.where(condition._data, x, y).astype(dtype.numpy, copy=False)
+    node = recorded(WhereBackward0, (None, input, other))
+    if node is not None:
+        node.condition, node.fits = condition._data, (fit_of(input), fit_of(other))
+    return result(node, data if data.ndim else data[()])
+
+
+class MaskedFillBackward0(Node):
+    """Backward of masked_fill."""
+
+    mask = None
+
+    def fast(self, g):
+        return (np.where(self.mask, g.dtype.type(0), g),)
+
+    def backward(self, g):
+        return (where(made_of(self.mask), 0.0, g).to(g.dtype), *(((where(made_of(self.mask), g, 0.0).sum()),) if len(self.edges) > 1 else ()))
+
+
+class _MaskedFillByTensor(MaskedFillBackward0):
+    fast = None
+
+
+_MaskedFillByTensor.__name__ = "MaskedFillBackward1"
+
+
+def masked_fill(input, mask, value) -> Tensor:
+    """The tensor with a number where the mask holds."""
+    if mask.dtype is not bool_:
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+    data = np.where(mask._data, input._data.dtype.type(value._data if isinstance(value, Tensor) else value), input._data)
+    node = recorded(_MaskedFillByTensor, (input, value)) if isinstance(value, Tensor) else recorded(MaskedFillBackward0, (input,))
+    if node is not None:
+        node.mask = mask._data
+    return result(node, data if data.ndim else data[()])
+
+
+class ClampBackward1(Node):
+    """Backward of clamp with numbers: the gradient passes at the bounds."""
+
+    names = ("self",)
+    low = high = None
+
+    def _inside(self, x):
+        inside = np.ones(x.shape, bool)
+        if self.low is not None:
+            inside &= x >= self.low
+        if self.high is not None:
+            inside &= x <= self.high
+        return inside
+
+    def fast(self, g):
+        x = self.checked_saved()[0]
+        self.check()
+        return (np.where(self._inside(x._data), g, g.dtype.type(0)),)
+
+    def backward(self, g):
+        x, = self.unpack()
+        return (where(made_of(self._inside(x._data)), g, 0.0),)
+
+
+class ClampMinBackward0(ClampBackward1):
+    """Backward of clamp_min."""
+
+
+class ClampMaxBackward0(ClampBackward1):
+    """Backward of clamp_max."""
+
+
+def clamp(input, min=None, max=None, *, out=None) -> Tensor:
+    """Elements brought within bounds, which are numbers or tensors."""
+    if min is None and max is None:
+        raise ValueError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        return _clamp_by_tensors(input, min, max)
+    return _clamp(input, min, max, ClampBackward1)
+
+
+def _clamp(input, min, max, kind) -> Tensor:
+    data = input._data
+    dtype, _ = in_common(input, *[b for b in (min, max) if b is not None])
+    value = cast(data, dtype)
+    if min is not None:
+        value = np.maximum(value, dtype.numpy.type(min))
+    if max is not None:
+        value = np.minimum(value, dtype.numpy.type(max))
+    node = recorded(kind, (input,))
+    if node is not None:
+        node.low, node.high = min, max
+        node.save(input)
+    return result(node, value)
+
+
+class _ClampByTensors(_Binary):
+    names = ("self", "min", "max")
+    fast = None
+
+    def backward(self, g):
+        x, low, high = self.unpack()
+        inside = made_of(np.ones(g._data.shape, bool))
+        if low is not None:
+            inside = inside & (x >= low)
+        if high is not None:
+            inside = inside & (x <= high)
+        below = None if low is None else where((x < low) & (high is None or low <= high) if high is not None else x < low, g, 0.0)
+        above = None if high is None else where((x > high) | (low > high) if low is not None else x > high, g, 0.0)
+        return self._fit((where(inside, g, 0.0), below, above))
+
+
+_ClampByTensors.__name__ = "ClampBackward0"
+
+
+def _clamp_by_tensors(input, low, high) -> Tensor:
+    dtype, arrays = in_common(*[o for o in (input, low, high) if o is not None])
+    rest = iter(arrays)
+    value = next(rest)
+    if low is not None:
+        value = np.maximum(value, next(rest))
+    if high is not None:
+        value = np.minimum(value, next(rest))
+    node = recorded(_ClampByTensors, (input, low, high))
+    if node is not None:
+        node.fits = tuple([fit_of(o) if o is not None else None for o in (input, low, high)])
+        node.save(input, low, high)
+    return result(node, value)
+
+
+def clamp_min(input, min) -> Tensor:
+    """Elements not below a bound."""
+    return _clamp_by_tensors(input, min, None) if isinstance(min, Tensor) else _clamp(input, min, None, ClampMinBackward0)
+
+
+def clamp_max(input, max) -> Tensor:
+    """Elements not above a bound."""
+    return _clamp_by_tensors(input, None, max) if isinstance(max, Tensor) else _clamp(input, None, max, ClampMaxBackward0)
+
+
+# Functions of two operands from the table ------------------------------------------------------------------------------------------
+
+class Pairwise(_Binary):
+    """The gradient times the table's slope by each operand."""
+
+    names = ("self", "other")
+    partials: tuple = ()
+    evaluate = None
+
+    def fast(self, g):
+        x, y = self._plain()
+        out = type(self).evaluate(x, y) if self.needs_result else None
+        return self._fit(tuple([None if edge is None else _slope(g, partial, x, y, out) for edge, partial in zip(self.edges, self.partials)]))
+
+    def backward(self, g):
+        x, y = self.unpack()
+        pair = [Recorded(o if isinstance(o, Tensor) else made_of(np.asarray(o)[()])) for o in (x, y)]
+        out = Recorded(self.again(x, y)) if self.needs_result else None
+        return self._fit(tuple([None if edge is None else _recorded_slope(g, partial, *pair, out) for edge, partial in zip(self.edges, self.partials)]))
+
+
+def _slope(g, partial, x, y, out):
+    if partial is ZERO:
+        return g * 0
+    return g * (partial(x, y, out) if callable(partial) else partial)
+
+
+def _recorded_slope(g, partial, x, y, out):
+    if partial is ZERO:
+        return g * 0
+    return g * _opened(partial(x, y, out)) if callable(partial) else g * partial
+
+
+def _pairwise(name: str, op, grad_fn: str):
+    evaluate = op.evaluate
+    partials = op.partials if isinstance(op.partials, tuple) else (ZERO, ZERO)
+
+    def function(input, other, *, out=None) -> Tensor:
+        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        node, data = _binary(kind, evaluate, a, b)
+        if node is not None:
+            node.save(a, b)
+            node.fits = fit_of(a), fit_of(b)
+        return result(node, data if data.ndim else data[()])
+    function.__name__ = name
+    function.__doc__ = f"``{op.name}`` of the elements."
+    kind = type(grad_fn, (Pairwise,), {"partials": partials, "evaluate": staticmethod(evaluate), "again": staticmethod(function), "needs_result": True,
+                                       "__doc__": f"Backward of {name}."})
+    return function
+
+
+PAIRS = {"maximum": "MaximumBackward0", "minimum": "MinimumBackward0", "fmax": "FmaxBackward0", "fmin": "FminBackward0", "hypot": "HypotBackward0",
+         "logaddexp": "LogaddexpBackward0", "logaddexp2": "Logaddexp2Backward0", "copysign": "CopysignBackward0", "xlogy": "XlogyBackward0",
+         "xlog1py": "SpecialXlog1PyBackward0", "heaviside": "HeavisideBackward0", "nextafter": "NextafterBackward0"}
+FUNCTIONS = {name: _pairwise(name, TABLE[name], grad_fn) for name, grad_fn in PAIRS.items() if name in TABLE}
+FUNCTIONS |= {"atan2": _pairwise("atan2", TABLE["arctan2"], "Atan2Backward0")}
+FUNCTIONS |= {"arctan2": FUNCTIONS["atan2"]}
+
+
+class _RemainderBase(_Binary):
+    """A remainder: slope 1 by the dividend, minus the rounded quotient by the divisor."""
+
+    names = ("self", "other")
+    rounding = "floor"
+
+    def _slopes(self, g, a, b):
+        if self.edges[1] is None:
+            return g, None
+        from .arithmetic import div
+        quotient = np.floor_divide(a, b) if not isinstance(a, Tensor) and self.rounding == "floor" else np.trunc(a / b) if not isinstance(a, Tensor) else div(
+            a, b, rounding_mode=self.rounding)
+        return g, -g * quotient
+
+
+_REMAINDERS = {name: type(name, (_RemainderBase,), {"rounding": rounding, "__doc__": f"{name} of PyTorch."}) for name, rounding in (
+    ("RemainderBackward0", "floor"), ("RemainderBackward1", "floor"), ("FmodBackward0", "trunc"), ("FmodBackward1", "trunc"))}
+
+
+def _remainder_function(name: str, ufunc):
+    def function(input, other, *, out=None) -> Tensor:
+        from .arithmetic import _refuse_integer_zero
+        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        _refuse_integer_zero(a, b)
+        kind = _REMAINDERS[f"{name.title()}Backward{int(isinstance(b, Tensor))}"]
+        node, data = _binary(kind, ufunc, a, b)
+        if node is not None:
+            node.save(a if node.edges[1] is not None else None, b)
+        return result(node, data)
+    function.__name__ = name
+    function.__doc__ = f"``{ufunc.__name__}`` of the elements."
+    return function
+
+
+FUNCTIONS |= {"remainder": _remainder_function("remainder", np.remainder), "fmod": _remainder_function("fmod", np.fmod)}
+
+
+# Steps: slope zero ---------------------------------------------------------------------------------------------------------------
+
+class _Step(Node):
+    def fast(self, g):
+        return (g * 0,)
+
+    backward = fast
+
+
+def _step(name: str, function, grad_fn: str):
+    kind = type(grad_fn, (_Step,), {"__doc__": f"Backward of {name}: zero."})
+
+    def step(input, *, out=None) -> Tensor:
+        x = operand(input, name)._data
+        return result(recorded(kind, (input,)), function(x) if x.dtype.kind == "f" else np.sign(x) if name == "sign" else x)
+    step.__name__ = name
+    step.__doc__ = f"``{name}`` of the elements; its slope is 0."
+    return step
+
+
+FUNCTIONS |= {"floor": _step("floor", np.floor, "FloorBackward0"), "ceil": _step("ceil", np.ceil, "CeilBackward0"),
+              "trunc": _step("trunc", np.trunc, "TruncBackward0"), "fix": _step("fix", np.trunc, "TruncBackward0"),
+              "sign": _step("sign", np.sign, "SignBackward0"), "sgn": _step("sgn", np.sign, "SgnBackward0")}
+_round = _step("round", np.rint, "RoundBackward0")
+
+
+def round_(input, *, decimals: int = 0, out=None) -> Tensor:
+    """The nearest integers, ties to even; or so many decimals."""
+    if not decimals:
+        return _round(input)
+    return result(recorded(_ROUNDED_DECIMALS, (input,)), np.round(input._data, decimals))
+
+
+_ROUNDED_DECIMALS = type("RoundBackward1", (_Step,), {"__doc__": "Backward of round with decimals: zero."})
+
+
+class FracBackward0(Node):
+    """Backward of frac: the gradient itself."""
+
+    def fast(self, g):
+        return (g,)
+
+    backward = fast
+
+
+def frac(input, *, out=None) -> Tensor:
+    """What is behind the point, with the sign of the number."""
+    return result(recorded(FracBackward0, (input,)), input._data - np.trunc(input._data))
+
+
+def floor_divide(input, other, *, out=None) -> Tensor:
+    """The quotient rounded down; not recorded."""
+    from .arithmetic import _refuse_integer_zero
+    _refuse_integer_zero(input, other)
+    _, (x, y) = in_common(input, other)
+    return result(recorded(_FLOOR_DIVIDED, (input, other)), np.floor_divide(x, y))
+
+
+_FLOOR_DIVIDED = type("FloorDivideBackward0", (_Step,), {"backward": lambda self, g: (g * 0, g * 0), "fast": None, "__doc__": "Not differentiable in PyTorch."})
+
+
+def rsqrt(input, *, out=None) -> Tensor:
+    """``1 / sqrt(input)``."""
+    x = operand(input, "rsqrt")._data
+    x = x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
+    node = recorded(RsqrtBackward0, (input,))
+    made = result(node, 1 / np.sqrt(x))
+    if node is not None:
+        node.save(saved_result(made))
+    return made
+
+
+class RsqrtBackward0(Node):
+    """Backward of rsqrt."""
+
+    names = ("result",)
+
+    def fast(self, g):
+        self.check()
+        out = self.checked_saved()[0].data
+        return (g * (out * out * out * -0.5),)
+
+    def backward(self, g):
+        out, = self.unpack()
+        return (g * (out.pow(3) * -0.5),)
+
+
+FUNCTIONS |= COMPARISONS | LOGICAL | BITWISE
+FUNCTIONS |= {"pow": pow_, "square": _square, "where": where, "clamp": clamp, "clip": clamp, "clamp_min": clamp_min, "clamp_max": clamp_max, "round": round_,
+              "frac": frac, "floor_divide": floor_divide, "rsqrt": rsqrt, "bitwise_not": bitwise_not, "masked_fill": masked_fill,
+              "greater": COMPARISONS["gt"], "greater_equal": COMPARISONS["ge"], "less": COMPARISONS["lt"], "less_equal": COMPARISONS["le"],
+              "not_equal": COMPARISONS["ne"]}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)
+Tensor.where = lambda self, condition, other: where(condition, self, other)
+for _name in COMPARISONS:
+    setattr(Tensor, f"__{_name}__", _compared(_name))
+Tensor.__hash__ = object.__hash__
+Tensor.__pow__ = lambda self, n: pow_(self, n) if isinstance(n, Tensor) or _number(n) else NotImplemented
+Tensor.__rpow__ = lambda self, base: pow_(base, self)
+Tensor.__mod__, Tensor.__rmod__ = FUNCTIONS["remainder"], lambda self, other: FUNCTIONS["remainder"](other, self)
+Tensor.__floordiv__, Tensor.__rfloordiv__ = floor_divide, lambda self, other: floor_divide(made_of(np.asarray(other)), self)
+Tensor.__and__, Tensor.__or__, Tensor.__xor__, Tensor.__invert__ = BITWISE["bitwise_and"], BITWISE["bitwise_or"], BITWISE["bitwise_xor"], bitwise_not
+Tensor.__rand__, Tensor.__ror__, Tensor.__rxor__ = Tensor.__and__, Tensor.__or__, Tensor.__xor__
+Tensor.__lshift__, Tensor.__rshift__ = BITWISE["bitwise_left_shift"], BITWISE["bitwise_right_shift"]
+RECORDED.update({np.where: where, np.power: pow_, np.square: _square, np.maximum: FUNCTIONS["maximum"], np.minimum: FUNCTIONS["minimum"], np.hypot: FUNCTIONS["hypot"],
+                 np.sign: FUNCTIONS["sign"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.logaddexp: FUNCTIONS["logaddexp"],
+                 np.add: lambda a, b: a + b, np.multiply: lambda a, b: a * b, np.subtract: lambda a, b: a - b, np.divide: lambda a, b: a / b,
+                 np.equal: lambda a, b: a == b, np.less: lambda a, b: a < b, np.greater: lambda a, b: a > b, np.isnan: LOGICAL["isnan"],
+                 np.floor_divide: lambda a, b: floor_divide(a, b), np.negative: lambda a: -a})
+__all__ = ["FUNCTIONS", "cast", "int64"]

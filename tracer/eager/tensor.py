@@ -1,0 +1,370 @@
+"""The tensor: NumPy data, a place on the tape, a version counter.
+
+Data of 0-d tensors is a NumPy scalar until something needs to share or overwrite it, since arithmetic on scalars takes a third of the time of that on
+0-d arrays (60 against 180 ns). Attributes that most tensors never have are defaults of the class: a tensor is made by setting two or three of them.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+
+import numpy as np
+
+from .dtypes import DTYPES, Dtype
+from .modes import state
+from .node import Handle, Node, Output
+
+_NOT_LEAF = ("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
+             "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If "
+             "you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more "
+             "informations.")
+
+
+class Size(tuple):
+    """A shape; prints as ``torch.Size([2, 3])``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
+
+    def numel(self) -> int:
+        """The number of elements."""
+        count = 1
+        for extent in self:
+            count *= extent
+        return count
+
+    def __getitem__(self, key):
+        found = tuple.__getitem__(self, key)
+        return Size(found) if isinstance(key, slice) else found
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+
+class Tensor:
+    """A tensor as ``torch.Tensor``: float64, float32, float16, integer and bool, on the CPU.
+
+    ``_data``      ndarray or NumPy scalar
+    ``_rg``        takes part in differentiation: a leaf that requires grad, or a recorded result
+    ``_grad_fn``   the node that made it; None for leaves
+    ``_number``    which output of that node
+    ``_counter``   [version], shared with views and detached tensors; None while it is 0 and nobody shares it
+    ``_view``      for views: how they come from their base (:class:`~tracer.eager.views.View`)
+    ``_views``     weak references to views of this tensor
+    """
+
+    _rg = False
+    _grad_fn: Node | None = None
+    _number = 0
+    _counter = None
+    _grad = None
+    _view = None
+    _views = None
+    _accumulator = None
+    _hooks = None        # of register_hook on a leaf
+    _post_hooks = None   # of register_post_accumulate_grad_hook
+    _inference = False
+    _tangent = None      # forward-mode derivative
+    retains_grad = False
+    is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
+    __array_priority__ = 1000
+
+    # Places on the tape ----------------------------------------------------------------------------------------------------
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that made this tensor; None for leaves."""
+        if self._view is not None and self._view.stale:
+            raise RuntimeError(self._view.stale)
+        return self._grad_fn
+
+    @property
+    def requires_grad(self) -> bool:
+        """Do operations on this tensor get recorded?"""
+        return self._rg
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        value = bool(value)
+        if self._grad_fn is not None:
+            if not value:
+                raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that "
+                                   "doesn't require differentiation use var_no_grad = var.detach().")
+            return
+        if value and self._data.dtype.kind != "f":
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+        if value and self._inference and not state.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+        self._rg = value
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set ``requires_grad`` and return the tensor."""
+        if self._grad_fn is not None and not requires_grad:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't "
+                               "require differentiation use var_no_grad = var.detach().")
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Was it made by the user, and not by a recorded operation?"""
+        return self._grad_fn is None
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of its node this is."""
+        return self._number
+
+    @property
+    def _version(self) -> int:
+        if self._inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return 0 if self._counter is None else self._counter[0]
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward passes have accumulated; a warning for results that do not retain it."""
+        if self._grad is None and self._grad_fn is not None and not self.retains_grad:
+            warnings.warn(_NOT_LEAF, UserWarning, stacklevel=2)
+        return self._grad
+
+    @grad.setter
+    def grad(self, value) -> None:
+        if value is not None:
+            self._check_grad(value)
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    def _check_grad(self, value) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if value.dtype is not self.dtype:
+            raise RuntimeError(f"attempting to assign a gradient with dtype '{_C_NAMES.get(value.dtype.name, value.dtype.name)}' to a tensor with grad_dtype "
+                               f"'{self.dtype.legacy}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You can set the "
+                               "tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the "
+                               "dtypes of a tensor and its gradient may break downstream systems that assume they match.")
+        if value._data.shape != self._data.shape:
+            raise RuntimeError(f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size '{list(self.shape)}'. Please ensure that "
+                               "the gradient and the tensor are the same size")
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this result in its ``grad``."""
+        if not self._rg:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._grad_fn is not None and not self.retains_grad:
+            self.retains_grad = True
+            retain(self)
+
+    # Hooks -----------------------------------------------------------------------------------------------------------------
+    def register_hook(self, hook) -> Handle:
+        """Call ``hook(grad)`` when the gradient of this tensor is known; what it returns, if not None, replaces it."""
+        if not self._rg:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        node = self.grad_fn
+        if node is None:
+            if self._hooks is None:
+                self._hooks = {}
+            return Handle(self._hooks, hook)
+        if node.pre_hooks is None:
+            node.pre_hooks = {}
+        return Handle(node.pre_hooks.setdefault(self._number, {}), hook)
+
+    def register_post_accumulate_grad_hook(self, hook) -> Handle:
+        """Call ``hook(tensor)`` after its ``grad`` was added to; leaves only."""
+        if not self._rg:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._grad_fn is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        if self._post_hooks is None:
+            self._post_hooks = {}
+        return Handle(self._post_hooks, hook)
+
+    # Shape and dtype -------------------------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> Size:
+        """The extents."""
+        return Size(self._data.shape)
+
+    @property
+    def dtype(self) -> Dtype:
+        """The element type."""
+        return DTYPES[self._data.dtype]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def device(self):
+        """Always the CPU."""
+        return _CPU
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self._data.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._data.dtype.itemsize * self._data.size
+
+    def size(self, dim: int | None = None):
+        """The extents, or one of them."""
+        if dim is None:
+            return Size(self._data.shape)
+        return self._data.shape[wrapped_dim(dim, self._data.ndim)]
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(self._data.size)
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of an element."""
+        return self._data.dtype.itemsize
+
+    def stride(self, dim: int | None = None):
+        """Steps between elements along each axis, counted in elements."""
+        strides = tuple([step // self._data.dtype.itemsize for step in logical_strides(self._data)])
+        return strides if dim is None else strides[wrapped_dim(dim, len(strides))]
+
+    def is_floating_point(self) -> bool:
+        """Is the dtype one of floats?"""
+        return self._data.dtype.kind == "f"
+
+    def is_complex(self) -> bool:
+        """Never."""
+        return False
+
+    def is_contiguous(self) -> bool:
+        """Do the elements lie in C order without gaps?"""
+        return is_contiguous(self._data)
+
+    def is_inference(self) -> bool:
+        """Was it made in inference mode?"""
+        return self._inference
+
+    def _is_view(self) -> bool:
+        return self._view is not None
+
+    @property
+    def _base(self) -> Tensor | None:
+        return None if self._view is None else self._view.base
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return shared(self).__array_interface__["data"][0]
+
+    def storage_offset(self) -> int:
+        """Elements between the start of the base's memory and this tensor's."""
+        base = self if self._view is None else self._view.base
+        return (self.data_ptr() - base.data_ptr()) // self._data.dtype.itemsize
+
+
+class Result(Output):
+    """An :class:`Output` that becomes a tensor again."""
+
+    __slots__ = ()
+
+    def tensor(self, node: Node) -> Tensor:
+        """The result, hanging on its node."""
+        made = made_of(self.data)
+        made._rg, made._grad_fn, made._number, made._counter = True, node, self.number, self.counter
+        return made
+
+
+class Device:
+    """``torch.device("cpu")``."""
+
+    type, index = "cpu", None
+
+    def __repr__(self) -> str:
+        return "device(type='cpu')"
+
+    def __str__(self) -> str:
+        return "cpu"
+
+    def __eq__(self, other) -> bool:
+        return str(other) == "cpu"
+
+    def __hash__(self) -> int:
+        return hash("cpu")
+
+
+_CPU = Device()
+_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
+            "uint8": "unsigned char"}
+_new = object.__new__
+
+
+def made_of(data) -> Tensor:
+    """A tensor of this data, outside of the tape."""
+    made = _new(Tensor)
+    made._data = data
+    if state.special and state.inference:
+        made._inference = True
+    return made
+
+
+def made_by(node: Node, data, number: int = 0) -> Tensor:
+    """The result of a recorded operation."""
+    made = _new(Tensor)
+    made._data, made._rg, made._grad_fn = data, True, node
+    if number:
+        made._number = number
+    return made
+
+
+def shared(tensor: Tensor) -> np.ndarray:
+    """The data as an array that may be shared and written to."""
+    data = tensor._data
+    if not isinstance(data, np.ndarray):
+        data = tensor._data = np.array(data)
+    return data
+
+
+def counter_of(tensor: Tensor) -> list[int]:
+    """The version counter, made when somebody is to share it."""
+    if tensor._counter is None:
+        tensor._counter = [0]
+    return tensor._counter
+
+
+def retain(tensor: Tensor) -> None:
+    """Note at its node that the gradient of a tensor is to be kept."""
+    node = tensor._grad_fn
+    node.retained = {**(node.retained or {}), tensor._number: weakref.ref(tensor)}
+
+
+def wrapped_dim(dim: int, ndim: int) -> int:
+    """A dim counted from the front; IndexError out of range."""
+    extent = max(ndim, 1)
+    if not -extent <= dim < extent:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-extent}, {extent - 1}], but got {dim})")
+    return dim + extent if dim < 0 else dim
+
+
+def logical_strides(data) -> tuple[int, ...]:
+    """Byte strides as PyTorch counts them; NumPy gives arrays of extent 0 or 1 whatever strides it likes."""
+    return data.strides
+
+
+def is_contiguous(data) -> bool:
+    """C order, as PyTorch sees it: axes of extent 1 may have any stride."""
+    return bool(data.flags.c_contiguous)
