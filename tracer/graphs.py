@@ -23,7 +23,7 @@ class TracedNodes:
     ``value`` and ``derivatives``: nodes and names of the function's outputs, and of what was derived.
     """
 
-    session: Session
+    session: Session | None
     inputs: Sequence[Node]
     input_names: Sequence[str]
     leaves: Sequence[Node]          # of what a call returns
@@ -59,6 +59,7 @@ class Graphs:
     def _made(self) -> dict[Node, Node]:
         """What each stand-in stands for."""
         session = self.traced.session
+        self.traced.session = None  # it holds every node that was ever made
         if session.trace.active:
             return expanded(session)
         with session.reopened():

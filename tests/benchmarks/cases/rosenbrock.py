@@ -5,7 +5,7 @@ from ..problems.rosenbrock import point, rosenbrock
 from ..registry import Ask, case
 
 
-@case("rosenbrock-5", "Rosenbrock, n = 5, from Python", Ask(1.5, ("njit by hand",)))
+@case("rosenbrock-5", "Rosenbrock, n = 5, from Python", Ask(1.2, ("njit by hand",)))
 def _(effort):
     return per_call(rosenbrock, point(5), effort)
 
