@@ -71,7 +71,7 @@ class RsubBackward1(_Binary):
     _saved_alpha = 1
 
     def _slopes(self, g):
-        return (-g if self._saved_alpha == 1 else g * -self._saved_alpha), None
+        return (-g if self._saved_alpha == 1 else g * -self._saved_alpha,)
 
 
 class MulBackward0(_Binary):
@@ -177,8 +177,10 @@ def rsub(input, other, *, alpha=1) -> Tensor:
     if isinstance(other, Tensor):
         return sub(other, input, alpha=alpha)
     node, data = _binary(RsubBackward1, lambda x, y: y - x if alpha == 1 else y - x.dtype.type(alpha) * x, operand(input, "rsub"), other)
-    if node is not None and alpha != 1:
-        node._saved_alpha = alpha
+    if node is not None:
+        node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
+        if alpha != 1:
+            node._saved_alpha = alpha
     return result(node, data)
 
 

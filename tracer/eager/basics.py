@@ -7,12 +7,12 @@ import warnings
 import numpy as np
 
 from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
-from .indexing import CopyBackwards, FillBackward1, ZeroBackward0, copied_into, filled_with
+from .indexing import CopyBackwards, FillBackward3, ZeroBackward0, copied_into, filled_with
 from .modes import state
 from .node import Node
 from .record import recorded, result, summed_to
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from .views import share, update
+from .views import update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
@@ -71,8 +71,6 @@ def detach(input: Tensor) -> Tensor:
     made = made_of(shared(input) if input._data.ndim else _shared_scalar(input))
     if not input._inference:
         made._counter = counter_of(input)
-    if input._view is not None:
-        share(made, input, lambda a: a)
     made._inference = input._inference
     return made
 
@@ -222,6 +220,8 @@ def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
     from .shaping import expand
     source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
+    if source.ndim > self.ndim:
+        raise RuntimeError(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(source.shape)}")
     if source._data.shape != self._data.shape:
         try:
             np.broadcast_to(np.empty(source._data.shape), self._data.shape)
@@ -229,7 +229,7 @@ def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
             from .record import broadcast_shape
             broadcast_shape(self._data.shape, source._data.shape)
             expand(source, *self.shape)
-    return update(self, copied_into, source) if source is not self else self
+    return update(self, copied_into, source)
 
 
 def fill_(self: Tensor, value) -> Tensor:
@@ -242,7 +242,7 @@ def fill_(self: Tensor, value) -> Tensor:
 
 
 def _filled_by(target: Tensor, value: Tensor) -> Tensor:
-    return result(recorded(FillBackward1, (target, value)), np.full(target._data.shape, value._data, target._data.dtype))
+    return result(recorded(FillBackward3, (target, value)), np.full(target._data.shape, value._data, target._data.dtype))
 
 
 def zero_(self: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 from .dtypes import DTYPES
 from .modes import state
 from .node import Node
-from .tensor import Size, Tensor, made_of
+from .tensor import Size, Tensor, counter_of, made_of
 
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
 
@@ -87,9 +87,16 @@ class Pass:
         heap, nodes, pending, leaves = self.heap, self.nodes, self.pending, self.leaves
         plain = not self.create and self.wanted is None and not state.anomaly
         keep = self.keep
+        try:
+            self._run_nodes(heap, nodes, pending, leaves, plain, keep)
+        except BaseException:
+            self._arrive_complete()
+            raise
+
+    def _run_nodes(self, heap, nodes, pending, leaves, plain: bool, keep: bool) -> None:
         while heap:
             sequence = -heappop(heap)
-            node = nodes.pop(sequence)
+            node = self.current = nodes.pop(sequence)
             g = pending.pop(sequence)
             fast = node.fast
             if not plain or fast is None or g is None or node.packed or node.node_hooks or node.pre_hooks or node.node_pre_hooks or node.retained:
@@ -224,9 +231,16 @@ class Pass:
         if not self.missing[id(leaf)]:
             self._arrive(leaf, self.leaves[id(leaf)][1])
 
-    def _reachable(self) -> dict[int, Node]:
+    def _arrive_complete(self) -> None:
+        """After an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first."""
+        waiting = {id(edge) for node in self._reachable([self.current, *self.nodes.values()]).values() for edge in node.edges if isinstance(edge, Tensor)}
+        for leaf, g in list(self.leaves.values()):
+            if id(leaf) not in waiting:
+                self._arrive(leaf, g)
+
+    def _reachable(self, roots=None) -> dict[int, Node]:
         seen: dict[int, Node] = {}
-        stack = [root for root in self.roots if isinstance(root, Node)]
+        stack = [root for root in (self.roots if roots is None else roots) if isinstance(root, Node)]
         while stack:
             node = stack.pop()
             if node.seq not in seen:
@@ -280,8 +294,7 @@ def accumulate(leaf: Tensor, g) -> None:
             data += g
         else:
             leaf._grad._data = data + g
-        if leaf._grad._counter is not None:
-            leaf._grad._counter[0] += 1
+        counter_of(leaf._grad)[0] += 1
 
 
 def run_hooks(hooks: dict, g: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from .modes import state
 from .node import Node
 from .record import recorded, result
 from .shaping import _RESHAPED, _selected, _sliced, select, unsqueeze
-from .tensor import Tensor, counter_of, made_of, shared
-from .views import check_overlap, check_writable, rebase, update, view_of
+from .tensor import Tensor, made_of, shared
+from .views import check_overlap, check_writable, count_update, rebase, update, view_of
 
 _NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of x[seq]. In "
                 "pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], which will result either in an error or a different result")
@@ -99,6 +99,10 @@ def _parts(input: Tensor, index) -> list:
     used = sum(part._data.ndim if isinstance(part, Tensor) and part._data.dtype.kind == "b" else 1 for part in parts
                if part is not None and part is not Ellipsis and not isinstance(part, bool))
     if used > input.ndim:
+        if input.ndim == 0 and any(isinstance(part, slice) for part in parts):
+            raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+        if input.ndim == 0 and parts[0] != 0 and isinstance(parts[0], int):
+            raise IndexError(f"index {parts[0]} is out of bounds for dimension 0 with size 0")
         if input.ndim == 0:
             raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number")
         raise IndexError(f"too many indices for tensor of dimension {input.ndim}")
@@ -226,7 +230,7 @@ def put_at(input: Tensor, index, value) -> None:
     if node is not None:
         node.place, node.value_shape = place, np.shape(given)
     array[...] = made
-    counter_of(with_view)[0] += 1
+    count_update(with_view)
     if node is not None:
         rebase(with_view, node)
 
@@ -273,7 +277,8 @@ def _filled(target: Tensor, value) -> Tensor:
         if value._data.shape != target._data.shape:
             _check_expandable(value, target._data.shape)
         return copied_into(target, value)
-    return filled_with(target, value)
+    node = recorded(CopyBackwards, (target, None))
+    return result(node, np.full(target._data.shape, value, target._data.dtype))
 
 
 def _check_expandable(value: Tensor, shape: tuple) -> None:
@@ -298,26 +303,29 @@ def _as_dtype(given, dtype):
 class CopyBackwards(Node):
     """Backward of a copy: all of the gradient goes to the source."""
 
+    def name(self) -> str:
+        return "torch::autograd::CopyBackwards"
+
     def backward(self, g):
         from .record import fitted
         return None if self.edges[0] is None else g * 0, fitted(g, self.fit) if self.edges[1] is not None else None
 
 
-class FillBackward0(Node):
+class FillBackward2(Node):
     """Backward of a fill with a number: zeros."""
 
     def backward(self, g):
         return (g * 0,)
 
 
-class FillBackward1(FillBackward0):
+class FillBackward3(FillBackward2):
     """Backward of a fill with a tensor."""
 
     def backward(self, g):
         return g * 0, g.sum()
 
 
-class ZeroBackward0(FillBackward0):
+class ZeroBackward0(FillBackward2):
     """Backward of zero_."""
 
 
@@ -336,7 +344,7 @@ def copied_into(target: Tensor, source: Tensor) -> Tensor:
 
 def filled_with(target: Tensor, value) -> Tensor:
     """The target's shape, all one number."""
-    return result(recorded(FillBackward0, (target,)), np.full(target._data.shape, value, _kind_of(target, value)))
+    return result(recorded(FillBackward2, (target,)), np.full(target._data.shape, value, _kind_of(target, value)))
 
 
 def _kind_of(target: Tensor, value):

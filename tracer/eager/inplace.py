@@ -8,8 +8,8 @@ from .elementwise import FUNCTIONS as ELEMENTWISE
 from .reductions import cumprod, cumsum
 from .selection import FUNCTIONS as SELECTION
 from .shaping import squeeze, t, transpose, unsqueeze
-from .tensor import Tensor, counter_of, shared
-from .views import View, check_writable, in_place, rebase, state
+from .tensor import Tensor, shared
+from .views import View, check_writable, count_update, in_place, rebase, state
 
 _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subtract", "multiply", "divide", "true_divide", "negative")}, **ELEMENTWISE,
           **{n: SELECTION[n] for n in ("pow", "square", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "frac", "rsqrt",
@@ -45,7 +45,7 @@ def _reshaping(name: str, function):
         made = function(self, *arguments)
         shared(self)
         self._data = made._data
-        counter_of(self)[0] += 1
+        count_update(self)
         if made._grad_fn is not None:
             if self._view is None:
                 self._rg, self._grad_fn, self._number = True, made._grad_fn, 0

@@ -94,7 +94,7 @@ class Node:
     def next_functions(self) -> tuple:
         """(node, output number) per input; leaves have an AccumulateGrad node."""
         numbers = self.numbers or (0,) * len(self.edges)
-        return tuple([(edge if edge is None or isinstance(edge, Node) else accumulator(edge), number) for edge, number in zip(self.edges, numbers)])
+        return tuple([(_shown(edge), number) for edge, number in zip(self.edges, numbers)])
 
     def backward(self, *gradients) -> tuple:
         """Gradients of the inputs, as tensors, from those of the outputs."""
@@ -182,6 +182,9 @@ class AccumulateGrad(Node):
         super().__init__(())
         self.variable = variable
 
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
 
 class RawSaved:
     """One saved tensor, before it is unpacked."""
@@ -218,6 +221,25 @@ class Handle:
         self.remove()
 
 
+class Untracked(Node):
+    """The end of edges from a view that was made under no_grad: it requires grad like its base, but nothing flows to it."""
+
+    def fast(self, g):
+        return ()
+
+    def backward(self, g):
+        return ()
+
+
+UNTRACKED = Untracked(())
+
+
+def _shown(edge):
+    if edge is None or edge is UNTRACKED:
+        return None
+    return edge if isinstance(edge, Node) else accumulator(edge)
+
+
 def accumulator(leaf) -> AccumulateGrad:
     """The one AccumulateGrad node of a leaf, while anybody holds it."""
     found = leaf._accumulator and leaf._accumulator()
@@ -228,8 +250,8 @@ def accumulator(leaf) -> AccumulateGrad:
 
 
 def short_name(node: Node) -> str:
-    """``Mul`` for MulBackward0, as in messages."""
-    return re.sub(r"Backward\d*$", "", node.name())
+    """``Mul`` for MulBackward0 and ``Clamp1`` for ClampBackward1, as in messages."""
+    return re.sub(r"Backward(0$)?", "", node.name())
 
 
 def _version_of(entry) -> int:

@@ -137,9 +137,12 @@ def text_of(tensor: Tensor) -> str:
             suffixes.append(f"dtype={dtype}")
         summarize = array.size > _options.threshold
         body = _text(array, len("tensor("), _Format(_shown(array) if summarize else array), summarize)
-    node = tensor.grad_fn
+    try:
+        node = tensor.grad_fn
+    except RuntimeError:  # a view that was overwritten in a way that cannot be recorded
+        node = "Invalid"
     if node is not None:
-        suffixes.append(f"grad_fn=<{node.name()}>")
+        suffixes.append(f"grad_fn=<{node if isinstance(node, str) else type(node).__name__}>")
     elif tensor._rg:
         suffixes.append("requires_grad=True")
     return _with_suffixes("tensor(" + body, suffixes, len("tensor("))

@@ -9,7 +9,7 @@ import numpy as np
 from .dtypes import DTYPES, Dtype, promoted
 from .modes import state
 from .node import Node
-from .tensor import Result, Tensor, made_by, made_of
+from .tensor import Result, Tensor, counter_of, made_by, made_of
 
 
 def edge(tensor):
@@ -22,7 +22,7 @@ def recorded(kind: type[Node], inputs) -> Node | None:
     if not state.recording:
         return None
     edges = [(t._grad_fn or t) if isinstance(t, Tensor) and t._rg else None for t in inputs]
-    if not any(e is not None for e in edges):
+    if edges.count(None) == len(edges):
         return None
     numbers = [t._number if e is not None else 0 for t, e in zip(inputs, edges)]
     node = kind(tuple(edges), tuple(numbers) if any(numbers) else None)
@@ -38,9 +38,7 @@ def result(node: Node | None, data) -> Tensor:
 
 def saved_result(made: Tensor, number: int = 0) -> Result:
     """What a node keeps of its own result."""
-    if made._counter is None:
-        made._counter = [0]
-    return Result(made._data, made._counter, number)
+    return Result(made._data, counter_of(made), number)
 
 
 def data_of(operand):

@@ -192,14 +192,14 @@ class WhereBackward0(_Binary):
     def backward(self, g):
         zero = made_of(g._data.dtype.type(0))
         chosen = made_of(self.condition)
-        return (None, *self._fit2(where(chosen, g, zero), where(chosen, zero, g)))
+        return self._fit2(where(chosen, g, zero), where(chosen, zero, g))
 
     def _fit2(self, *pair):
         from .record import fitted
-        return tuple([None if fit is None or edge is None else fitted(each, fit) for each, fit, edge in zip(pair, self.fits, self.edges[1:])])
+        return tuple([None if fit is None or edge is None else fitted(each, fit) for each, fit, edge in zip(pair, self.fits, self.edges)])
 
     def fast(self, g):
-        return (None, *self._fit2(np.where(self.condition, g, g.dtype.type(0)), np.where(self.condition, g.dtype.type(0), g)))
+        return self._fit2(np.where(self.condition, g, g.dtype.type(0)), np.where(self.condition, g.dtype.type(0), g))
 
 
 def where(condition, input=None, other=None, *, out=None):
@@ -210,7 +210,7 @@ def where(condition, input=None, other=None, *, out=None):
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}")
     dtype, (x, y) = in_common(input, other)
     data = np.where(condition._data, x, y).astype(dtype.numpy, copy=False)
-    node = recorded(WhereBackward0, (None, input, other))
+    node = recorded(WhereBackward0, (input, other))
     if node is not None:
         node.condition, node.fits = condition._data, (fit_of(input), fit_of(other))
     return result(node, data if data.ndim else data[()])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from .dtypes import promote_types
-from .node import Node
+from .node import UNTRACKED, Node
 from .record import cast, recorded, result, summed_to
 from .tensor import Size, Tensor, is_contiguous, made_of, shared, wrapped_dim
-from .views import ViewNode, view_of
+from .views import ViewNode, scatter, share, view_of
 
 DIM_TYPE = "{}(): argument '{}' (position {}) must be int, not {}"
 
@@ -327,8 +329,9 @@ def _several(input: Tensor, kind: type, parts: list) -> tuple:
         each = made_of(apply(array))
         if node is not None:
             each._rg, each._grad_fn, each._number = True, node, number
-        from .views import share
-        share(each, input, apply, "several" if node is not None else "")
+        if node is None and input._rg:
+            each._rg, each._grad_fn = True, UNTRACKED
+        share(each, input, apply, "several" if node is not None else "no_grad" if input._rg else "")
         made.append(each)
     return tuple(made)
 
@@ -338,7 +341,6 @@ class _SeveralNode(ViewNode):
         total = None
         for g, part in zip(gradients, self.parts):
             if g is not None:
-                from .views import scatter
                 each = scatter(g, self.shape, lambda a, part=part: a[part])
                 total = each if total is None else total + each
         return (total,)
@@ -434,7 +436,7 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
     if node is not None:
         bounds = [0, *np.cumsum([x._data.shape[at] for x in present]).tolist()]
         node.parts = [(slice(None),) * at + (slice(a, b),) for a, b in zip(bounds, bounds[1:])]
-    return result(node, np.concatenate([cast(x._data, dtype) for x in present], at))
+    return result(node, np.ascontiguousarray(np.concatenate([cast(x._data, dtype) for x in present], at)))
 
 
 def stack(tensors, dim: int = 0, *, out=None) -> Tensor:
@@ -450,7 +452,7 @@ def stack(tensors, dim: int = 0, *, out=None) -> Tensor:
     node = recorded(StackBackward0, tensors)
     if node is not None:
         node.parts = [(slice(None),) * at + (k,) for k in range(len(tensors))]
-    return result(node, np.stack([cast(x._data, dtype) for x in tensors], at))
+    return result(node, np.ascontiguousarray(np.stack([cast(x._data, dtype) for x in tensors], at)))
 
 
 def _common(tensors):
@@ -460,7 +462,13 @@ def _common(tensors):
     return dtype
 
 
+_T = ("The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a future release. Consider `x.mT` to "
+      "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.")
+
+
 def _axes_reversed(input: Tensor) -> Tensor:
+    if input.ndim not in (0, 2):
+        warnings.warn(_T, UserWarning, stacklevel=2)
     return _permuted(input, "PermuteBackward0", tuple(reversed(range(input.ndim))))
 
 

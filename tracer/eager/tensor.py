@@ -13,7 +13,7 @@ import numpy as np
 
 from .dtypes import DTYPES, Dtype
 from .modes import state
-from .node import Handle, Node, Output
+from .node import UNTRACKED, Handle, Node, Output
 
 _NOT_LEAF = ("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
              "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If "
@@ -42,6 +42,16 @@ class Size(tuple):
 
     def __add__(self, other):
         return Size(tuple.__add__(self, tuple(other)))
+
+
+class Counter(list):
+    """A version in its only place, and the tensor whose views share it (a weak reference, or None)."""
+
+    __slots__ = ("base",)
+
+    def __init__(self):
+        super().__init__((0,))
+        self.base = None
 
 
 class Tensor:
@@ -78,7 +88,7 @@ class Tensor:
         """The node that made this tensor; None for leaves."""
         if self._view is not None and self._view.stale:
             raise RuntimeError(self._view.stale)
-        return self._grad_fn
+        return None if self._grad_fn is UNTRACKED else self._grad_fn
 
     @property
     def requires_grad(self) -> bool:
@@ -110,7 +120,7 @@ class Tensor:
     @property
     def is_leaf(self) -> bool:
         """Was it made by the user, and not by a recorded operation?"""
-        return self._grad_fn is None
+        return self._grad_fn is None or self._grad_fn is UNTRACKED
 
     @property
     def output_nr(self) -> int:
@@ -339,10 +349,10 @@ def shared(tensor: Tensor) -> np.ndarray:
     return data
 
 
-def counter_of(tensor: Tensor) -> list[int]:
+def counter_of(tensor: Tensor) -> Counter:
     """The version counter, made when somebody is to share it."""
     if tensor._counter is None:
-        tensor._counter = [0]
+        tensor._counter = Counter()
     return tensor._counter
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .modes import state
-from .node import Node, Output, short_name
+from .node import UNTRACKED, Node, Output, short_name
 from .record import edge, fitted, recorded, result
 from .tensor import Tensor, counter_of, made_by, made_of, shared
 
@@ -103,7 +103,7 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
         for name, value in attributes.items():
             setattr(node, name, value)
     elif input._rg and not state.recording:
-        origin = origin or "no_grad"
+        origin, made._rg, made._grad_fn = origin or "no_grad", True, UNTRACKED
     share(made, input, apply, origin)
     return made
 
@@ -123,6 +123,7 @@ def share(made: Tensor, input: Tensor, apply: Callable, origin: str = "") -> Non
     made._view = View(base, apply, origin)
     if base._views is None:
         base._views = []
+        made._counter.base = weakref.ref(base)
     elif len(base._views) > 8:
         base._views = [each for each in base._views if each() is not None]
     base._views.append(weakref.ref(made))
@@ -139,7 +140,8 @@ def check_writable(target: Tensor, records: bool) -> None:
     if records:
         if view is not None:
             if view.origin == "no_grad":
-                raise RuntimeError(NO_GRAD)
+                of_view = f"Output {target._number} of {short_name(target.grad_fn)} is a view of a view which" if target.grad_fn is not None else "A view"
+                raise RuntimeError(NO_GRAD.replace("A view", of_view))
             if view.origin == "several":
                 raise RuntimeError(f"Output {target._number} of {short_name(target._grad_fn) if target._grad_fn else 'a function'} is a view and is being modified "
                                    f"inplace. {_SEVERAL}")
@@ -158,10 +160,23 @@ def check_overlap(target: Tensor, other) -> None:
     if not isinstance(other, Tensor) or other is target or not isinstance(other._data, np.ndarray) or not isinstance(target._data, np.ndarray):
         return
     a, b = target._data, other._data
-    if np.may_share_memory(a, b) and not (a.__array_interface__["data"] == b.__array_interface__["data"] and a.strides == b.strides and a.shape == b.shape) \
-            and np.shares_memory(a, b):
+    if not (_is_dense(a) and _is_dense(b)) or not a.size or not b.size:
+        return  # PyTorch does not look closer at these
+    (begin_a, end_a), (begin_b, end_b) = np.lib.array_utils.byte_bounds(a), np.lib.array_utils.byte_bounds(b)
+    same = (begin_a, end_a) == (begin_b, end_b) and a.strides == b.strides
+    if begin_a < end_b and begin_b < end_a and not same:
         raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() "
                            "the tensor before performing the operation.")
+
+
+def _is_dense(array: np.ndarray) -> bool:
+    """Do the elements lie without gaps and overlaps, in whatever order of axes?"""
+    expected = array.itemsize
+    for step, extent in sorted((s, n) for s, n in zip(array.strides, array.shape) if n != 1):
+        if step != expected:
+            return False
+        expected *= extent
+    return True
 
 
 def update(target: Tensor, operation: Callable, *operands, **options) -> Tensor:
@@ -198,8 +213,26 @@ def overwrite(target: Tensor, data) -> None:
         target._data[...] = data
     else:
         target._data = target._data.dtype.type(data)
-    if not target._inference:
-        counter_of(target)[0] += 1
+    count_update(target)
+
+
+def count_update(target: Tensor) -> None:
+    """A new version of the memory: views of it get a new place on the tape, be the update recorded or not."""
+    if target._inference:
+        return
+    counter = counter_of(target)
+    counter[0] += 1
+    base = counter.base and counter.base()
+    if base is not None and base._rg:
+        regenerate_views(base)
+
+
+def regenerate_views(base: Tensor) -> None:
+    """New nodes for all views of a base that has been overwritten."""
+    for reference in base._views or ():
+        each = reference()
+        if each is not None:
+            _regenerate(each, base)
 
 
 def _keep_old_values(node: Node, target: Tensor) -> None:
@@ -234,25 +267,31 @@ def rebase(target: Tensor, node: Node) -> None:
         copied = CopySlices((edge(base), *node.edges[1:]), (base._number, *(node.numbers or (0,) * len(node.edges))[1:]))
         copied.inner, copied.apply, copied.shape, copied.saved = node, view.apply, base._data.shape, ()
         base._rg, base._grad_fn, base._number = True, copied, 0
-    for reference in base._views or ():
-        each = reference()
-        if each is not None:
-            _regenerate(each, base)
+    regenerate_views(base)
 
 
 def _regenerate(view: Tensor, base: Tensor) -> None:
     """A new node for a view whose base was overwritten."""
     origin = view._view.origin
     if origin:
-        view._view.stale = NO_GRAD if origin == "no_grad" else (
+        view._view.stale = NO_GRAD.replace("is being modified inplace", "its base or another view of its base has been modified inplace") if origin == "no_grad" else (
             f"Output {view._number} of {short_name(view._grad_fn) if view._grad_fn else 'a function'} is a view and its base or another view of its base has been "
             f"modified inplace. {_SEVERAL}")
+        view.__class__ = Invalid
         return
     node = AsStridedBackward0((edge(base),), (base._number,) if base._number else None)
     node.shape, node.apply = base._data.shape, view._view.apply
     view._rg, view._grad_fn, view._number = True, node, 0
     if view._hooks is not None:
         view._hooks = None
+
+
+class Invalid(Tensor):
+    """A view that can no longer take part in recorded operations; whoever asks for its node is told why."""
+
+    @property
+    def _grad_fn(self):
+        raise RuntimeError(self._view.stale)
 
 
 class AsStridedBackward0(ViewNode):
@@ -276,6 +315,9 @@ class CopySlices(Node):
 
     def release(self) -> None:
         self.inner.release()
+
+    def name(self) -> str:
+        return "torch::autograd::CopySlices"
 
 
 def _replaced(g: Tensor, apply: Callable, first: Tensor | None) -> Tensor:
