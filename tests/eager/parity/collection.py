@@ -38,3 +38,9 @@ def cases() -> tuple[Case, ...]:
 def recorded() -> dict[str, list[str]]:
     """What PyTorch showed, by case: one text per statement."""
     return json.loads(RECORDED.read_text())
+
+
+@functools.cache
+def differing() -> frozenset[str]:
+    """The names of what does not agree, in ``differs.txt``."""
+    return frozenset((HERE / "differs.txt").read_text().splitlines())
