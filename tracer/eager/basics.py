@@ -12,7 +12,7 @@ from .modes import state
 from .node import Node
 from .record import recorded, result, summed_to
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from .views import update
+from .views import is_dense, update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
@@ -56,7 +56,10 @@ SumToSize.__name__ = "SumBackward1"
 
 def clone(input: Tensor, *, memory_format=None) -> Tensor:
     """A copy, recorded."""
-    return result(recorded(CloneBackward0, (input,)), np.array(input._data)[()] if input._data.ndim == 0 else np.array(input._data))
+    data = input._data
+    if data.ndim:
+        return result(recorded(CloneBackward0, (input,)), np.array(data, order="K" if is_dense(data) else "C"))
+    return result(recorded(CloneBackward0, (input,)), np.array(data)[()])
 
 
 def contiguous(input: Tensor) -> Tensor:

@@ -153,7 +153,10 @@ GRAD_FN = {"erfcx": "SpecialErfcxBackward0", "ndtri": "SpecialNdtriBackward0", "
            "i0": "I0Backward0", "i0e": "SpecialI0EBackward0", "i1": "SpecialI1Backward0", "i1e": "SpecialI1EBackward0", "lgamma": "LgammaBackward0",
            "digamma": "DigammaBackward0", "sigmoid": "SigmoidBackward0", "logit": "LogitBackward0", "square": "PowBackward0", "abs": "AbsBackward0"}
 
-FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name)) for name, op in UNARY.items()}
+# Slopes that PyTorch takes from the result, which says what a later update would spoil.
+FROM_RESULT = {"sigmoid": lambda x, out: (1.0 - out) * out}
+
+FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name), FROM_RESULT.get(name)) for name, op in UNARY.items()}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
     for _ufunc in TABLE[UNARY[_name]].numpy:

@@ -45,13 +45,13 @@ class Size(tuple):
 
 
 class Counter(list):
-    """A version in its only place, and the tensor whose views share it (a weak reference, or None)."""
+    """A version in its only place, and the tensors whose views share it (weak references)."""
 
-    __slots__ = ("base",)
+    __slots__ = ("bases",)
 
     def __init__(self):
         super().__init__((0,))
-        self.base = None
+        self.bases = []
 
 
 class Tensor:
@@ -136,7 +136,7 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The gradient that backward passes have accumulated; a warning for results that do not retain it."""
-        if self._grad is None and self._grad_fn is not None and not self.retains_grad:
+        if self._grad is None and not self.is_leaf and not self.retains_grad:
             warnings.warn(_NOT_LEAF, UserWarning, stacklevel=2)
         return self._grad
 

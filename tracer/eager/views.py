@@ -123,7 +123,7 @@ def share(made: Tensor, input: Tensor, apply: Callable, origin: str = "") -> Non
     made._view = View(base, apply, origin)
     if base._views is None:
         base._views = []
-        made._counter.base = weakref.ref(base)
+        made._counter.bases.append(weakref.ref(base))
     elif len(base._views) > 8:
         base._views = [each for each in base._views if each() is not None]
     base._views.append(weakref.ref(made))
@@ -160,7 +160,7 @@ def check_overlap(target: Tensor, other) -> None:
     if not isinstance(other, Tensor) or other is target or not isinstance(other._data, np.ndarray) or not isinstance(target._data, np.ndarray):
         return
     a, b = target._data, other._data
-    if not (_is_dense(a) and _is_dense(b)) or not a.size or not b.size:
+    if not (is_dense(a) and is_dense(b)) or not a.size or not b.size:
         return  # PyTorch does not look closer at these
     (begin_a, end_a), (begin_b, end_b) = np.lib.array_utils.byte_bounds(a), np.lib.array_utils.byte_bounds(b)
     same = (begin_a, end_a) == (begin_b, end_b) and a.strides == b.strides
@@ -169,7 +169,7 @@ def check_overlap(target: Tensor, other) -> None:
                            "the tensor before performing the operation.")
 
 
-def _is_dense(array: np.ndarray) -> bool:
+def is_dense(array: np.ndarray) -> bool:
     """Do the elements lie without gaps and overlaps, in whatever order of axes?"""
     expected = array.itemsize
     for step, extent in sorted((s, n) for s, n in zip(array.strides, array.shape) if n != 1):
@@ -222,9 +222,10 @@ def count_update(target: Tensor) -> None:
         return
     counter = counter_of(target)
     counter[0] += 1
-    base = counter.base and counter.base()
-    if base is not None and base._rg:
-        regenerate_views(base)
+    for reference in counter.bases:
+        base = reference()
+        if base is not None and base._rg:
+            regenerate_views(base)
 
 
 def regenerate_views(base: Tensor) -> None:
