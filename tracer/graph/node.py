@@ -77,6 +77,7 @@ class Builder:
     def __init__(self):
         self._nodes: dict[tuple, Node] = {}
         self._inferred: dict[tuple, ArrayType] = {}
+        self._numbers: dict[tuple, Node] = {}
         self._next = 0
 
     def __len__(self) -> int:
@@ -110,8 +111,14 @@ class Builder:
         ``run_time`` marks numbers that follow from extents (the n of a mean): they are handed to the kernel when it runs,
         so that another length does not make another kernel.
         """
-        dtype = np.dtype(dtype)
-        return self.node(CONSTANT, (), (array_type(dtype), dtype.type(value).tobytes(), run_time), where)
+        key = (value, type(value), dtype, run_time)
+        found = self._numbers.get(key)  # making the bits takes 0.6 µs
+        if found is None:
+            dtype = np.dtype(dtype)
+            found = self.node(CONSTANT, (), (array_type(dtype), dtype.type(value).tobytes(), run_time), where)
+            if value:  # of equal numbers, zeros alone may differ in their bits
+                self._numbers[key] = found
+        return found
 
     def array(self, values, where=None) -> Node:
         """A captured array of one or more dimensions."""

@@ -292,6 +292,9 @@ def user_line_of(location) -> str:
 # Making nodes -----------------------------------------------------------------------------------------------------------
 
 _WEAK = (float, int, bool)
+_FLOAT64 = np.dtype(np.float64)
+# Functions of one number that NumPy computes in float64 when they are given one.
+_OF_FLOAT64 = frozenset(op for ufunc, op in ((f, UFUNCS[f]) for f in UFUNCS) if ufunc.nin == 1 and any(loop[:2] == "d-" for loop in ufunc.types))
 _loops: dict[tuple, tuple] = {}
 
 
@@ -375,6 +378,11 @@ def loop_dtypes(op: Op, kinds: tuple) -> tuple:
 
 def elementwise(op: Op, operands, weak: type | None = None) -> Traced:
     """An element-wise operation with NumPy's promotion and broadcasting. ``op.numpy[0]`` is the ufunc that is followed."""
+    if op in _OF_FLOAT64:
+        x, = operands
+        node, trace = x.node, x.owner
+        if node.type.dtype is _FLOAT64 and trace.active:  # a quarter of the time of the way below
+            return Traced(trace.builder.node(op, (node,), (), trace.location or user_location()), trace, weak)
     trace = trace_of(operands)
     if not trace.active:
         trace.check_active(next(o for o in operands if type(o) is Traced).node)
