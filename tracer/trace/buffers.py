@@ -16,7 +16,7 @@ from ..graph.types import SUPPORTED
 from .memory import SMALL, Storage, View
 from .numpy_api.common import contains_traced, filled, find_trace, reshaped
 from .numpy_api.writing import array_of
-from .value import FUNCTIONS, Slots, Traced, as_traced, cast
+from .value import FUNCTIONS, Slots, Traced, as_traced, call, cast
 
 _WRITERS = frozenset((np.copyto, np.putmask, np.fill_diagonal, np.put, np.put_along_axis, np.place))
 _WRITING_METHODS = frozenset(("fill", "put"))
@@ -204,8 +204,10 @@ def _creating(function: Callable) -> Callable:
 
 
 def _copying(function: Callable) -> Callable:
-    """A function that makes an array of others: it dispatches by itself where something is traced."""
+    """A function that makes an array of others."""
     def create(*args, **kwargs):
+        if contains_traced(args) or contains_traced(list(kwargs.values())):
+            return call(function, args, kwargs)
         result = function(*args, **kwargs)
         return wrapped(result, (*args, *kwargs.values())) if type(result) is np.ndarray else result
     return create

@@ -27,7 +27,7 @@ from .builtin_functions import BUILTINS
 from .context import user_location
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
-from .value import Traced, user_line_of
+from .value import FUNCTIONS, Traced, call, user_line_of
 
 _LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -107,9 +107,13 @@ class Rebinder:
         found = self._seen.get(id(value))
         if found is not None:
             return found[1]
+        if kind in _NUMPY_KINDS and kind is not types.FunctionType and value in FUNCTIONS:
+            return self._remember(value, _of_sequences(value))
         if kind is types.FunctionType:
             return self._function(value)
-        result = self._see_other(value, kind, name)
+        return self._remember(value, self._see_other(value, kind, name))
+
+    def _remember(self, value, result):
         self._seen[id(value)] = (value, result)
         return result
 
@@ -142,7 +146,7 @@ class Rebinder:
     def _module(self, module: types.ModuleType):
         if module in _IMPURE_MODULES:
             return RefusingObject(module, _IMPURE_MODULES[module])
-        if module in (math, np) or module.__name__ in ("scipy", "scipy.special") or self._is_own_module(module):
+        if module in (math, np, np.linalg) or module.__name__ in ("scipy", "scipy.special") or self._is_own_module(module):
             return SeenModule(module, self.see)
         return module
 
@@ -237,7 +241,7 @@ def _stays(cell: types.CellType) -> bool:
 
 _PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.ndarray, np.float64, Traced, type))
 _BUILTINS = {"input": _impure("input"), **BUILTINS}
-_OF_NUMPY = NAMES | {"random"}
+_OF_NUMPY = NAMES | {"random"} | {f.__name__ for f in FUNCTIONS if type(f) in map(type, NUMPY)}
 _NUMPY_KINDS = frozenset(map(type, NUMPY))
 
 
@@ -264,6 +268,17 @@ def _stored_globals(code: types.CodeType) -> frozenset[str]:
         if isinstance(constant, types.CodeType):
             found |= _stored_globals(constant)
     return frozenset(found)
+
+
+def _of_sequences(function: Callable) -> Callable:
+    """A function of NumPy, which does not look for traced values in the lists that it is given."""
+    @functools.wraps(function)
+    def of_sequences(*args, **kwargs):
+        for value in args:
+            if type(value) in (list, tuple) and any_traced(value):
+                return call(function, args, kwargs)
+        return function(*args, **kwargs)
+    return of_sequences
 
 
 def _dispatched(function) -> Callable | None:
