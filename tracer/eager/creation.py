@@ -22,12 +22,12 @@ def tensor(data, *, dtype: Dtype | None = None, device=None, requires_grad: bool
     elif isinstance(data, (np.ndarray, np.generic)):
         array, found = np.array(data), of_numpy(data.dtype)
     else:
-        array, found = _of_sequence(data)
+        array, found = _of_sequence(data, dtype)
     return _finished(array.astype((dtype or found).numpy), requires_grad)
 
 
 def _finished(array, requires_grad: bool) -> Tensor:
-    made = made_of(array[()] if array.ndim == 0 else array)
+    made = made_of(array if array.ndim else array[()])
     if requires_grad:
         if array.dtype.kind != "f":
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
@@ -35,10 +35,10 @@ def _finished(array, requires_grad: bool) -> Tensor:
     return made
 
 
-def _of_sequence(data):
-    """The array of nested sequences, and the dtype that PyTorch infers."""
+def _of_sequence(data, dtype: Dtype | None = None):
+    """The array of nested sequences, and its dtype: the one asked for, else what PyTorch infers."""
     shape, leaf = [], data
-    while isinstance(leaf, (list, tuple)) or (isinstance(leaf, Tensor) and leaf.ndim):
+    while _is_sequence(leaf):
         shape.append(len(leaf))
         if not len(leaf):
             break
@@ -49,8 +49,14 @@ def _of_sequence(data):
     for value in flat:
         each = _dtype_of(value)
         found = each if found is None else promote_types(found, each)
-    found = found or get_default_dtype()
+    found = dtype or found or get_default_dtype()
     return np.array(flat, dtype=found.numpy).reshape(shape), found
+
+
+def _is_sequence(data) -> bool:
+    if isinstance(data, Tensor):
+        return data.ndim > 0
+    return hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, (str, bytes, dict, np.generic))
 
 
 def _flatten(data, shape: tuple, depth: int, flat: list) -> None:
@@ -61,9 +67,8 @@ def _flatten(data, shape: tuple, depth: int, flat: list) -> None:
         if isinstance(data, Tensor):
             flat[-1] = data._data.reshape(())[()]
         return
-    if not isinstance(data, (list, tuple, Tensor)):
-        raise TypeError(f"expected sequence object with len >= 0 or a single element tensor, but got {type(data).__name__}") if False else TypeError(
-            "not a sequence")
+    if not _is_sequence(data):
+        raise TypeError(f"expected a sequence at dim {depth}, not {type(data).__name__}")
     if len(data) != shape[depth]:
         raise ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})")
     for each in data:
@@ -210,9 +215,31 @@ def _new(function):
     return method
 
 
+def _legacy(self: Tensor, *arguments, dtype: Dtype | None = None) -> None:
+    """``torch.Tensor(...)``: extents, or a sequence of numbers."""
+    dtype = dtype or get_default_dtype()
+    if arguments and all(isinstance(a, int) for a in arguments):
+        self._data = np.zeros(arguments, dtype.numpy)
+    else:
+        self._data = _of_sequence(arguments[0] if arguments else [], dtype)[0]
+
+
+def _legacy_of(dtype: Dtype):
+    def make(*arguments) -> Tensor:
+        made = object.__new__(Tensor)
+        _legacy(made, *arguments, dtype=dtype)
+        return made
+    make.__name__ = f"{dtype.legacy}Tensor"
+    make.__doc__ = f"A tensor of {dtype}."
+    return make
+
+
+Tensor.__init__ = _legacy
+LEGACY = {f"{dtype.legacy}Tensor": _legacy_of(dtype) for dtype in DTYPES.values()}
+
 FUNCTIONS = {f.__name__: f for f in (tensor, as_tensor, from_numpy, zeros, ones, empty, full, zeros_like, ones_like, empty_like, full_like, arange, linspace, logspace, eye,
                                      scalar_tensor)}
-FUNCTIONS["asarray"] = as_tensor
+FUNCTIONS |= {"asarray": as_tensor, **LEGACY}
 for _function in (zeros, ones, empty, full, tensor):
     setattr(Tensor, f"new_{_function.__name__}", _new(_function))
 __all__ = ["DTYPES", "FUNCTIONS", "shared"]

@@ -151,7 +151,7 @@ def _value(evaluate, name: str, x):
 
 GRAD_FN = {"erfcx": "SpecialErfcxBackward0", "ndtri": "SpecialNdtriBackward0", "log_ndtr": "SpecialLogNdtrBackward0", "entr": "SpecialEntrBackward0",
            "i0": "I0Backward0", "i0e": "SpecialI0EBackward0", "i1": "SpecialI1Backward0", "i1e": "SpecialI1EBackward0", "lgamma": "LgammaBackward0",
-           "digamma": "DigammaBackward0", "sigmoid": "SigmoidBackward0", "logit": "LogitBackward0", "square": "PowBackward0", "abs": "AbsBackward0"}
+           "digamma": "DigammaBackward0", "sigmoid": "SigmoidBackward0", "erf": "ErfBackward0", "erfc": "ErfcBackward0", "erfinv": "ErfinvBackward0", "logit": "LogitBackward0", "square": "PowBackward0", "abs": "AbsBackward0"}
 
 # Slopes that PyTorch takes from the result, which says what a later update would spoil.
 FROM_RESULT = {"sigmoid": lambda x, out: (1.0 - out) * out}

@@ -13,8 +13,10 @@ from heapq import heappop, heappush
 import numpy as np
 
 from .dtypes import DTYPES
+from .indexing import CopyBackwards
 from .modes import state
 from .node import Node
+from .record import recorded, result
 from .tensor import Size, Tensor, counter_of, made_of
 
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
@@ -207,12 +209,19 @@ class Pass:
         for position in positions:
             self.found[position] = self._as_tensor(g)
         if self.wanted is None or self.accumulate_into is not None:
+            node = leaf._accumulator and leaf._accumulator()
+            for hook in list(((node and node.node_pre_hooks) or {}).values()):
+                changed = hook((self._as_tensor(g),))
+                if changed is not None:
+                    g = self._as_given(changed[0] if isinstance(changed, tuple) else changed)
             self._accumulate(leaf, g)
+            for hook in list(((node and node.node_hooks) or {}).values()):
+                hook((), (self._as_tensor(g),))
 
     def _accumulate(self, leaf: Tensor, g) -> None:
         with _accumulation:
             if self.create:
-                leaf._grad = g if leaf._grad is None else leaf._grad + g
+                leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
             else:
                 accumulate(leaf, g)
         if leaf._post_hooks:
@@ -222,6 +231,13 @@ class Pass:
                     hook(leaf)
             finally:
                 state.recording = before
+
+    def _copied(self, g: Tensor) -> Tensor:
+        """A recorded copy, which nobody else holds."""
+        node = recorded(CopyBackwards, (None, g))
+        if node is not None:
+            node.fit = g._data.shape, g._data.dtype
+        return result(node, owned(g._data))
 
     def _count_down(self, leaf: Tensor) -> None:
         """A leaf whose hooks can tell runs as soon as it is complete, before other nodes, as in PyTorch."""
@@ -286,15 +302,13 @@ def accumulate(leaf: Tensor, g) -> None:
     """Add NumPy data to a leaf's ``grad``."""
     if leaf._grad is None:
         leaf._grad = made_of(owned(g))
-    elif leaf._grad._rg:
-        leaf._grad = made_of(leaf._grad._data + g)
     else:
         data = leaf._grad._data
         if isinstance(data, np.ndarray):
             data += g
         else:
             leaf._grad._data = data + g
-        counter_of(leaf._grad)[0] += 1
+        counter_of(leaf._grad)[0] += 2  # PyTorch counts two
 
 
 def run_hooks(hooks: dict, g: Tensor) -> Tensor:

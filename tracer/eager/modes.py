@@ -126,6 +126,9 @@ class set_grad_enabled(_Mode):
     def __exit__(self, *_) -> None:
         state.recording = self._before
 
+    def __repr__(self) -> str:
+        return f"torch.autograd.grad_mode.set_grad_enabled(mode={self.mode})"
+
 
 class inference_mode(_Mode):
     """No recording and no version counters inside; the tensors made there can never be used in recorded operations."""

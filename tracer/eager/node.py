@@ -281,7 +281,7 @@ def _packed(pack, unpack, node: Node, entry) -> Packed:
         version = tensor._version
         payload = pack(tensor)
         if tensor._version != version:
-            raise RuntimeError("A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be modified by "
+            raise RuntimeError("A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be modified by "
                                "in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform in-place "
                                "operations on the input to a pack hook.")
     finally:

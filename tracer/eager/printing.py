@@ -162,7 +162,7 @@ def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
 
 
 def _format(self: Tensor, spec: str) -> str:
-    if self._data.ndim == 0 and spec:
+    if self._data.ndim == 0:
         return self._data.item().__format__(spec)
     return object.__format__(self, spec)
 

@@ -69,9 +69,6 @@ class PowBackward2(_Binary):
     fast = None
 
 
-PowBackward2.__name__ = "PowBackward1"
-
-
 def pow_(input, exponent, *, out=None) -> Tensor:
     """``input ** exponent``."""
     if not isinstance(exponent, Tensor):
@@ -539,7 +536,6 @@ for _name, _function in FUNCTIONS.items():
 Tensor.where = lambda self, condition, other: where(condition, self, other)
 for _name in COMPARISONS:
     setattr(Tensor, f"__{_name}__", _compared(_name))
-Tensor.__hash__ = object.__hash__
 Tensor.__pow__ = lambda self, n: pow_(self, n) if isinstance(n, Tensor) or _number(n) else NotImplemented
 Tensor.__rpow__ = lambda self, base: pow_(base, self)
 Tensor.__mod__, Tensor.__rmod__ = FUNCTIONS["remainder"], lambda self, other: FUNCTIONS["remainder"](other, self)

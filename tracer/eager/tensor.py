@@ -18,7 +18,10 @@ from .node import UNTRACKED, Handle, Node, Output
 _NOT_LEAF = ("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
              "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If "
              "you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more "
-             "informations.")
+             "information.")
+
+
+_DETACHED = (" If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().")
 
 
 class Size(tuple):
@@ -80,6 +83,7 @@ class Tensor:
     _tangent = None      # forward-mode derivative
     retains_grad = False
     is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
+    layout = "torch.strided"
     __array_priority__ = 1000
 
     # Places on the tape ----------------------------------------------------------------------------------------------------
@@ -98,11 +102,8 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         value = bool(value)
-        if self._grad_fn is not None:
-            if not value:
-                raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that "
-                                   "doesn't require differentiation use var_no_grad = var.detach().")
-            return
+        if not self.is_leaf:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables." + ("" if value else _DETACHED))
         if value and self._data.dtype.kind != "f":
             raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         if value and self._inference and not state.inference:
@@ -111,10 +112,12 @@ class Tensor:
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set ``requires_grad`` and return the tensor."""
-        if self._grad_fn is not None and not requires_grad:
-            raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't "
-                               "require differentiation use var_no_grad = var.detach().")
-        self.requires_grad = requires_grad
+        if self.is_leaf:
+            if requires_grad and self._data.dtype.kind != "f":
+                raise RuntimeError("only Tensors of floating point dtype can require gradients")
+            self.requires_grad = requires_grad
+        elif not requires_grad:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables." + _DETACHED)
         return self
 
     @property

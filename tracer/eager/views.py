@@ -15,11 +15,14 @@ import numpy as np
 from .modes import state
 from .node import UNTRACKED, Node, Output, short_name
 from .record import edge, fitted, recorded, result
-from .tensor import Tensor, counter_of, made_by, made_of, shared
+from .tensor import Tensor, counter_of, made_by, made_of, retain, shared
 
 NO_GRAD = ("A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is ambiguous and error-prone, it "
            "is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't want the inplace "
            "to be tracked) or both outside (if you want the inplace to be tracked).")
+_IN_FUNCTION = ("This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override "
+                "the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning "
+                "the output of the custom Function.")
 _SEVERAL = ("This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You should "
             "replace the inplace operation by an out-of-place one.")
 
@@ -142,6 +145,8 @@ def check_writable(target: Tensor, records: bool) -> None:
             if view.origin == "no_grad":
                 of_view = f"Output {target._number} of {short_name(target.grad_fn)} is a view of a view which" if target.grad_fn is not None else "A view"
                 raise RuntimeError(NO_GRAD.replace("A view", of_view))
+            if view.origin == "function":
+                raise RuntimeError(f"Output {target._number} of {short_name(target._grad_fn)} is a view and is being modified inplace. {_IN_FUNCTION}")
             if view.origin == "several":
                 raise RuntimeError(f"Output {target._number} of {short_name(target._grad_fn) if target._grad_fn else 'a function'} is a view and is being modified "
                                    f"inplace. {_SEVERAL}")
@@ -260,9 +265,13 @@ def _mend_saved_results(node: Node, target: Tensor) -> None:
 def rebase(target: Tensor, node: Node) -> None:
     """Give a tensor that was overwritten its new place on the tape, and its base and their views theirs."""
     view = target._view
+    if target.retains_grad and target._grad_fn is not None:
+        target._grad_fn.retained = {k: r for k, r in (target._grad_fn.retained or {}).items() if r() is not target}
     if view is None:
         target._rg, target._grad_fn, target._number = True, node, 0
         base = target
+        if target.retains_grad:
+            retain(target)
     else:
         base = view.base
         copied = CopySlices((edge(base), *node.edges[1:]), (base._number, *(node.numbers or (0,) * len(node.edges))[1:]))

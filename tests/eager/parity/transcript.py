@@ -19,7 +19,7 @@ NOISE = [
     (re.compile(r"\b(torch|tracer\.eager)\.[\w.]*?(\w+)(?= object at|'>)"), r"\2"),
     (re.compile(r'  File "(?!<program>)[^\n]*\n(?:    [^\n]*\n)*'), ""),
 ]
-NOT_OURS = re.compile("torch.jit.script|__array|use of `x.T`")  # warnings of PyTorch about its own implementation
+NOT_OURS = re.compile("torch.jit.script|__array|use of `x.T`|encountered in")  # PyTorch about itself; NumPy, where catching all warnings undoes our filter
 NUMBER = re.compile(r"(?<![\w.])(-?\d+\.\d*(?:e[+-]?\d+)?|-?\d+e[+-]?\d+)(?!\w)")
 
 

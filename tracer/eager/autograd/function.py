@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 
 from ..engine import Size
 from ..modes import enable_grad, no_grad, state
@@ -64,7 +65,7 @@ class _ContextNode(Node):
         if g is None or self.edges[position] is None:
             return None
         if not isinstance(g, Tensor):
-            raise TypeError(f"function {self.name()} returned an invalid gradient at index {position}; expected Tensor or None but got {type(g).__name__}")
+            raise RuntimeError(f"expected Variable or None (got {type(g).__name__})")
         shape, dtype = self.operands[position]
         if g._data.shape != shape:
             try:
@@ -97,6 +98,10 @@ class Function(metaclass=_FunctionMeta):
 
     Or ``forward(*args)`` and ``setup_context(ctx, inputs, output)``. As ``torch.autograd.Function``.
     """
+
+    def __init__(self, *args, **kwargs):
+        warnings.warn(f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on the class itself. "
+                      "Instantiating an autograd function will raise an error in a future version of PyTorch.", DeprecationWarning, stacklevel=2)
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static forward method. "
@@ -132,9 +137,6 @@ class Function(metaclass=_FunctionMeta):
                 cls.setup_context(node, args, output)
         several = isinstance(output, tuple)
         results = list(output) if several else [output]
-        for each in results:
-            if each is not None and not isinstance(each, Tensor) and not several:
-                raise TypeError(f"{cls.__name__}Backward.forward: expected Tensor or tuple of Tensor (got {type(each).__name__}) for return value 0")
         if records:
             results = _hang(node, tensors, results)
         return tuple(results) if several else results[0]
@@ -142,9 +144,13 @@ class Function(metaclass=_FunctionMeta):
 
 def _hang(node: _ContextNode, tensors: list, results: list) -> list:
     """Put the results on the tape."""
-    from ..views import check_writable, rebase, share
+    from ..views import View, check_writable, rebase, share
     for dirty in node._dirty:
-        check_writable(dirty, True)
+        try:
+            check_writable(dirty, True)
+        except RuntimeError as error:
+            raise RuntimeError(str(error).replace("is being used", "has been used")) from None
+        counter_of(dirty)[0] += 1
     edges = [(t._grad_fn or t) if t is not None and t._rg else None for t in tensors]
     node.edges = tuple(edges)
     numbers = [t._number if t is not None and t._rg else 0 for t in tensors]
@@ -167,10 +173,9 @@ def _hang(node: _ContextNode, tensors: list, results: list) -> list:
         fresh = made_of(each._data)
         fresh._rg, fresh._grad_fn, fresh._number = True, node, number
         if given is not None:
-            share(fresh, given, lambda a: a)
+            share(fresh, given, lambda a: a, "function")
         elif each._view is not None:
-            fresh._counter, fresh._view = each._counter, each._view
-            fresh._view.origin = "function"
+            fresh._counter, fresh._view = each._counter, View(each._view.base, each._view.apply, "function")
         made.append(fresh)
     _save(node, results, made)
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backward import GradientEdge, get_gradient_edge
 from ..modes import state
-from ..node import Node
+from ..node import Handle, Node
 
 
 class saved_tensors_hooks:
@@ -44,4 +44,31 @@ class disable_saved_tensors_hooks:
         state.hooks = self._before
 
 
-__all__ = ["GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge", "save_on_cpu", "saved_tensors_hooks"]
+def register_multi_grad_hook(tensors, fn, *, mode: str = "all") -> Handle:
+    """Call ``fn`` with the gradients of several tensors once all (or, with mode "any", the first) are known."""
+    tensors = list(tensors)
+    waiting: dict[int, list] = {}
+    hooks: dict = {}
+    handle = Handle(hooks, fn)
+
+    def on(position: int):
+        def hook(g):
+            if not hooks:
+                return
+            if mode == "any":
+                if not waiting:
+                    waiting[0] = [g]
+                    fn(g)
+                return
+            waiting.setdefault(0, [None] * len(tensors) + [0])
+            waiting[0][position] = g
+            waiting[0][-1] += 1
+            if waiting[0][-1] == len(tensors):
+                fn(waiting.pop(0)[:-1])
+        return hook
+    for position, tensor in enumerate(tensors):
+        tensor.register_hook(on(position))
+    return handle
+
+
+__all__ = ["GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge", "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks"]
