@@ -14,6 +14,7 @@ import warnings
 
 from . import activations, arithmetic, basics, creation, elementwise, inplace, linalg, printing, random, reductions, selection, shaping
 from . import autograd as autograd
+from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
 from .dtypes import Dtype as dtype
 from .dtypes import bool_, float16, float32, float64, get_default_dtype, int8, int16, int32, int64, promote_types, set_default_dtype, uint8

@@ -16,6 +16,7 @@ from .dtypes import DTYPES
 from .indexing import CopyBackwards
 from .modes import state
 from .node import Node
+from .origins import evaluating
 from .record import recorded, result
 from .tensor import Size, Tensor, counter_of, made_of
 
@@ -164,10 +165,13 @@ class Pass:
         if all(each is None for each in outputs):
             if getattr(node, "runs_without_gradient", False) is False:
                 return (None,) * len(node.edges)
-        gradients = node.backward(*outputs)
-        if not isinstance(gradients, tuple):
-            gradients = (gradients,)
-        if state.anomaly:
+        if not state.anomaly:
+            gradients = node.backward(*outputs)
+            return gradients if isinstance(gradients, tuple) else (gradients,)
+        with evaluating(node):
+            gradients = node.backward(*outputs)
+            if not isinstance(gradients, tuple):
+                gradients = (gradients,)
             check_anomaly(node, gradients)
         return gradients
 

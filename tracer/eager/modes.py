@@ -19,14 +19,16 @@ class State(threading.local):
     ``special``    something below is on, so that operations take their long way
     ``hooks``      (pack, unpack) pairs of saved_tensors_hooks, innermost last; a str while they are disabled
     ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN
-    ``level``      number of open dual levels, 0 for none
+    ``level``      number of the open dual level, 0 for none; ``levels`` have been opened so far
+    ``evaluated``  under ``anomaly`` the node whose backward is running
     """
 
     recording = True
     inference = False
     special = False
     anomaly = 0
-    level = 0
+    level = levels = 0
+    evaluated = None
     hooks: Any = ()
 
     def refresh(self) -> None:

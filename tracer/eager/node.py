@@ -67,6 +67,7 @@ class Node:
     pre_hooks = None              # output number -> hooks of the tensor that it became
     node_hooks = None             # of register_hook
     node_pre_hooks = None         # of register_prehook
+    tangents = None               # of the inputs, in forward mode
     retained = None               # output number -> weak reference to the tensor whose grad is kept
     _metadata = None
 

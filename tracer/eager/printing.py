@@ -8,6 +8,8 @@ import threading
 import numpy as np
 
 from .dtypes import bool_, get_default_dtype, int64
+from .modes import state
+from .tangents import tangent_of
 from .tensor import Size, Tensor
 
 
@@ -145,6 +147,8 @@ def text_of(tensor: Tensor) -> str:
         suffixes.append(f"grad_fn=<{node if isinstance(node, str) else type(node).__name__}>")
     elif tensor._rg:
         suffixes.append("requires_grad=True")
+    if state.level and (tangent := tangent_of(tensor)) is not None:
+        suffixes.append(f"tangent={tangent}")
     return _with_suffixes("tensor(" + body, suffixes, len("tensor("))
 
 

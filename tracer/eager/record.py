@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
-
 import numpy as np
 
 from .dtypes import DTYPES, Dtype, promoted
 from .modes import state
 from .node import Node
+from .origins import remember
+from .tangents import forward_edges
 from .tensor import Result, Tensor, counter_of, made_by, made_of
 
 
@@ -19,15 +19,20 @@ def edge(tensor):
 
 def recorded(kind: type[Node], inputs) -> Node | None:
     """A node of this kind over these tensors (None and numbers have no edge); None when there is nothing to record."""
-    if not state.recording:
+    if not state.recording and not state.level:
         return None
-    edges = [(t._grad_fn or t) if isinstance(t, Tensor) and t._rg else None for t in inputs]
+    edges = [(t._grad_fn or t) if isinstance(t, Tensor) and t._rg and state.recording else None for t in inputs]
+    tangents = None
+    if state.level:
+        edges, tangents = forward_edges(inputs, edges)
     if edges.count(None) == len(edges):
         return None
     numbers = [t._number if e is not None else 0 for t, e in zip(inputs, edges)]
     node = kind(tuple(edges), tuple(numbers) if any(numbers) else None)
+    if tangents is not None:
+        node.tangents = tangents
     if state.anomaly:
-        node.metadata["traceback_"] = traceback.format_stack()[:-1]
+        remember(node)
     return node
 
 

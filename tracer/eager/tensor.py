@@ -80,7 +80,7 @@ class Tensor:
     _hooks = None        # of register_hook on a leaf
     _post_hooks = None   # of register_post_accumulate_grad_hook
     _inference = False
-    _tangent = None      # forward-mode derivative
+    _tangent = None      # in forward mode (level, tangent); the tangent may be a Pending
     retains_grad = False
     is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
     layout = "torch.strided"
@@ -290,6 +290,15 @@ class Tensor:
         return (self.data_ptr() - base.data_ptr()) // self._data.dtype.itemsize
 
 
+class Pending:
+    """A tangent to be computed: the node, which of its outputs, and the inputs' tangents."""
+
+    __slots__ = ("node", "number", "tangents")
+
+    def __init__(self, node: Node, number: int, tangents):
+        self.node, self.number, self.tangents = node, number, tangents
+
+
 class Result(Output):
     """An :class:`Output` that becomes a tensor again."""
 
@@ -338,7 +347,12 @@ def made_of(data) -> Tensor:
 def made_by(node: Node, data, number: int = 0) -> Tensor:
     """The result of a recorded operation."""
     made = _new(Tensor)
-    made._data, made._rg, made._grad_fn = data, True, node
+    made._data = data
+    if node.tangents is not None:
+        made._tangent = state.level, Pending(node, number, node.tangents)
+        if all(edge is None or edge is UNTRACKED for edge in node.edges):
+            return made
+    made._rg, made._grad_fn = True, node
     if number:
         made._number = number
     return made

@@ -196,6 +196,8 @@ def update(target: Tensor, operation: Callable, *operands, **options) -> Tensor:
     if node is not None:
         _keep_old_values(node, target)
     overwrite(target, made._data)
+    if state.level:
+        target._tangent = made._tangent
     if node is not None:
         _mend_saved_results(node, target)
         rebase(target, node)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from ..backward import backward, grad
 from ..modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from ..tensor import Tensor as Variable
-from . import function, graph
+from . import anomaly_mode, forward_ad, function, functional, graph
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 
-__all__ = ["Function", "Variable", "backward", "enable_grad", "function", "grad", "graph", "inference_mode", "no_grad", "set_grad_enabled"]
+__all__ = ["Function", "GradcheckError", "Variable", "anomaly_mode", "backward", "detect_anomaly", "enable_grad", "forward_ad", "function", "functional", "grad",
+           "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad", "set_detect_anomaly", "set_grad_enabled"]

@@ -8,6 +8,7 @@ import warnings
 from ..engine import Size
 from ..modes import enable_grad, no_grad, state
 from ..node import Node
+from ..origins import remember
 from ..record import fitted
 from ..tensor import Result, Tensor, counter_of, made_of
 
@@ -157,6 +158,8 @@ def _hang(node: _ContextNode, tensors: list, results: list) -> list:
     node.numbers = tuple(numbers) if any(numbers) else None
     node.operands = [None if t is None else (t._data.shape, t._data.dtype) for t in tensors]
     node.outputs = len(results)
+    if state.anomaly:
+        remember(node)
     node.results = [(r._data.shape, r._data.dtype) if isinstance(r, Tensor) else ((), float) for r in results]
     constant = set(map(id, node._constant))
     made = []

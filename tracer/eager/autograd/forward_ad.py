@@ -1,0 +1,72 @@
+"""Forward mode: dual numbers, ``torch.autograd.forward_ad``.
+
+Inside ``dual_level()`` a tensor may carry a tangent, and operations give their results theirs; how is in ``tracer/eager/tangents.py``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..modes import _Mode, state
+from ..tangents import paused, tangent_of
+from ..tensor import Tensor
+
+
+class UnpackedDualTensor(NamedTuple):
+    """A primal and its tangent, or None."""
+
+    primal: Tensor
+    tangent: Tensor | None
+
+
+def enter_dual_level() -> int:
+    """Open a level; its number, which is 0, as there is only one at a time."""
+    if state.level:
+        raise RuntimeError("Nested forward mode AD is not supported at the moment")
+    state.levels += 1
+    state.level = state.levels
+    state.refresh()
+    return 0
+
+
+def exit_dual_level(*, level: int | None = None) -> None:
+    """Close the level; tangents are gone."""
+    if not state.level or level not in (None, 0):
+        raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
+    state.level = 0
+    state.refresh()
+
+
+class dual_level(_Mode):
+    """For the length of a ``with``, or of a function that it decorates: a level of forward mode."""
+
+    def __enter__(self) -> int:
+        return enter_dual_level()
+
+    def __exit__(self, *_) -> None:
+        exit_dual_level()
+
+
+def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
+    """A view of ``tensor`` that carries ``tangent``, which has its shape."""
+    if not state.level:
+        raise RuntimeError("Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first.")
+    for what, each in (("primal", tensor), ("tangent", tangent)):
+        if not each.is_floating_point():
+            raise ValueError(f"Expected {what} to be floating point or complex, but got: {each.dtype}")
+    if tensor.size() != tangent.size():
+        raise RuntimeError(f"Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
+                           f"Tensor is of size {list(tensor.size())} while the given forward gradient is of size {list(tangent.size())}.")
+    with paused():
+        dual = tensor.view_as(tensor)
+    dual._tangent = state.level, tangent
+    return dual
+
+
+def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
+    """The primal and the tangent of a tensor; no tangent outside of a level, or where nothing depends on a dual."""
+    tangent = tangent_of(tensor)
+    if tangent is None:
+        return UnpackedDualTensor(tensor, None)
+    with paused():
+        return UnpackedDualTensor(tensor.view_as(tensor), tangent)
