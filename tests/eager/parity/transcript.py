@@ -19,7 +19,8 @@ NOISE = [
     (re.compile(r"\b(torch|tracer\.eager)\.[\w.]*?(\w+)(?= object at|'>)"), r"\2"),
     (re.compile(r'  File "(?!<program>)[^\n]*\n(?:    [^\n]*\n)*'), ""),
 ]
-NOT_OURS = re.compile("torch.jit.script|__array|use of `x.T`|encountered in")  # PyTorch about itself; NumPy, where catching all warnings undoes our filter
+# Warnings of PyTorch about its own implementation, and of NumPy where catching all warnings undoes our filter.
+NOT_OURS = re.compile("torch.jit.script|__array|use of `x.T`|encountered in")
 NUMBER = re.compile(r"(?<![\w.])(-?\d+\.\d*(?:e[+-]?\d+)?|-?\d+e[+-]?\d+)(?!\w)")
 
 
@@ -48,7 +49,7 @@ def shown(statement: ast.stmt, namespace: dict) -> str:
             failure = "".join(traceback.format_exception_only(error))
             failure = f"{type(error).__name__}{failure[failure.index(':'):] if ':' in failure else failure}" if str(error) else f"{type(error).__name__}\n"
     text = output.getvalue() + failure + "".join(f"{each.category.__name__}: {each.message}\n" for each in caught if not NOT_OURS.search(str(each.message)))
-    return without_noise(text.rstrip("\n"))
+    return without_noise(text).rstrip("\n")
 
 
 def without_noise(text: str) -> str:
