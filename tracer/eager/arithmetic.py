@@ -128,7 +128,10 @@ def _number(value) -> bool:
 def _binary(kind: type[Node], function, a, b, floating: bool = False):
     """The general way: promotion, broadcasting errors, and a node. Returns (node, data)."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        broadcast_shape(a._data.shape, b._data.shape)
+        x, y = a._data, b._data
+        if x.dtype is y.dtype and x.dtype.kind == "f" and x.shape == y.shape:
+            return recorded(kind, (a, b)), function(x, y)
+        broadcast_shape(x.shape, y.shape)
     dtype, (x, y) = in_common(a, b, floating=floating)
     data = function(x, y)
     if data.dtype != dtype.numpy:

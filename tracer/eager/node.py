@@ -104,10 +104,12 @@ class Node:
     # Saved values ----------------------------------------------------------------------------------------------------------
     def save(self, *entries) -> None:
         """Keep these for the backward pass: tensors, :class:`Output`, numbers, None."""
-        versions = tuple([_version_of(entry) for entry in entries])
-        if any(versions):
-            self.versions = versions
         self.saved = entries
+        for entry in entries:
+            counter = getattr(entry, "_counter", None) if entry.__class__ is not Output else entry.counter
+            if counter is not None and counter[0]:
+                self.versions = tuple([_version_of(each) for each in entries])
+                break
         if state.special:
             _check_inference(entries)
             if state.hooks:

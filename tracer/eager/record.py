@@ -21,11 +21,19 @@ def recorded(kind: type[Node], inputs) -> Node | None:
     """A node of this kind over these tensors (None and numbers have no edge); None when there is nothing to record."""
     if not state.recording and not state.level:
         return None
+    if len(inputs) == 1 and not state.special:  # most operations; half the time of the way below
+        tensor = inputs[0]
+        if not tensor._rg:
+            return None
+        return kind(((tensor._grad_fn or tensor),), (tensor._number,) if tensor._number else None)
     edges = [(t._grad_fn or t) if isinstance(t, Tensor) and t._rg and state.recording else None for t in inputs]
     tangents = None
     if state.level:
         edges, tangents = forward_edges(inputs, edges)
-    if edges.count(None) == len(edges):
+    for each in edges:
+        if each is not None:
+            break
+    else:
         return None
     numbers = [t._number if e is not None else 0 for t, e in zip(inputs, edges)]
     node = kind(tuple(edges), tuple(numbers) if any(numbers) else None)

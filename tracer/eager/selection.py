@@ -385,7 +385,6 @@ def _pairwise(name: str, op, grad_fn: str):
         node, data = _binary(kind, evaluate, a, b)
         if node is not None:
             node.save(a, b)
-            node.fits = fit_of(a), fit_of(b)
         return result(node, data if data.ndim else data[()])
     function.__name__ = name
     function.__doc__ = f"``{op.name}`` of the elements."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -60,16 +61,18 @@ def sizes_of(arguments: tuple) -> tuple:
     """Extents given one by one or as one sequence."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         arguments = tuple(arguments[0])
-    return tuple([int(n) for n in arguments])
+    return arguments if all([n.__class__ is int for n in arguments]) else tuple([int(n) for n in arguments])
 
 
 def _resolved(shape: tuple, count: int) -> tuple:
     """A shape with -1 worked out."""
+    if math.prod(shape) == count and (not shape or min(shape) >= 0):
+        return shape
     if shape.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
     if any(n < -1 for n in shape):
         raise RuntimeError(f"invalid shape dimension {next(n for n in shape if n < -1)}")
-    known = int(np.prod([n for n in shape if n != -1]))
+    known = math.prod([n for n in shape if n != -1])
     if -1 in shape:
         if known == 0 and count == 0:
             raise RuntimeError(f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is "
@@ -83,6 +86,8 @@ def _resolved(shape: tuple, count: int) -> tuple:
 
 def _as_view(array: np.ndarray, shape: tuple):
     """The array under another shape without a copy; None when there is no such view."""
+    if array.flags.c_contiguous:
+        return array.reshape(shape)
     try:
         return np.reshape(array, shape, copy=False)
     except ValueError:

@@ -103,8 +103,8 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
     made = result(node, apply(array) if data is None else data)
     if node is not None:
         node.shape, node.apply = array.shape, apply
-        for name, value in attributes.items():
-            setattr(node, name, value)
+        if attributes:
+            node.__dict__.update(attributes)
     elif input._rg and not state.recording:
         origin, made._rg, made._grad_fn = origin or "no_grad", True, UNTRACKED
     share(made, input, apply, origin)

@@ -57,6 +57,7 @@ def _evaluation(function):
     return (lambda *arrays: resolve(function)(*arrays)) if isinstance(function, str) else function
 
 
+@functools.cache
 def resolve(function):
     """The callable that "module:name" stands for."""
     if isinstance(function, str):
