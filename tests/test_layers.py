@@ -27,6 +27,7 @@ tracer.graph
 tracer.ops
 tracer.trace
 tracer.derive
+tracer.eager
 tracer.derivation
 tracer.symbolic
 tracer.settings
@@ -70,6 +71,7 @@ EXCEPTIONS = {
     ("codegen.simplify.cones", "codegen.simplify.sympy_pass"): "imports SymPy, for a cone whose form is not known yet",
     ("tracer.graphs", "tracer.compiling"): "simplification and code generation: 0.1 s that a hit of the cache does without",
     ("tracer.graph.op", "tracer.ops"): "an operation is unpickled by its name in the table",
+    ("tracer.eager.tangents", "tracer.eager.backward"): "a tangent is a derivative of a backward, and operations, which have tangents, stand below that",
     ("tracer.trace.value", "difflib"): "for the text of one error",
 }
 # Programs that write a file of this package: `python -m ...`. Nothing imports them.
