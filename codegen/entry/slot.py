@@ -19,7 +19,7 @@ from .lowering import OUT, leaf_of_type, lower_call, numba_type, number_type, ou
 from .registry import live_object
 from .types import DTYPES, Leaf, Signature
 
-_OUT = inspect.Parameter(OUT, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_OUT = inspect.Parameter(OUT, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
 
 
 class EntryType(types.Callable, types.Opaque):
@@ -48,7 +48,7 @@ class EntryType(types.Callable, types.Opaque):
         parameters = found.parameters
         if out is not None:
             arguments.append(out)
-            parameters = parameters.replace(parameters=[*(p.replace(default=p.empty) for p in parameters.parameters.values()), _OUT])
+            parameters = parameters.replace(parameters=[*parameters.parameters.values(), _OUT])
         return numba_signature(numba_type(results), *arguments).replace(pysig=parameters)
 
     def get_call_signatures(self):

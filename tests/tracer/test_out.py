@@ -74,6 +74,18 @@ def test_several_results():
         assert found[0].ctypes.data == gx.ctypes.data and found[1].ctypes.data == gy.ctypes.data
 
 
+def test_defaults_and_keywords():
+    h = grad(lambda x, k=2.0: np.sum(x) * k)
+    calls = (lambda x, out: h(x, out=out)), (lambda x, out: h(x, 3.0, out)), (lambda x, out: h(k=4.0, x=x, out=out)), (lambda x, out: h(x, 5.0, out=out))
+    for factor, call in zip((2., 3., 4., 5.), calls):
+        for each in (call, njit(call)):
+            out = np.zeros(3)
+            assert each(X, out).tolist() == out.tolist() == [factor] * 3
+    gx, gk = np.zeros(3), np.zeros(2)
+    pair = grad(lambda x, k: np.sum(x) * np.sum(k), argnums=("x", "k"))
+    assert njit(lambda x, k, a, b: pair(k=k, x=x, out=(a, b)))(X, np.ones(2), gx, gk)[1].tolist() == gk.tolist() == [1.5, 1.5]
+
+
 def test_rows_of_a_table():
     table = np.zeros((4, 3))
 
