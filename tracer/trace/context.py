@@ -47,7 +47,7 @@ class Trace:
     ``location``, while a pass sets it, is the user's line that new nodes are given: that of the node which they are derived from.
     """
 
-    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location")
+    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal")
 
     def __init__(self, name: str = "f"):
         self.builder = Builder()
@@ -57,6 +57,7 @@ class Trace:
         self.name = name
         self._copies = 0
         self.location = None
+        self.refusal: Exception | None = None  # the last conversion that was refused
 
     def fresh_tag(self) -> int:
         """A number that no other copy of this trace has."""

@@ -80,6 +80,15 @@ def _isclose(a, b, *, rel_tol=1e-09, abs_tol=0.0):
     return np.abs(a - b) <= np.maximum(rel_tol * np.maximum(np.abs(a), np.abs(b)), abs_tol)
 
 
+def _whole(ufunc: Callable) -> Callable:
+    """A rounding to an int: a number that indexes, held as a float because Python's ints have no bounds."""
+    def rounded(x):
+        result = ufunc(x)
+        return Traced(result.node, result.owner, int)
+    rounded.__name__ = ufunc.__name__
+    return rounded
+
+
 def _modf(x):
     whole = np.trunc(x)
     return x - whole, whole
@@ -99,11 +108,12 @@ def _gamma(x):
 
 
 _UFUNCS = {"acos": np.arccos, "acosh": np.arccosh, "asin": np.arcsin, "asinh": np.arcsinh, "atan": np.arctan, "atan2": np.arctan2,
-           "atanh": np.arctanh, "cbrt": np.cbrt, "ceil": np.ceil, "copysign": np.copysign, "cos": np.cos, "cosh": np.cosh,
-           "degrees": np.degrees, "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "fabs": np.fabs, "floor": np.floor, "fmod": np.fmod,
+           "atanh": np.arctanh, "cbrt": np.cbrt, "copysign": np.copysign, "cos": np.cos, "cosh": np.cosh,
+           "degrees": np.degrees, "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "fabs": np.fabs, "fmod": np.fmod,
            "isfinite": np.isfinite, "isinf": np.isinf, "isnan": np.isnan, "log10": np.log10, "log1p": np.log1p, "log2": np.log2,
            "nextafter": np.nextafter, "pow": np.power, "radians": np.radians, "sin": np.sin, "sinh": np.sinh, "sqrt": np.sqrt,
-           "tan": np.tan, "tanh": np.tanh, "trunc": np.trunc}
+           "tan": np.tan, "tanh": np.tanh}
+_WHOLE = {"ceil": np.ceil, "floor": np.floor, "trunc": np.trunc}
 _SPECIAL = {"erf": "erf", "erfc": "erfc", "lgamma": "gammaln"}
 _OTHER = {"log": _log, "hypot": _hypot, "dist": _dist, "fsum": _fsum, "prod": _prod, "sumprod": _sumprod, "isclose": _isclose, "modf": _modf,
           "ldexp": _ldexp, "remainder": _remainder, "gamma": _gamma}
@@ -135,6 +145,8 @@ def _collect() -> dict[Callable, Callable]:
             continue
         if name in _UFUNCS:
             table[original] = _scalar(original, _UFUNCS[name])
+        elif name in _WHOLE:
+            table[original] = _scalar(original, _whole(_WHOLE[name]))
         elif name in _SPECIAL:
             table[original] = _scalar(original, _special(_SPECIAL[name]))
         elif name in _OTHER:

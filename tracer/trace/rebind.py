@@ -27,6 +27,7 @@ from .builtin_functions import BUILTINS
 from .context import user_location
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
+from .stand_ins import OBJECTS, TYPES, Captured, element_by_element, refused_intrinsic
 from .value import FUNCTIONS, Traced, call, user_line_of
 
 _LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
@@ -102,6 +103,8 @@ class Rebinder:
         kind = type(value)
         if kind in _PLAIN:
             return value
+        if kind is type or kind is np.ndarray:
+            return TYPES.get(value, value) if kind is type else self._captured(value)
         if kind in _NUMPY_KINDS and value in NUMPY:
             return NUMPY[value]
         found = self._seen.get(id(value))
@@ -112,6 +115,10 @@ class Rebinder:
         if kind is types.FunctionType:
             return self._function(value)
         return self._remember(value, self._see_other(value, kind, name))
+
+    def _captured(self, value: np.ndarray):
+        found = self._seen.get(id(value))
+        return found[1] if found is not None else self._remember(value, value.view(Captured))
 
     def _remember(self, value, result):
         self._seen[id(value)] = (value, result)
@@ -130,6 +137,12 @@ class Rebinder:
             return self._cached(value)
         if isinstance(value, _GENERATORS):
             return RefusingObject(value, name or kind.__name__)
+        if kind is np.vectorize and value.signature is None:
+            return element_by_element(self.see(value.pyfunc), value)
+        if kind.__module__.startswith("numba.") and kind.__name__ in ("DUFunc", "_Intrinsic"):
+            return element_by_element(self.see(value._dispatcher.py_func), value) if kind.__name__ == "DUFunc" else refused_intrinsic(name or value._name)
+        if id(value) in OBJECTS:
+            return OBJECTS[id(value)]
         if hasattr(kind, "_numba_type_") and hasattr(value, "py_func") and not hasattr(value, "inline"):
             return self.see(value.py_func)  # @njit: its Python function is traced instead
         if callable(value) and not isinstance(value, type) and str(getattr(value, "__module__", "")).startswith("numpy.random"):
@@ -239,9 +252,9 @@ def _stays(cell: types.CellType) -> bool:
         and not hasattr(type(content), "_numba_type_")
 
 
-_PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.ndarray, np.float64, Traced, type))
+_PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.float64, Traced))
 _BUILTINS = {"input": _impure("input"), **BUILTINS}
-_OF_NUMPY = NAMES | {"random"} | {f.__name__ for f in FUNCTIONS if type(f) in map(type, NUMPY)}
+_OF_NUMPY = NAMES | {"random", "r_", "c_", "linalg"} | {t.__name__ for t in TYPES} | {f.__name__ for f in FUNCTIONS if type(f) in map(type, NUMPY)}
 _NUMPY_KINDS = frozenset(map(type, NUMPY))
 
 

@@ -30,7 +30,6 @@ class Session:
     def call(self, function: Callable, *args, **kwargs):
         """Call a function of the user in this trace."""
         return self.rebinder.see(function)(*args, **kwargs)
-
     @contextlib.contextmanager
     def reopened(self) -> Iterator[None]:
         """While what was put off in a trace that has ended is done."""
@@ -76,6 +75,8 @@ def tracing(name: str, root: Callable | None = None, kind: type[Session] = Sessi
     try:
         with collector_paused():
             yield session
+        if session.trace.refusal is not None:
+            raise session.trace.refusal
     except ValueError as error:
         # NumPy puts an error of its own before ours when it asks a traced value for its number.
         if isinstance(error.__cause__, TracedConversionError):

@@ -140,8 +140,9 @@ class Traced(Slots):
         return int(self.owner.concrete_value(self.node, "an index, `range`, shape or axis"))
 
     def _refuse_conversion(self, what: str, instead: str):
-        raise TracedConversionError(
-            f"{what} of a traced value: {_describe(self)} has no number while the graph is built. {instead}")
+        error = TracedConversionError(f"{what} of a traced value: {_describe(self)} has no number while the graph is built. {instead}")
+        self.owner.refusal = error  # raised again at the end if the user's function catches it: there is no such error without tracing
+        raise error
 
     def __float__(self):
         self._refuse_conversion("float()", "Leave the float() away, or use the np. function of the same name instead of a compiled one.")
@@ -149,13 +150,15 @@ class Traced(Slots):
     def __int__(self):
         if (self.node.type.is_integer or self.node.type.is_bool) and self.owner.depends_on_integers_only(self.node):
             return int(self.owner.concrete_value(self.node, "int()"))
-        self._refuse_conversion("int()", "Use np.floor, np.trunc or np.rint, which keep it in the graph.")
+        self._refuse_conversion("int()", "Use np.floor, np.trunc or np.rint, which keep it in the graph; "
+                                "as an index np.floor(x).astype(int).")
 
     def __complex__(self):
         self._refuse_conversion("complex()", "Complex numbers are not supported; write real and imaginary parts.")
 
     def __array__(self, dtype=None, copy=None):
-        self._refuse_conversion("np.asarray()", "Use np.stack or np.concatenate to build arrays from traced values.")
+        self._refuse_conversion("np.asarray()", "Write np.array([a, b]) around traced values in a list; "
+                                "to look up in an array that is kept in a list or dict, np.take(table, i).")
 
     def __hash__(self):
         self._refuse_conversion("hash()", "Use a concrete key.")

@@ -139,6 +139,8 @@ def _understood_traced(entry: Traced):
     static = static_value(entry)
     if static is not None and static.dtype.kind in "iub":
         return understood(static, entry)
+    if entry.node.type.is_float and entry.weak is int:  # math.floor
+        entry = cast(Traced(entry.node, entry.owner), INT64)
     if entry.node.type.is_float:
         raise TracedIndexError(entry.owner.explain_index(entry.node, "an index"))
     if entry.node.type.is_bool:
