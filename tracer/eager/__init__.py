@@ -17,7 +17,7 @@ from . import autograd as autograd
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
 from .dtypes import Dtype as dtype
-from .dtypes import bool_, float16, float32, float64, get_default_dtype, int8, int16, int32, int64, promote_types, set_default_dtype, uint8
+from .dtypes import bool_, float16, float32, float64, get_default_dtype, int8, int16, int32, int64, promote_types, promoted, set_default_dtype, uint8
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .printing import set_printoptions
 from .tensor import Device as device
@@ -33,7 +33,8 @@ strided, contiguous_format, preserve_format = "torch.strided", "torch.contiguous
 _FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, linalg, activations, basics, creation, random)
 for _family in _FAMILIES:
     globals().update(_family.FUNCTIONS)
-globals().update({name: function for name, function in inplace.FUNCTIONS.items() if name in ("relu_", "exp_", "sigmoid_", "tanh_", "sqrt_", "clamp_", "neg_", "abs_")})
+globals().update({name: function for name, function in inplace.FUNCTIONS.items() if name in ("relu_", "exp_", "sigmoid_", "tanh_", "sqrt_", "clamp_", "neg_",
+                                                                                             "abs_")})
 
 
 def is_tensor(value) -> bool:
@@ -43,7 +44,6 @@ def is_tensor(value) -> bool:
 
 def result_type(a, b) -> dtype:
     """The dtype of an operation on two tensors or numbers."""
-    from .dtypes import promoted
     return promoted((a, b))
 
 
@@ -63,6 +63,8 @@ def is_floating_point(input: Tensor) -> bool:
     return input.is_floating_point()
 
 
-__all__ = sorted(["Size", "Tensor", "autograd", "device", "dtype", "enable_grad", "float32", "float64", "get_default_dtype", "inference_mode", "int8", "int64",
-                  "is_grad_enabled", "is_inference_mode_enabled", "is_tensor", "no_grad", "promote_types", "set_default_dtype", "set_grad_enabled", "set_printoptions",
-                  "uint8"])
+__all__ = [
+    "Size", "Tensor", "autograd", "device", "dtype", "enable_grad", "float32", "float64", "get_default_dtype", "inference_mode", "int8", "int64",
+    "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled", "is_tensor", "no_grad", "printing", "promote_types", "set_default_dtype",
+    "set_grad_enabled", "set_printoptions", "uint8",
+]

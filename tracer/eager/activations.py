@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from tracer.ops import TABLE
+
 from .arithmetic import operand
 from .node import Node
 from .record import recorded, result, saved_result
@@ -176,7 +178,6 @@ def _phi(x):
 
 
 def _erf(x):
-    from tracer.ops import TABLE
     return TABLE["erf"].evaluate(x)
 
 

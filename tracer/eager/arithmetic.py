@@ -223,7 +223,7 @@ def _rounded_division(a, b, mode: str) -> Tensor:
     if mode == "floor":
         function = np.floor_divide
     else:
-        function = lambda x, y: np.trunc(x / y) if x.dtype.kind == "f" else np.trunc(np.divide(x, y)).astype(x.dtype)  # noqa: E731
+        function = lambda x, y: np.trunc(x / y) if x.dtype.kind == "f" else np.trunc(np.divide(x, y)).astype(x.dtype)
     _refuse_integer_zero(a, b)
     return result(*_binary(DivBackward1, function, a, b))
 
@@ -276,7 +276,7 @@ def _operator(kind: type[Node], function, general, saves: bool):
         if state.special:
             return general(a, b)
         made = _new(Tensor)
-        made._data = data = function(x, y)
+        made._data = function(x, y)
         if (a._rg or other_rg) and state.recording:
             node = kind(((a._grad_fn or a) if a._rg else None, (b._grad_fn or b) if other_rg else None))
             if a._number or (other_rg and b._number):

@@ -8,7 +8,8 @@ import numpy as np
 
 from .engine import Pass
 from .modes import state
-from .node import Node
+from .node import Node, accumulator
+from .shaping import stack
 from .tensor import Size, Tensor, made_of
 
 _CREATE_GRAPH = ("Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can cause a memory leak. "
@@ -101,7 +102,6 @@ class GradientEdge(tuple):
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """Where the gradient of a tensor is computed."""
-    from .node import accumulator
     if not tensor._rg:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
     return GradientEdge((tensor.grad_fn or accumulator(tensor), tensor._number))
@@ -152,7 +152,6 @@ def _batched(outputs, inputs, gradients, keep: bool, create: bool, allow_unused:
     for row in range(count):
         roots = _roots(outputs, [g if g is None else g[row] for g in gradients], create)
         rows.append(_caught(roots, inputs, keep or row < count - 1, create, allow_unused, materialize))
-    from .shaping import stack
     return tuple([None if column[0] is None else stack(column) for column in zip(*rows)])
 
 

@@ -10,12 +10,14 @@ from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16
 from .indexing import CopyBackwards, FillBackward3, ZeroBackward0, copied_into, filled_with
 from .modes import state
 from .node import Node
-from .record import recorded, result, summed_to
+from .record import broadcast_shape, recorded, result, summed_to
+from .shaping import expand
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
 from .views import is_dense, update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
-_DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
+_DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
+                "gradient_as_bucket_view is set "
                 "as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these gradients. To fix this error, please refer to the "
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.")
 
@@ -221,7 +223,6 @@ def _rebuilt(data, requires_grad: bool) -> Tensor:
 
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
-    from .shaping import expand
     source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
     if source.ndim > self.ndim:
         raise RuntimeError(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(source.shape)}")
@@ -229,7 +230,6 @@ def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
         try:
             np.broadcast_to(np.empty(source._data.shape), self._data.shape)
         except ValueError:
-            from .record import broadcast_shape
             broadcast_shape(self._data.shape, source._data.shape)
             expand(source, *self.shape)
     return update(self, copied_into, source)

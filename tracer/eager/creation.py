@@ -10,7 +10,8 @@ from .dtypes import DTYPES, Dtype, bool_, get_default_dtype, int64, of_numpy, pr
 from .shaping import sizes_of
 from .tensor import Tensor, made_of, shared
 
-_COPY = ("To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), rather than "
+_COPY = ("To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), "
+         "rather than "
          "torch.tensor(sourceTensor).")
 
 
@@ -107,7 +108,8 @@ def from_numpy(array: np.ndarray) -> Tensor:
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     of_numpy(array.dtype)
     if any(step < 0 for step in array.strides):
-        raise ValueError("At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. (You can probably "
+        raise ValueError("At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. (You can "
+                         "probably "
                          "work around this by making a copy of your array  with array.copy().) ")
     return made_of(array)
 
@@ -124,7 +126,7 @@ def _shape_of(name: str, size: tuple) -> tuple:
     size = sizes_of(tuple(size))
     if any(n < 0 for n in size):
         if name in ("zeros", "ones", "full"):
-            raise RuntimeError(f"{name if name != 'ones' else 'zeros' if False else name}: Dimension size must be non-negative.")
+            raise RuntimeError(f"{name}: Dimension size must be non-negative.")
         raise RuntimeError(f"Trying to create tensor with negative dimension {next(n for n in size if n < 0)}: {list(size)}")
     return size
 
@@ -171,7 +173,7 @@ def arange(*bounds, out=None, dtype: Dtype | None = None, layout=None, device=No
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     found = dtype or (int64 if all(isinstance(v, int) for v in (start, end, step)) else get_default_dtype())
-    count = int(np.ceil((end - start) / step)) if found.is_floating_point or dtype is None else int(np.ceil((end - start) / step))
+    count = int(np.ceil((end - start) / step))
     values = start + step * np.arange(count, dtype=np.float64 if found.is_floating_point else np.int64)
     return _finished(values.astype(found.numpy), requires_grad)
 
@@ -191,7 +193,8 @@ def linspace(start, end, steps: int, *, out=None, dtype: Dtype | None = None, la
     return _finished(values.astype(numpy), requires_grad)
 
 
-def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype: Dtype | None = None, layout=None, device=None,
+             requires_grad: bool = False) -> Tensor:
     """Powers of ``base`` with exponents at equal distances."""
     exponents = linspace(start, end, steps, dtype=dtype)._data
     return _finished(np.power(exponents.dtype.type(base), exponents), requires_grad)
@@ -237,7 +240,8 @@ def _legacy_of(dtype: Dtype):
 Tensor.__init__ = _legacy
 LEGACY = {f"{dtype.legacy}Tensor": _legacy_of(dtype) for dtype in DTYPES.values()}
 
-FUNCTIONS = {f.__name__: f for f in (tensor, as_tensor, from_numpy, zeros, ones, empty, full, zeros_like, ones_like, empty_like, full_like, arange, linspace, logspace, eye,
+FUNCTIONS = {f.__name__: f for f in (tensor, as_tensor, from_numpy, zeros, ones, empty, full, zeros_like, ones_like, empty_like, full_like, arange, linspace,
+                                     logspace, eye,
                                      scalar_tensor)}
 FUNCTIONS |= {"asarray": as_tensor, **LEGACY}
 for _function in (zeros, ones, empty, full, tensor):

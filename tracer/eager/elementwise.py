@@ -7,6 +7,8 @@ on tensors.
 
 from __future__ import annotations
 
+import dis
+
 import numpy as np
 
 from tracer.graph.op import ZERO, Op
@@ -67,7 +69,8 @@ def _operator(name: str, reflected: bool = False):
     return operator
 
 
-for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg", "pow", "rpow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "invert"):
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg", "pow", "rpow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or",
+              "invert"):
     setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
 Recorded.__hash__ = object.__hash__
 
@@ -101,13 +104,8 @@ class Elementwise(Node):
 def _uses(partial) -> set[str]:
     """Which of a slope's two arguments it reads."""
     names = partial.__code__.co_varnames[:partial.__code__.co_argcount]
-    loaded = {i.argval for i in _instructions(partial) if i.opname.startswith("LOAD_FAST")}
+    loaded = {i.argval for i in dis.get_instructions(partial) if i.opname.startswith("LOAD_FAST")}
     return {("x", "out")[k] for k, name in enumerate(names[:2]) if name in loaded} if len(names) > 1 else {"x"}
-
-
-def _instructions(function):
-    import dis
-    return dis.get_instructions(function)
 
 
 def backward_class(name: str, partial, keeps_result: bool) -> type[Elementwise]:
@@ -124,7 +122,7 @@ def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
     if callable(slope) and not keeps and "out" in _uses(slope):
         whole = slope
         evaluate = op.evaluate
-        slope = lambda x, out: whole(x, _value(evaluate, name, x))  # noqa: E731
+        slope = lambda x, out: whole(x, _value(evaluate, name, x))
     kind = backward_class(grad_fn or op.grad_fn, slope if slope is not ZERO else 0.0, keeps)
     evaluate, exact = op.evaluate, op.name in EXACT
 
@@ -151,7 +149,8 @@ def _value(evaluate, name: str, x):
 
 GRAD_FN = {"erfcx": "SpecialErfcxBackward0", "ndtri": "SpecialNdtriBackward0", "log_ndtr": "SpecialLogNdtrBackward0", "entr": "SpecialEntrBackward0",
            "i0": "I0Backward0", "i0e": "SpecialI0EBackward0", "i1": "SpecialI1Backward0", "i1e": "SpecialI1EBackward0", "lgamma": "LgammaBackward0",
-           "digamma": "DigammaBackward0", "sigmoid": "SigmoidBackward0", "erf": "ErfBackward0", "erfc": "ErfcBackward0", "erfinv": "ErfinvBackward0", "logit": "LogitBackward0", "square": "PowBackward0", "abs": "AbsBackward0"}
+           "digamma": "DigammaBackward0", "sigmoid": "SigmoidBackward0", "erf": "ErfBackward0", "erfc": "ErfcBackward0", "erfinv": "ErfinvBackward0",
+           "logit": "LogitBackward0", "square": "PowBackward0", "abs": "AbsBackward0"}
 
 # Slopes that PyTorch takes from the result, which says what a later update would spoil.
 FROM_RESULT = {"sigmoid": lambda x, out: (1.0 - out) * out}

@@ -13,12 +13,13 @@ import numpy as np
 from .dtypes import bool_
 from .modes import state
 from .node import Node
-from .record import recorded, result
-from .shaping import _RESHAPED, _selected, _sliced, select, unsqueeze
+from .record import fitted, recorded, result
+from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze
 from .tensor import Tensor, made_of, shared
 from .views import check_overlap, check_writable, count_update, rebase, update, view_of
 
-_NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of x[seq]. In "
+_NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of "
+                "x[seq]. In "
                 "pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], which will result either in an error or a different result")
 
 
@@ -78,7 +79,7 @@ def get(input: Tensor, index) -> Tensor:
                 raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
             return _selected(input, 0, index)
     parts = _parts(input, index)
-    current, places, at = _basic(input, parts)
+    current, places = _basic(input, parts)
     if places:
         return _gathered(current, places)
     if current is input:
@@ -104,7 +105,8 @@ def _parts(input: Tensor, index) -> list:
         if input.ndim == 0 and parts[0] != 0 and isinstance(parts[0], int):
             raise IndexError(f"index {parts[0]} is out of bounds for dimension 0 with size 0")
         if input.ndim == 0:
-            raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number")
+            raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a "
+                             "number")
         raise IndexError(f"too many indices for tensor of dimension {input.ndim}")
     if Ellipsis in [part for part in parts if not isinstance(part, Tensor)]:
         at = next(k for k, part in enumerate(parts) if part is Ellipsis)
@@ -134,7 +136,7 @@ def _part(part):
 
 
 def _basic(input: Tensor, parts: list):
-    """Take the steps that are views. Returns the view, tensors by axis of it, and the number of axes used."""
+    """Take the steps that are views. Returns the view, and tensors by axis of it."""
     current, at, places = input, 0, {}
     for dimension, part in enumerate(parts):
         if part is None:
@@ -167,13 +169,14 @@ def _basic(input: Tensor, parts: list):
                 if part._data is array and isinstance(part, Tensor):
                     places.setdefault("saved", []).append(part)
                 at += 1
-    return current, places, at
+    return current, places
 
 
 def _check_mask(mask, current: Tensor, at: int) -> None:
     for k, extent in enumerate(mask.shape):
         if current._data.shape[at + k] != extent:
-            raise IndexError(f"The shape of the mask {list(mask.shape)} at index {k} does not match the shape of the indexed tensor {list(current.shape)} at index "
+            raise IndexError(f"The shape of the mask {list(mask.shape)} at index {k} does not match the shape of the indexed tensor {list(current.shape)} "
+                             f"at index "
                              f"{at + k}")
 
 
@@ -208,7 +211,7 @@ def put_at(input: Tensor, index, value) -> None:
     """``input[index] = value``."""
     records = state.recording and (input._rg or (isinstance(value, Tensor) and value._rg))
     parts = _parts(input, index)
-    with_view, places, _ = _unrecorded(input, parts) if not records else _basic(input, parts)
+    with_view, places = _unrecorded(input, parts) if not records else _basic(input, parts)
     if not places:
         target = with_view
         if target is input:
@@ -239,7 +242,6 @@ class IndexPut(Node):
     """Backward of an assignment by tensors."""
 
     def backward(self, g):
-        from .record import fitted
         kept = g.clone()
         shared(kept)[self.place] = 0
         if g._rg:
@@ -283,7 +285,6 @@ def _filled(target: Tensor, value) -> Tensor:
 
 def _check_expandable(value: Tensor, shape: tuple) -> None:
     """Leading axes of extent 1 may go; the rest must expand."""
-    from .shaping import expand
     own = value._data.shape
     while len(own) > len(shape) and own[0] == 1:
         own = own[1:]
@@ -291,7 +292,8 @@ def _check_expandable(value: Tensor, shape: tuple) -> None:
         np.broadcast_to(np.empty(own), shape)
     except ValueError:
         if len(own) > len(shape):
-            raise RuntimeError(f"expand(torch.{value.dtype.legacy}Tensor{{{list(own)}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) must be "
+            raise RuntimeError(f"expand(torch.{value.dtype.legacy}Tensor{{{list(own)}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) "
+                               f"must be "
                                f"greater or equal to the number of dimensions in the tensor ({len(own)})") from None
         expand(value, *shape)
 
@@ -307,7 +309,6 @@ class CopyBackwards(Node):
         return "torch::autograd::CopyBackwards"
 
     def backward(self, g):
-        from .record import fitted
         return None if self.edges[0] is None else g * 0, fitted(g, self.fit) if self.edges[1] is not None else None
 
 

@@ -12,9 +12,11 @@ from .tensor import Tensor, shared
 from .views import View, check_writable, count_update, in_place, rebase, state
 
 _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subtract", "multiply", "divide", "true_divide", "negative")}, **ELEMENTWISE,
-          **{n: SELECTION[n] for n in ("pow", "square", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "frac", "rsqrt",
+          **{n: SELECTION[n] for n in ("pow", "square", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor", "ceil", "trunc", "fix", "sign", "sgn",
+                                       "frac", "rsqrt",
                                        "remainder", "fmod", "masked_fill", "floor_divide", "atan2", "hypot", "copysign", "xlogy", "bitwise_and", "bitwise_or",
-                                       "bitwise_xor", "bitwise_not", "lt", "le", "gt", "ge", "eq", "ne", "logical_and", "logical_or", "logical_xor", "logical_not")
+                                       "bitwise_xor", "bitwise_not", "lt", "le", "gt", "ge", "eq", "ne", "logical_and", "logical_or", "logical_xor",
+                                       "logical_not")
              if n in SELECTION},
           "relu": relu, "cumsum": cumsum, "cumprod": cumprod}
 
@@ -58,6 +60,7 @@ def _reshaping(name: str, function):
     return method
 
 
-for _name, _function in {"t_": t, "transpose_": transpose, "unsqueeze_": unsqueeze, "squeeze_": squeeze, "swapaxes_": transpose, "swapdims_": transpose}.items():
+for _name, _function in {"t_": t, "transpose_": transpose, "unsqueeze_": unsqueeze, "squeeze_": squeeze, "swapaxes_": transpose,
+                         "swapdims_": transpose}.items():
     setattr(Tensor, _name, _reshaping(_name, _function))
 __all__ = ["FUNCTIONS", "rebase"]

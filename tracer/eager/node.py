@@ -18,7 +18,8 @@ _sequence = itertools.count(1)
 FREED = ("Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate "
          "values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
          "graph a second time or if you need to access saved tensors after calling backward.")
-_HINT = "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
+_HINT = ("Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, "
+         "check_nan=False).")
 _HINT_FOUND = ("Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or "
                "anywhere later. Good luck!")
 

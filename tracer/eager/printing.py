@@ -45,28 +45,20 @@ class _Format:
             self.width = max([len(str(v)) for v in values.tolist()], default=1)
             return
         finite = values[np.isfinite(values) & (values != 0)]
+        if _options.sci_mode is not None:
+            self.scientific = _options.sci_mode
         if not finite.size:
-            return self._fit_special(values)
+            return
         magnitudes = np.abs(finite.astype(np.float64))
         largest, smallest = float(magnitudes.max()), float(magnitudes.min())
         self.integral = bool(np.all(np.ceil(finite) == finite))
-        if self.integral:
-            self.scientific = largest / smallest > 1000.0 or largest > 1.0e8
-        else:
-            self.scientific = largest / smallest > 1000.0 or largest > 1.0e8 or smallest < 1.0e-4
-        if self.integral and not (largest / smallest > 1000.0 or largest > 1.0e8):
-            self.scientific = False
+        self.scientific = largest / smallest > 1000.0 or largest > 1.0e8 or (not self.integral and smallest < 1.0e-4)
         if _options.sci_mode is not None:
             self.scientific = _options.sci_mode
         pattern = f"{{:.{_options.precision}e}}" if self.scientific else "{:.0f}" if self.integral else f"{{:.{_options.precision}f}}"
         extra = 1 if self.integral and not self.scientific else 0
         for value in finite.tolist():
             self.width = max(self.width, len(pattern.format(value)) + extra)
-        self._fit_special(values)
-
-    def _fit_special(self, values) -> None:
-        if _options.sci_mode is not None:
-            self.scientific = _options.sci_mode
 
     def __call__(self, value) -> str:
         if not self.floating:
@@ -88,7 +80,7 @@ def _scalar_text(array, format: _Format) -> str:
 
 def _row_text(array, indent: int, format: _Format, summarize: bool) -> str:
     edge = _options.edgeitems
-    per_line = max(1, int(math.floor((_options.linewidth - indent) / (format.width + 2))))
+    per_line = max(1, math.floor((_options.linewidth - indent) / (format.width + 2)))
     if summarize and not edge:
         data = ["..."]
     elif summarize and array.shape[0] > 2 * edge:

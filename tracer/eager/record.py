@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dtypes import DTYPES, Dtype, promoted
+from .dtypes import DTYPES, Dtype, get_default_dtype, promoted
 from .modes import state
 from .node import Node
 from .origins import remember
@@ -68,7 +68,6 @@ def in_common(*operands, floating: bool = False) -> tuple[Dtype, list]:
     """The promoted dtype of tensors and numbers, and their data in it; integers become the default float if ``floating``."""
     dtype = promoted(operands)
     if floating and not dtype.is_floating_point:
-        from .dtypes import get_default_dtype
         dtype = get_default_dtype()
     return dtype, [cast(o._data, dtype) if isinstance(o, Tensor) else dtype.numpy.type(o) for o in operands]
 

@@ -8,10 +8,12 @@ import numpy as np
 
 from .arithmetic import operand
 from .dtypes import DTYPES, Dtype, int64
-from .indexing import taken
+from .indexing import put, taken
 from .node import Node
 from .record import recorded, result, saved_result
+from .selection import FUNCTIONS as CHOICES
 from .selection import where
+from .shaping import cat, narrow
 from .tensor import Tensor, made_of, wrapped_dim
 
 
@@ -145,7 +147,6 @@ class ProdBackward1(ProdBackward0):
 
 
 def _products_of_others(x: Tensor, axis: int) -> Tensor:
-    from .shaping import cat, narrow
     extent = x._data.shape[axis]
     one = made_of(np.ones([1 if k == axis else n for k, n in enumerate(x._data.shape)], x._data.dtype))
     before = cumprod(cat([one, narrow(x, axis, 0, extent - 1)], axis), axis)
@@ -178,7 +179,8 @@ class VarBackward0(_Reduction):
         count = x.numel() if self.axes is None else int(np.prod([self.shape[a] for a in self.axes]))
         centred = x - x.mean(self.axes if self.axes is not None else None, keepdim=True) if self.axes is not None else x - x.mean()
         free = count - self.correction
-        return (self.spread(g) * centred * (2.0 / free if free > 0 else float("nan") if count == self.correction else 2.0 / max(free, 0) if free else float("nan")),)
+        return (self.spread(g) * centred * (2.0 / free if free > 0 else float("nan") if count == self.correction else 2.0 / max(free,
+                                                                                                                                0) if free else float("nan")),)
 
 
 class StdBackward0(VarBackward0):
@@ -209,7 +211,8 @@ def _spread_function(name: str, kind: type[VarBackward0]):
         count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
         centre = x.mean(axis=axes, keepdims=True) if x.size else np.full_like(x.sum(axis=axes, keepdims=True), np.nan)
         total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim and axes is not None))
-        data = (total / max(count - less, 0)).astype(x.dtype)[()] if count - less > 0 else np.full(total.shape, np.nan if not total.any() else np.inf, x.dtype)[()]
+        data = (total / max(count - less, 0)).astype(x.dtype)[()] if count - less > 0 else np.full(total.shape, np.nan if not total.any() else np.inf,
+                                                                                                   x.dtype)[()]
         data = np.sqrt(data) if kind is StdBackward0 else data
         node = _noted(recorded(kind, (input,)), input, axes, keepdim)
         made = result(node, data)
@@ -269,7 +272,6 @@ class _ByIndex(Node):
 
 def scattered_along(g: Tensor, shape: tuple, dim: int, indices) -> Tensor:
     """Zeros with ``g`` added at indices along an axis."""
-    from .indexing import put
     if not shape:
         return g.reshape(())
     place = tuple([indices if k == dim else np.arange(n).reshape([-1 if j == k else 1 for j in range(len(shape))])
@@ -279,7 +281,8 @@ def scattered_along(g: Tensor, shape: tuple, dim: int, indices) -> Tensor:
 
 MaxBackward0, MinBackward0, SortBackward0, TopkBackward0, MedianBackward1, CummaxBackward0, CumminBackward0, KthvalueBackward0, ModeBackward0 = (
     type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
-        "MaxBackward0", "MinBackward0", "SortBackward0", "TopkBackward0", "MedianBackward1", "CummaxBackward0", "CumminBackward0", "KthvalueBackward0", "ModeBackward0"))
+        "MaxBackward0", "MinBackward0", "SortBackward0", "TopkBackward0", "MedianBackward1", "CummaxBackward0", "CumminBackward0", "KthvalueBackward0",
+        "ModeBackward0"))
 
 
 def pair_type(name: str):
@@ -310,12 +313,12 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
 
     def function(input, dim=None, keepdim: bool = False, *, other=None, out=None):
         if isinstance(dim, Tensor) or other is not None:
-            from .selection import FUNCTIONS as CHOICES
             return CHOICES[pairwise](input, dim if other is None else other)
         x = operand(input, name)._data
         if dim is None:
             if not x.size:
-                raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+                raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' "
+                                   f"argument.")
             node = _noted(recorded(whole, (input,)), input, None, False)
             made = result(node, reduce(x) if x.ndim else x)
             if node is not None:

@@ -9,11 +9,11 @@ import numpy as np
 from tracer.graph.op import ZERO
 from tracer.ops import TABLE
 
-from .arithmetic import _Binary, _binary, _number, operand
+from .arithmetic import _Binary, _binary, _number, _refuse_integer_zero, div, operand
 from .dtypes import bool_, get_default_dtype, int64
 from .elementwise import RECORDED, Recorded, _opened
 from .node import Node
-from .record import broadcast_shape, cast, fit_of, in_common, recorded, result, saved_result
+from .record import broadcast_shape, cast, fit_of, fitted, in_common, recorded, result, saved_result
 from .tensor import Tensor, made_of
 
 # Powers -----------------------------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def _power_of_number(x: Tensor, n) -> Tensor:
         value = (data * data if n == 2 else data * data * data if n == 3 else np.sqrt(data) if n == 0.5 else 1 / data if n == -1
                  else 1 / (data * data) if n == -2 else np.power(data, data.dtype.type(n)))
     else:
-        dtype, (base, exponent) = in_common(x, n)
+        _, (base, exponent) = in_common(x, n)
         value = _refuse_negative_integers(base, exponent)
     node = recorded(PowBackward0, (x,))
     if node is not None:
@@ -192,7 +192,6 @@ class WhereBackward0(_Binary):
         return self._fit2(where(chosen, g, zero), where(chosen, zero, g))
 
     def _fit2(self, *pair):
-        from .record import fitted
         return tuple([None if fit is None or edge is None else fitted(each, fit) for each, fit, edge in zip(pair, self.fits, self.edges)])
 
     def fast(self, g):
@@ -319,7 +318,7 @@ _ClampByTensors.__name__ = "ClampBackward0"
 
 
 def _clamp_by_tensors(input, low, high) -> Tensor:
-    dtype, arrays = in_common(*[o for o in (input, low, high) if o is not None])
+    _, arrays = in_common(*[o for o in (input, low, high) if o is not None])
     rest = iter(arrays)
     value = next(rest)
     if low is not None:
@@ -410,7 +409,6 @@ class _RemainderBase(_Binary):
     def _slopes(self, g, a, b):
         if self.edges[1] is None:
             return g, None
-        from .arithmetic import div
         quotient = np.floor_divide(a, b) if not isinstance(a, Tensor) and self.rounding == "floor" else np.trunc(a / b) if not isinstance(a, Tensor) else div(
             a, b, rounding_mode=self.rounding)
         return g, -g * quotient
@@ -422,7 +420,6 @@ _REMAINDERS = {name: type(name, (_RemainderBase,), {"rounding": rounding, "__doc
 
 def _remainder_function(name: str, ufunc):
     def function(input, other, *, out=None) -> Tensor:
-        from .arithmetic import _refuse_integer_zero
         a, b = operand(input, name, 2), operand(other, name, 2, "other")
         _refuse_integer_zero(a, b)
         kind = _REMAINDERS[f"{name.title()}Backward{int(isinstance(b, Tensor))}"]
@@ -490,7 +487,6 @@ def frac(input, *, out=None) -> Tensor:
 
 def floor_divide(input, other, *, out=None) -> Tensor:
     """The quotient rounded down; not recorded."""
-    from .arithmetic import _refuse_integer_zero
     _refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
     return result(recorded(_FLOOR_DIVIDED, (input, other)), np.floor_divide(x, y))
@@ -542,7 +538,8 @@ Tensor.__floordiv__, Tensor.__rfloordiv__ = floor_divide, lambda self, other: fl
 Tensor.__and__, Tensor.__or__, Tensor.__xor__, Tensor.__invert__ = BITWISE["bitwise_and"], BITWISE["bitwise_or"], BITWISE["bitwise_xor"], bitwise_not
 Tensor.__rand__, Tensor.__ror__, Tensor.__rxor__ = Tensor.__and__, Tensor.__or__, Tensor.__xor__
 Tensor.__lshift__, Tensor.__rshift__ = BITWISE["bitwise_left_shift"], BITWISE["bitwise_right_shift"]
-RECORDED.update({np.where: where, np.power: pow_, np.square: _square, np.maximum: FUNCTIONS["maximum"], np.minimum: FUNCTIONS["minimum"], np.hypot: FUNCTIONS["hypot"],
+RECORDED.update({np.where: where, np.power: pow_, np.square: _square, np.maximum: FUNCTIONS["maximum"], np.minimum: FUNCTIONS["minimum"],
+                 np.hypot: FUNCTIONS["hypot"],
                  np.sign: FUNCTIONS["sign"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.logaddexp: FUNCTIONS["logaddexp"],
                  np.add: lambda a, b: a + b, np.multiply: lambda a, b: a * b, np.subtract: lambda a, b: a - b, np.divide: lambda a, b: a / b,
                  np.equal: lambda a, b: a == b, np.less: lambda a, b: a < b, np.greater: lambda a, b: a > b, np.isnan: LOGICAL["isnan"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def _kind(name: str, parent: type) -> type:
     return type(name, (parent,), {"__doc__": f"{name} of PyTorch."})
 
 
-_RESHAPED = {name: _kind(name, _Reshaped) for name in ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "UnsqueezeBackward0", "SqueezeBackward0",
+_RESHAPED = {name: _kind(name, _Reshaped) for name in ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "UnsqueezeBackward0",
+                                                       "SqueezeBackward0",
                                                        "SqueezeBackward1", "SqueezeBackward2", "AliasBackward0", "DetachBackward0")}
 _PERMUTED = {name: _kind(name, _Permuted) for name in ("TransposeBackward0", "PermuteBackward0", "TBackward0")}
 SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED, SPLIT, UNBIND = (_kind(name, ViewNode) for name in (
@@ -75,7 +77,8 @@ def _resolved(shape: tuple, count: int) -> tuple:
     known = math.prod([n for n in shape if n != -1])
     if -1 in shape:
         if known == 0 and count == 0:
-            raise RuntimeError(f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is "
+            raise RuntimeError(f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value "
+                               f"and is "
                                "ambiguous")
         if known and count % known == 0:
             return tuple([count // known if n == -1 else n for n in shape])
@@ -102,7 +105,8 @@ def view(input: Tensor, *shape) -> Tensor:
     new = _resolved(sizes_of(shape), array.size)
     data = _as_view(array, new)
     if data is None:
-        raise RuntimeError("view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). Use "
+        raise RuntimeError("view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). "
+                           "Use "
                            ".reshape(...) instead.")
     return view_of(input, _RESHAPED["ViewBackward0"], lambda a: np.reshape(a, new), data)
 
@@ -231,7 +235,8 @@ def expand(input: Tensor, *sizes) -> Tensor:
     sizes, shape = sizes_of(sizes), input._data.shape
     lead = len(sizes) - len(shape)
     if lead < 0:
-        raise RuntimeError(f"expand(torch.{input.dtype.legacy}Tensor{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) must be "
+        raise RuntimeError(f"expand(torch.{input.dtype.legacy}Tensor{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) "
+                           f"must be "
                            f"greater or equal to the number of dimensions in the tensor ({len(shape)})")
     new = list(sizes)
     for k, n in enumerate(sizes):
@@ -375,7 +380,7 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
                                f"split_sizes={sizes}")
         bounds = [0, *np.cumsum(sizes).tolist()]
     kind = SPLIT if isinstance(split_size_or_sections, int) else _kind("SplitWithSizesBackward0", ViewNode)
-    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in zip(bounds, bounds[1:])])
+    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)])
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
@@ -403,12 +408,14 @@ class CatBackward0(Node):
         return tuple([g[part] for part in self.parts])
 
     def backward(self, g):
-        from .indexing import taken
-        return tuple([taken(g, part) for part in self.parts])
+        return tuple([narrow(g, self.at, part[-1].start, part[-1].stop - part[-1].start) for part in self.parts])
 
 
 class StackBackward0(CatBackward0):
     """Backward of stack."""
+
+    def backward(self, g):
+        return tuple([select(g, self.at, k) for k in range(len(self.parts))])
 
 
 def _together(tensors, name: str) -> list[Tensor]:
@@ -434,13 +441,14 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
             raise RuntimeError(f"Tensors must have same number of dimensions: got {present[0].ndim} and {each.ndim}")
         for k, (a, b) in enumerate(zip(present[0]._data.shape, each._data.shape)):
             if k != at and a != b:
-                raise RuntimeError(f"Sizes of tensors must match except in dimension {at}. Expected size {a} but got size {b} for tensor number {number} in the "
+                raise RuntimeError(f"Sizes of tensors must match except in dimension {at}. Expected size {a} but got size {b} for tensor number {number} in "
+                                   f"the "
                                    "list.")
     dtype = _common(tensors)
     node = recorded(CatBackward0, present)
     if node is not None:
         bounds = [0, *np.cumsum([x._data.shape[at] for x in present]).tolist()]
-        node.parts = [(slice(None),) * at + (slice(a, b),) for a, b in zip(bounds, bounds[1:])]
+        node.at, node.parts = at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)]
     return result(node, np.ascontiguousarray(np.concatenate([cast(x._data, dtype) for x in present], at)))
 
 
@@ -451,12 +459,13 @@ def stack(tensors, dim: int = 0, *, out=None) -> Tensor:
         raise RuntimeError("stack expects a non-empty TensorList")
     for number, each in enumerate(tensors):
         if each._data.shape != tensors[0]._data.shape:
-            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and {list(each.shape)} at entry {number}")
+            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and {list(each.shape)} at entry "
+                               f"{number}")
     at = wrapped_dim(dim, tensors[0].ndim + 1)
     dtype = _common(tensors)
     node = recorded(StackBackward0, tensors)
     if node is not None:
-        node.parts = [(slice(None),) * at + (k,) for k in range(len(tensors))]
+        node.at, node.parts = at, [(slice(None),) * at + (k,) for k in range(len(tensors))]
     return result(node, np.ascontiguousarray(np.stack([cast(x._data, dtype) for x in tensors], at)))
 
 
@@ -467,7 +476,8 @@ def _common(tensors):
     return dtype
 
 
-_T = ("The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a future release. Consider `x.mT` to "
+_T = ("The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a future release. Consider "
+      "`x.mT` to "
       "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.")
 
 
@@ -477,7 +487,8 @@ def _axes_reversed(input: Tensor) -> Tensor:
     return _permuted(input, "PermuteBackward0", tuple(reversed(range(input.ndim))))
 
 
-FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to, select, narrow, diagonal,
+FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to, select, narrow,
+                                     diagonal,
                                      as_strided, split, chunk, unbind, cat, stack)}
 FUNCTIONS |= {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim, "concat": cat, "concatenate": cat}
 for _name, _function in FUNCTIONS.items():

@@ -18,12 +18,16 @@ from .record import edge, fitted, recorded, result
 from .tensor import Tensor, counter_of, made_by, made_of, retain, shared
 
 NO_GRAD = ("A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is ambiguous and error-prone, it "
-           "is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't want the inplace "
+           "is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't want the "
+           "inplace "
            "to be tracked) or both outside (if you want the inplace to be tracked).")
-_IN_FUNCTION = ("This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override "
-                "the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning "
+_IN_FUNCTION = ("This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace "
+                "would override "
+                "the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by "
+                "cloning "
                 "the output of the custom Function.")
-_SEVERAL = ("This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You should "
+_SEVERAL = ("This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
+            "should "
             "replace the inplace operation by an out-of-place one.")
 
 
@@ -122,7 +126,7 @@ def share(made: Tensor, input: Tensor, apply: Callable, origin: str = "") -> Non
     else:
         base, inner, outer = input._view.base, input._view.apply, apply
         origin = origin or input._view.origin
-        apply = lambda array: outer(inner(array))  # noqa: E731
+        apply = lambda array: outer(inner(array))
     made._view = View(base, apply, origin)
     if base._views is None:
         base._views = []
@@ -148,7 +152,8 @@ def check_writable(target: Tensor, records: bool) -> None:
             if view.origin == "function":
                 raise RuntimeError(f"Output {target._number} of {short_name(target._grad_fn)} is a view and is being modified inplace. {_IN_FUNCTION}")
             if view.origin == "several":
-                raise RuntimeError(f"Output {target._number} of {short_name(target._grad_fn) if target._grad_fn else 'a function'} is a view and is being modified "
+                raise RuntimeError(f"Output {target._number} of {short_name(target._grad_fn) if target._grad_fn else 'a function'} is a view and is being "
+                                   f"modified "
                                    f"inplace. {_SEVERAL}")
             if view.base._rg and view.base._grad_fn is None:
                 raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
@@ -156,7 +161,8 @@ def check_writable(target: Tensor, records: bool) -> None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     data = target._data
     if isinstance(data, np.ndarray) and any(step == 0 and extent > 1 for step, extent in zip(data.strides, data.shape)):
-        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor "
+        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the "
+                           "tensor "
                            "before performing the operation.")
 
 
@@ -170,7 +176,8 @@ def check_overlap(target: Tensor, other) -> None:
     (begin_a, end_a), (begin_b, end_b) = np.lib.array_utils.byte_bounds(a), np.lib.array_utils.byte_bounds(b)
     same = (begin_a, end_a) == (begin_b, end_b) and a.strides == b.strides
     if begin_a < end_b and begin_b < end_a and not same:
-        raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() "
+        raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please "
+                           "clone() "
                            "the tensor before performing the operation.")
 
 
@@ -286,8 +293,10 @@ def _regenerate(view: Tensor, base: Tensor) -> None:
     """A new node for a view whose base was overwritten."""
     origin = view._view.origin
     if origin:
-        view._view.stale = NO_GRAD.replace("is being modified inplace", "its base or another view of its base has been modified inplace") if origin == "no_grad" else (
-            f"Output {view._number} of {short_name(view._grad_fn) if view._grad_fn else 'a function'} is a view and its base or another view of its base has been "
+        view._view.stale = NO_GRAD.replace("is being modified inplace",
+                                           "its base or another view of its base has been modified inplace") if origin == "no_grad" else (
+            f"Output {view._number} of {short_name(view._grad_fn) if view._grad_fn else 'a function'} is a view and its base or another view of its base "
+            f"has been "
             f"modified inplace. {_SEVERAL}")
         view.__class__ = Invalid
         return
@@ -334,17 +343,30 @@ class CopySlices(Node):
 
 def _replaced(g: Tensor, apply: Callable, first: Tensor | None) -> Tensor:
     """``g`` with what is in the view replaced by ``first``, or by zeros."""
-    mask = np.ones(g._data.shape, g._data.dtype)
-    apply(mask)[...] = 0
-    kept = g * made_of(mask) if g._data.ndim else g * made_of(mask[()])
-    if np.isnan(kept._data).any() or np.isinf(kept._data).any():
-        kept = _without(g, mask)
+    outside = np.ones(g._data.shape, bool)
+    apply(outside)[...] = False
+    kept = masked(g, outside)
     return kept if first is None else kept + scatter(first, g._data.shape, apply)
 
 
-def _without(g: Tensor, mask) -> Tensor:
-    from .selection import where
-    return where(made_of(mask != 0), g, 0.0)
+class _Masked(Node):
+    """Backward of :func:`masked`."""
+
+    mask = None
+
+    def backward(self, g):
+        return (masked(g, self.mask),)
+
+
+_Masked.__name__ = "WhereBackward0"
+
+
+def masked(g: Tensor, mask) -> Tensor:
+    """The tensor where a NumPy mask holds, else zeros; recorded."""
+    node = recorded(_Masked, (g,))
+    if node is not None:
+        node.mask = mask
+    return result(node, np.where(mask, g._data, g._data.dtype.type(0)))
 
 
 def in_place(name: str, operation: Callable) -> Callable:

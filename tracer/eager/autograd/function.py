@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import warnings
 
+import numpy as np
+
 from ..engine import Size
 from ..modes import enable_grad, no_grad, state
 from ..node import Node
 from ..origins import remember
 from ..record import fitted
 from ..tensor import Result, Tensor, counter_of, made_of
+from ..views import View, check_writable, rebase, share
 
 
 class _ContextNode(Node):
@@ -72,7 +75,8 @@ class _ContextNode(Node):
             try:
                 return fitted(g, (shape, dtype))
             except (ValueError, RuntimeError):
-                raise RuntimeError(f"Function {self.name()} returned an invalid gradient at index {position} - got {list(g.shape)} but expected shape compatible "
+                raise RuntimeError(f"Function {self.name()} returned an invalid gradient at index {position} - got {list(g.shape)} but expected shape "
+                                   f"compatible "
                                    f"with {list(shape)}") from None
         return g
 
@@ -82,7 +86,6 @@ class _ContextNode(Node):
 
 
 def _zeros(shape, dtype):
-    import numpy as np
     return np.zeros(shape, dtype)
 
 
@@ -105,7 +108,8 @@ class Function(metaclass=_FunctionMeta):
                       "Instantiating an autograd function will raise an error in a future version of PyTorch.", DeprecationWarning, stacklevel=2)
 
     def __call__(self, *args, **kwargs):
-        raise RuntimeError("Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static forward method. "
+        raise RuntimeError("Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static "
+                           "forward method. "
                            "(Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)")
 
     @staticmethod
@@ -145,7 +149,6 @@ class Function(metaclass=_FunctionMeta):
 
 def _hang(node: _ContextNode, tensors: list, results: list) -> list:
     """Put the results on the tape."""
-    from ..views import View, check_writable, rebase, share
     for dirty in node._dirty:
         try:
             check_writable(dirty, True)
