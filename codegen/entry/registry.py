@@ -40,14 +40,17 @@ def register(entry_dispatcher) -> None:
     _registry.add(entry_dispatcher.slot_key, entry_dispatcher)
 
 
+def _one_of(found: list) -> list:
+    """One of several objects, if any will do."""
+    return found[:1] if all(found[0].is_equal(other) for other in found[1:]) else found
+
+
 def live_object(key: str):
     """The one object of this key; LookupError when there is none, or more than one."""
-    found = _registry.live(key)
+    found = _one_of(_registry.live(key))
     if len(found) > 1:
         gc.collect()        # old ones may only wait for the collector
-        found = _registry.live(key)
-    if len(found) > 1 and all(found[0].is_equal(other) for other in found[1:]):
-        return found[0]
+        found = _one_of(_registry.live(key))
     if len(found) > 1:
         raise LookupError(f"{len(found)} objects are called `{key}`, so that compiled code cannot tell which one it calls. "
                           "Make one and use it everywhere.")
