@@ -13,7 +13,7 @@ from .node import Node
 from .record import broadcast_shape, recorded, result, summed_to
 from .shaping import expand
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from .views import is_dense, update
+from .views import check_overlap, check_writable, is_dense, update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
@@ -224,6 +224,8 @@ def _rebuilt(data, requires_grad: bool) -> Tensor:
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
     source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
+    check_writable(self, state.recording and (self._rg or source._rg))
+    check_overlap(self, source)
     if source.ndim > self.ndim:
         raise RuntimeError(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(source.shape)}")
     if source._data.shape != self._data.shape:

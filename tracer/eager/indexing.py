@@ -100,6 +100,8 @@ def _parts(input: Tensor, index) -> list:
     used = sum(part._data.ndim if isinstance(part, Tensor) and part._data.dtype.kind == "b" else 1 for part in parts
                if part is not None and part is not Ellipsis and not isinstance(part, bool))
     if used > input.ndim:
+        if input.ndim == 0 and any(part is Ellipsis for part in parts):
+            raise IndexError("too many indices for tensor of dimension 0")
         if input.ndim == 0 and any(isinstance(part, slice) for part in parts):
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
         if input.ndim == 0 and parts[0] != 0 and isinstance(parts[0], int):

@@ -366,13 +366,14 @@ class Pairwise(_Binary):
 def _slope(g, partial, x, y, out):
     if partial is ZERO:
         return g * 0
-    return g * (partial(x, y, out) if callable(partial) else partial)
+    found = g * (partial(x, y, out) if callable(partial) else partial)
+    return found if found.dtype == g.dtype else found.astype(g.dtype)
 
 
 def _recorded_slope(g, partial, x, y, out):
     if partial is ZERO:
         return g * 0
-    return g * _opened(partial(x, y, out)) if callable(partial) else g * partial
+    return (g * _opened(partial(x, y, out)) if callable(partial) else g * partial).to(g.dtype)
 
 
 def _pairwise(name: str, op, grad_fn: str):

@@ -251,9 +251,10 @@ def expand(input: Tensor, *sizes) -> Tensor:
 
 
 def _broadcast(array, shape):
-    made = np.broadcast_to(array, shape)
-    made.flags.writeable = True  # writes are refused by the tensor's own check, with PyTorch's words
-    return made
+    # As NumPy's broadcast_to, but axes of extent 1 keep their step. Writes are refused by the tensor's own check, with PyTorch's words.
+    lead = len(shape) - array.ndim
+    strides = [0 if k < lead or array.shape[k - lead] != shape[k] else array.strides[k - lead] for k in range(len(shape))]
+    return np.lib.stride_tricks.as_strided(array, shape, strides)
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
@@ -289,6 +290,8 @@ def _sliced(input: Tensor, at: int, part: slice) -> Tensor:
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` positions along an axis."""
+    if input.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     at = wrapped_dim(dim, input.ndim)
     extent = input._data.shape[at]
     start = start + extent if start < 0 else start

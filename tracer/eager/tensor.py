@@ -389,7 +389,13 @@ def wrapped_dim(dim: int, ndim: int) -> int:
 
 def logical_strides(data) -> tuple[int, ...]:
     """Byte strides as PyTorch counts them; NumPy gives arrays of extent 0 or 1 whatever strides it likes."""
-    return data.strides
+    if data.size:
+        return data.strides
+    step, strides = data.dtype.itemsize, []
+    for extent in reversed(data.shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))
 
 
 def is_contiguous(data) -> bool:

@@ -20,7 +20,7 @@ NOISE = [
     (re.compile(r'  File "(?!<program>)[^\n]*\n(?:    [^\n]*\n)*'), ""),
 ]
 # Warnings of PyTorch about its own implementation, and of NumPy where catching all warnings undoes our filter.
-NOT_OURS = re.compile("torch.jit.script|__array|use of `x.T`|encountered in")
+NOT_OURS = re.compile("torch.jit.script|__array|use of `x.T`|Tensor.T is deprecated|encountered in")
 NUMBER = re.compile(r"(?<![\w.])(-?\d+\.\d*(?:e[+-]?\d+)?|-?\d+e[+-]?\d+)(?!\w)")
 
 
