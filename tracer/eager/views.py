@@ -302,6 +302,7 @@ def _regenerate(view: Tensor, base: Tensor) -> None:
         return
     node = AsStridedBackward0((edge(base),), (base._number,) if base._number else None)
     node.shape, node.apply = base._data.shape, view._view.apply
+    node.overlaps = isinstance(view._data, np.ndarray) and not is_dense(view._data)
     view._rg, view._grad_fn, view._number = True, node, 0
     if view._hooks is not None:
         view._hooks = None
