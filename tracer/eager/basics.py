@@ -11,10 +11,6 @@ from .indexing import CopyBackwards, FillBackward3, ZeroBackward0, copied_into, 
 from .modes import state
 from .node import Node
 from .record import broadcast_shape, recorded, result, summed_to
-<<<<<<< HEAD
-from .shaping import expand
-=======
->>>>>>> 81ec4de (Eager: overlapping views that were overwritten, leaves detached in place, shapes of copy_)
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
 from .views import check_overlap, check_writable, is_dense, update
 
@@ -229,20 +225,9 @@ def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
     check_writable(self, state.recording and (self._rg or source._rg))
     check_overlap(self, source)
-<<<<<<< HEAD
-    if source.ndim > self.ndim:
-        raise RuntimeError(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(source.shape)}")
-    if source._data.shape != self._data.shape:
-        try:
-            np.broadcast_to(np.empty(source._data.shape), self._data.shape)
-        except ValueError:
-            broadcast_shape(self._data.shape, source._data.shape)
-            expand(source, *self.shape)
-=======
     shape = broadcast_shape(self._data.shape, source._data.shape)
     if shape != self._data.shape:
         raise RuntimeError(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(shape)}")
->>>>>>> 81ec4de (Eager: overlapping views that were overwritten, leaves detached in place, shapes of copy_)
     return update(self, copied_into, source)
 
 
