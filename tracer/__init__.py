@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         OutputError,
         RecompileWarning,
         ShapeError,
+        SideEffectWarning,
         TracedBoolError,
         TracedConversionError,
         TracedIndexError,
@@ -32,8 +33,8 @@ _MODULE_OF = {
     "compare": ".comparison",
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
     **dict.fromkeys(("ArgumentError", "CacheWarning", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError", "MissingMethodError",
-                     "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "TraceError", "TracedBoolError", "TracedConversionError",
-                     "TracedIndexError", "TracerError", "UnsupportedError"), ".errors"),
+                     "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "SideEffectWarning", "TraceError", "TracedBoolError",
+                     "TracedConversionError", "TracedIndexError", "TracerError", "UnsupportedError"), ".errors"),
 }
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "OutputError",
     "RecompileWarning",
     "ShapeError",
+    "SideEffectWarning",
     "TraceError",
     "TracedBoolError",
     "TracedConversionError",

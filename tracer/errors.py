@@ -18,6 +18,7 @@
     ├── DerivativeError             (TypeError)   an operation on the way has no derivative
     └── NotCompiledError            (RuntimeError, AttributeError) `.graph` and its kin before any call
     RecompileWarning                (UserWarning) one function is compiled again and again for values of one argument
+    SideEffectWarning               (UserWarning) a traced function assigns to an attribute, which compiled calls do not repeat
     CacheWarning                    (UserWarning) the folder of the disk cache cannot be trusted
 
 Each message says what happened, where in the user's file, why, and what to write instead.
@@ -93,3 +94,7 @@ class RecompileWarning(UserWarning):
 
 class CacheWarning(UserWarning):
     """The folder of the disk cache belongs to another user, or others can write to it: it is not used."""
+
+
+class SideEffectWarning(UserWarning):
+    """A traced function assigned to an attribute of an object, which compiled calls do not repeat."""

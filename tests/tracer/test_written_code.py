@@ -83,7 +83,7 @@ CASES = {
     "pow, abs, round": lambda x: pow(x[0], 3) + abs(-x[1]) + round(x[2]),
     "reduce": lambda x: functools.reduce(operator.mul, x),
     "accumulate": lambda x: sum(itertools.accumulate(x)),
-    "zip, enumerate, reversed": lambda x: sum(a * b for a, b in zip(x, x[1:], strict=False)) + sum(k * v for k, v in enumerate(reversed(x))),
+    "zip, enumerate, reversed": lambda x: sum(a * b for a, b in zip(x, x[::-1])) + sum(k * v for k, v in enumerate(reversed(x))),
     "max and min": lambda x: max(x) * min(x[0], x[2]) + max(0.5, x[1], 3) + max([], default=x[0]),
     "any and all": lambda x: x[0] * np.where(any(v > 2.0 for v in x), 2.0, 1.0) * np.where(all([x[0] > 1.0, True]), 3.0, 1.0),
     "np.float64": lambda x: np.float64(x[0]) * 2.0 + np.sum(np.asarray(x, dtype=np.float64)),

@@ -2,18 +2,19 @@
 
 While a function is traced, an instance (``self`` above all) is represented by an object of a subclass of its class, made for this.
 ``isinstance`` stays true, methods and properties run with the representative as ``self``, and each plain attribute that is read
-becomes an input of the trace or a static value. Writing to it is refused.
+becomes an input of the trace or a static value. What is written to it lives as long as the trace, with a warning.
 """
 
 from __future__ import annotations
 
 import functools
 import types
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..errors import InPlaceError, UnsupportedError
+from ..errors import InPlaceError, SideEffectWarning, UnsupportedError
 from .context import user_location
 from .static import MISSING
 from .trees import Maker, Path, container_kind, field_names, path_text
@@ -76,7 +77,7 @@ _subclasses: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
 def _subclass(kind: type) -> type:
     found = _subclasses.get(kind)
     if found is None:
-        names = {**_operators(kind), "__slots__": (_SLOT,), "__getattribute__": _getattribute, "__setattr__": _setattr, "__delattr__": _setattr,
+        names = {**_operators(kind), "__slots__": (_SLOT,), "__getattribute__": _getattribute, "__setattr__": _setattr, "__delattr__": _delattr,
                  "__new__": lambda cls, *args, **kwargs: kind(*args, **kwargs), "__init_subclass__": lambda **_: None,
                  "__module__": kind.__module__, "__qualname__": kind.__qualname__, "__reduce_ex__": _refuse_copy, "__dir__": _dir}
         try:
@@ -159,12 +160,27 @@ def _from_class(self, record: Record, found):
     return MISSING
 
 
-def _setattr(self, name: str, *value) -> None:
+def _setattr(self, name: str, value) -> None:
+    """What is assigned is there for the rest of the trace; the object itself, which compiled calls do not change, stays as it is."""
     record = object.__getattribute__(self, _SLOT)
+    on_class = _class_attribute(type(record.target), name)
+    if isinstance(on_class, property):
+        if on_class.fset is None:
+            raise AttributeError(f"property {name!r} of {type(record.target).__name__!r} object has no setter")
+        record.see(on_class.fset)(self, value)
+        return
     line = user_line_of(user_location(2))
-    what = f"{path_text(record.path)}.{name}"
-    raise InPlaceError(f"assignment to the attribute `{what}` inside a traced function ({line}). "
-                       f"The function is traced once, and compiled calls would not repeat it. Return the new value instead.")
+    file, _, number = line.rpartition(":")
+    warnings.warn_explicit(f"assignment to the attribute `{path_text(record.path)}.{name}` inside a traced function ({line}): the function is traced once, "
+                           f"and compiled calls do not repeat it. The object keeps the value that it has; return the new value if it is wanted.",
+                           SideEffectWarning, file or "unknown", int(number or 0))
+    record.attributes[name] = value
+
+
+def _delattr(self, name: str) -> None:
+    record = object.__getattribute__(self, _SLOT)
+    raise InPlaceError(f"`del {path_text(record.path)}.{name}` inside a traced function ({user_line_of(user_location(2))}). "
+                       f"The function is traced once, and compiled calls would not repeat it.")
 
 
 def _refuse_copy(self, protocol):
