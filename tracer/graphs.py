@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+
+from numba.core.compiler_lock import global_compiler_lock
 
 from codegen.kernel import Kernel, Options
 from codegen.report import Report
@@ -41,6 +44,7 @@ class Graphs:
     settings: Settings
     strided: frozenset[int]
     report: Report = field(default_factory=Report)  # of the simplification
+    _expanded: dict[Node, Node] | None = None
 
     def _graph(self, outputs: Sequence[Node], names: Sequence[str]) -> Graph:
         return Graph(self.traced.inputs, outputs, self.traced.input_names, names, self.traced.name)
@@ -55,15 +59,16 @@ class Graphs:
         """The user's function."""
         return self._graph(*self.traced.value)
 
-    @cached_property
+    @property
     def _made(self) -> dict[Node, Node]:
         """What each stand-in stands for."""
-        session = self.traced.session
-        self.traced.session = None  # it holds every node that was ever made
-        if session.trace.active:
-            return expanded(session)
-        with session.reopened():
-            return expanded(session)
+        with global_compiler_lock:  # threads may look at the same specialisation
+            if self._expanded is None:
+                session = self.traced.session
+                with contextlib.nullcontext() if session.trace.active else session.reopened():
+                    self._expanded = expanded(session)
+                self.traced.session = None  # it holds every node that was ever made
+            return self._expanded
 
     @cached_property
     def derived(self) -> Graph:

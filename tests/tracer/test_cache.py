@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,24 @@ def test_what_a_hit_shows(folder, forget):
     assert before.nodes == after.nodes and str(before.report) == str(after.report)
     assert f"kernel:   loaded ({after.kernel.key[:12]})" in str(second.explain())
     assert list(after.seconds) == ["trace", "look up"]
+
+
+def test_threads_look_at_a_hit(folder, forget):
+    grad(wave)(X)
+    forget()
+    g = grad(wave)
+    g(X)
+    start, texts = threading.Barrier(8), []
+
+    def look():
+        start.wait()
+        texts.append((str(g.gradient_graph), g.source))
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(texts) == 8 and len(set(texts)) == 1
 
 
 def test_a_derivative_that_is_looked_at_after_a_hit_can_be_differentiated(folder, forget):

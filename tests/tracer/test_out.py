@@ -155,6 +155,7 @@ def test_read_only_and_misaligned():
 @pytest.mark.parametrize("x, out, shared", [
     (slice(0, 3), slice(3, 6), False), (slice(0, 3), slice(2, 5), True), (slice(2, 5), slice(0, 3), True),
     (slice(4, None, -2), slice(5, 8), False), (slice(4, None, -2), slice(4, 7), True), (slice(8, 2, -2), slice(0, 3), False),
+    (slice(4, None, -2), slice(0, 3), True),
     (slice(0, 0), slice(0, 0), False),
 ])
 def test_memory_that_is_shared(x, out, shared):
