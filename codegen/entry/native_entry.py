@@ -12,6 +12,7 @@ from llvmlite import ir
 
 from . import emit as shared
 from .emit import INT32, POINTER, VOID, WORD, Emitter, item_bytes, llvm_type
+from .given import Call, Given, check_given
 from .table import RecordWord
 from .types import Leaf, Signature, Structure, flatten
 
@@ -72,10 +73,10 @@ class _NativeEntry:
                 continue
             if self.signature.given:
                 if record is not None:
-                    given = shared.Given(leaf.dtype, first, emit.get(self.buffers, i, POINTER),
+                    given = Given(leaf.dtype, first, emit.get(self.buffers, i, POINTER),
                                          [emit.get(self.results, place + 2 + k) for k in range(leaf.ndim)], others)
-                    call = shared.Call(self.signature, self.head, self.buffers, self.words, self.strides)
-                    shared.check_given(emit, call, record, number, given, failure)
+                    call = Call(self.signature, self.head, self.buffers, self.words, self.strides)
+                    check_given(emit, call, record, number, given, failure)
                 number += 1
                 continue
             size = WORD(item_bytes(leaf.dtype))

@@ -12,6 +12,7 @@ from llvmlite import ir
 
 from . import emit as shared
 from .emit import BIT, BYTE, INT32, NULL, POINTER, VOID, WORD, Emitter, llvm_type
+from .given import Call, Given, check_given
 from .load import numpy_symbol
 from .table import Head, RecordWord
 from .types import Leaf, Signature, Structure, flatten
@@ -190,8 +191,8 @@ class _PythonEntry:
         self._own(array)
         extents = emit.load(emit.byte_at(array, ARRAY_EXTENTS), typ=POINTER)
         data = emit.load(emit.byte_at(array, ARRAY_DATA), typ=POINTER)
-        given = shared.Given(leaf.dtype, place, data, [emit.get(extents, k) for k in range(leaf.ndim)], others)
-        shared.check_given(emit, shared.Call(self.signature, self.head, self.buffers, self.words, self.strides), record, number, given, self.exit)
+        given = Given(leaf.dtype, place, data, [emit.get(extents, k) for k in range(leaf.ndim)], others)
+        check_given(emit, Call(self.signature, self.head, self.buffers, self.words, self.strides), record, number, given, self.exit)
         return array
 
     def _descriptor(self, leaf: Leaf) -> ir.Value:
