@@ -109,19 +109,22 @@ class Pass:
             if not keep and node.saved:
                 node.saved = None
             # What push() does, for the one case that makes up most of most passes.
+            if node.numbers is not None:
+                self._push_all(node, gradients)
+                continue
             for target, g in zip(node.edges, gradients):
                 if target is None:
                     continue
-                if node.numbers is not None or target.__class__ is Tensor:
-                    if target.__class__ is Tensor and g is not None and not target._hooks and not target._post_hooks:
-                        entry = leaves.get(id(target))
-                        if entry is None:
-                            leaves[id(target)] = [target, g]
-                        else:
-                            entry[1] = g if entry[1] is None else entry[1] + g
+                if target.__class__ is Tensor:
+                    if g is None or target._hooks or target._post_hooks:
+                        self.push(target, 0, g)
                         continue
-                    self._push_all(node, gradients)
-                    break
+                    entry = leaves.get(id(target))
+                    if entry is None:
+                        leaves[id(target)] = [target, g]
+                    else:
+                        entry[1] = g if entry[1] is None else entry[1] + g
+                    continue
                 sequence = target.seq
                 if target.outputs != 1 or g is None:
                     self.push(target, 0, g)

@@ -320,7 +320,7 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
                 raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' "
                                    f"argument.")
             node = _noted(recorded(whole, (input,)), input, None, False)
-            made = result(node, reduce(x) if x.ndim else x)
+            made = result(node, reduce(x) if x.ndim else x[()])
             if node is not None:
                 node.save(input, saved_result(made))
             return made
@@ -351,7 +351,7 @@ def _among(name: str, kind: type, reduce):
             if not x.shape[axis]:
                 raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         node = _noted(recorded(kind, (input,)), input, axes, keepdim)
-        made = result(node, reduce(x, axis=axes, keepdims=keepdim) if x.ndim else x)
+        made = result(node, reduce(x, axis=axes, keepdims=keepdim) if x.ndim else x[()])
         if node is not None:
             node.save(input, saved_result(made))
         return made
