@@ -41,6 +41,7 @@ codegen.llvm
 codegen.cache
 codegen.kernel
 codegen.pipeline
+codegen.batch
 codegen.entry
 tracer.bound
 tracer.compiling
@@ -53,6 +54,7 @@ tracer.transform
 tracer.products
 tracer.run
 tracer.plan
+tracer.batch
 tracer.compiled
 tracer.api
 tracer.eager_run
@@ -63,13 +65,14 @@ tracer.__main__
 """.split()
 
 # Imported where they are used, because they are slow to import or need not be installed.
-DELAYED = ("sympy", "cloudpickle")
+DELAYED = ("sympy", "cloudpickle", "tqdm")
 
 # (file, import) -> why it is inside a function.
 EXCEPTIONS = {
     ("tracer.lowered", "tracer.symbolic"): "imports SymPy, 0.3 s, for .expr and .gradient_expr alone",
     ("codegen.simplify.cones", "codegen.simplify.sympy_pass"): "imports SymPy, for a cone whose form is not known yet",
     ("tracer.graphs", "tracer.compiling"): "simplification and code generation: 0.1 s that a hit of the cache does without",
+    ("tracer.batch.calls", "tracer.compiling"): "what calls of one sample do without",
     ("tracer.graph.op", "tracer.ops"): "an operation is unpickled by its name in the table",
     ("tracer.eager.tangents", "tracer.eager.backward"): "a tangent is a derivative of a backward, and operations, which have tangents, stand below that",
     ("tracer.trace.value", "difflib"): "for the text of one error",

@@ -21,6 +21,9 @@ class BoundCompiled:
     def lower(self, *args, **kwargs):
         return self.__func__.lower(self.__self__, *args, **kwargs)
 
+    def batch(self, *args, **kwargs):
+        return self.__func__.batch(self.__self__, *args, **kwargs)
+
     def specialize(self, *args, **kwargs) -> None:
         self.__func__.specialize(self.__self__, *args, **kwargs)
 

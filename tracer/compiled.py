@@ -21,6 +21,8 @@ from numba.core.compiler_lock import global_compiler_lock
 from codegen.entry import ATTRIBUTE, CFunction, EntryDispatcher, Signature, equal_objects, keep_state
 from codegen.entry.dispatcher import _leaf as leaf_of
 
+from .batch.axes import InAxes
+from .batch.calls import Batches, How
 from .bound import BoundCompiled
 from .errors import ArgumentError
 from .history import History
@@ -73,6 +75,7 @@ class Compiled(Shown, EntryDispatcher):
         self._history = History(callee.name)
         self._program = Program(callee, transform, settings, self._history, {})
         self._tree_calls: OrderedDict[tuple, TreeCall] = OrderedDict()
+        self._batches = Batches(self._program)
         self._siblings: dict[str, Compiled] = {}
         self._parent = parent
         self._document = document if document is not None else callee.function
@@ -259,6 +262,21 @@ class Compiled(Shown, EntryDispatcher):
             keep_state(state)
             return state.c_function(name, record.shapes, record.specialisation, signature)
 
+    def batch(self, *args, in_axes: InAxes = 0, out: Any = None, reduce: str | None = None, parallel: bool | None = None, progress: bool = False, **kwargs):
+        """The results for many samples at once: arrays with one axis more, in front, for the samples.
+
+        ``in_axes`` says which axis of an array argument counts the samples: 0 for every array, None for what all samples share; numbers are
+        shared. It takes one entry for all arguments, a tuple with one per argument, a dict by name, and inside of these the trees of arguments.
+        ``out`` is memory for the results, in their structure. ``reduce="sum"`` and ``"mean"`` give the sum and mean over the samples without
+        making the results of each; their bits do not depend on the number of threads. ``parallel`` says whether threads are used, otherwise the
+        amount of work does (NUMBA_NUM_THREADS limits them). ``progress`` shows a bar for batches that take more than a second.
+
+        A sample runs in one lane of a vector where the function of one sample is made of scalars and small arrays, which ``explain()`` says; its
+        result does not depend on its place among the others. No other number of samples makes it compile again.
+        """
+        callee = self._program.callee
+        return self._batches(callee.bind((*callee.hidden, *args), kwargs), How(in_axes, out, reduce, parallel, progress))
+
     def retrace(self) -> None:
         """Forget what was traced and compiled; the next call reads closures and globals anew. No call may be running."""
         for each in equal_objects(self):  # what `@njit` code calls may be another object of this function
@@ -272,6 +290,7 @@ class Compiled(Shown, EntryDispatcher):
                 call.plan.clear()
                 call.entry.clear()
             self._tree_calls.clear()
+            self._batches.clear()
             self._flat_plan.clear()
             self.clear()
             if self._is_tree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codegen.batch.build import compile_batch
 from codegen.pipeline import compile_graph
 from codegen.schedule.scheduler import schedule
 from codegen.simplify import simplify
@@ -15,4 +16,4 @@ def source_of(graph: Graph, strided: frozenset[int]) -> str:
     return to_source(schedule(graph, strided))
 
 
-__all__ = ["compile_graph", "simplify", "source_of"]
+__all__ = ["compile_batch", "compile_graph", "simplify", "source_of"]

@@ -37,6 +37,7 @@ class Record:
     seconds: dict[str, float]
     reason: str = ""
     specialisation: Any = None     # what the entry has of it
+    batch: str = ""                # how samples of a batch are run
 
     def last_used(self) -> int:
         """Larger the later it was called from Python."""
@@ -113,6 +114,8 @@ class History:
         found = self.newest.differences(record)
         if found is None:
             return f"other types: {record.signature}" if record.structure == self.newest.structure else "other structure of the arguments"
+        if not found and record.batch != self.newest.batch:
+            return "a batch" if record.batch else "one sample"
         return f"another {' and '.join(found)}" if found else "forgotten before (retrace, or pushed out)"
 
     def _warn_if_repeated(self, record: Record) -> None:
@@ -171,6 +174,8 @@ class Explanation:
         yield f"   nodes:    {traced} traced, {derived} with derivatives, {simplified} simplified"
         if record.report.rewrites:
             yield "   rewrites: " + ", ".join(f"{name} ×{count}" for name, count in sorted(record.report.rewrites.items()))
+        if record.batch:
+            yield f"   batch:    {record.batch}"
         yield f"   kernel:   {record.kernel.origin} ({record.kernel.key[:12]})"
         yield "   seconds:  " + ", ".join(f"{stage} {seconds:.4f}" for stage, seconds in record.seconds.items())
 

@@ -94,6 +94,10 @@ class Plan:
             self.program.history.add(record)
         return self._made[id(record)]
 
+    def traced(self, signature: Signature, shapes, ints) -> Run:
+        """A trace for these types, extents and integers, of which no kernel is made."""
+        return self._run(signature, shapes, ints)
+
     def find_with_graphs(self, signature: Signature, shapes, ints) -> Record:
         """The record with its graphs, traced again when they are no longer kept."""
         record = self.find(signature, shapes, ints)[0]

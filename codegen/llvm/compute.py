@@ -35,8 +35,11 @@ class Declarations:
 class ComputeWriter:
     """Writes values of operations into a function."""
 
-    def __init__(self, function: FunctionText, declarations: Declarations, fast: bool):
+    def __init__(self, function: FunctionText, declarations: Declarations, fast: bool, in_line: bool = False):
+        """``in_line``: elementary functions without calls, where there are such."""
         self.f = function
+        self.in_line = in_line
+        self._sincos: dict[str, tuple] = {}
         self.declarations = declarations
         self.fast = fast
         self.flags = "reassoc contract arcp " if fast else ""
@@ -95,6 +98,17 @@ class ComputeWriter:
         name = lower.name + ("f" if element == "float" else "")
         if lanes and vector_math.ours(name, element):
             return vector_math.apply(name, self.f, self.declarations.declare, operands, lanes)
+        if lanes and self.in_line and element == "double":
+            if name in ("sin", "cos"):
+                far = lambda x: self._called(name, [x], element, lanes)
+                return vector_math.sincos(name, self.f, self.declarations.declare, operands[0], lanes, far, self._sincos)
+            found = vector_math.in_line(name, self.f, self.declarations.declare, operands, lanes)
+            if found is not None:
+                return found
+        return self._called(name, operands, element, lanes)
+
+    def _called(self, name: str, operands, element: str, lanes: int) -> str:
+        """A function of the C library, in vectors where it has them."""
         if lanes:
             native = vector_symbol(name, len(operands), element)
             if native is not None:

@@ -55,7 +55,7 @@ def emit(program: Program, fast: bool = False, checked: bool = False) -> Module:
             else:
                 CallWriter(function, buffers, compute, statement).write()
         functions.append(function.text("#2" if is_long and all(map(_is_straight, statements)) else "#0"))
-    text = "\n".join([*declarations.lines.values(), *functions, _kernel(len(functions)), _attributes()])
+    text = "\n".join([*declarations.lines.values(), *functions, _kernel(len(functions)), attributes()])
     looping = not all(map(_is_straight, program.statements))
     return Module(text, integers.values, integers.arrays(), frozenset(declarations.imports), 2 if looping else 1)
 
@@ -109,7 +109,8 @@ def _kernel(count: int) -> str:
             f"  %status = alloca i32\n  store i32 0, ptr %status\n{calls}\n  %code = load i32, ptr %status\n  ret i32 %code\n}}")
 
 
-def _attributes() -> str:
+def attributes() -> str:
+    """The attribute groups that functions name: ordinary ones, pure external ones, ones compiled without optimisation."""
     # Without these LLVM may pass 512-bit vectors in two halves, which is not how libmvec takes them.
     wide = ' "prefer-vector-width"="512" "min-legal-vector-width"="512"' if machine().vector_class == "e" else ""
     return (f"attributes #0 = {{ nounwind{wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}\n"

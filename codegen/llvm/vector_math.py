@@ -47,6 +47,16 @@ class _Lanes:
     def compare(self, predicate: str, a: str, b: str) -> str:
         return self.f.let(f"fcmp {predicate} {self.type} {a}, {b}")
 
+    def quadrant(self, number: str, sine: str, cosine: str) -> str:
+        """The sine in the quadrant whose number is in the lowest bits, of the sine and cosine in the first."""
+        odd = self._bit(number, 1)
+        value = self.select(odd, cosine, sine)
+        return self.select(self._bit(number, 2), self.f.let(f"fneg {self.type} {value}"), value)
+
+    def _bit(self, number: str, bit: int) -> str:
+        masked = self.f.let(f"and {self.integers} {number}, splat (i64 {bit})")
+        return self.f.let(f"icmp ne {self.integers} {masked}, zeroinitializer")
+
     def power_of_two(self, shifted: str) -> str:
         """2**n for the integer n in the lowest bits of a number that _ROUNDING was added to."""
         bits = self.f.let(f"bitcast {self.type} {shifted} to {self.integers}")
@@ -78,6 +88,86 @@ def _tanh(w: _Lanes, x: str) -> str:
 
 
 _OURS = {"tanh": _tanh}
+
+
+# Functions that code of nothing but lanes takes in line: a call of the C library's spills every register, and sines and cosines of one angle share
+# nearly all their work. 1,000,000 values and gradients with three sines, cosines and exponentials each: 12.7 ms by calls, 8.6 ms so.
+
+_EXP_DEGREE = 13
+_PI_2 = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)  # pi/2 in three parts
+_FAR = 1e9         # up to here the three parts give the angle in its quadrant to the last bit
+_SIN = (-1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04, 2.75573137070700676789e-06,
+        -2.50507602534068634195e-08, 1.58969099521155010221e-10)   # fdlibm's kernels on [-pi/4, pi/4]
+_COS = (4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05, -2.75573143513906633035e-07,
+        2.08757232129817482790e-09, -1.13596475577881948265e-11)
+
+
+def _series(w: _Lanes, x: str, coefficients: tuple[float, ...]) -> str:
+    """``c0 + c1*x + c2*x**2 + …`` in pairs, so that few operations wait for one another."""
+    terms = [w.fma(w.number(b), x, w.number(a)) for a, b in zip(coefficients[::2], coefficients[1::2])]
+    terms += [w.number(coefficients[-1])] if len(coefficients) % 2 else []
+    while len(terms) > 1:
+        x = w.op("fmul", x, x)
+        terms = [w.fma(b, x, a) for a, b in zip(terms[::2], terms[1::2])] + ([terms[-1]] if len(terms) % 2 else [])
+    return terms[0]
+
+
+def _exp(w: _Lanes, x: str) -> str:
+    """2**n (1 + r + r**2/2 + …); 2**n in two factors, so that results beyond and below the normal numbers come out right."""
+    x = w.select(w.compare("ogt", x, w.number(1000.0)), w.number(1000.0), x)
+    x = w.select(w.compare("olt", x, w.number(-1000.0)), w.number(-1000.0), x)
+    shifted = w.fma(x, w.number(1.0 / _LN2_HIGH), w.number(_ROUNDING))
+    n = w.op("fsub", shifted, w.number(_ROUNDING))
+    rest = w.fma(n, w.number(-_LN2_LOW), w.fma(n, w.number(-_LN2_HIGH), x))
+    series = _series(w, rest, tuple([1.0 / math.factorial(k) for k in range(2, _EXP_DEGREE + 1)]))
+    value = w.fma(w.op("fmul", rest, rest), series, rest)
+    # Half of n, rounded, twice: 2**a * 2**(n - a).
+    half = w.fma(n, w.number(0.5), w.number(_ROUNDING))
+    other = w.op("fadd", w.op("fsub", n, w.op("fsub", half, w.number(_ROUNDING))), w.number(_ROUNDING))
+    a, b = w.power_of_two(half), w.power_of_two(other)
+    return w.op("fmul", w.fma(value, a, a), b)
+
+
+def _sincos(w: _Lanes, x: str) -> tuple[str, str]:
+    """Sine and cosine of |x| <= 1e9, within 2 ulp. n*(first part) is subtracted exactly: the difference is a multiple of 2**-52 below 1."""
+    shifted = w.fma(x, w.number(2.0 / math.pi), w.number(_ROUNDING))
+    n = w.op("fsub", shifted, w.number(_ROUNDING))
+    r = x
+    for part in _PI_2:
+        r = w.fma(n, w.number(-part), r)
+    z = w.op("fmul", r, r)
+    sine = w.fma(w.op("fmul", z, r), _series(w, z, _SIN), r)
+    half = w.op("fmul", z, w.number(0.5))
+    rounded = w.op("fsub", w.number(1.0), half)
+    lost = w.op("fsub", w.op("fsub", w.number(1.0), rounded), half)
+    cosine = w.op("fadd", rounded, w.fma(w.op("fmul", z, z), _series(w, z, _COS), lost))
+    bits = w.f.let(f"bitcast {w.type} {shifted} to {w.integers}")
+    return w.quadrant(bits, sine, cosine), w.quadrant(w.f.let(f"add {w.integers} {bits}, splat (i64 1)"), sine, cosine)
+
+
+def sincos(name: str, function: FunctionText, declare: Callable, x: str, lanes: int, far: Callable[[str], str], known: dict) -> str:
+    """Sine or cosine. ``far(x)`` calls the library's, for the lanes beyond 1e9 where there are any; ``known`` holds pairs that were made already."""
+    w = _Lanes(function, declare, lanes)
+    if x not in known:
+        known[x] = (*_sincos(w, x), w.compare("ogt", w.call("fabs", x), w.number(_FAR)))
+    sine, cosine, beyond = known[x]
+    value = sine if name == "sin" else cosine
+    if name == "sin":
+        value = w.select(w.compare("oeq", x, w.number(0.0)), x, value)  # -0.0
+    any_name = declare(f"llvm.vector.reduce.or.v{lanes}i1", "i1", (vector("i1", lanes),))
+    is_any = function.let(f"call i1 @{any_name}({vector('i1', lanes)} {beyond})")
+    return function.when(is_any, [(w.type, value)], lambda: [w.select(beyond, far(x), value)])[0]
+
+
+_IN_LINE = {"exp": _exp}
+
+
+def in_line(name: str, function: FunctionText, declare: Callable, operands: list[str], lanes: int) -> str | None:
+    """The value of the C function ``name`` in float64 lanes, written in line; None where calling the library is better."""
+    build = _IN_LINE.get(name)
+    if build is not None:
+        function.do(f"; {name}")
+    return build and build(_Lanes(function, declare, lanes), *operands)
 
 
 def ours(name: str, element: str) -> bool:

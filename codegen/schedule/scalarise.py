@@ -13,10 +13,11 @@ from functools import reduce
 import numpy as np
 
 from tracer.graph.graph import Graph
-from tracer.graph.node import Builder, Node
+from tracer.graph.node import ARRAY, Builder, Node
 from tracer.ops import TABLE
 
 LARGEST = 16        # elements of an array that is taken apart
+WIDEST = 256        # elements of an array that is taken apart for a batch
 MOST_ELEMENTS = 4096  # in all; beyond, straight-line code costs more to compile than it saves
 
 _INDEX, _CONCATENATE, _ASSEMBLE, _MATMUL, _RESHAPE = (TABLE[n] for n in ("index", "concatenate", "assemble", "matmul", "reshape"))
@@ -24,12 +25,44 @@ _TRANSPOSE, _BROADCAST = TABLE["transpose"], TABLE["broadcast_to"]
 _MOVEMENTS = frozenset((_INDEX, _CONCATENATE, _ASSEMBLE, _RESHAPE, _TRANSPOSE, _BROADCAST))
 _FOLDS = {TABLE["sum"]: TABLE["add"], TABLE["prod"]: TABLE["multiply"], TABLE["max"]: TABLE["maximum"], TABLE["min"]: TABLE["minimum"],
           TABLE["any"]: TABLE["bitwise_or"], TABLE["all"]: TABLE["bitwise_and"]}
+_SCANS = {TABLE["cumsum"]: TABLE["add"], TABLE["cumprod"]: TABLE["multiply"]}
 
 
 def scalarise(graph: Graph) -> Graph:
     """The graph with its small structured arrays as scalars; outputs are put together again."""
     chosen = _choose(graph)
     return _Rewriter(graph, chosen).run() if chosen else graph
+
+
+def elements(graph: Graph, most: int) -> Graph | str:
+    """The graph with every array taken apart, its outputs the elements of the former ones in C order; in words why not, where that cannot be
+    or takes more than ``most`` nodes."""
+    chosen = [node for node in graph.nodes if node.op.kind != "source"]
+    for node in graph.nodes:
+        if node.type.size > WIDEST and node.op is not ARRAY:
+            return f"`{node.op.name}` has {node.type.size} elements, which fill vectors by themselves"
+    if sum(_work(node) for node in chosen) > most:
+        return f"more than {most} operations on scalars"
+    for node in chosen:
+        if not _has_elements(node):
+            return f"`{node.op.name}` works on whole arrays"
+    return _Rewriter(graph, set(chosen)).flat()
+
+
+def _work(node: Node) -> int:
+    """About how many scalar nodes the elements of a node take."""
+    if node.op is _MATMUL:
+        return 2 * node.type.size * node.inputs[0].type.shape[-1]
+    return max(node.type.size, node.inputs[0].type.size if node.op in _FOLDS else 0)
+
+
+def _has_elements(node: Node) -> bool:
+    """Can it be said of each element which elements of the operands it is made of?"""
+    if node.op in _FOLDS:
+        return node.inputs[0].type.size > 0
+    if node.op in _SCANS or node.op in _MOVEMENTS:
+        return True
+    return node.op.kind == "elementwise" or (node.op is _MATMUL and node.type.ndim == 2 and node.inputs[0].type.size > 0)
 
 
 def _supported(node: Node) -> bool:
@@ -78,6 +111,17 @@ class _Rewriter:
         graph = self.graph
         return Graph([self._whole(n) for n in graph.inputs], [self._whole(n) for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
 
+    def flat(self) -> Graph:
+        """All as scalars, the outputs too."""
+        graph = self.graph
+        for node in graph.nodes:
+            if node in self.chosen:
+                self.parts[node] = self._elements(node)
+            else:
+                self.new[node] = self.builder.node(node.op, (), node.attrs, node.where)
+        flat = [part for node in graph.outputs for part in self._parts_of(node).ravel()]
+        return Graph([self.new[n] for n in graph.inputs], flat, graph.input_names, None, graph.name)
+
     def _whole(self, node: Node) -> Node:
         """The array as one node again."""
         if node not in self.new:
@@ -106,6 +150,8 @@ class _Rewriter:
         operands = [self._parts_of(o) for o in node.inputs]
         if node.op in _FOLDS:
             return self._folded(node, operands[0])
+        if node.op in _SCANS:
+            return self._scanned(node, operands[0])
         if node.op is _MATMUL:
             return self._product(node, *operands)
         if node.op in _MOVEMENTS:
@@ -147,6 +193,15 @@ class _Rewriter:
         result = np.empty(node.type.shape, object)
         for at in np.ndindex(node.type.shape):
             result[at] = reduce(lambda a, b: self._make(_FOLDS[node.op], (a, b), node), rows[at])
+        return result
+
+    def _scanned(self, node: Node, operand: np.ndarray) -> np.ndarray:
+        result = operand.copy()
+        for at in np.ndindex(node.type.shape):
+            axis = node.attrs[0] % len(at)
+            if at[axis]:
+                before = (*at[:axis], at[axis] - 1, *at[axis + 1:])
+                result[at] = self._make(_SCANS[node.op], (result[before], result[at]), node)
         return result
 
     def _product(self, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -35,6 +35,12 @@ def in_pieces(nest: Nest, new_work: Callable[[np.dtype, tuple], Buffer]) -> list
     return _Cutter(nest, new_work).run(_Order(nest, order, calls).run() if calls else order)
 
 
+def cut(nest: Nest, new_work: Callable[[np.dtype, tuple], Buffer]) -> list[Nest]:
+    """The same straight-line code, in the same order, as nests of bounded size; stores stand where their value is made."""
+    order = [position for position, i in enumerate(nest.body) if not isinstance(i, (Load, Literal))]
+    return _Cutter(nest, new_work).run(order)
+
+
 def operands_of(instruction) -> tuple[int, ...]:
     """The positions of the values that an instruction takes."""
     if isinstance(instruction, Compute):

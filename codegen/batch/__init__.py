@@ -1,0 +1,1 @@
+"""Batches: one sample in each SIMD lane, or a loop over samples; threads over ranges of them."""

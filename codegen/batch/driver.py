@@ -1,0 +1,370 @@
+"""The code around all lane programs: chunks of samples, and tiles through which they are transposed where neighbours are not neighbours in memory.
+
+It knows leaves by a table alone, and is therefore compiled once. For each leaf the table has, as 64-bit integers:
+
+    BASE SAMPLE ELEMENTS OFFSETS ITEM MODE TILE UNIT
+
+the address; the bytes from one sample to the next; the number of elements and the address of their byte offsets; bytes in one; how it is read; its tile;
+whether the elements of a sample are neighbours.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from codegen.llvm.emit import attributes
+from codegen.llvm.text import FunctionText, Integers
+
+BASE, SAMPLE, ELEMENTS, OFFSETS, ITEM, MODE, TILE, UNIT = range(8)
+FIELDS = 8
+DIRECT, TILED, SHARED, SUMMED = range(4)  # modes: neighbouring samples in place; through the tile; one for all; tile only, its sum is taken
+RUN, EACH = "run", "each"
+SIZES = (1, 2, 4, 8)
+SQUARE = 8  # rows and columns that are transposed at a time
+
+
+@functools.cache
+def text() -> str:
+    """The module."""
+    functions = [_copy(size, into) for size in SIZES for into in (True, False)]
+    return "\n".join([*functions, _places(), _pass(True), _pass(False), _sum(4), _sum(8), _sums(), _run(), _each(), attributes()])
+
+
+# Copies between samples and tiles ---------------------------------------------------------------------------------------------
+
+def _copy(size: int, into: bool) -> str:
+    """``in8(tile, pitch, base, sample, offsets, elements, unit, rows)``: element e of row r is at ``tile + e*pitch + r*size``."""
+    f = FunctionText(f"{'in' if into else 'out'}{size}", Integers(),
+                     "ptr %tile, i64 %pitch, ptr %base, i64 %sample, ptr %offsets, i64 %elements, i64 %unit, i64 %rows")
+    done = "0"
+    if size >= 4:
+        done = _squares(f, size, into)
+    _one_by_one(f, size, into, done, "%elements", "0")
+    if done != "0":
+        square_rows = f.let(f"and i64 %rows, {-SQUARE}")
+        _one_by_one(f, size, into, "0", done, square_rows)
+    return f.text()
+
+
+def _one_by_one(f: FunctionText, size: int, into: bool, low: str, high: str, first_row: str) -> None:
+    element = f"i{8 * size}"
+
+    def column(e, _):
+        at = f.let(f"getelementptr i64, ptr %offsets, i64 {e}")
+        offset = f.let(f"load i64, ptr {at}, align 8")
+        source = f.let(f"getelementptr i8, ptr %base, i64 {offset}")
+        shift = f.let(f"mul i64 {e}, %pitch")
+        target = f.let(f"getelementptr i8, ptr %tile, i64 {shift}")
+
+        def row(r, _):
+            step = f.let(f"mul i64 {r}, %sample")
+            outside = f.let(f"getelementptr i8, ptr {source}, i64 {step}")
+            inside = f.let(f"getelementptr {element}, ptr {target}, i64 {r}")
+            a, b = (outside, inside) if into else (inside, outside)
+            value = f.let(f"load {element}, ptr {a}, align {size}")
+            f.do(f"store {element} {value}, ptr {b}, align {size}")
+            return []
+        f.loop(first_row, "%rows", "1", [], row)
+        return []
+    f.loop(low, high, "1", [], column)
+
+
+def _squares(f: FunctionText, size: int, into: bool) -> str:
+    """Transpose squares of full rows, where elements are neighbours; returns the number of elements done."""
+    count = f.let(f"and i64 %elements, {-SQUARE}")
+    rest = f.let(f"and i64 %elements, {SQUARE // 2}")
+    all_columns = f.let(f"add i64 {count}, {rest}")
+    is_unit = f.let("icmp ne i64 %unit, 0")
+    full = f.let(f"and i64 %rows, {-SQUARE}")
+    done = f.let(f"select i1 {is_unit}, i64 {all_columns}, i64 0")
+    whole = f.let(f"select i1 {is_unit}, i64 {count}, i64 0")
+
+    def band(r, _):
+        step = f.let(f"mul i64 {r}, %sample")
+        start = f.let(f"getelementptr i8, ptr %base, i64 {step}")
+
+        def square(e, _):
+            _transpose(f, size, into, start, r, e, SQUARE)
+            return []
+        f.loop("0", whole, str(SQUARE), [], square)
+        half = f.let(f"icmp slt i64 {whole}, {done}")
+        f.when(half, [], lambda: _transpose(f, size, into, start, r, whole, SQUARE // 2) or [])
+        return []
+    f.loop("0", full, str(SQUARE), [], band)
+    return done
+
+
+def _transpose(f: FunctionText, size: int, into: bool, start: str, row: str, first: str, columns: int) -> None:
+    """``SQUARE`` rows of so many columns."""
+    element = f"i{8 * size}"
+    outside, inside = [], []
+    shift = f.let(f"mul i64 {first}, {size}")
+    for r in range(SQUARE):
+        step = f.let(f"mul i64 %sample, {r}")
+        both = f.let(f"add i64 {step}, {shift}")
+        outside.append(f.let(f"getelementptr i8, ptr {start}, i64 {both}"))
+    for c in range(columns):
+        column = f.let(f"add i64 {first}, {c}")
+        step = f.let(f"mul i64 {column}, %pitch")
+        at = f.let(f"getelementptr i8, ptr %tile, i64 {step}")
+        inside.append(f.let(f"getelementptr {element}, ptr {at}, i64 {row}"))
+    sources, targets = (outside, inside) if into else (inside, outside)
+    vectors = [f.let(f"load <{len(targets)} x {element}>, ptr {a}, align {size}") for a in sources]
+    for vector, target in zip(_transposed(f, vectors, element, len(targets)), targets):
+        f.do(f"store <{len(sources)} x {element}> {vector}, ptr {target}, align {size}")
+
+
+def _transposed(f: FunctionText, rows: list[str], element: str, width: int) -> list[str]:
+    """The columns of a matrix whose rows are vectors: halves are joined until a column is whole, two inputs to a shuffle."""
+    if width == 4 and len(rows) == 8:
+        top, bottom = (_transposed(f, half, element, 4) for half in (rows[:4], rows[4:]))
+        order = ", ".join(f"i32 {k}" for k in range(8))
+        return [f.let(f"shufflevector <4 x {element}> {a}, <4 x {element}> {b}, <8 x i32> <{order}>") for a, b in zip(top, bottom)]
+    if width == 8 and len(rows) == 4:
+        halves = [[f.let(f"shufflevector <8 x {element}> {row}, <8 x {element}> poison, <4 x i32> <{', '.join(f'i32 {k + s}' for k in range(4))}>")
+                   for row in rows] for s in (0, 4)]
+        return [column for half in halves for column in _transposed(f, half, element, 4)]
+    step = width // 2
+    while step:
+        rows = _exchanged(f, rows, element, width, step)
+        step //= 2
+    return rows
+
+
+def _exchanged(f: FunctionText, rows: list[str], element: str, width: int, step: int) -> list[str]:
+    """Swap the off-diagonal blocks of size ``step``."""
+    result = list(rows)
+    for k in range(width):
+        if k & step:
+            continue
+        a, b = rows[k], rows[k + step]
+        low = [j if not j & step else j - step + width for j in range(width)]
+        high = [j + step if not j & step else j + width for j in range(width)]
+        for position, order in ((k, low), (k + step, high)):
+            mask = ", ".join(f"i32 {j}" for j in order)
+            result[position] = f.let(f"shufflevector <{width} x {element}> {a}, <{width} x {element}> {b}, <{width} x i32> <{mask}>")
+    return result
+
+
+# Chunks -----------------------------------------------------------------------------------------------------------------------
+
+def _field(f: FunctionText, leaf: str, number: int, type: str = "i64") -> str:
+    at = f.let(f"getelementptr i64, ptr {leaf}, i64 {number}")
+    return f.let(f"load {type}, ptr {at}, align 8")
+
+
+def _leaf_loop(f: FunctionText, body) -> None:
+    """``body(leaf)`` for each leaf of the table."""
+    def one(k, _):
+        step = f.let(f"mul i64 {k}, {FIELDS}")
+        body(f.let(f"getelementptr i64, ptr %table, i64 {step}"))
+        return []
+    f.loop("%from", "%to", "1", [], one)
+
+
+def _places() -> str:
+    """``set_places(table, from, to, places, start, tiled, pitch)``: where the elements of each leaf are for the chunk that begins at ``start``.
+
+    ``tiled``: direct leaves too are in their tile, for the last, padded chunk.
+    """
+    f = FunctionText("set_places", Integers(), "ptr %table, i64 %from, i64 %to, ptr %places, i64 %begin, i64 %tiled, i64 %chunk")
+    cursor = f.entry("alloca ptr")
+    f.do(f"store ptr %places, ptr {cursor}")
+
+    def leaf(at):
+        mode, size = _field(f, at, MODE), _field(f, at, ITEM)
+        shared = f.let(f"icmp eq i64 {mode}, {SHARED}")
+        direct = f.let(f"icmp eq i64 {mode}, {DIRECT}")
+        full = f.let("icmp eq i64 %tiled, 0")
+        in_place = f.let(f"and i1 {direct}, {full}")
+        outside = f.let(f"or i1 {in_place}, {shared}")
+        sample = _field(f, at, SAMPLE)
+        moved = f.let(f"mul i64 %begin, {sample}")
+        base = _field(f, at, BASE, "ptr")
+        first = f.let(f"getelementptr i8, ptr {base}, i64 {moved}")
+        origin = f.let(f"select i1 {outside}, ptr {first}, ptr {_field(f, at, TILE, 'ptr')}")
+        offsets, elements = _field(f, at, OFFSETS, "ptr"), _field(f, at, ELEMENTS)
+        pitch = f.let(f"mul i64 %chunk, {size}")
+        places = f.let(f"load ptr, ptr {cursor}")
+
+        def element(e, _):
+            own = f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {offsets}, i64 {e}')}, align 8")
+            inside = f.let(f"mul i64 {e}, {pitch}")
+            offset = f.let(f"select i1 {outside}, i64 {own}, i64 {inside}")
+            place = f.let(f"getelementptr i8, ptr {origin}, i64 {offset}")
+            f.do(f"store ptr {place}, ptr {f.let(f'getelementptr ptr, ptr {places}, i64 {e}')}, align 8")
+            return []
+        f.loop("0", elements, "1", [], element)
+        f.do(f"store ptr {f.let(f'getelementptr ptr, ptr {places}, i64 {elements}')}, ptr {cursor}")
+    _leaf_loop(f, leaf)
+    return f.text()
+
+
+def _pass(into: bool) -> str:
+    """``fill`` copies the samples of a chunk into tiles, ``empty`` results out of them."""
+    f = FunctionText("fill" if into else "empty", Integers(), "ptr %table, i64 %from, i64 %to, i64 %begin, i64 %rows, i64 %tiled, i64 %chunk, i64 %padded")
+
+    def leaf(at):
+        mode, size = _field(f, at, MODE), _field(f, at, ITEM)
+        through = f.let(f"icmp eq i64 {mode}, {TILED}")
+        direct = f.let(f"icmp eq i64 {mode}, {DIRECT}")
+        padded = f.let("icmp ne i64 %tiled, 0")
+        also = f.let(f"and i1 {direct}, {padded}")
+        copied = f.let(f"or i1 {through}, {also}")
+
+        def copy():
+            sample = _field(f, at, SAMPLE)
+            base = f.let(f"getelementptr i8, ptr {_field(f, at, BASE, 'ptr')}, i64 {f.let(f'mul i64 %begin, {sample}')}")
+            tile, pitch = _field(f, at, TILE, "ptr"), f.let(f"mul i64 %chunk, {size}")
+            offsets, elements, unit = _field(f, at, OFFSETS, "ptr"), _field(f, at, ELEMENTS), _field(f, at, UNIT)
+            for each in SIZES:
+                def call(each=each):
+                    f.do(f"call void @{'in' if into else 'out'}{each}(ptr {tile}, i64 {pitch}, ptr {base}, i64 {sample}, ptr {offsets}, "
+                         f"i64 {elements}, i64 {unit}, i64 %rows)")
+                    if into:
+                        _pad(f, each, tile, pitch, elements)
+                    return []
+                f.when(f.let(f"icmp eq i64 {size}, {each}"), [], call)
+            return []
+        f.when(copied, [], copy)
+    _leaf_loop(f, leaf)
+    return f.text()
+
+
+def _pad(f: FunctionText, size: int, tile: str, pitch: str, elements: str) -> None:
+    """Lanes behind the last sample repeat it."""
+    element = f"i{8 * size}"
+    last = f.let("sub i64 %rows, 1")
+
+    def column(e, _):
+        target = f.let(f"getelementptr i8, ptr {tile}, i64 {f.let(f'mul i64 {e}, {pitch}')}")
+        value = f.let(f"load {element}, ptr {f.let(f'getelementptr {element}, ptr {target}, i64 {last}')}, align {size}")
+
+        def row(r, _):
+            f.do(f"store {element} {value}, ptr {f.let(f'getelementptr {element}, ptr {target}, i64 {r}')}, align {size}")
+            return []
+        f.loop("%rows", "%padded", "1", [], row)
+        return []
+    f.when(f.let("icmp slt i64 %rows, %padded"), [], lambda: f.loop("0", elements, "1", [], column))
+
+
+# Sums over samples ------------------------------------------------------------------------------------------------------------
+
+def _sum(size: int) -> str:
+    """``sum8(tile, pitch, elements, rows, padded, totals)``: add the sum of each element over the rows of a tile to its total.
+
+    A total is a float64 and what its rounding has lost (Neumaier, ZAMM 54, 1974); rows are summed in eight accumulators.
+    """
+    f = FunctionText(f"sum{size}", Integers(), "ptr %tile, i64 %pitch, i64 %elements, i64 %rows, i64 %padded, ptr %totals")
+    element = {4: "float", 8: "double"}[size]
+    type = f"<{SQUARE} x {element}>"
+
+    def column(e, _):
+        tile = f.let(f"getelementptr i8, ptr %tile, i64 {f.let(f'mul i64 {e}, %pitch')}")
+
+        def clear(r, _):
+            f.do(f"store {element} 0.0, ptr {f.let(f'getelementptr {element}, ptr {tile}, i64 {r}')}, align {size}")
+            return []
+        f.loop("%rows", "%padded", "1", [], clear)
+
+        def add(r, carried):
+            more = f.let(f"load {type}, ptr {f.let(f'getelementptr {element}, ptr {tile}, i64 {r}')}, align {size}")
+            return [f.let(f"fadd {type} {carried[0]}, {more}")]
+        total, = f.loop("0", "%padded", str(SQUARE), [(type, "zeroinitializer")], add)
+        _add_to_total(f, f.let(f"getelementptr double, ptr %totals, i64 {f.let(f'mul i64 {e}, 2')}"), _across(f, total, element))
+        return []
+    f.loop("0", "%elements", "1", [], column)
+    return f.text()
+
+
+def _across(f: FunctionText, value: str, element: str) -> str:
+    """The sum of all lanes, as float64."""
+    type, step = f"<{SQUARE} x {element}>", SQUARE // 2
+    while step:
+        order = ", ".join(f"i32 {(k + step) % SQUARE}" for k in range(SQUARE))
+        moved = f.let(f"shufflevector {type} {value}, {type} poison, <{SQUARE} x i32> <{order}>")
+        value = f.let(f"fadd {type} {value}, {moved}")
+        step //= 2
+    one = f.let(f"extractelement {type} {value}, i64 0")
+    return one if element == "double" else f.let(f"fpext float {one} to double")
+
+
+def _add_to_total(f: FunctionText, at: str, x: str) -> None:
+    beside = f.let(f"getelementptr double, ptr {at}, i64 1")
+    old, lost = f.let(f"load double, ptr {at}, align 8"), f.let(f"load double, ptr {beside}, align 8")
+    new = f.let(f"fadd double {old}, {x}")
+    sizes = [f.let(f"and i64 {f.let(f'bitcast double {v} to i64')}, {2**63 - 1}") for v in (old, x)]  # ordered as the magnitudes are
+    is_old = f.let(f"icmp uge i64 {sizes[0]}, {sizes[1]}")
+    large = f.let(f"select i1 {is_old}, double {old}, double {x}")
+    small = f.let(f"select i1 {is_old}, double {x}, double {old}")
+    error = f.let(f"fadd double {f.let(f'fsub double {large}, {new}')}, {small}")
+    f.do(f"store double {new}, ptr {at}, align 8")
+    f.do(f"store double {f.let(f'fadd double {lost}, {error}')}, ptr {beside}, align 8")
+
+
+def _sums() -> str:
+    """``sums``: add the samples of a chunk to the totals of the leaves that are summed."""
+    f = FunctionText("sums", Integers(), "ptr %table, i64 %from, i64 %to, i64 %rows, i64 %chunk, i64 %padded, ptr %totals")
+    cursor = f.entry("alloca ptr")
+    f.do(f"store ptr %totals, ptr {cursor}")
+
+    def leaf(at):
+        size, elements = _field(f, at, ITEM), _field(f, at, ELEMENTS)
+
+        def add():
+            totals = f.let(f"load ptr, ptr {cursor}, align 8")
+            tile, pitch = _field(f, at, TILE, "ptr"), f.let(f"mul i64 %chunk, {size}")
+            for each in (4, 8):
+                f.when(f.let(f"icmp eq i64 {size}, {each}"), [], lambda each=each: f.do(
+                    f"call void @sum{each}(ptr {tile}, i64 {pitch}, i64 {elements}, i64 %rows, i64 %padded, ptr {totals})") or [])
+            used = f.let(f"mul i64 {elements}, 16")
+            f.do(f"store ptr {f.let(f'getelementptr i8, ptr {totals}, i64 {used}')}, ptr {cursor}, align 8")
+            return []
+        f.when(f.let(f"icmp eq i64 {_field(f, at, MODE)}, {SUMMED}"), [], add)
+    _leaf_loop(f, leaf)
+    return f.text()
+
+
+def _run() -> str:
+    """``run(body, table, given, leaves, places, slots, low, high, chunk, width, totals)``: the samples [low, high), of which the first ``given`` leaves
+    are known."""
+    f = FunctionText(RUN, Integers(), "ptr %body, ptr %table, i64 %given, i64 %leaves, ptr %places, ptr %slots, i64 %low, i64 %high, "
+                                      "i64 %chunk, i64 %width, ptr %totals")
+
+    def chunk(start, _):
+        left = f.let(f"sub i64 %high, {start}")
+        short = f.let(f"icmp slt i64 {left}, %chunk")
+        rows = f.let(f"select i1 {short}, i64 {left}, i64 %chunk")
+        up = f.let(f"add i64 {rows}, {f.let('sub i64 %width, 1')}")
+        count = f.let(f"udiv i64 {up}, %width")
+        padded = f.let(f"mul i64 {count}, %width")
+        tiled = f.let(f"zext i1 {f.let(f'icmp ne i64 {padded}, {rows}')} to i64")
+        f.do(f"call void @set_places(ptr %table, i64 0, i64 %leaves, ptr %places, i64 {start}, i64 {tiled}, i64 %chunk)")
+        f.do(f"call void @fill(ptr %table, i64 0, i64 %given, i64 {start}, i64 {rows}, i64 {tiled}, i64 %chunk, i64 {padded})")
+        f.do(f"call void %body(ptr %places, ptr %slots, i64 {count})")
+        f.do(f"call void @empty(ptr %table, i64 %given, i64 %leaves, i64 {start}, i64 {rows}, i64 {tiled}, i64 %chunk, i64 {padded})")
+        f.do(f"call void @sums(ptr %table, i64 %given, i64 %leaves, i64 {rows}, i64 %chunk, i64 {padded}, ptr %totals)")
+        return []
+    f.loop("%low", "%high", "%chunk", [], chunk)
+    return f.text(linkage="")
+
+
+def _each() -> str:
+    """``each(kernel, buffers, steps, leaves, strides, params, workspace, moved, status, low, high)``: an ordinary kernel, one sample after another."""
+    f = FunctionText(EACH, Integers(), "ptr %kernel, ptr %buffers, ptr %steps, i64 %leaves, ptr %strides, ptr %params, ptr %workspace, ptr %moved, "
+                                       "ptr %status, i64 %low, i64 %high")
+
+    def sample(i, _):
+        def leaf(k, _):
+            base = f.let(f"load ptr, ptr {f.let(f'getelementptr ptr, ptr %buffers, i64 {k}')}, align 8")
+            step = f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr %steps, i64 {k}')}, align 8")
+            at = f.let(f"getelementptr i8, ptr {base}, i64 {f.let(f'mul i64 {i}, {step}')}")
+            f.do(f"store ptr {at}, ptr {f.let(f'getelementptr ptr, ptr %moved, i64 {k}')}, align 8")
+            return []
+        f.loop("0", "%leaves", "1", [], leaf)
+        code = f.let("call i32 %kernel(ptr %moved, ptr %strides, ptr %params, ptr %workspace)")
+        bad = f.let(f"icmp ne i32 {code}, 0")
+        f.when(bad, [], lambda: f.do(f"store i32 {code}, ptr %status, align 4") or [])
+        return []
+    f.loop("%low", "%high", "1", [], sample)
+    return f.text(linkage="")

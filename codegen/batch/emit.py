@@ -1,0 +1,160 @@
+"""A lane program as LLVM text: the functions ``once`` and ``lanes``, which the driver calls for a chunk of samples after the other.
+
+``places`` has the address of every element of every leaf for the first sample of the chunk; neighbouring samples are neighbours in memory,
+for where they are not the driver has copied them into a tile. So one text serves all layouts, and any number of samples.
+"""
+
+from __future__ import annotations
+
+import math
+
+from codegen.llvm.compute import ComputeWriter, Declarations
+from codegen.llvm.emit import attributes
+from codegen.llvm.text import FunctionText, Integers
+from codegen.llvm.types import LANES, NARROW_LANES, literal, memory_type, register_type, vector
+from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
+
+from .lower import LaneProgram
+
+ONCE, BODY = "once", "lanes"
+VECTOR_BYTES = 64
+HELD_PLACES = 24  # addresses that are kept in registers for a loop; beyond, each is read where it is used
+_ARGUMENTS = "ptr %places, ptr %slots, i64 %first, i64 %last"
+
+
+def lanes_of(program: LaneProgram) -> int:
+    """Samples in a vector: float32 alone takes twice as many."""
+    buffers = [*program.leaves, *program.slots]
+    dtypes = {b.dtype for b in buffers} | {i.dtype for nest in program.body for i in nest.body if isinstance(i, Compute)}
+    return NARROW_LANES if {d.itemsize for d in dtypes if d.kind != "b"} <= {4} else LANES
+
+
+def emit(program: LaneProgram, fast: bool) -> tuple[str, frozenset[str]]:
+    """The text, and the functions that it imports."""
+    declarations = Declarations()
+    lanes = lanes_of(program)
+    texts = []
+    names: dict[str, list[str]] = {ONCE: [], BODY: []}
+    for kind, nests, width in ((ONCE, program.once, 0), (BODY, program.body, lanes)):
+        for number, nest in enumerate(nests):
+            name = f"{kind}{number}"
+            function = FunctionText(name, Integers(), _ARGUMENTS)
+            _Piece(program, function, declarations, fast, width).write(nest)
+            texts.append(function.text())
+            names[kind].append(name)
+    texts += [_once(names[ONCE]), _body(names[BODY])]
+    return "\n".join([*declarations.lines.values(), *texts, attributes()]), frozenset(declarations.imports)
+
+
+def _once(names: list[str]) -> str:
+    calls = "\n".join(f"  call void @{name}(ptr %places, ptr %slots, i64 0, i64 1)" for name in names)
+    return f"define void @{ONCE}(ptr %places, ptr %slots) #0 {{\n{calls}\n  ret void\n}}"
+
+
+def _body(names: list[str]) -> str:
+    """``lanes(places, slots, count)``: so many vectors of samples. Of several pieces each takes one vector at a time, so that slots stay few."""
+    function = FunctionText(BODY, Integers(), "ptr %places, ptr %slots, i64 %count")
+    if len(names) == 1:
+        function.do(f"call void @{names[0]}(ptr %places, ptr %slots, i64 0, i64 %count)")
+    elif names:
+        def one(counter, _):
+            after = function.let(f"add i64 {counter}, 1")
+            for name in names:
+                function.do(f"call void @{name}(ptr %places, ptr %slots, i64 {counter}, i64 {after})")
+            return []
+        function.loop("0", "%count", "1", [], one)
+    return function.text(linkage="")
+
+
+class _Piece:
+    """One piece: a loop over vectors of samples (``lanes`` 0: scalars, once)."""
+
+    def __init__(self, program: LaneProgram, function: FunctionText, declarations: Declarations, fast: bool, lanes: int):
+        self.f = function
+        self.program = program
+        self.lanes = lanes
+        self.compute = ComputeWriter(function, declarations, fast, in_line=True)
+        self.first = _first_places(program)
+        self.held: dict[int, str] = {}
+
+    def write(self, nest: Nest) -> None:
+        """The function's body."""
+        touched = [i for i in (*nest.body, *nest.roots) if isinstance(i, (Load, Store)) and i.buffer.kind != "work"]
+        places = sorted({self.first[i.buffer] + i.place.offset for i in touched})
+        if len(places) <= HELD_PLACES:
+            for place in places:
+                at = self.f.entry(f"getelementptr ptr, ptr %places, i64 {place}", "b")
+                self.held[place] = self.f.entry(f"load ptr, ptr {at}, align 8", "b")
+        self.f.loop("%first", "%last", "1", [], lambda counter, _: self._one(nest, counter))
+
+    def _one(self, nest: Nest, counter: str) -> list:
+        values: list[str] = []
+        stores: dict[int, list[Store]] = {}
+        for root in nest.roots:
+            stores.setdefault(root.value, []).append(root)
+        for position, instruction in enumerate(nest.body):
+            values.append(self._value(instruction, values, counter))
+            for root in stores.get(position, ()):  # at once, so that registers are free for what follows
+                self._store(root, values[position], counter)
+        return []
+
+    def _value(self, instruction, values: list[str], counter: str) -> str:
+        if isinstance(instruction, Compute):
+            return self.compute.write(instruction, [values[k] for k in instruction.operands], self.lanes)
+        if isinstance(instruction, Literal):
+            return self._spread(literal(instruction.bits, instruction.dtype), register_type(instruction.dtype))
+        return self._load(instruction.buffer, instruction.place.offset, counter)
+
+    def _load(self, buffer: Buffer, place: int, counter: str) -> str:
+        dtype, element = buffer.dtype, memory_type(buffer.dtype)
+        if buffer in self.program.spread:
+            one = self.f.let(f"load {element}, ptr {self._slot(buffer)}, align 8")
+            one = one if dtype.kind != "b" else self.f.let(f"icmp ne i8 {one}, 0")
+            return self._spread(one, register_type(dtype))
+        type = vector(element, self.lanes)
+        value = self.f.let(f"load {type}, ptr {self._address(buffer, place, counter)}, align {self._align(buffer)}")
+        if dtype.kind == "b":
+            value = self.f.let(f"icmp ne {type} {value}, {'zeroinitializer' if self.lanes else '0'}")
+        return value
+
+    def _store(self, root: Store, value: str, counter: str) -> None:
+        buffer = root.buffer
+        type = vector(memory_type(buffer.dtype), self.lanes)
+        if buffer.dtype.kind == "b":
+            value = self.f.let(f"zext {vector('i1', self.lanes)} {value} to {type}")
+        self.f.do(f"store {type} {value}, ptr {self._address(buffer, root.place.offset, counter)}, align {self._align(buffer)}")
+
+    def _align(self, buffer: Buffer) -> int:
+        return buffer.dtype.itemsize
+
+    def _address(self, buffer: Buffer, place: int, counter: str) -> str:
+        if buffer.kind == "work":
+            return self._slot(buffer)
+        number = self.first[buffer] + place
+        base = self.held.get(number)
+        if base is None:
+            at = self.f.let(f"getelementptr ptr, ptr %places, i64 {number}", "p")
+            base = self.f.let(f"load ptr, ptr {at}, align 8", "p")
+        # Of what is the same for all samples there is one element, and no counter.
+        return base if not self.lanes else self.f.let(f"getelementptr {vector(memory_type(buffer.dtype), self.lanes)}, ptr {base}, i64 {counter}", "p")
+
+    def _slot(self, buffer: Buffer) -> str:
+        return self.f.let(f"getelementptr i8, ptr %slots, i64 {self.program.slots[buffer] * VECTOR_BYTES}", "w")
+
+    def _spread(self, value: str, element: str) -> str:
+        if not self.lanes:
+            return value
+        if not value.startswith("%"):
+            return f"splat ({element} {value})"
+        type = vector(element, self.lanes)
+        one = self.f.let(f"insertelement {type} poison, {element} {value}, i64 0")
+        return self.f.let(f"shufflevector {type} {one}, {type} poison, <{self.lanes} x i32> zeroinitializer")
+
+
+def _first_places(program: LaneProgram) -> dict[Buffer, int]:
+    """For each leaf the number of its first element among all places."""
+    first, total = {}, 0
+    for buffer in program.leaves:
+        first[buffer] = total
+        total += math.prod(buffer.shape)
+    return first

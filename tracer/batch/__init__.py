@@ -1,0 +1,1 @@
+"""Calls for many samples at once: ``loss.batch(X)``."""

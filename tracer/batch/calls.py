@@ -1,0 +1,245 @@
+"""Batched calls of one compiled object: kernels for one sample's types, ranges of samples over threads, results put together."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
+
+from codegen.batch import threads
+from codegen.batch.kernel import LaneKernel, Leaf, LoopKernel
+from codegen.entry import Signature
+from codegen.entry.dispatcher import _leaf as leaf_of
+
+from ..errors import ArgumentError, UnsupportedError
+from ..graph.types import FLOATS
+from ..history import Record
+from ..plan import Plan
+from ..run import Again, Program, Run, live_instances
+from ..trace.arguments import TracedArgument, describe_arguments
+from ..trace.context import collector_paused
+from ..trace.trees import build, path_text
+from .axes import InAxes, Samples, samples_of
+from .progress import slices
+from .results import fresh, given
+
+KEPT = 64         # kernels of one object
+MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
+SEGMENTS = 64     # of which sums are made: how many depends on the batch alone, so that bits do not depend on the number of threads
+SHARES = 4        # ranges for each thread, so that one that is held up leaves work to the others
+REDUCTIONS = (None, "sum", "mean")
+
+Kernel = LaneKernel | LoopKernel
+
+
+@dataclass(frozen=True)
+class How:
+    """What a user says of a batch beside its arguments."""
+
+    in_axes: InAxes = 0
+    out: Any = None
+    reduce: str | None = None
+    parallel: bool | None = None
+    progress: bool = False
+
+
+@dataclass(eq=False)
+class Made:
+    """What was made for samples of certain types: the trace and the kernel."""
+
+    run: Run
+    kernel: Kernel
+
+
+class Batches:
+    """The batched calls of one object."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self._made: OrderedDict[tuple, Made] = OrderedDict()
+
+    def clear(self) -> None:
+        """Forget what was made."""
+        self._made.clear()
+
+    def __call__(self, values: tuple, how: How):
+        """The results for ``values``, one per parameter."""
+        name = f"{self.program.callee.name}.batch"
+        if how.reduce not in REDUCTIONS:
+            raise ArgumentError(f'{name}(): reduce={how.reduce!r}; it takes "sum", "mean" or None.')
+        made, samples, count, paths = self._find(values, how)
+        inputs = [_leaf(each, node.type.dtype) for each, node in zip(samples, made.run.graphs.traced.inputs)]
+        spec, rows = made.run.spec, [(leaf.shape, leaf.dtype) for leaf in made.run.leaves]
+        known = [(path_text(path), leaf.array) for path, leaf in zip(paths, inputs)]
+        lead = () if how.reduce else (count,)
+        targets = None
+        if how.out is not None:
+            shapes, dtypes = [(*lead, *shape) for shape, _ in rows], [dtype for _, dtype in rows]
+            targets = given(how.out, spec, shapes, dtypes, known, f"{name}()")
+        if how.reduce:
+            return self._reduced(made, inputs, count, how, targets)
+        in_columns = isinstance(made.kernel, LaneKernel) and _in_columns(samples)
+        results = targets or [fresh(shape, dtype, count, in_columns) for shape, dtype in rows]
+        runner = made.kernel.runner(inputs, [Leaf(result) for result in results])
+
+        def start() -> Callable:
+            workspace = runner.workspace()
+            return lambda span: runner.over(workspace, *span)
+        self._spread(made.kernel, count, how, start)
+        return how.out if targets else build(spec, iter(results))
+
+    # Ranges ----------------------------------------------------------------------------------------------------------------------
+
+    def _spread(self, kernel: Kernel, count: int, how: How, start: Callable) -> None:
+        step = kernel.chunk if isinstance(kernel, LaneKernel) else 1
+        if not how.progress:
+            _over(0, count, step, _threads(kernel, count, how), start)
+            return
+        for low, high in slices(count, step, self.program.callee.name):
+            _over(low, high, step, _threads(kernel, high - low, how), start)
+
+    def _reduced(self, made: Made, inputs: list[Leaf], count: int, how: How, targets: list | None):
+        kernel, rows = made.kernel, made.run.leaves
+        for leaf in rows:
+            if leaf.dtype.name not in FLOATS:
+                raise ArgumentError(f"{self.program.callee.name}.batch(): reduce={how.reduce!r} is of floats, but a result is {leaf.dtype}.")
+        runner = kernel.runner(inputs, [None] * len(rows))
+        step = kernel.chunk if isinstance(kernel, LaneKernel) else 1
+        size = max(1, -(-count // (SEGMENTS * step))) * step
+        spans = [(low, min(low + size, count)) for low in range(0, count, size)]
+        parts: dict[tuple, list] = {}
+
+        def start() -> Callable:
+            workspace = runner.workspace()
+            return lambda span: parts.__setitem__(span, runner.summed(workspace, *span))
+        for each in slices(len(spans), 1, self.program.callee.name) if how.progress else [(0, len(spans))]:
+            threads.run(start, spans[slice(*each)], _threads(kernel, count, how))
+        totals = [_tree_sum([parts[span][k] for span in spans], leaf.shape) for k, leaf in enumerate(rows)]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            totals = [np.asarray(total / count if how.reduce == "mean" else total).astype(leaf.dtype) for total, leaf in zip(totals, rows)]
+        if targets:
+            for target, total in zip(targets, totals):
+                target[...] = total
+            return how.out
+        return build(made.run.spec, (total if total.shape else total[()] for total in totals))
+
+    # Kernels ---------------------------------------------------------------------------------------------------------------------
+
+    def _find(self, values: tuple, how: How) -> tuple[Made, list[Samples], int, list]:
+        """What was made for samples like these, the leaves, how many samples there are, and the paths of the leaves."""
+        callee = self.program.callee
+        for _ in range(MOST_ROUNDS):
+            try:
+                _, describer = describe_arguments(callee, values, self.program.reads)
+                samples, count = samples_of(callee, describer.leaves, describer.paths, how.in_axes)
+                specs = _specs(callee, values, self.program.reads)
+            except TracedArgument:
+                raise UnsupportedError(f"{callee.name}.batch() is not called inside a traced function; write the function of all samples there.") from None
+            rows = [each.row for each in samples]
+            leaves = tuple(map(_row_leaf, rows))
+            strided = frozenset(k for k, each in enumerate(samples) if _is_strided(each))
+            mapped = tuple(not each.is_shared for each in samples)
+            ints = tuple(int(row) if leaf.is_countable else None for row, leaf in zip(rows, leaves))
+            key = specs, leaves, tuple(map(np.shape, rows)), ints, mapped
+            try:
+                with global_compiler_lock, live_instances(describer.instances):
+                    return self._made_for(key, strided, describer.paths), samples, count, describer.paths
+            except Again:
+                continue
+        raise AssertionError(f"the attributes that {callee.name} reads do not come to an end")
+
+    def _made_for(self, key: tuple, strided: frozenset[int], paths: Sequence) -> Made:
+        for known in (key, (*key, strided)):
+            found = self._made.get(known)
+            if found is not None:
+                self._made.move_to_end(known)
+                return found
+        made = self._make(key, strided, paths)
+        # Lanes take any strides; a loop over samples knows which of its inputs have them.
+        self._made[key if isinstance(made.kernel, LaneKernel) else (*key, strided)] = made
+        while len(self._made) > KEPT:
+            self._made.popitem(last=False)
+        return made
+
+    def _make(self, key: tuple, strided: frozenset[int], paths: Sequence) -> Made:
+        from ..compiling import compile_batch  # what calls of one sample do without
+
+        specs, leaves, shapes, ints, mapped = key
+        plan = Plan(self.program, specs, is_flat=False, paths=paths)
+        signature = Signature(leaves)
+        arrays = tuple(shape for shape, leaf in zip(shapes, leaves) if leaf.is_array)
+        run = plan.traced(signature, arrays, ints)
+        start = time.perf_counter()
+        with collector_paused():
+            graph = run.graphs.simplified
+            kernel = compile_batch(graph, mapped, strided, run.options, run.store)
+        seconds = run.seconds | {"simplify and compile": time.perf_counter() - start}
+        static = tuple(number if needed else None for number, needed in zip(ints, run.needed))
+        nodes = len(run.graphs.graph.nodes), len(run.graphs.derived.nodes), len(graph.nodes)
+        self.program.history.add(Record(specs, signature, arrays, static, tuple(map(path_text, paths)), run.graphs, nodes, run.graphs.report, kernel, seconds,
+                                        specialisation=_Unused(), batch=_text(kernel)))
+        return Made(run, kernel)
+
+
+class _Unused:
+    """Stands for the entry's memory of a specialisation: a batch is not called through it."""
+
+    last_used = 0
+
+
+def _text(kernel: Kernel) -> str:
+    if isinstance(kernel, LaneKernel):
+        return f"{kernel.width} samples at a time, one in each lane"
+    return f"a loop over samples, because {kernel.why}"
+
+
+def _specs(callee, values: tuple, reads) -> tuple:
+    return describe_arguments(callee, values, reads)[0]
+
+
+def _row_leaf(row):
+    return replace(leaf_of(row), layout="C")
+
+
+def _is_strided(samples: Samples) -> bool:
+    if not isinstance(samples.value, np.ndarray):
+        return False
+    row = samples.value if samples.is_shared else samples.value[:1]
+    return not row.flags.c_contiguous
+
+
+def _leaf(samples: Samples, dtype: np.dtype) -> Leaf:
+    value = samples.value if isinstance(samples.value, np.ndarray) else np.asarray(samples.value, dtype)
+    return Leaf(value if value.flags.aligned else value.copy(), samples.is_shared)
+
+
+def _in_columns(samples: list[Samples]) -> bool:
+    """Do the samples of the first array of several elements a sample stand side by side?"""
+    for each in samples:
+        if not each.is_shared and each.value.ndim > 1:
+            return each.value.strides[0] == each.value.itemsize and len(each.value) > 1 and each.value[0].size > 1
+    return False
+
+
+def _threads(kernel: Kernel, count: int, how: How) -> int:
+    if how.parallel is False or (how.parallel is None and count * kernel.nanoseconds * 1e-9 < 2 * threads.LEAST_SECONDS):
+        return 1
+    return threads.thread_count()
+
+
+def _over(low: int, high: int, step: int, helpers: int, start: Callable) -> None:
+    size = max(1, -(-(high - low) // (step * (helpers * SHARES if helpers > 1 else 1)))) * step
+    threads.run(start, [(a, min(a + size, high)) for a in range(low, high, size)], helpers)
+
+
+def _tree_sum(parts: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """The sum of neighbours, of neighbouring sums, and so on."""
+    while len(parts) > 1:
+        with np.errstate(all="ignore"):
+            parts = [a + b for a, b in zip(parts[::2], parts[1::2])] + ([parts[-1]] if len(parts) % 2 else [])
+    return parts[0] if parts else np.zeros(shape)
