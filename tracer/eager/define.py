@@ -1,0 +1,51 @@
+"""A shorter way of writing operations: a class of nodes from one function, and a result with its node.
+
+For operations that have their weight in the NumPy call; those that most programs consist of are written out, for speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .node import Node
+from .record import recorded, result, saved_result
+from .tensor import Tensor, made_by, made_of
+
+RESULT = object()  # stands in ``saves`` for the operation's own result
+
+
+def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1) -> type[Node]:
+    """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input."""
+    def run(self, *gradients):
+        found = backward(self, *gradients, *self.unpack())
+        return found if isinstance(found, tuple) else (found,)
+    return type(name, (Node,), {"names": saved, "backward": run, "outputs": outputs, "__doc__": f"{name} of PyTorch."})
+
+
+def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attributes) -> Tensor:
+    """The result ``data`` of an operation on ``inputs``, with a node of the class where something is to be recorded."""
+    node = recorded(cls, inputs)
+    made = result(node, data if not isinstance(data, np.ndarray) or data.ndim else data[()])
+    if node is not None:
+        node.__dict__.update(attributes)
+        if saves:
+            node.save(*[saved_result(made) if each is RESULT else each for each in saves])
+    return made
+
+
+def operations(cls: type[Node], inputs: tuple, data: tuple, saves: tuple = (), constant: tuple[int, ...] = (), **attributes) -> list[Tensor]:
+    """Several results of one node; ``saves`` may have positions in ``data`` for own results, and those in ``constant`` are not recorded."""
+    node = recorded(cls, inputs)
+    arrays = [each if not isinstance(each, np.ndarray) or each.ndim else each[()] for each in data]
+    made = [made_of(each) if node is None or k in constant else made_by(node, each, k) for k, each in enumerate(arrays)]
+    if node is not None:
+        node.__dict__.update(attributes)
+        if saves:
+            node.save(*[_kept(made[each], each) if isinstance(each, int) else each for each in saves])
+    return made
+
+
+def _kept(made: Tensor, number: int):
+    return saved_result(made, number) if made._rg else made

@@ -1,0 +1,253 @@
+"""Norms and distances, sums that leave NaN out, moments in pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arithmetic import operand
+from .define import RESULT, kind, operation, operations
+from .dtypes import Dtype, int64
+from .record import broadcast_shape, fitted
+from .reductions import _correction, axes_of, spread
+from .selection import where
+from .tensor import Tensor, made_of, wrapped_dim
+
+# Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
+
+
+def _norm_of(x, order: float, axes, keepdim: bool):
+    if x.ndim == 0:
+        x, axes, keepdim = x.reshape(1), (0,), False
+    axes = tuple(range(x.ndim)) if axes is None else axes
+    size = np.abs(x)
+    options = {"axis": axes, "keepdims": keepdim}
+    if order == 0:
+        return (x != 0).sum(**options).astype(x.dtype)
+    if np.isinf(order):
+        return size.max(**options) if order > 0 else size.min(**options)
+    if order == 1:
+        return size.sum(**options)
+    if order == 2:
+        return np.sqrt((x * x).sum(**options))
+    return np.power(np.power(size, x.dtype.type(order)).sum(**options), x.dtype.type(1 / order))
+
+
+def norm_backward(g: Tensor, x: Tensor, order: float, out: Tensor, axes, keepdim: bool) -> Tensor:
+    """The gradient of a vector norm."""
+    g, out = spread_dims(g, axes, keepdim, x.ndim), spread_dims(out, axes, keepdim, x.ndim)
+    if order == 0:
+        return made_of(np.zeros_like(x._data))
+    if order == 1:
+        return x.sign() * g
+    if order == 2:
+        return x * where(out == 0, 0.0, g / out)
+    if np.isinf(order):
+        mask = x.abs() == out
+        if np.isnan(out._data).any():
+            mask = mask | (x.isnan() & out.isnan())
+        count = mask.sum(axes if axes is not None else tuple(range(x.ndim)), keepdim=True) if x.ndim else mask.sum()
+        return x.sign() * where(mask, g / count, 0.0).to(x.dtype)
+    if order < 1:
+        scaled = x.sign() * x.abs().pow(order - 1)
+        return where(x == 0, 0.0, scaled) * g * out.pow(1 - order)
+    if order < 2:
+        scaled = x.sign() * x.abs().pow(order - 1)
+        factor = where(out == 0, 0.0, g / out.pow(order - 1))
+        return scaled * factor
+    scaled = x * x.abs().pow(order - 2)
+    return scaled * where(out == 0, 0.0, g / out.pow(order - 1))
+
+
+def spread_dims(g: Tensor, axes, keepdim: bool, ndim: int) -> Tensor:
+    """A reduced tensor with its axes back, of extent 1."""
+    if keepdim or ndim == 0:
+        return g
+    for axis in range(ndim) if axes is None else sorted(axes):
+        g = g.unsqueeze(axis)
+    return g
+
+
+def _vector_norm_backward(node, g, x, out):
+    found = norm_backward(g, x, node.order, out, node.axes, node.keepdim)
+    return found if found.dtype is node.source else found.to(node.source)
+
+
+VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"))
+
+
+def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
+    """The norm of all elements, or over axes."""
+    if x._data.dtype.kind != "f":
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype.legacy}")
+    axes = axes_of(dim, x.ndim)
+    if (ord < 0 or ord == float("inf")) and not x._data.size and any(not x._data.shape[a] for a in (axes or range(x.ndim))):
+        raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on an empty tensor because the operation does not have an identity" if axes is None else
+                           f"linalg.vector_norm cannot compute the {ord:g} norm on the dimension {next(a for a in axes if not x._data.shape[a])}because this dimension is "
+                           "empty and the operation does not have an identity")
+    data = x._data if dtype is None else x._data.astype(dtype.numpy)
+    return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim)), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim, source=x.dtype)
+
+
+def norm(input: Tensor, p="fro", dim=None, keepdim: bool = False, out=None, dtype: Dtype | None = None) -> Tensor:
+    """``torch.norm``: of order ``p`` over axes, 2 unless given."""
+    p = 2 if p is None or p == "fro" else p
+    if isinstance(p, str):
+        from .decompositions import matrix_norm
+        if p != "nuc":
+            raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
+        return matrix_norm(input, "nuc", dim if dim is not None else (-2, -1), keepdim)
+    if input._data.dtype.kind != "f" and dtype is None:
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype.legacy}")
+    return vector_norm(input, p, dim, keepdim, dtype=dtype)
+
+
+# Distances -----------------------------------------------------------------------------------------------------------------------------
+
+def _dist_backward(node, g, x, y, out):
+    found = norm_backward(g, x - y, node.order, out, None, False)
+    return fitted(found, (x._data.shape, x._data.dtype)), fitted(-found, (y._data.shape, y._data.dtype))
+
+
+DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"))
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The norm of the difference."""
+    broadcast_shape(input._data.shape, other._data.shape)
+    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(input._data - other._data), p, None, False)), (input, other, RESULT), order=float(p))
+
+
+def _cdist_backward(node, g, x, y, out):
+    difference = x.unsqueeze(-2) - y.unsqueeze(-3)
+    found = norm_backward(g, difference, node.order, out, (difference.ndim - 1,), False)
+    return fitted(found.sum(-2), (x._data.shape, x._data.dtype)), fitted(-found.sum(-3), (y._data.shape, y._data.dtype))
+
+
+CDIST = kind("CdistBackward0", _cdist_backward, ("x1", "x2", "result"))
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:
+    """Distances of all pairs of rows."""
+    for number, each in enumerate((x1, x2), 1):
+        if each.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, X{number} got: {each.ndim}D")
+    if x1._data.shape[-1] != x2._data.shape[-1]:
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1._data.shape[-1]} X2: {x2._data.shape[-1]}")
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    data = _norm_of(x1._data[..., :, None, :] - x2._data[..., None, :, :], p, (-1,), False)
+    return operation(CDIST, (x1, x2), np.asarray(data), (x1, x2, RESULT), order=float(p))
+
+
+def _renorm_backward(node, g, x):
+    axes = tuple([k for k in range(x.ndim) if k != node.dim])
+    size = vector_norm(x, node.order, axes, True)
+    product = (x * g).sum(axes, keepdim=True) if axes else x * g
+    slope = norm_backward(product, x, node.order, size, axes, True)
+    inverse = (size + 1e-7).reciprocal()
+    scaled = inverse * node.maximum * (g - inverse * slope)
+    return where(size > node.maximum, scaled, g)
+
+
+RENORM = kind("RenormBackward0", _renorm_backward, ("self",))
+
+
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out=None) -> Tensor:
+    """Parts along an axis scaled down to a largest norm."""
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    axis, x = wrapped_dim(dim, input.ndim), input._data
+    size = _norm_of(x, p, tuple([k for k in range(x.ndim) if k != axis]), True)
+    scale = np.where(size > maxnorm, x.dtype.type(maxnorm) / (size + x.dtype.type(1e-7)), x.dtype.type(1)).astype(x.dtype)
+    return operation(RENORM, (input,), x * scale, (input,), order=float(p), dim=axis, maximum=maxnorm)
+
+
+# Without NaN -----------------------------------------------------------------------------------------------------------------------------
+
+def _nansum_backward(node, g, x):
+    return spread(g.to(x.dtype), x._data.shape, node.axes, node.keepdim) * x.isnan().logical_not()
+
+
+NANSUM = kind("NansumBackward0", _nansum_backward, ("self",))
+
+
+def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
+    """The sum of what is not NaN."""
+    x = operand(input, "nansum")._data
+    axes = axes_of(dim, x.ndim)
+    goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
+    data = np.sum(np.where(x != x, x.dtype.type(0), x).astype(goal), axis=axes, keepdims=keepdim and axes is not None) if x.ndim else np.where(x != x, 0, x).astype(goal)
+    return operation(NANSUM, (input,), np.asarray(data), (input,), axes=axes, keepdim=keepdim)
+
+
+def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
+    """The mean of what is not NaN."""
+    if input._data.dtype.kind != "f":
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.legacy}")
+    return nansum(input, dim, keepdim, dtype=dtype) / input.isnan().logical_not().sum(dim, keepdim)
+
+
+# Moments in pairs ---------------------------------------------------------------------------------------------------------------------------
+
+def _moments(name: str, grad_fn: str, spread_of):
+    def backward(node, of_spread, of_mean, x, out):
+        axes, count = node.axes, node.count
+        total = None
+        if of_spread is not None:
+            g = of_spread
+            if name == "std_mean":
+                g = where(out == 0, 0.0, g / (out * 2))
+            centred = x - (x.mean(axes, keepdim=True) if axes is not None else x.mean())
+            total = spread(g, x._data.shape, axes, node.keepdim) * centred * (2.0 / (count - node.correction) if count > node.correction else float("nan"))
+        if of_mean is not None:
+            mean = spread(of_mean, x._data.shape, axes, node.keepdim) / count
+            total = mean if total is None else total + mean
+        return total
+    cls = kind(grad_fn, backward, ("self", "result0"), outputs=2)
+
+    def function(input: Tensor, dim=None, unbiased: bool | None = None, keepdim: bool = False, *, correction=None):
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        axes, detached = axes_of(dim, input.ndim), input.detach()
+        data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, detached.mean(dim, keepdim)._data
+        count = input._data.size if axes is None else int(np.prod([input._data.shape[a] for a in axes]))
+        return tuple(operations(cls, (input,), data, (input, 0), axes=axes, keepdim=keepdim, count=count, correction=_correction(unbiased, correction)))
+    function.__name__ = name
+    function.__doc__ = "The spread and the mean."
+    return function
+
+
+var_mean, std_mean = (_moments(name, grad_fn, lambda x, *a, _n=name, **o: getattr(x, _n[:3])(*a, **o))
+                      for name, grad_fn in (("var_mean", "VarMeanBackward0"), ("std_mean", "StdMeanBackward0")))
+
+# Running log-sum-exp --------------------------------------------------------------------------------------------------------------------------
+
+
+def _logcumsumexp_backward(node, g, x, out):
+    def reverse(values):
+        return logcumsumexp(values.flip(node.dim), node.dim).flip(node.dim)
+    if not x.ndim:
+        return g
+    lowest = float(np.finfo(g._data.dtype).min)
+    up = where(g > 0, g, 1.0).log()
+    up = where(g > 0, up, lowest)
+    down = where(g < 0, (-where(g < 0, g, -1.0)).log(), lowest)
+    return (reverse(up - out) + x).exp() - (reverse(down - out) + x).exp()
+
+
+LOGCUMSUMEXP = kind("LogcumsumexpBackward0", _logcumsumexp_backward, ("self", "result"))
+
+
+def logcumsumexp(input: Tensor, dim: int, *, out=None) -> Tensor:
+    """The logarithm of running sums of exponentials along an axis."""
+    x = operand(input, "logcumsumexp")._data
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.legacy}\'')
+    axis = wrapped_dim(dim, x.ndim)
+    return operation(LOGCUMSUMEXP, (input,), np.logaddexp.accumulate(x, axis) if x.ndim else x, (input, RESULT), dim=axis)
+
+
+FUNCTIONS = {f.__name__: f for f in (norm, dist, cdist, renorm, nansum, nanmean, var_mean, std_mean, logcumsumexp)}
+for _name in ("norm", "dist", "renorm", "nansum", "nanmean", "logcumsumexp"):
+    setattr(Tensor, _name, FUNCTIONS[_name])
+__all__ = ["FUNCTIONS"]

@@ -1,0 +1,378 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from .define import kind, operation
+from .node import Node
+from .record import broadcast_shape, fitted, recorded, result
+from .shaping import _RESHAPED, expand
+from .tensor import Tensor, wrapped_dim
+from .views import in_place
+
+
+class MmBackward0(Node):
+    """Backward of a product of two matrices."""
+
+    names = ("self", "mat2")
+
+    def fast(self, g):
+        self.check()
+        a, b = [None if s is None else s._data for s in self.checked_saved()]
+        return None if b is None else g @ b.T, None if a is None else a.T @ g
+
+    def backward(self, g):
+        a, b = self.unpack()
+        return None if b is None else g.mm(b.t()), None if a is None else a.t().mm(g)
+
+
+class MvBackward0(Node):
+    """Backward of a matrix times a vector."""
+
+    names = ("self", "vec")
+
+    def fast(self, g):
+        self.check()
+        a, v = [None if s is None else s._data for s in self.checked_saved()]
+        return None if v is None else np.outer(g, v), None if a is None else a.T @ g
+
+    def backward(self, g):
+        a, v = self.unpack()
+        return None if v is None else g.unsqueeze(1) * v, None if a is None else a.t().mv(g)
+
+
+class DotBackward0(Node):
+    """Backward of an inner product."""
+
+    names = ("self", "tensor")
+
+    def fast(self, g):
+        self.check()
+        a, b = [None if s is None else s._data for s in self.checked_saved()]
+        return None if b is None else g * b, None if a is None else g * a
+
+    def backward(self, g):
+        a, b = self.unpack()
+        return None if b is None else g * b, None if a is None else g * a
+
+
+class BmmBackward0(Node):
+    """Backward of products of batches of matrices."""
+
+    names = ("self", "mat2")
+
+    def fast(self, g):
+        self.check()
+        a, b = [None if s is None else s._data for s in self.checked_saved()]
+        return None if b is None else g @ np.swapaxes(b, 1, 2), None if a is None else np.swapaxes(a, 1, 2) @ g
+
+    def backward(self, g):
+        a, b = self.unpack()
+        return None if b is None else g.bmm(b.transpose(1, 2)), None if a is None else a.transpose(1, 2).bmm(g)
+
+
+def _product(kind: type[Node], a: Tensor, b: Tensor) -> Tensor:
+    _check_dtypes(a, b)
+    node = recorded(kind, (a, b))
+    if node is not None:
+        node.save(a if node.edges[1] is not None else None, b if node.edges[0] is not None else None)
+    return result(node, a._data @ b._data)
+
+
+def _check_dtypes(a: Tensor, b: Tensor) -> None:
+    if a.dtype is not b.dtype:
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {_C_NAMES.get(a.dtype.name, a.dtype.name)} != "
+                           f"{_C_NAMES.get(b.dtype.name, b.dtype.name)}")
+
+
+_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long long", "int32": "int"}
+
+
+def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
+    """The product of two matrices."""
+    for each, name in ((input, "self"), (mat2, "mat2")):
+        if each.ndim != 2:
+            raise RuntimeError(f"{name} must be a matrix")
+    if input._data.shape[1] != mat2._data.shape[0]:
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(input)} and {_x(mat2)})")
+    return _product(MmBackward0, input, mat2)
+
+
+def _x(matrix: Tensor) -> str:
+    return "x".join(map(str, matrix.shape))
+
+
+def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
+    """A matrix times a vector."""
+    if input.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
+    if input._data.shape[1] != vec._data.shape[0]:
+        raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({_x(input)}), vec ({vec.shape[0]})")
+    return _product(MvBackward0, input, vec)
+
+
+def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
+    """The inner product of two vectors."""
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input._data.shape != tensor._data.shape:
+        raise RuntimeError(f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements, but got "
+                           f"{input.shape[0]} and {tensor.shape[0]} elements respectively")
+    if input.dtype is not tensor.dtype:
+        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {input.dtype.legacy} and {tensor.dtype.legacy}")
+    return _product(DotBackward0, input, tensor)
+
+
+def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
+    """Products of batches of matrices."""
+    for number, each in enumerate((input, mat2), 1):
+        if each.ndim != 3:
+            raise RuntimeError(f"batch{number} must be a 3D tensor")
+    (n, _, k), (m, j, _) = input._data.shape, mat2._data.shape
+    if n != m or k != j:
+        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
+    return _product(BmmBackward0, input, mat2)
+
+
+def matmul(input: Tensor, other: Tensor, *, out=None) -> Tensor:
+    """The product as ``@`` has it: vectors, matrices, and batches that broadcast."""
+    a, b = input.ndim, other.ndim
+    if a == 0 or b == 0:
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D")
+    if a == 1 and b == 1:
+        return dot(input, other)
+    if a == 2 and b == 1:
+        return mv(input, other)
+    if a == 2 and b == 2:
+        return mm(input, other)
+    if a == 1 and b == 2:
+        if input._data.shape[0] != other._data.shape[0]:
+            raise RuntimeError(f"size mismatch, got input ({other.shape[1]}), mat ({other.shape[1]}x{other.shape[0]}), vec ({input.shape[0]})")
+        return _without_axis(mm(input.unsqueeze(0), other), 0)
+    return _broadcast_product(input, other)
+
+
+def _broadcast_product(a: Tensor, b: Tensor) -> Tensor:
+    row, column = a.ndim == 1, b.ndim == 1
+    a, b = a.unsqueeze(0) if row else a, b.unsqueeze(-1) if column else b
+    if a._data.shape[-1] != b._data.shape[-2]:
+        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{int(np.prod(b._data.shape[:-2]))}, {a.shape[-1]}] but got: "
+                           f"[{int(np.prod(b._data.shape[:-2]))}, {b.shape[-2]}].")
+    if b.ndim == 2 and not row and not column:
+        return unsafe_view(mm(a.reshape(-1, a.shape[-1]), b), (*a.shape[:-1], b.shape[-1]))
+    if column and b.ndim == 2:
+        return unsafe_view(mv(a.reshape(-1, a.shape[-1]), b.squeeze(-1)), a.shape[:-1])
+    lead = broadcast_shape(a._data.shape[:-2], b._data.shape[:-2])
+    count = int(np.prod(lead))
+    left = a.expand(*lead, *a.shape[-2:]).reshape(count, *a.shape[-2:])
+    right = b.expand(*lead, *b.shape[-2:]).reshape(count, *b.shape[-2:])
+    shape = (*lead, *(() if row else a.shape[-2:-1]), *(() if column else b.shape[-1:]))
+    return unsafe_view(bmm(left, right), shape)
+
+
+def unsafe_view(input: Tensor, shape) -> Tensor:
+    """A fresh result under another shape, which counts as no view of it."""
+    node = recorded(_RESHAPED["UnsafeViewBackward0"], (input,))
+    if node is not None:
+        node.shape = input._data.shape
+    return result(node, np.reshape(input._data, tuple(shape)))
+
+
+def _without_axis(input: Tensor, axis: int) -> Tensor:
+    node = recorded(_SQUEEZED, (input,))
+    if node is not None:
+        node.shape = input._data.shape
+    return result(node, np.squeeze(input._data, axis))
+
+
+_SQUEEZED = type("SqueezeBackward4", (_RESHAPED["SqueezeBackward1"],), {"__doc__": "Backward of a squeeze of a fresh result."})
+
+
+def outer(input: Tensor, vec2: Tensor, *, out=None) -> Tensor:
+    """All products of the elements of two vectors."""
+    if input.ndim != 1 or vec2.ndim != 1:
+        raise RuntimeError(f"outer: Expected 1-D argument {'self' if input.ndim != 1 else 'vec2'}, but got {(input if input.ndim != 1 else vec2).ndim}-D")
+    return input.unsqueeze(1) * vec2
+
+
+def inner(input: Tensor, other: Tensor, *, out=None) -> Tensor:
+    """Sums of products over the last axes."""
+    if input.ndim == 0 or other.ndim == 0:
+        return input * other
+    if input._data.shape[-1] != other._data.shape[-1]:
+        raise RuntimeError("inner() the last dimension must match on both input tensors but got shapes "
+                           f"{list(input.shape)} and {list(other.shape)}")
+    return tensordot(input, other, ([input.ndim - 1], [other.ndim - 1]))
+
+
+def vdot(input: Tensor, other: Tensor, *, out=None) -> Tensor:
+    """The inner product of two vectors."""
+    if input.ndim != 1 or other.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors")
+    return _product(VdotBackward0, input, other)
+
+
+class VdotBackward0(DotBackward0):
+    """Backward of vdot."""
+
+    names = ("self", "other")
+
+
+# Products added to something --------------------------------------------------------------------------------------------------------
+
+def _added_backward(node, g, a, b):
+    to_self = fitted(g if node.beta == 1 else g * node.beta, node.fit) if node.edges[0] is not None else None
+    g = g if node.alpha == 1 else g * node.alpha
+    left = node.left(g, b) if node.edges[1] is not None else None
+    right = node.right(g, a) if node.edges[2] is not None else None
+    return to_self, left, right
+
+
+def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, left, right):
+    cls = kind(f"{name.title()}Backward0", _added_backward, names)
+    cls.left, cls.right = staticmethod(left), staticmethod(right)
+
+    def function(input: Tensor, first: Tensor, second: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+        check(input, first, second)
+        _check_dtypes(first, second)
+        scalar = first._data.dtype.type
+        product = np.multiply.outer(first._data, second._data) if ranks == (1, 1) else first._data @ second._data
+        product = product.sum(0) if name == "addbmm" else product
+        if input.dtype is not first.dtype:
+            raise RuntimeError("self and mat2 must have the same dtype, but got " + f"{input.dtype.legacy} and {second.dtype.legacy}")
+        try:
+            wide = np.broadcast_to(input._data, product.shape)
+        except ValueError:
+            expand(input, *product.shape)
+        product = product if alpha == 1 else product * scalar(alpha)
+        data = product if beta == 0 else (wide if beta == 1 else wide * scalar(beta)) + product
+        return operation(cls, (input, first, second), data, (first, second), alpha=alpha, beta=beta, fit=(input._data.shape, input._data.dtype))
+    function.__name__ = name
+    function.__doc__ = f"``beta * input + alpha * (first @ second)``: ``torch.{name}``."
+    return function
+
+
+def _check_addmm(_, a: Tensor, b: Tensor) -> None:
+    for number, each in enumerate((a, b), 1):
+        if each.ndim != 2:
+            raise RuntimeError(f"mat{number} must be a matrix, got {each.ndim}-D tensor")
+    if a._data.shape[1] != b._data.shape[0]:
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(a)} and {_x(b)})")
+
+
+def _check_addmv(input: Tensor, a: Tensor, v: Tensor) -> None:
+    if a.ndim != 2 or v.ndim != 1 or input.ndim > 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got {input.ndim}, {a.ndim}, {v.ndim}")
+    if a._data.shape[1] != v._data.shape[0] or input.numel() not in (1, a._data.shape[0]):
+        raise RuntimeError(f"size mismatch, got input ({input.numel() if input.ndim else 1}), mat ({_x(a)}), vec ({v.shape[0]})")
+
+
+def _check_addr(_, a: Tensor, b: Tensor) -> None:
+    if a.ndim != 1 or b.ndim != 1:
+        raise RuntimeError(f"addr: Expected 1-D argument {'vec1' if a.ndim != 1 else 'vec2'}, but got {(a if a.ndim != 1 else b).ndim}-D")
+
+
+def _check_batches(_, a: Tensor, b: Tensor) -> None:
+    for number, each in enumerate((a, b), 1):
+        if each.ndim != 3:
+            raise RuntimeError(f"batch{number} must be a 3D tensor")
+    (n, _, k), (m, j, _) = a._data.shape, b._data.shape
+    if n != m or k != j:
+        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
+
+
+addmm = _added("addmm", ("mat1", "mat2"), (2, 2), _check_addmm, lambda g, b: g.mm(b.t()), lambda g, a: a.t().mm(g))
+addmv = _added("addmv", ("mat", "vec"), (2, 1), _check_addmv, lambda g, v: g.unsqueeze(1) * v, lambda g, a: a.t().mv(g))
+addr = _added("addr", ("vec1", "vec2"), (1, 1), _check_addr, lambda g, b: g.mv(b), lambda g, a: g.t().mv(a))
+baddbmm = _added("baddbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda g, b: g.bmm(b.transpose(1, 2)), lambda g, a: a.transpose(1, 2).bmm(g))
+addbmm = _added("addbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda g, b: g @ b.transpose(1, 2), lambda g, a: a.transpose(1, 2) @ g)
+
+
+# Contractions ----------------------------------------------------------------------------------------------------------------------------
+
+def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
+    """Sums of products over axes of each operand: the last of the first and the first of the second, or those named."""
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+        first, second = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    else:
+        first, second = [list(each) if isinstance(each, (tuple, list)) else [each] for each in (dims.tolist() if isinstance(dims, Tensor) else dims)]
+    if len(first) != len(second):
+        raise RuntimeError("both dimension lists should have same length")
+    first, second = [wrapped_dim(d, a.ndim) for d in first], [wrapped_dim(d, b.ndim) for d in second]
+    for m, n in zip(first, second):
+        if a._data.shape[m] != b._data.shape[n]:
+            raise RuntimeError(f"contracted dimensions need to match, but first has size {a._data.shape[m]} in dim {m} and second has size {b._data.shape[n]} in dim {n}")
+    free_a, free_b = [k for k in range(a.ndim) if k not in first], [k for k in range(b.ndim) if k not in second]
+    shape = [a._data.shape[k] for k in free_a] + [b._data.shape[k] for k in free_b]
+    inside = int(np.prod([a._data.shape[k] for k in first]))
+    if not free_a and not free_b and a.ndim == b.ndim == 1:
+        return dot(a.permute(0), b.permute(0)).view(())
+    left = a.permute(*free_a, *first).reshape(int(np.prod([a._data.shape[k] for k in free_a])), inside)
+    right = b.permute(*second, *free_b).reshape(inside, int(np.prod([b._data.shape[k] for k in free_b])))
+    return mm(left, right).view(shape)
+
+
+def kron(input: Tensor, other: Tensor, *, out=None) -> Tensor:
+    """The Kronecker product."""
+    ndim = max(input.ndim, other.ndim)
+    shapes = [(1,) * (ndim - t.ndim) + t._data.shape for t in (input, other)]
+    a = unsafe_view(input, [n for m in shapes[0] for n in (m, 1)])
+    b = unsafe_view(other, [n for m in shapes[1] for n in (1, m)])
+    return unsafe_view(a * b, [m * n for m, n in zip(*shapes)])
+
+
+def chain_product(tensors) -> Tensor:
+    """The product of matrices (vectors at the ends) in the order that takes the fewest multiplications."""
+    tensors = list(tensors)
+    if len(tensors) < 2:
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")
+    for number, each in enumerate(tensors):
+        if number in (0, len(tensors) - 1):
+            if each.ndim not in (1, 2):
+                where = "first" if number == 0 else "last"
+                raise RuntimeError(f"multi_dot(): the {where} tensor must be 1D or 2D but got {each.ndim}D")
+        elif each.ndim != 2:
+            raise RuntimeError(f"multi_dot(): tensor {number} must be 2D but got {each.ndim}D")
+    shape = tensors[0].shape[:-1] + tensors[-1].shape[1:]
+    tensors[0] = tensors[0].unsqueeze(0) if tensors[0].ndim == 1 else tensors[0]
+    tensors[-1] = tensors[-1].unsqueeze(-1) if tensors[-1].ndim == 1 else tensors[-1]
+    for number, (a, b) in enumerate(itertools.pairwise(tensors)):
+        if a.shape[1] != b.shape[0]:
+            raise RuntimeError(f"multi_dot(): tensors {number} and {number + 1} with shapes {list(a.shape)} and {list(b.shape)} cannot be multiplied")
+    return _chained(tensors, _best_cuts([t.shape[0] for t in tensors] + [tensors[-1].shape[1]])).view(shape)
+
+
+def _best_cuts(extents: list[int]) -> dict:
+    """Where to split each range of factors: the textbook dynamic programme."""
+    count = len(extents) - 1
+    cost, cut = {(k, k): 0 for k in range(count)}, {}
+    for length in range(1, count):
+        for i in range(count - length):
+            j = i + length
+            options = [(cost[i, k] + cost[k + 1, j] + extents[i] * extents[k + 1] * extents[j + 1], k) for k in range(i, j)]
+            cost[i, j], cut[i, j] = min(options)
+    return cut
+
+
+def _chained(tensors: list[Tensor], cut: dict) -> Tensor:
+    def product(i: int, j: int) -> Tensor:
+        return tensors[i] if i == j else mm(product(i, cut[i, j]), product(cut[i, j] + 1, j))
+    return product(0, len(tensors) - 1)
+
+
+FUNCTIONS = {f.__name__: f for f in (mm, mv, dot, bmm, matmul, outer, inner, vdot, addmm, addmv, addr, baddbmm, addbmm, kron)}
+FUNCTIONS |= {"ger": outer}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)
+for _function in (addmm, addmv, addr, baddbmm, addbmm):
+    setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
+FUNCTIONS |= {"tensordot": tensordot, "chain_matmul": lambda *matrices: chain_product(matrices)}
+Tensor.__matmul__ = lambda self, other: matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+__all__ = ["FUNCTIONS", "chain_product"]

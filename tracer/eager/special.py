@@ -1,0 +1,221 @@
+"""``torch.special``: gamma and error functions, Bessel functions and their relatives, with PyTorch's slopes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import special as scipy
+
+from .arithmetic import AddBackward0, MulBackward0, operand
+from .activations import log_softmax, logsumexp, softmax
+from .define import RESULT, kind, operation
+from .dtypes import get_default_dtype
+from .elementwise import FUNCTIONS as ELEMENTWISE
+from .numeric import logit, sinc
+from .record import broadcast_shape, fit_of, fitted, in_common
+from .selection import FUNCTIONS as CHOICES
+from .selection import round_, where
+from .tensor import Tensor, made_of
+from .views import in_place
+
+SQRT_PI = math.sqrt(math.pi)
+
+
+def _float_data(input: Tensor, name: str):
+    x = operand(input, name)._data
+    return x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
+
+
+def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False):
+    """A function of one operand. ``slope(x)``, or ``slope(x, result)``, is written on tensors, so that it can be derived again."""
+    saved = ("self", "result") if keeps_result else ("self",)
+    cls = kind(grad_fn, lambda node, g, *entries: g * slope(*entries), saved)
+
+    def smooth(input: Tensor, *, out=None) -> Tensor:
+        x = _float_data(input, name)
+        return operation(cls, (input,), np.asarray(function(x), x.dtype), (input, RESULT) if keeps_result else (input,))
+    smooth.__name__ = name
+    smooth.__doc__ = f"``torch.special.{name}``."
+    return smooth
+
+
+def _plain(name: str, function):
+    def plain(input: Tensor, *, out=None) -> Tensor:
+        x = _float_data(input, name)
+        return made_of(np.asarray(function(x), x.dtype)[()])
+    plain.__name__ = name
+    plain.__doc__ = f"``torch.special.{name}``; PyTorch records nothing for it."
+    return plain
+
+
+def _gaussian(x: Tensor) -> Tensor:
+    return (-(x * x)).exp()
+
+
+erf = _smooth("erf", "ErfBackward0", scipy.erf, lambda x: 2 / SQRT_PI * _gaussian(x))
+erfc = _smooth("erfc", "ErfcBackward0", scipy.erfc, lambda x: -2 / SQRT_PI * _gaussian(x))
+erfinv = _smooth("erfinv", "ErfinvBackward0", scipy.erfinv, lambda x: 0.5 * SQRT_PI * (erfinv(x) ** 2).exp())
+erfcx = _smooth("erfcx", "SpecialErfcxBackward0", scipy.erfcx, lambda x, out: 2.0 * x * out - 2.0 / SQRT_PI, True)
+lgamma = _smooth("lgamma", "LgammaBackward0", scipy.gammaln, lambda x: digamma(x))
+entr = _smooth("entr", "SpecialEntrBackward0", lambda x: np.where(x != x, x, scipy.entr(x)), lambda x: where(x.isnan(), x, -x.log() - 1))
+log_ndtr = _smooth("log_ndtr", "SpecialLogNdtrBackward0", scipy.log_ndtr, lambda x: math.sqrt(2 / math.pi) / erfcx(-x / math.sqrt(2)))
+ndtri = _smooth("ndtri", "SpecialNdtriBackward0", scipy.ndtri, lambda x, out: math.sqrt(2 * math.pi) * (out * out / 2).exp(), True)
+i0 = _smooth("i0", "I0Backward0", scipy.i0, lambda x: i1(x))
+i0e = _smooth("i0e", "SpecialI0EBackward0", scipy.i0e, lambda x, out: i1e(x) - x.sgn() * out, True)
+
+
+def _away_from_zero(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Where x is not negligible, and x with something harmless elsewhere."""
+    apart = x.abs() > float(np.finfo(x._data.dtype).eps)
+    return apart, where(apart, x, float(np.finfo(x._data.dtype).eps))
+
+
+def _i1_slope(x: Tensor, out: Tensor) -> Tensor:
+    apart, safe = _away_from_zero(x)
+    return where(apart, i0(safe) - out * safe.reciprocal(), 0.5)
+
+
+def _i1e_slope(x: Tensor, out: Tensor) -> Tensor:
+    apart, safe = _away_from_zero(x)
+    return where(apart, i0e(safe) - out * (safe.sgn() + safe.reciprocal()), 0.5)
+
+
+i1 = _smooth("i1", "SpecialI1Backward0", scipy.i1, _i1_slope, True)
+i1e = _smooth("i1e", "SpecialI1EBackward0", scipy.i1e, _i1e_slope, True)
+bessel_j0, bessel_j1, bessel_y0, bessel_y1 = (_plain(f"bessel_{n}", getattr(scipy, n)) for n in ("j0", "j1", "y0", "y1"))
+modified_bessel_i0, modified_bessel_i1 = _plain("modified_bessel_i0", scipy.i0), _plain("modified_bessel_i1", scipy.i1)
+modified_bessel_k0, modified_bessel_k1 = _plain("modified_bessel_k0", scipy.k0), _plain("modified_bessel_k1", scipy.k1)
+scaled_modified_bessel_k0, scaled_modified_bessel_k1 = _plain("scaled_modified_bessel_k0", scipy.k0e), _plain("scaled_modified_bessel_k1", scipy.k1e)
+spherical_bessel_j0, airy_ai = _plain("spherical_bessel_j0", lambda x: scipy.spherical_jn(0, x)), _plain("airy_ai", lambda x: scipy.airy(x)[0])
+
+
+# Polygamma and zeta ---------------------------------------------------------------------------------------------------------------------
+
+def _digamma_data(x):
+    """Minus infinity at +0 and infinity at -0, NaN at negative integers, as PyTorch."""
+    values = scipy.psi(x)
+    values = np.where(x == 0, np.copysign(np.inf, -x), values)
+    return np.where((x < 0) & (x == np.trunc(x)), np.nan, values)
+
+
+digamma = _smooth("digamma", "DigammaBackward0", _digamma_data, lambda x: polygamma(1, x))
+POLYGAMMA = kind("PolygammaBackward0", lambda node, g, x: g * polygamma(node.order + 1, x), ("self",))
+
+
+def polygamma(n: int, input: Tensor, *, out=None) -> Tensor:
+    """The ``n``-th derivative of digamma."""
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    x = _float_data(input, "polygamma")
+    if n == 0:
+        data = _digamma_data(x)
+    else:
+        data = (-1.0) ** (n + 1) * scipy.gamma(n + 1.0) * _hurwitz(np.float64(n + 1), x.astype(np.float64)) if n > 1 else _trigamma(x.astype(np.float64))
+    return operation(POLYGAMMA, (input,), np.asarray(data, x.dtype), (input,), order=n)
+
+
+def _hurwitz(s, q):
+    """Hurwitz's zeta function; for negative q by the recurrence, which SciPy leaves out."""
+    steps = np.where(q < 0, np.floor(-q) + 1, 0)
+    if not np.any(steps > 0):
+        return scipy.zeta(s, q)
+    total = np.asarray(scipy.zeta(s, q + steps))
+    for k in range(int(min(np.max(steps), 10_000))):
+        total = total + np.where(k < steps, np.power(q + k, -s), 0.0)
+    return np.where((q <= 0) & (q == np.floor(q)), np.inf, total)
+
+
+def _trigamma(x):
+    reflected = np.where(x < 0.5, 1 - x, x)
+    value = scipy.polygamma(1, reflected)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(x < 0.5, (np.pi / np.sin(np.pi * x)) ** 2 - value, value)
+
+
+def _two(name: str, grad_fn: str, function, slopes):
+    """A function of two operands; ``slopes``: of (x, y) on tensors, or None for one that PyTorch does not have."""
+    def backward(node, g, *entries):
+        x, y = [e if isinstance(e, Tensor) else made_of(np.asarray(e, g._data.dtype)[()]) for e in entries]
+        found = []
+        for number, slope in enumerate(slopes):
+            if node.edges[number] is None:
+                found.append(None)
+                continue
+            if slope is None:
+                raise NotImplementedError(f"the derivative for '{('self', 'other')[number]}' is not implemented")
+            found.append(fitted(g * slope(x, y), node.fits[number]))
+        return tuple(found)
+    cls = kind(grad_fn, backward, ("self", "other"))
+
+    def two(input, other, *, out=None) -> Tensor:
+        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        if isinstance(a, Tensor) and isinstance(b, Tensor):
+            broadcast_shape(a._data.shape, b._data.shape)
+        dtype, (x, y) = in_common(a, b, floating=True)
+        return operation(cls, (a, b), np.asarray(function(x, y), dtype.numpy), (a, b), fits=(fit_of(a), fit_of(b)))
+    two.__name__ = name
+    two.__doc__ = f"``torch.special.{name}``."
+    return two
+
+
+def _xlog1py_data(x, y):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.isnan(y), y, np.where(x == 0, 0, x * np.log1p(y)))
+
+
+zeta = _two("zeta", "SpecialZetaBackward0", lambda s, q: scipy.zeta(s, q), (None, lambda s, q: -s * zeta(s + 1.0, q)))
+xlog1py = _two("xlog1py", "SpecialXlog1PyBackward0", _xlog1py_data, (lambda x, y: where((x == 0) & (y <= -1), 0.0, y.log1p()), lambda x, y: x / (y + 1)))
+gammainc = _two("gammainc", "IgammaBackward0", scipy.gammainc, (None, lambda a, x: ((a - 1) * x.log() - x - lgamma(a)).exp()))
+gammaincc = _two("gammaincc", "IgammacBackward0", scipy.gammaincc, (None, lambda a, x: -((a - 1) * x.log() - x - lgamma(a)).exp()))
+
+MVLGAMMA = kind("MvlgammaBackward0", lambda node, g, x: g * digamma(x.unsqueeze(-1) + made_of(_offsets(node.p, x._data.dtype))).sum(-1), ("self",))
+
+
+def _offsets(p: int, dtype):
+    return np.arange(-p / 2 + 0.5, 0.5, 0.5).astype(dtype)
+
+
+def multigammaln(input: Tensor, p: int, *, out=None) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension ``p``."""
+    x = _float_data(input, "mvlgamma")
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
+    data = scipy.gammaln(x[..., None] + _offsets(p, x.dtype)).sum(-1) + x.dtype.type(p * (p - 1) * math.log(math.pi) / 4)
+    return operation(MVLGAMMA, (input,), np.asarray(data, x.dtype), (input,), p=p)
+
+
+# Composed, as PyTorch composes it ---------------------------------------------------------------------------------------------------------
+
+class MulBackward1(MulBackward0):
+    """A product with a number, inside of a composed operation."""
+
+
+class AddBackward1(AddBackward0):
+    """A sum with a number, inside of a composed operation."""
+
+
+def _inside(made: Tensor, cls: type) -> Tensor:
+    if made._grad_fn is not None:
+        made._grad_fn.__class__ = cls
+    return made
+
+
+def ndtr(input: Tensor, *, out=None) -> Tensor:
+    """The distribution function of the normal distribution."""
+    x = input if input._data.dtype.kind == "f" else input.to(get_default_dtype())
+    scaled = _inside(x * math.sqrt(0.5), MulBackward1)
+    return _inside(_inside(erf(scaled) + 1, AddBackward1) * 0.5, MulBackward1)
+
+
+expit, exp2, expm1, log1p = (ELEMENTWISE[name] for name in ("sigmoid", "exp2", "expm1", "log1p"))
+psi, gammaln, round, xlogy = digamma, lgamma, round_, CHOICES["xlogy"]
+
+FUNCTIONS = {f.__name__: f for f in (erf, erfc, erfinv, lgamma, digamma, i0)}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)
+    setattr(Tensor, f"{_name}_", in_place(f"{_name}_", _function))
+FUNCTIONS |= {"mvlgamma": multigammaln, "polygamma": polygamma, "igamma": gammainc, "igammac": gammaincc}
+Tensor.mvlgamma, Tensor.igamma, Tensor.igammac = multigammaln, gammainc, gammaincc
+Tensor.polygamma = lambda self, n: polygamma(n, self)
+__all__ = ["FUNCTIONS", "log_softmax", "logit", "logsumexp", "sinc", "softmax"]
