@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import warnings
 
-from . import activations, arithmetic, basics, creation, elementwise, inplace, linalg, printing, random, reductions, selection, shaping
+from . import activations, arithmetic, basics, contraction, creation, decompositions, elementwise, gathering, inplace, norms, numeric, ordering, printing
+from . import products, random, rearranging, reductions, selection, shaping
+from . import linalg as linalg
+from . import nn as nn
+from . import special as special
 from . import autograd as autograd
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
@@ -30,7 +34,8 @@ bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 strided, contiguous_format, preserve_format = "torch.strided", "torch.contiguous_format", "torch.preserve_format"
 
-_FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, linalg, activations, basics, creation, random)
+_FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, rearranging, gathering, numeric, norms, ordering, products, contraction, decompositions,
+             activations, special, basics, creation, random)
 for _family in _FAMILIES:
     globals().update(_family.FUNCTIONS)
 globals().update({name: function for name, function in inplace.FUNCTIONS.items() if name in ("relu_", "exp_", "sigmoid_", "tanh_", "sqrt_", "clamp_", "neg_",

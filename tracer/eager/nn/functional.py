@@ -1,0 +1,374 @@
+"""``torch.nn.functional``: activations, losses and what goes with them."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from ..activations import NN
+from ..creation import zeros
+from ..define import kind, operation
+from ..dtypes import int64
+from ..gathering import index_select, scatter
+from ..norms import norm, vector_norm
+from ..products import addmm, matmul
+from ..random import rand_like
+from ..record import broadcast_shape, fit_of, fitted
+from ..selection import FUNCTIONS as CHOICES
+from ..selection import where
+from ..shaping import cat
+from ..tensor import Tensor, made_of, wrapped_dim
+
+relu, softmax, log_softmax, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
+    NN[name] for name in ("relu", "softmax", "log_softmax", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """``1 / (1 + exp(-x))``."""
+    return input.sigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return input.tanh()
+
+
+# Activations ---------------------------------------------------------------------------------------------------------------------------
+
+def _activation(name: str, grad_fn: str, function, slope):
+    """``function(x, *options)`` on NumPy data, ``slope(x, *options)`` on tensors."""
+    cls = kind(grad_fn, lambda node, g, x: g * slope(x, *node.options), ("self",))
+
+    def activation(input: Tensor, *options, inplace: bool = False, **named) -> Tensor:
+        options = (*options, *named.values())
+        x = input._data
+        made = operation(cls, (input,), np.asarray(function(x, *options), x.dtype), (input,), options=options)
+        return input.copy_(made) if inplace else made
+    activation.__name__ = name
+    activation.__doc__ = f"``torch.nn.functional.{name}``."
+    return activation
+
+
+def _chosen(x: Tensor, condition: Tensor, yes: float = 1.0, no: float = 0.0) -> Tensor:
+    return where(condition, made_of(x._data.dtype.type(yes)), no)
+
+
+def _expit(x):
+    with np.errstate(over="ignore"):
+        return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+hardtanh = _activation("hardtanh", "HardtanhBackward0", lambda x, low=-1.0, high=1.0: np.clip(x, low, high),
+                       lambda x, low=-1.0, high=1.0: _chosen(x, (x > low) & (x < high)))
+relu6 = _activation("relu6", "HardtanhBackward0", lambda x: np.clip(x, 0, 6), lambda x: _chosen(x, (x > 0) & (x < 6)))
+selu = _activation("selu", "EluBackward0", lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0))),
+                   lambda x: _SELU_SCALE * where(x > 0, made_of(x._data.dtype.type(1)), _SELU_ALPHA * x.clamp(max=0.0).exp()))
+celu = _activation("celu", "CeluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)),
+                   lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), (x.clamp(max=0.0) / alpha).exp()))
+
+
+def _mish_slope(x: Tensor) -> Tensor:
+    t = softplus(x).tanh()
+    return t + x * x.sigmoid() * (1 - t * t)
+
+
+mish = _activation("mish", "MishBackward0", lambda x: x * np.tanh(np.logaddexp(x, x.dtype.type(0))), _mish_slope)
+hardshrink = _activation("hardshrink", "HardshrinkBackward0", lambda x, l=0.5: np.where((x >= -l) & (x <= l), 0, x),  # noqa: E741
+                         lambda x, l=0.5: _chosen(x, (x < -l) | (x > l)))  # noqa: E741
+softshrink = _activation("softshrink", "SoftshrinkBackward0", lambda x, l=0.5: np.where(x > l, x - l, np.where(x < -l, x + l, x * 0)),  # noqa: E741
+                         lambda x, l=0.5: _chosen(x, (x < -l) | (x > l)))  # noqa: E741
+threshold = _activation("threshold", "ThresholdBackward0", lambda x, limit, value: np.where(x <= limit, value, x), lambda x, limit, _: _chosen(x, x > limit))
+hardsigmoid = _activation("hardsigmoid", "HardsigmoidBackward0", lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: _chosen(x, (x > -3) & (x < 3), 1 / 6))
+hardswish = _activation("hardswish", "HardswishBackward0", lambda x: x * np.clip(x + 3, 0, 6) / 6,
+                        lambda x: where(x < -3, 0.0, where(x <= 3, x / 3 + 0.5, 1.0)))
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """``x - tanh(x)``."""
+    return input - input.tanh()
+
+
+def softsign(input: Tensor) -> Tensor:
+    """``x / (1 + |x|)``."""
+    return input / (input.abs() + 1)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """Softmax of the negated numbers."""
+    return softmax(-input, dim, dtype)
+
+
+def _glu_backward(node, g, x):
+    a, b = x.chunk(2, node.dim)
+    s = b.sigmoid()
+    from_b = g * a * s * (1 - s)
+    return cat([g * s, from_b], node.dim)
+
+
+GLU = kind("GluBackward0", _glu_backward, ("self",))
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half times the sigmoid of the second."""
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    axis = wrapped_dim(dim, input.ndim)
+    extent = input._data.shape[axis]
+    if extent % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {extent}")
+    a, b = np.split(input._data, 2, axis)
+    return operation(GLU, (input,), (a * _expit(b)).astype(a.dtype), (input,), dim=axis)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Elements set to 0 with probability ``p``, the others scaled so that the mean stays."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0:
+        return input
+    mask = made_of((rand_like(input)._data < 1 - p).astype(input._data.dtype) / input._data.dtype.type(1 - p if p < 1 else 1))
+    return input * mask
+
+
+# Linear maps and lookups --------------------------------------------------------------------------------------------------------------------
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``."""
+    if bias is None:
+        return matmul(input, weight.t())
+    return addmm(bias, input, weight.t()) if input.ndim == 2 else matmul(input, weight.t()) + bias
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """A new last axis with 1 at each number's place."""
+    if tensor.dtype is not int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if not tensor._data.size and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if tensor._data.size and tensor._data.min() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes != -1 and tensor._data.size and num_classes <= tensor._data.max():
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    count = int(tensor._data.max()) + 1 if num_classes == -1 else num_classes
+    return scatter(zeros(*tensor.shape, count, dtype=int64), -1, tensor.unsqueeze(-1), 1)
+
+
+def _embedding_backward(node, g, indices):
+    flat = g.reshape(-1, node.shape[1])
+    total = made_of(np.zeros(node.shape, g._data.dtype))
+    return total.index_add(0, indices.reshape(-1), flat), None
+
+
+EMBEDDING = kind("EmbeddingBackward0", _embedding_backward, ("indices",))
+
+
+def embedding(input: Tensor, weight: Tensor) -> Tensor:
+    """The rows of ``weight`` at indices."""
+    rows = index_select(weight.detach(), 0, input.reshape(-1))
+    return operation(EMBEDDING, (weight, input), rows._data.reshape(*input.shape, weight.shape[1]), (input,), shape=weight._data.shape)
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out=None) -> Tensor:
+    """Divided by the norm along an axis."""
+    return input / norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+
+
+PAD = kind("ConstantPadNdBackward0", lambda node, g: pad(g, [-n for n in node.pad]))
+
+
+def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None) -> Tensor:
+    """Margins of one number, given for the last axis first; negative ones crop."""
+    if mode != "constant":
+        raise NotImplementedError("Unrecognised padding mode " + mode)
+    if len(pad) % 2:
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
+    if len(pad) > 2 * input.ndim:
+        raise RuntimeError(f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is {len(pad)} while the input has "
+                           f"{input.ndim} dimensions.")
+    margins = [(0, 0)] * (input.ndim - len(pad) // 2) + [(pad[k], pad[k + 1]) for k in range(len(pad) - 2, -1, -2)]
+    inner = input._data[tuple([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(input._data.shape, margins)])]
+    data = np.pad(inner, [(max(a, 0), max(b, 0)) for a, b in margins], constant_values=0 if value is None else value)
+    return operation(PAD, (input,), data, pad=tuple(pad))
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along an axis."""
+    x1, x2 = x1.broadcast_to(broadcast_shape(x1._data.shape, x2._data.shape)), x2.broadcast_to(broadcast_shape(x1._data.shape, x2._data.shape))
+    a, b = (x / vector_norm(x, 2, dim, True).clone().clamp_min(eps) for x in (x1, x2))
+    return (a * b).sum(dim)
+
+
+# Losses ---------------------------------------------------------------------------------------------------------------------------------
+
+def _reduced(values: Tensor, reduction: str) -> Tensor:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
+
+
+def _warn_of_shapes(input: Tensor, target: Tensor) -> None:
+    if target._data.shape != input._data.shape:
+        warnings.warn(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to incorrect results due to "
+                      "broadcasting. Please ensure they have the same size.", UserWarning, stacklevel=3)
+
+
+def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True):
+    """A loss of two operands. ``slopes``: of (input, target), on tensors, by each of them."""
+    def backward(node, g, x, y):
+        count = int(np.prod(broadcast_shape(x._data.shape, y._data.shape)))
+        g = g / count if node.reduction == "mean" else g
+        return tuple([None if edge is None else fitted(g * slope(x, y, *node.options), fit) for edge, slope, fit in zip(node.edges, slopes, node.fits)])
+    cls = kind(grad_fn, backward, ("self", "target"))
+
+    def loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", *options, **named) -> Tensor:
+        if warn:
+            _warn_of_shapes(input, target)
+        elif input._data.shape != target._data.shape:
+            raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they have the "
+                             "same size.")
+        broadcast_shape(input._data.shape, target._data.shape)
+        options = (*options, *named.values())
+        values = np.asarray(function(input._data, target._data, *options), input._data.dtype)
+        data = _reduced(made_of(values), reduction)._data
+        return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, options=options, fits=(fit_of(input), fit_of(target)))
+    loss.__name__ = name
+    loss.__doc__ = f"``torch.nn.functional.{name}``."
+    return loss
+
+
+mse_loss = _loss("mse_loss", "MseLossBackward0", lambda x, y: (x - y) ** 2, (lambda x, y: 2 * (x - y), lambda x, y: 2 * (y - x)))
+
+
+def _smooth_slope(x: Tensor, y: Tensor, beta: float = 1.0) -> Tensor:
+    d = x - y
+    return where(d.abs() < beta, d / beta, d.sign())
+
+
+def _huber_slope(x: Tensor, y: Tensor, delta: float = 1.0) -> Tensor:
+    d = x - y
+    return where(d.abs() <= delta, d, d.sign() * delta)
+
+
+_smooth_l1 = _loss("smooth_l1_loss", "SmoothL1LossBackward0",
+                   lambda x, y, beta=1.0: np.where(np.abs(x - y) < beta, 0.5 * (x - y) ** 2 / beta, np.abs(x - y) - 0.5 * beta),
+                   (_smooth_slope, lambda x, y, *o: -_smooth_slope(x, y, *o)))
+huber_loss = _loss("huber_loss", "HuberLossBackward0",
+                   lambda x, y, delta=1.0: np.where(np.abs(x - y) <= delta, 0.5 * (x - y) ** 2, delta * (np.abs(x - y) - 0.5 * delta)),
+                   (_huber_slope, lambda x, y, *o: -_huber_slope(x, y, *o)))
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """Squared below ``beta``, absolute above."""
+    return l1_loss(input, target, reduction=reduction) if beta == 0 else _smooth_l1(input, target, None, None, reduction, beta)
+
+
+def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
+    """The absolute difference."""
+    _warn_of_shapes(input, target)
+    return _reduced((input - target).abs(), reduction)
+
+
+def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """``target (log target - input)``."""
+    values = target.exp() * (target - input) if log_target else CHOICES["xlogy"](target, target) - target * input
+    if reduction == "batchmean":
+        return values.sum() / input.shape[0]
+    return _reduced(values, reduction)
+
+
+def _cross_entropy_of_probability(x, y):
+    """Logarithms not below -100."""
+    with np.errstate(divide="ignore"):
+        return (y - 1) * np.maximum(np.log1p(-x), -100) - y * np.maximum(np.log(x), -100)
+
+
+_binary = _loss("binary_cross_entropy", "BinaryCrossEntropyBackward0", _cross_entropy_of_probability,
+                (lambda x, y: (x - y) / ((1 - x) * x).clamp(min=1e-12), lambda x, y: (-x).log1p().clamp(min=-100.0) - x.log().clamp(min=-100.0)), warn=False)
+_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0",
+                     lambda x, y: (1 - y) * x + np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0), (lambda x, y: x.sigmoid() - y, lambda x, y: -x))
+
+
+def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
+    """The cross entropy of probabilities and targets between 0 and 1."""
+    x = input._data
+    if x.size and not ((x >= 0) & (x <= 1)).all():
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    if weight is None:
+        return _binary(input, target, None, None, reduction)
+    return _reduced(_binary(input, target, None, None, "none") * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean",
+                                     pos_weight: Tensor | None = None) -> Tensor:
+    """The same of numbers whose sigmoid is the probability."""
+    if target._data.shape != input._data.shape:
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    if weight is None and pos_weight is None:
+        return _with_logits(input, target, None, None, reduction)
+    factor = 1 if pos_weight is None else (pos_weight - 1) * target + 1
+    values = (1 - target) * input - factor * logsigmoid(input)
+    return _reduced(values if weight is None else values * weight, reduction)
+
+
+def _nll_backward(node, g, target, weight):
+    shape, axis = node.shape, node.axis
+    factor = made_of(node.weights) * (g / made_of(node.total) if node.reduction == "mean" else g)
+    zeros_ = made_of(np.zeros(shape, g._data.dtype))
+    return scatter(zeros_, axis, made_of(node.places).unsqueeze(axis), (-factor).expand(node.places.shape).unsqueeze(axis)), None
+
+
+NLL = {False: kind("NllLossBackward0", _nll_backward, ("target", "weight")), True: kind("NllLoss2DBackward0", _nll_backward, ("target", "weight"))}
+
+
+def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean") -> Tensor:
+    """Minus the number at the target's place along the class axis, weighted."""
+    x, t = input._data, target._data
+    axis = 0 if x.ndim == 1 else 1
+    if x.ndim < 1:
+        raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
+    if x.ndim > 1 and x.shape[0] != t.shape[0]:
+        raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0]}).")
+    classes = x.shape[axis]
+    kept = t != ignore_index
+    wrong = kept & ((t < 0) | (t >= classes))
+    if np.any(wrong):
+        raise IndexError(f"Target {np.asarray(t)[wrong].flat[0]} is out of bounds.")
+    places = np.where(kept, t, 0)
+    weights = (np.ones(classes, x.dtype) if weight is None else weight._data)[places] * kept.astype(x.dtype)
+    picked = -np.take_along_axis(x, np.expand_dims(places, axis), axis).squeeze(axis) * weights
+    total = np.asarray(weights).sum(dtype=x.dtype)
+    data = picked if reduction == "none" else picked.sum() if reduction == "sum" else picked.sum() / total
+    return operation(NLL[x.ndim > 2], (input, target), np.asarray(data, x.dtype), (target, weight), shape=x.shape, axis=axis, weights=np.asarray(weights, x.dtype),
+                     places=np.asarray(places), total=total, reduction=reduction)
+
+
+def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean",
+                  label_smoothing: float = 0.0) -> Tensor:
+    """:func:`nll_loss` of log_softmax; or, with targets of floats, the cross entropy with probabilities."""
+    axis = 0 if input.ndim == 1 else 1
+    logarithms = log_softmax(input, axis)
+    if target._data.shape == input._data.shape and target._data.dtype.kind == "f":
+        target = target * (1 - label_smoothing) + label_smoothing / input._data.shape[axis] if label_smoothing else target
+        product = logarithms * target
+        if weight is not None:
+            product = product * weight.reshape([-1 if k == axis else 1 for k in range(input.ndim)])
+        if reduction == "none":
+            return -product.sum(axis)
+        return -product.sum() / (input.numel() // input._data.shape[axis]) if reduction == "mean" else -product.sum()
+    hard = nll_loss(logarithms, target, weight, None, ignore_index, None, reduction)
+    if not label_smoothing:
+        return hard
+    if weight is not None:
+        smooth = -(logarithms * weight.reshape([-1 if k == axis else 1 for k in range(input.ndim)])).sum(axis)
+    else:
+        smooth = -logarithms.sum(axis)
+    smooth = smooth.masked_fill(target == ignore_index, 0.0)
+    if reduction == "mean":
+        smooth = smooth.sum() / (weight[target].sum() if weight is not None else float((target._data != ignore_index).sum()))
+    elif reduction == "sum":
+        smooth = smooth.sum()
+    classes = input._data.shape[axis]
+    return hard * (1 - label_smoothing) + smooth * (label_smoothing / classes)
+
