@@ -12,12 +12,31 @@ from __future__ import annotations
 
 import warnings
 
-from . import activations, arithmetic, basics, contraction, creation, decompositions, elementwise, gathering, inplace, norms, numeric, ordering, printing
-from . import products, random, rearranging, reductions, selection, shaping
+from . import (
+    activations,
+    arithmetic,
+    basics,
+    contraction,
+    creation,
+    decompositions,
+    elementwise,
+    gathering,
+    inplace,
+    norms,
+    numeric,
+    ordering,
+    printing,
+    products,
+    random,
+    rearranging,
+    reductions,
+    selection,
+    shaping,
+)
+from . import autograd as autograd
 from . import linalg as linalg
 from . import nn as nn
 from . import special as special
-from . import autograd as autograd
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
 from .dtypes import Dtype as dtype

@@ -66,14 +66,17 @@ def _labels(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     for number, (term, rank) in enumerate(zip(terms, ranks)):
         for character in term.replace("...", ""):
             if character not in string.ascii_letters:
-                raise RuntimeError(f"einsum(): invalid subscript given at index {equation.index(character)} in the equation string, subscripts must be in [a-zA-Z]")
+                raise RuntimeError(f"einsum(): invalid subscript given at index {equation.index(character)} in the equation string, subscripts must be in "
+                                   f"[a-zA-Z]")
         named = len(term.replace("...", ""))
         if "..." in term:
             if named > rank:
-                raise RuntimeError(f"einsum(): the number of subscripts in the equation ({named}) is more than the number of dimensions ({rank}) for operand {number}")
+                raise RuntimeError(f"einsum(): the number of subscripts in the equation ({named}) is more than the number of dimensions ({rank}) for "
+                                   f"operand {number}")
             widest = max(widest, rank - named)
         elif named != rank:
-            raise RuntimeError(f"einsum(): the number of subscripts in the equation ({named}) does not match the number of dimensions ({rank}) for operand {number} and no "
+            raise RuntimeError(f"einsum(): the number of subscripts in the equation ({named}) does not match the number of dimensions ({rank}) for operand "
+                               f"{number} and no "
                                "ellipsis was given")
     hidden = [chr(0xE000 + k) for k in range(widest)]
     for term, rank in zip(terms, ranks):
@@ -111,7 +114,8 @@ def _remapped(inputs, operands) -> str:
     seen = list(dict.fromkeys("".join(inputs)))
     joined = "".join(inputs)
     order = sorted([label for label in seen if joined.count(label) == 1]) + [label for label in seen if joined.count(label) > 1]
-    return " ".join(f"{list(t.shape)}->[{', '.join(str(t.shape[labels.index(c)]) if c in labels else '1' for c in order)}]" for labels, t in zip(inputs, operands))
+    return " ".join(f"{list(t.shape)}->[{', '.join(str(t.shape[labels.index(c)]) if c in labels else '1' for c in order)}]" for labels, t in zip(inputs,
+                                                                                                                                                 operands))
 
 
 def _aligned(operand: Tensor, labels: str, order: str) -> Tensor:

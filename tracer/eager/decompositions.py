@@ -66,7 +66,7 @@ def _cofactors(a):
 DET = kind("LinalgDetBackward0", _det_backward, ("A", "result"))
 
 
-def det(A: Tensor, *, out=None) -> Tensor:  # noqa: N803  PyTorch's name
+def det(A: Tensor, *, out=None) -> Tensor:
     """Determinants."""
     _check_matrix("linalg.det", A)
     return operation(DET, (A,), np.asarray(np.linalg.det(A._data), A._data.dtype), (A, RESULT))
@@ -83,7 +83,7 @@ SLOGDET = kind("LinalgSlogdetBackward0", _slogdet_backward, ("A", "sign", "logab
 
 
 def _slogdet(pair):
-    def slogdet(A: Tensor, *, out=None):  # noqa: N803
+    def slogdet(A: Tensor, *, out=None):
         """Sign and logarithm of the absolute value of determinants."""
         _check_matrix("linalg.slogdet", A)
         return pair(*operations(SLOGDET, (A,), tuple([np.asarray(x) for x in np.linalg.slogdet(A._data)]), (A, 0, 1)))
@@ -93,7 +93,7 @@ def _slogdet(pair):
 slogdet, linalg_slogdet = _slogdet(return_type("slogdet", "sign", "logabsdet")), _slogdet(return_type("linalg_slogdet", "sign", "logabsdet"))
 
 
-def logdet(A: Tensor) -> Tensor:  # noqa: N803
+def logdet(A: Tensor) -> Tensor:
     """The logarithm of determinants; NaN where they are negative."""
     sign, logarithm = linalg_slogdet(A)
     return where(sign == -1, float("nan"), logarithm)
@@ -109,7 +109,7 @@ def _inv_backward(node, g, out):
 INV = kind("LinalgInvExBackward0", _inv_backward, ("inverse",))
 
 
-def inv(A: Tensor, *, out=None) -> Tensor:  # noqa: N803
+def inv(A: Tensor, *, out=None) -> Tensor:
     """Inverses; LinAlgError for singular matrices."""
     _check_matrix("linalg.inv", A)
     try:
@@ -156,17 +156,19 @@ def _solve_backward(node, g, a, out):
 SOLVE = kind("LinalgSolveExBackward0", _solve_backward, ("A", "result"))
 
 
-def solve(A: Tensor, B: Tensor, *, left: bool = True, out=None) -> Tensor:  # noqa: N803
+def solve(A: Tensor, B: Tensor, *, left: bool = True, out=None) -> Tensor:
     """The solution X of ``A X = B``, or of ``X A = B``; B may be a vector."""
     _check_matrix("linalg.solve", A)
     a, b = A._data, B._data
     if A.dtype is not B.dtype:
-        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found A of type {A.dtype.legacy} and B of type {B.dtype.legacy} instead")
+        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found A of type {A.dtype.legacy} and B of type {B.dtype.legacy} "
+                           f"instead")
     vector = _is_vector(a, b)
     if not vector and b.shape[-2 if left else -1] != a.shape[-1]:
         raise RuntimeError(f"linalg.solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} ({_by(a)} and {_by(b)})")
     if vector and not left:
-        raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case linalg.solve is equivalent to B / "
+        raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case linalg.solve is "
+                           "equivalent to B / "
                            "A.squeeze(-1)")
     try:
         if vector:
@@ -195,7 +197,7 @@ def _triangular_backward(node, g, a, out):
 TRIANGULAR = kind("LinalgSolveTriangularBackward0", _triangular_backward, ("self", "result"))
 
 
-def solve_triangular(input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out=None) -> Tensor:  # noqa: N803
+def solve_triangular(input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out=None) -> Tensor:
     """:func:`solve` with a triangular matrix; the other triangle is not looked at."""
     _check_matrix("linalg.solve_triangular", input)
     a = np.triu(input._data) if upper else np.tril(input._data)
@@ -205,10 +207,12 @@ def solve_triangular(input: Tensor, B: Tensor, *, upper: bool, left: bool = True
         a = np.swapaxes(a, -1, -2)
     b = B._data if left else np.swapaxes(B._data, -1, -2)
     if b.shape[-2] != a.shape[-1]:
-        raise RuntimeError(f"linalg.solve_triangular: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} ({_by(input._data)} and {_by(B._data)})")
+        raise RuntimeError(f"linalg.solve_triangular: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} ({_by(input._data)} "
+                           f"and {_by(B._data)})")
     data = _substituted(a, b, upper == left)
     fits = tuple([(t._data.shape, t._data.dtype) for t in (input, B)])
-    return operation(TRIANGULAR, (input, B), data if left else np.ascontiguousarray(np.swapaxes(data, -1, -2)), (input, RESULT), upper=upper, left=left, unit=unitriangular,
+    return operation(TRIANGULAR, (input, B), data if left else np.ascontiguousarray(np.swapaxes(data, -1, -2)), (input, RESULT), upper=upper, left=left,
+                     unit=unitriangular,
                      fits=fits)
 
 
@@ -236,7 +240,7 @@ def _cholesky_backward(node, g, out):
 CHOLESKY = kind("LinalgCholeskyExBackward0", _cholesky_backward, ("L",))
 
 
-def cholesky(A: Tensor, *, upper: bool = False, out=None) -> Tensor:  # noqa: N803
+def cholesky(A: Tensor, *, upper: bool = False, out=None) -> Tensor:
     """The lower (or upper) triangular factor of positive-definite matrices."""
     _check_matrix("linalg.cholesky", A)
     a = np.swapaxes(A._data, -1, -2) if upper else A._data
@@ -245,7 +249,8 @@ def cholesky(A: Tensor, *, upper: bool = False, out=None) -> Tensor:  # noqa: N8
     except np.linalg.LinAlgError:
         number, minor = _failing_minor(a)
         batch = "" if a.ndim == 2 else f" (Batch element {number}):"
-        raise LinAlgError(f"linalg.cholesky:{batch} The factorization could not be completed because the input is not positive-definite (the leading minor of order "
+        raise LinAlgError(f"linalg.cholesky:{batch} The factorization could not be completed because the input is not positive-definite (the leading minor "
+                          f"of order "
                           f"{minor} is not positive-definite).") from None
     return operation(CHOLESKY, (A,), np.ascontiguousarray(np.swapaxes(data, -1, -2)) if upper else data, (RESULT,), upper=upper)
 
@@ -260,7 +265,7 @@ def _failing_minor(a) -> tuple[int, int]:
     return 0, a.shape[-1]
 
 
-def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out=None) -> Tensor:  # noqa: N803
+def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out=None) -> Tensor:
     """The solution of ``A X = B`` by A's Cholesky factor."""
     factor = _turned(L) if upper else L
     return solve_triangular(_turned(factor), solve_triangular(factor, B, upper=False), upper=True)
@@ -281,13 +286,13 @@ EIGH = kind("LinalgEighBackward0", _eigh_backward, ("eigenvalues", "eigenvectors
 EIGH_PAIR = return_type("linalg_eigh", "eigenvalues", "eigenvectors")
 
 
-def eigh(A: Tensor, UPLO: str = "L", *, out=None):  # noqa: N803
+def eigh(A: Tensor, UPLO: str = "L", *, out=None):
     """Eigenvalues, ascending, and eigenvectors of symmetric matrices."""
     _check_matrix("linalg.eigh", A)
     return EIGH_PAIR(*operations(EIGH, (A,), tuple(np.linalg.eigh(A._data, UPLO)), (0, 1)))
 
 
-def eigvalsh(A: Tensor, UPLO: str = "L", *, out=None) -> Tensor:  # noqa: N803
+def eigvalsh(A: Tensor, UPLO: str = "L", *, out=None) -> Tensor:
     """Eigenvalues of symmetric matrices, ascending."""
     return eigh(A, UPLO)[0]
 
@@ -319,13 +324,13 @@ SVD = kind("LinalgSvdBackward0", _svd_backward, ("U", "S", "Vh"), outputs=3)
 SVD_TRIPLE = return_type("linalg_svd", "U", "S", "Vh")
 
 
-def svd(A: Tensor, full_matrices: bool = True, *, driver=None, out=None):  # noqa: N803
+def svd(A: Tensor, full_matrices: bool = True, *, driver=None, out=None):
     """Singular value decomposition: U, S and Vh."""
     _check_matrix("linalg.svd", A, square=False)
     return SVD_TRIPLE(*operations(SVD, (A,), tuple(np.linalg.svd(A._data, full_matrices)), (0, 1, 2), shape=A._data.shape))
 
 
-def svdvals(A: Tensor, *, driver=None, out=None) -> Tensor:  # noqa: N803
+def svdvals(A: Tensor, *, driver=None, out=None) -> Tensor:
     """Singular values, descending."""
     _check_matrix("linalg.svdvals", A, square=False)
     return operations(SVD, (A,), tuple(np.linalg.svd(A._data, False)), (0, 1, 2), shape=A._data.shape)[1]
@@ -347,7 +352,7 @@ QR = kind("LinalgQrBackward0", _qr_backward, ("Q", "R"), outputs=2)
 QR_PAIR = return_type("linalg_qr", "Q", "R")
 
 
-def qr(A: Tensor, mode: str = "reduced", *, out=None):  # noqa: N803
+def qr(A: Tensor, mode: str = "reduced", *, out=None):
     """An orthonormal and an upper triangular factor."""
     _check_matrix("linalg.qr", A, square=False)
     if mode not in ("reduced", "complete", "r"):
@@ -371,7 +376,7 @@ def _pinv_backward(node, g, a, out):
 PINV = kind("LinalgPinvBackward0", _pinv_backward, ("self", "result"))
 
 
-def pinv(A: Tensor, *, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:  # noqa: N803
+def pinv(A: Tensor, *, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:
     """The Moore-Penrose inverse."""
     _check_matrix("linalg.pinv", A, square=False)
     options = {"rcond": max(A._data.shape[-2:]) * np.finfo(A._data.dtype).eps if rtol is None else rtol, "hermitian": hermitian}
@@ -380,14 +385,14 @@ def pinv(A: Tensor, *, atol=None, rtol=None, hermitian: bool = False, out=None) 
 
 # Powers and norms -----------------------------------------------------------------------------------------------------------------------
 
-def matrix_power(A: Tensor, n: int, *, out=None) -> Tensor:  # noqa: N803
+def matrix_power(A: Tensor, n: int, *, out=None) -> Tensor:
     """``n``-th powers by repeated squaring; of the inverse for negative ``n``."""
     if A.ndim < 2 or A._data.shape[-1] != A._data.shape[-2]:
         _check_matrix("linalg.matrix_power", A)
     if n == 0:
         return A.clone().copy_(made_of(np.eye(A._data.shape[-1], dtype=A._data.dtype)))
     if n < 0:
-        A, n = inv(A), -n  # noqa: N806
+        A, n = inv(A), -n
         if n == 1:
             return A
     if n == 1:
@@ -403,7 +408,7 @@ def matrix_power(A: Tensor, n: int, *, out=None) -> Tensor:  # noqa: N803
     return made
 
 
-def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dtype=None, out=None) -> Tensor:  # noqa: N803
+def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dtype=None, out=None) -> Tensor:
     """Norms of matrices: "fro", "nuc", inf, -inf, 1, -1, 2, -2."""
     _check_float("linalg.matrix_norm", A)
     if A.ndim < 2:
@@ -413,7 +418,7 @@ def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dt
     rows, columns = wrapped_dim(dim[0], A.ndim), wrapped_dim(dim[1], A.ndim)
     if rows == columns:
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
-    A = A if dtype is None else A.to(dtype)  # noqa: N806
+    A = A if dtype is None else A.to(dtype)
     if ord == "fro":
         return vector_norm(A, 2, (rows, columns), keepdim)
     if ord == "nuc" or (not isinstance(ord, str) and abs(ord) == 2):
@@ -430,7 +435,7 @@ def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dt
     return sums.amax(axis, keepdim) if ord > 0 else sums.amin(axis, keepdim)
 
 
-def linalg_norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None, out=None) -> Tensor:  # noqa: N803
+def linalg_norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None, out=None) -> Tensor:
     """``torch.linalg.norm``: of vectors or of matrices, by the number of axes."""
     if ord is not None and (dim is None or not isinstance(dim, int)):
         axes = dim if dim is not None else tuple(range(A.ndim))
@@ -441,6 +446,18 @@ def linalg_norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=N
     if isinstance(ord, str):
         raise RuntimeError(f"linalg.norm: If ord is a string, dim must be a 2-tuple or the input must be 2D. Got {ord}")
     return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+
+
+def norm(input: Tensor, p="fro", dim=None, keepdim: bool = False, out=None, dtype=None) -> Tensor:
+    """``torch.norm``: of order ``p`` over axes, 2 unless given."""
+    p = 2 if p is None or p == "fro" else p
+    if isinstance(p, str):
+        if p != "nuc":
+            raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
+        return matrix_norm(input, "nuc", dim if dim is not None else (-2, -1), keepdim)
+    if input._data.dtype.kind != "f" and dtype is None:
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype.legacy}")
+    return vector_norm(input, p, dim, keepdim, dtype=dtype)
 
 
 def multi_dot(tensors, *, out=None) -> Tensor:
@@ -480,12 +497,13 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out=None) -> Tensor:
     return (x * y).sum(dim)
 
 
-def matrix_rank(A: Tensor, *, tol=None, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:  # noqa: N803
+def matrix_rank(A: Tensor, *, tol=None, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:
     """How many singular values are not negligible."""
     return made_of(np.asarray(np.linalg.matrix_rank(A._data, tol, hermitian), np.int64)[()])
 
 
-FUNCTIONS = {"det": det, "slogdet": slogdet, "logdet": logdet, "inverse": inv, "cholesky_solve": cholesky_solve, "pinverse": pinv, "matrix_power": matrix_power,
+FUNCTIONS = {"det": det, "slogdet": slogdet, "logdet": logdet, "inverse": inv, "cholesky_solve": cholesky_solve, "pinverse": pinv,
+             "matrix_power": matrix_power, "norm": norm,
              "cross": torch_cross}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)

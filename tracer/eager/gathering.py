@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .define import kind, operation
+from .define import RESULT, kind, operation
 from .dtypes import bool_
 from .indexing import taken
-from .record import fitted
+from .record import broadcast_shape, fitted
 from .selection import masked_fill, where
-from .shaping import broadcast_to, reshape, unbind
+from .shaping import broadcast_to, cat, reshape, unbind
 from .tensor import Tensor, made_of, wrapped_dim
 from .views import in_place
 
@@ -36,7 +36,8 @@ def _check_along(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor 
     if name == "gather":
         for k, n in enumerate(places):
             if k != axis and n > shape[k]:
-                raise RuntimeError(f"Size does not match at dimension {k} expected index {list(index.shape)} to be no larger than self {list(input.shape)} apart from "
+                raise RuntimeError(f"Size does not match at dimension {k} expected index {list(index.shape)} to be no larger than self {list(input.shape)} "
+                                   f"apart from "
                                    f"dimension {axis}")
     else:
         source = None if src is None else src._data.shape or (1,)
@@ -127,7 +128,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     data = np.array(input._data)
     if index._data.size:
         places = np.atleast_1d(index._data)
-        np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), _along(places, axis), np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])])
+        np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), _along(places, axis),
+                  np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])])
     return operation(SCATTER_ADD, (input, index, src), data, (index,), dim=axis)
 
 
@@ -162,7 +164,6 @@ SCATTER_REDUCE = kind("ScatterReduceBackward0", _scatter_reduce_backward, ("self
 
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """``src`` brought together with what is at indices along an axis: sum, prod, mean, amax or amin."""
-    from .define import RESULT
     if reduce not in _REDUCERS:
         raise RuntimeError("reduce argument must be either sum, prod, mean, amax or amin, got " + reduce)
     axis = _check_along("scatter_reduce", input, dim, index, src)
@@ -188,7 +189,8 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
 def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = IndexError) -> tuple[int, np.ndarray]:
     axis = wrapped_dim(dim, input.ndim)
     if index.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector{', but got dim: ' + str(index.ndim) + ' with type: ' + index.dtype.legacy if name == 'index_copy' else ''}")
+        raise IndexError(f"{name}(): Index is supposed to be a "
+                         f"vector{', but got dim: ' + str(index.ndim) + ' with type: ' + index.dtype.legacy if name == 'index_copy' else ''}")
     if index.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
     extent = input._data.shape[axis] if input.ndim else 1
@@ -196,7 +198,7 @@ def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = Ind
     wrong = (places < 0) | (places >= extent)
     if wrong.any():
         if name == "index_select":
-            raise IndexError(f"index out of range in self")
+            raise IndexError("index out of range in self")
         raise error("index out of range in self")
     return axis, places
 
@@ -242,7 +244,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
 def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -> None:
     if source.dtype is not input.dtype:
         raise RuntimeError(f"{name}(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type"
-                           if name == "index_add" else f"{name}(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} and (source) "
+                           if name == "index_add" else f"{name}(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} "
+                                                       f"and (source) "
                            f"{source.dtype.legacy}")
     if source.ndim and source._data.shape[axis] != places.size:
         raise IndexError(f"{name}(): Number of indices ({places.size}) should be equal to source.size(dim) ({source._data.shape[axis]})")
@@ -376,7 +379,6 @@ def masked_select(input: Tensor, mask: Tensor, *, out=None) -> Tensor:
     """The elements where the mask holds, as a vector."""
     if mask.dtype is not bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
-    from .record import broadcast_shape
     broadcast_shape(input._data.shape, mask._data.shape)
     x, chosen = np.broadcast_arrays(input._data, mask._data)
     return operation(MASKED_SELECT, (input, mask), x[chosen], (mask,), shape=input._data.shape)
@@ -388,7 +390,6 @@ def _masked_scatter_backward(node, g, mask):
         chosen = masked_select(g, mask)
         more = int(np.prod(node.shape)) - chosen.numel()
         if more > 0:
-            from .shaping import cat
             chosen = cat([chosen, made_of(np.zeros(more, chosen._data.dtype))])
         to_source = reshape(chosen, *node.shape)
     return masked_fill(g, mask, 0), None, to_source
@@ -407,7 +408,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     data, chosen = np.array(np.broadcast_to(input._data, shape)), np.broadcast_to(mask._data, shape)
     count = int(chosen.sum())
     if source.numel() < count:
-        raise RuntimeError(f"Number of elements of source < number of ones in mask")
+        raise RuntimeError("Number of elements of source < number of ones in mask")
     data[chosen] = source._data.reshape(-1)[:count]
     return operation(MASKED_SCATTER, (input, mask, source), data, (mask,), shape=source._data.shape)
 
@@ -459,7 +460,8 @@ select_scatter = _replacing("select_scatter", "SelectScatterBackward0", lambda x
 diagonal_scatter = _replacing("diagonal_scatter", "DiagonalScatterBackward0", lambda x, *a: x.diagonal(*a))
 slice_scatter = _replacing("slice_scatter", "SliceScatterBackward0", _slice_of)
 
-FUNCTIONS = {f.__name__: f for f in (gather, take_along_dim, scatter, scatter_add, scatter_reduce, index_select, index_add, index_copy, index_fill, index_put, take, put,
+FUNCTIONS = {f.__name__: f for f in (gather, take_along_dim, scatter, scatter_add, scatter_reduce, index_select, index_add, index_copy, index_fill,
+                                     index_put, take, put,
                                      masked_select, masked_scatter, nonzero, argwhere, select_scatter, diagonal_scatter, slice_scatter)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)

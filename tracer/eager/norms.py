@@ -81,24 +81,11 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype.legacy}")
     axes = axes_of(dim, x.ndim)
     if (ord < 0 or ord == float("inf")) and not x._data.size and any(not x._data.shape[a] for a in (axes or range(x.ndim))):
-        raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on an empty tensor because the operation does not have an identity" if axes is None else
-                           f"linalg.vector_norm cannot compute the {ord:g} norm on the dimension {next(a for a in axes if not x._data.shape[a])}because this dimension is "
-                           "empty and the operation does not have an identity")
+        where_ = "an empty tensor because" if axes is None else f"the dimension {next(a for a in axes if not x._data.shape[a])}because this dimension is empty and"
+        raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on {where_} the operation does not have an identity")
     data = x._data if dtype is None else x._data.astype(dtype.numpy)
-    return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim)), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim, source=x.dtype)
-
-
-def norm(input: Tensor, p="fro", dim=None, keepdim: bool = False, out=None, dtype: Dtype | None = None) -> Tensor:
-    """``torch.norm``: of order ``p`` over axes, 2 unless given."""
-    p = 2 if p is None or p == "fro" else p
-    if isinstance(p, str):
-        from .decompositions import matrix_norm
-        if p != "nuc":
-            raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
-        return matrix_norm(input, "nuc", dim if dim is not None else (-2, -1), keepdim)
-    if input._data.dtype.kind != "f" and dtype is None:
-        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype.legacy}")
-    return vector_norm(input, p, dim, keepdim, dtype=dtype)
+    return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim)), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim,
+                     source=x.dtype)
 
 
 # Distances -----------------------------------------------------------------------------------------------------------------------------
@@ -176,7 +163,8 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | Non
     x = operand(input, "nansum")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
-    data = np.sum(np.where(x != x, x.dtype.type(0), x).astype(goal), axis=axes, keepdims=keepdim and axes is not None) if x.ndim else np.where(x != x, 0, x).astype(goal)
+    data = np.sum(np.where(x != x, x.dtype.type(0), x).astype(goal), axis=axes, keepdims=keepdim and axes is not None) if x.ndim else np.where(x != x, 0,
+                                                                                                                                               x).astype(goal)
     return operation(NANSUM, (input,), np.asarray(data), (input,), axes=axes, keepdim=keepdim)
 
 
@@ -247,7 +235,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out=None) -> Tensor:
     return operation(LOGCUMSUMEXP, (input,), np.logaddexp.accumulate(x, axis) if x.ndim else x, (input, RESULT), dim=axis)
 
 
-FUNCTIONS = {f.__name__: f for f in (norm, dist, cdist, renorm, nansum, nanmean, var_mean, std_mean, logcumsumexp)}
-for _name in ("norm", "dist", "renorm", "nansum", "nanmean", "logcumsumexp"):
+FUNCTIONS = {f.__name__: f for f in (dist, cdist, renorm, nansum, nanmean, var_mean, std_mean, logcumsumexp)}
+for _name in ("dist", "renorm", "nansum", "nanmean", "logcumsumexp"):
     setattr(Tensor, _name, FUNCTIONS[_name])
 __all__ = ["FUNCTIONS"]

@@ -24,7 +24,8 @@ def _same_dtype(name: str, first: Tensor, *others) -> None:
             raise RuntimeError(f"expected dtype {_C[first.dtype.name]} for `{name}` but got dtype {_C[each.dtype.name]}")
 
 
-_C = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char", "uint8": "unsigned char",
+_C = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
+      "uint8": "unsigned char",
       "bool": "bool"}
 
 
@@ -72,12 +73,16 @@ def _three(name: str, cls: type, function):
         broadcast_shape(input._data.shape, broadcast_shape(tensor1._data.shape, tensor2._data.shape))
         dtype, (a, b, c) = in_common(input, tensor1, tensor2)
         if name == "addcdiv" and not dtype.is_floating_point:
-            raise RuntimeError("Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of tensor1 and tensor2. "
-                               "The historic addcdiv behavior can be implemented as (input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs "
-                               "and as (input + value * tensor1 / tensor2) for float inputs. The future addcdiv behavior is just the latter implementation: (input + "
+            raise RuntimeError("Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of "
+                               "tensor1 and tensor2. "
+                               "The historic addcdiv behavior can be implemented as (input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for "
+                               "integer inputs "
+                               "and as (input + value * tensor1 / tensor2) for float inputs. The future addcdiv behavior is just the latter "
+                               "implementation: (input + "
                                "value * tensor1 / tensor2), for all dtypes.")
         inputs = (input, tensor1, tensor2)
-        return operation(cls, inputs, np.asarray(a + function(dtype.numpy.type(value), b, c)), (tensor1, tensor2), value=value, fits=[fit_of(x) for x in inputs])
+        return operation(cls, inputs, np.asarray(a + function(dtype.numpy.type(value), b, c)), (tensor1, tensor2), value=value,
+                         fits=[fit_of(x) for x in inputs])
     three.__name__ = name
     three.__doc__ = f"``torch.{name}``."
     return three
@@ -284,7 +289,8 @@ def is_signed(input: Tensor) -> bool:
     return input._data.dtype.kind in "if"
 
 
-FUNCTIONS = {f.__name__: f for f in (lerp, addcmul, addcdiv, nan_to_num, positive, sinc, logit, float_power, ldexp, gcd, lcm, _same_heaviside, nextafter, isclose, allclose,
+FUNCTIONS = {f.__name__: f for f in (lerp, addcmul, addcdiv, nan_to_num, positive, sinc, logit, float_power, ldexp, gcd, lcm, _same_heaviside, nextafter,
+                                     isclose, allclose,
                                      equal, isposinf, isneginf, isreal, is_nonzero, is_same_size, is_signed)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)

@@ -6,10 +6,11 @@ from collections import namedtuple
 
 import numpy as np
 
-from .define import kind, operation
+from .define import kind, operation, operations
 from .gathering import gather
-from .reductions import _ByIndex, _noted, _PAIRS, _Reduction, pair_type, values_and_indices
+from .numeric import lerp
 from .record import recorded, result, saved_result
+from .reductions import _PAIRS, _ByIndex, _noted, _Reduction, pair_type, values_and_indices
 from .selection import where
 from .tensor import Tensor, made_of, wrapped_dim
 
@@ -191,7 +192,6 @@ AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out=None):
     """The least and the largest element, of everything or along an axis."""
-    from .define import operations
     x = input._data
     if not x.size and dim is None:
         raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
@@ -245,7 +245,8 @@ def searchsorted(sorted_sequence: Tensor, input, *, out_int32: bool = False, rig
         places = np.searchsorted(line, values, side)
     else:
         if line.shape[:-1] != values.shape[:-1]:
-            raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor "
+            raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
+                               "value tensor "
                                f"must match, but we got boundaries tensor {list(line.shape)} and input value tensor {list(values.shape)}")
         rows = zip(line.reshape(-1, line.shape[-1]), values.reshape(-1, values.shape[-1]))
         places = np.stack([np.searchsorted(row, each, side) for row, each in rows]).reshape(values.shape)
@@ -297,7 +298,6 @@ _count_nonzero.__name__, _count_nonzero.__doc__ = "count_nonzero", "How many ele
 
 def _quantile(name: str, skip_nan: bool):
     def function(input: Tensor, q, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out=None) -> Tensor:
-        from .numeric import lerp
         fractions = q._data if isinstance(q, Tensor) else np.asarray(q, input._data.dtype)
         _check_quantile(name, input, fractions, interpolation)
         axis = 0 if dim is None else wrapped_dim(dim, input.ndim)
@@ -336,14 +336,16 @@ def _check_quantile(name: str, input: Tensor, fractions, interpolation: str) -> 
     if np.ndim(fractions) > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
     if np.any((fractions < 0) | (fractions > 1)):
-        raise RuntimeError(f"{name}() q values must be in the range [0, 1]" if np.ndim(fractions) else f"{name}() q must be in the range [0, 1] but got {float(fractions):g}")
+        raise RuntimeError(f"{name}() q values must be in the range [0, 1]" if np.ndim(fractions) else f"{name}() q must be in the range [0, 1] but got "
+                                                                                                       f"{float(fractions):g}")
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
         raise RuntimeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
 
 
 quantile, nanquantile = _quantile("quantile", False), _quantile("nanquantile", True)
 
-FUNCTIONS = {f.__name__: f for f in (sort, argsort, msort, topk, kthvalue, median, nanmedian, mode, cummax, cummin, aminmax, unique, unique_consecutive, bincount, histc,
+FUNCTIONS = {f.__name__: f for f in (sort, argsort, msort, topk, kthvalue, median, nanmedian, mode, cummax, cummin, aminmax, unique, unique_consecutive,
+                                     bincount, histc,
                                      _count_nonzero, quantile, nanquantile)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)

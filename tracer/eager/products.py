@@ -119,7 +119,8 @@ def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input._data.shape != tensor._data.shape:
-        raise RuntimeError(f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements, but got "
+        raise RuntimeError(f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements, "
+                           f"but got "
                            f"{input.shape[0]} and {tensor.shape[0]} elements respectively")
     if input.dtype is not tensor.dtype:
         raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {input.dtype.legacy} and {tensor.dtype.legacy}")
@@ -308,7 +309,8 @@ def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
     first, second = [wrapped_dim(d, a.ndim) for d in first], [wrapped_dim(d, b.ndim) for d in second]
     for m, n in zip(first, second):
         if a._data.shape[m] != b._data.shape[n]:
-            raise RuntimeError(f"contracted dimensions need to match, but first has size {a._data.shape[m]} in dim {m} and second has size {b._data.shape[n]} in dim {n}")
+            raise RuntimeError(f"contracted dimensions need to match, but first has size {a._data.shape[m]} in dim {m} and second has size "
+                               f"{b._data.shape[n]} in dim {n}")
     free_a, free_b = [k for k in range(a.ndim) if k not in first], [k for k in range(b.ndim) if k not in second]
     shape = [a._data.shape[k] for k in free_a] + [b._data.shape[k] for k in free_b]
     inside = int(np.prod([a._data.shape[k] for k in first]))

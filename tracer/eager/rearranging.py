@@ -8,9 +8,10 @@ import numpy as np
 
 from .define import kind, operation
 from .dtypes import Dtype, int64, promote_types
+from .gathering import index_select
 from .record import broadcast_shape
 from .shaping import cat, diagonal, narrow, reshape, split, stack, unsqueeze
-from .tensor import Tensor, made_of, wrapped_dim
+from .tensor import Size, Tensor, made_of, wrapped_dim
 
 # Reversed and rolled -------------------------------------------------------------------------------------------------------------
 
@@ -188,7 +189,6 @@ def tile(input: Tensor, *dims) -> Tensor:
 
 def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
     """Each element so many times, one behind the other."""
-    from .gathering import index_select
     if repeats is None:
         return made_of(np.repeat(np.arange(input.numel()), input._data))
     if isinstance(repeats, int):
@@ -267,7 +267,7 @@ def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
         cuts = [0, *itertools.accumulate([small + (k < more) for k in range(indices_or_sections)])]
     else:
         cuts = [0, *[min(max(k + extent if k < 0 else k, 0), extent) for k in indices_or_sections], extent]
-    return tuple([narrow(input, axis, a, max(b - a, 0)) for a, b in zip(cuts, cuts[1:])])
+    return tuple([narrow(input, axis, a, max(b - a, 0)) for a, b in itertools.pairwise(cuts)])
 
 
 def _splitter(name: str, least: int, dim):
@@ -277,7 +277,8 @@ def _splitter(name: str, least: int, dim):
                                "dimensions!")
         axis = dim(input)
         if isinstance(indices_or_sections, int) and (indices_or_sections == 0 or input._data.shape[axis] % indices_or_sections):
-            raise RuntimeError(f"torch.{name} attempted to split along dimension {axis}, but the size of the dimension {input._data.shape[axis]} is not divisible by "
+            raise RuntimeError(f"torch.{name} attempted to split along dimension {axis}, but the size of the dimension {input._data.shape[axis]} is not "
+                               f"divisible by "
                                f"the split_size {indices_or_sections}!")
         return tensor_split(input, indices_or_sections, axis)
     function.__name__ = name
@@ -302,7 +303,6 @@ def broadcast_tensors(*tensors) -> tuple:
 
 def broadcast_shapes(*shapes):
     """The common shape."""
-    from .tensor import Size
     common: tuple = ()
     for shape in shapes:
         common = broadcast_shape(common, (shape,) if isinstance(shape, int) else tuple(shape))
@@ -341,7 +341,6 @@ def cartesian_prod(*tensors) -> Tensor:
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All choices of ``r`` elements, as rows."""
-    from .gathering import index_select
     if input.ndim != 1:
         raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
@@ -425,12 +424,14 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return made_of(np.power(x._data[:, None], powers.astype(x._data.dtype)))
 
 
-FUNCTIONS = {f.__name__: f for f in (flip, fliplr, flipud, rot90, roll, tril, triu, diag_embed, diag, diagflat, trace, tile, repeat_interleave, tensor_split, hsplit, vsplit,
+FUNCTIONS = {f.__name__: f for f in (flip, fliplr, flipud, rot90, roll, tril, triu, diag_embed, diag, diagflat, trace, tile, repeat_interleave, tensor_split,
+                                     hsplit, vsplit,
                                      dsplit, split_with_sizes, diff)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 Tensor.repeat = repeat
-FUNCTIONS |= {f.__name__: f for f in (hstack, vstack, dstack, column_stack, broadcast_tensors, broadcast_shapes, meshgrid, cartesian_prod, combinations, block_diag, trapezoid,
+FUNCTIONS |= {f.__name__: f for f in (hstack, vstack, dstack, column_stack, broadcast_tensors, broadcast_shapes, meshgrid, cartesian_prod, combinations,
+                                      block_diag, trapezoid,
                                       cumulative_trapezoid, vander)}
 FUNCTIONS |= {"atleast_1d": atleast_1d, "atleast_2d": atleast_2d, "atleast_3d": atleast_3d, "tril_indices": tril_indices, "triu_indices": triu_indices,
               "trapz": trapezoid, "row_stack": vstack}

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from scipy import special as scipy
 
-from .arithmetic import AddBackward0, MulBackward0, operand
 from .activations import log_softmax, logsumexp, softmax
+from .arithmetic import AddBackward0, MulBackward0, operand
 from .define import RESULT, kind, operation
 from .dtypes import get_default_dtype
 from .elementwise import FUNCTIONS as ELEMENTWISE

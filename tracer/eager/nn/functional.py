@@ -8,10 +8,11 @@ import numpy as np
 
 from ..activations import NN
 from ..creation import zeros
+from ..decompositions import norm
 from ..define import kind, operation
 from ..dtypes import int64
 from ..gathering import index_select, scatter
-from ..norms import norm, vector_norm
+from ..norms import vector_norm
 from ..products import addmm, matmul
 from ..random import rand_like
 from ..record import broadcast_shape, fit_of, fitted
@@ -210,7 +211,8 @@ def _reduced(values: Tensor, reduction: str) -> Tensor:
 
 def _warn_of_shapes(input: Tensor, target: Tensor) -> None:
     if target._data.shape != input._data.shape:
-        warnings.warn(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to incorrect results due to "
+        warnings.warn(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to incorrect "
+                      f"results due to "
                       "broadcasting. Please ensure they have the same size.", UserWarning, stacklevel=3)
 
 
@@ -226,7 +228,8 @@ def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True):
         if warn:
             _warn_of_shapes(input, target)
         elif input._data.shape != target._data.shape:
-            raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they have the "
+            raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they "
+                             f"have the "
                              "same size.")
         broadcast_shape(input._data.shape, target._data.shape)
         options = (*options, *named.values())
@@ -322,7 +325,8 @@ def _nll_backward(node, g, target, weight):
 NLL = {False: kind("NllLossBackward0", _nll_backward, ("target", "weight")), True: kind("NllLoss2DBackward0", _nll_backward, ("target", "weight"))}
 
 
-def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean") -> Tensor:
+def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None,
+             reduction: str = "mean") -> Tensor:
     """Minus the number at the target's place along the class axis, weighted."""
     x, t = input._data, target._data
     axis = 0 if x.ndim == 1 else 1
@@ -340,11 +344,13 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     picked = -np.take_along_axis(x, np.expand_dims(places, axis), axis).squeeze(axis) * weights
     total = np.asarray(weights).sum(dtype=x.dtype)
     data = picked if reduction == "none" else picked.sum() if reduction == "sum" else picked.sum() / total
-    return operation(NLL[x.ndim > 2], (input, target), np.asarray(data, x.dtype), (target, weight), shape=x.shape, axis=axis, weights=np.asarray(weights, x.dtype),
+    return operation(NLL[x.ndim > 2], (input, target), np.asarray(data, x.dtype), (target, weight), shape=x.shape, axis=axis, weights=np.asarray(weights,
+                                                                                                                                                 x.dtype),
                      places=np.asarray(places), total=total, reduction=reduction)
 
 
-def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean",
+def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None,
+                  reduction: str = "mean",
                   label_smoothing: float = 0.0) -> Tensor:
     """:func:`nll_loss` of log_softmax; or, with targets of floats, the cross entropy with probabilities."""
     axis = 0 if input.ndim == 1 else 1
