@@ -81,7 +81,8 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype.legacy}")
     axes = axes_of(dim, x.ndim)
     if (ord < 0 or ord == float("inf")) and not x._data.size and any(not x._data.shape[a] for a in (axes or range(x.ndim))):
-        where_ = "an empty tensor because" if axes is None else f"the dimension {next(a for a in axes if not x._data.shape[a])}because this dimension is empty and"
+        empty = None if axes is None else next(a for a in axes if not x._data.shape[a])
+        where_ = "an empty tensor because" if empty is None else f"the dimension {empty}because this dimension is empty and"
         raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on {where_} the operation does not have an identity")
     data = x._data if dtype is None else x._data.astype(dtype.numpy)
     return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim)), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim,
