@@ -22,7 +22,6 @@ def printed(*options: str) -> str:
     return found.stdout
 
 
-@pytest.mark.xfail(strict=False)
 def test_the_tour_is_as_recorded():
     assert printed() == RECORDED.read_text()
 

@@ -1,0 +1,53 @@
+"""What differs from PyTorch on purpose: the table in the README, row by row."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tracer import eager
+
+README = Path(__file__).parents[2] / "README.md"
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason='pip install ".[parity]"')
+
+
+def rows() -> list[str]:
+    table = README.read_text().partition("What differs on purpose:")[2].partition("\n## ")[0]
+    return [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| here")]
+
+
+def test_the_table_has_the_rows_that_are_tested_here():
+    beginnings = ("the last digits of sums", "`torch.maximum(0., -0.)`", "a tangent of forward mode", "complex tensors")
+    assert len(rows()) == len(beginnings) and all(row.startswith(f"| {beginning}") for row, beginning in zip(rows(), beginnings))
+
+
+def tangent_of_cube(library):
+    x = library.tensor(2.0, requires_grad=True)
+    with library.autograd.forward_ad.dual_level():
+        dual = library.autograd.forward_ad.make_dual(x, library.tensor(1.0))
+        tangent = library.autograd.forward_ad.unpack_dual(dual**3 + dual.sin()).tangent
+    return tangent.item(), library.autograd.grad(tangent, x)[0].item(), tangent.grad_fn.name()
+
+
+@needs_torch
+def test_tangents_have_other_nodes_and_the_same_derivatives():
+    import torch
+    ours, theirs = tangent_of_cube(eager), tangent_of_cube(torch)
+    assert ours[:2] == pytest.approx(theirs[:2], rel=1e-6)
+
+
+@needs_torch
+def test_sums_differ_in_the_last_digits_alone():
+    import torch
+    eager.manual_seed(0), torch.manual_seed(0)
+    ours, theirs = (library.randn(10_000).exp().sum().item() for library in (eager, torch))
+    assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+def test_a_maximum_of_zeros_is_a_zero():
+    assert eager.maximum(eager.tensor(0.0), eager.tensor(-0.0)).item() == 0.0
+
+
+def test_complex_tensors_are_refused():
+    with pytest.raises(TypeError, match="complex"):
+        eager.tensor(1j)
