@@ -37,7 +37,7 @@ from .trace.objects import traced_in
 from .trace.session import current_session, session_of
 from .trace.trees import DATA, Spec, build
 from .trace.value import Traced
-from .transform import Gradient, Transform
+from .transform import Transform
 
 KEPT_STRUCTURES = 64  # of arguments that are trees; the least recently used go
 MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
@@ -82,7 +82,7 @@ class Compiled(Shown, EntryDispatcher):
         names = [p.name for p in callee.parameters]
         self._flat_plan = Plan(self._program, [DATA] * len(names), is_flat=True, paths=[(("arg", name),) for name in names])
         self._wrap(self._document, callee)  # Numba asks for the name already while it is set up
-        takes_out = callee.is_plain and isinstance(transform, Gradient) and not transform.has_aux
+        takes_out = callee.is_plain and transform.takes_out and not transform.has_aux
         super().__init__(_entry_function(callee), self._flat_plan, self._stable_key(self._document, transform, settings), takes_out=takes_out)
         self._wrap(self._document, callee)
         if isinstance(self._document, types.FunctionType):
@@ -128,8 +128,10 @@ class Compiled(Shown, EntryDispatcher):
         try:
             return super()._compile_for_args(*args, **kwargs)
         except NeedsInlining:
+            self.refuse_out(args, "values of a trace that is running")
             return self.without_out(lambda *args, **kwargs: self.inline(self._program.callee.bind(args, kwargs)))
         except NeedsTree:
+            self.refuse_out(args, "results that are dicts, lists or dataclasses")
             self._become_tree()
             return self.without_out(lambda *args, **kwargs: self._call_slowly(self._program.callee.bind(args, kwargs)))
 

@@ -57,6 +57,7 @@ class Transform:
 
     title: ClassVar[str] = ""
     has_derivative: ClassVar[bool] = True
+    takes_out: ClassVar[bool] = False  # may array results be written into memory of the caller's
 
     def template(self, callee: Callee):
         """What a call with flat arguments returns: VALUE, places of arguments that a gradient is like, tuples; None when only a trace tells."""
@@ -93,6 +94,7 @@ class Value(Transform):
 
     kind = "value"
     has_derivative = False
+    takes_out = True
 
     def check(self, callee):
         pass
@@ -111,6 +113,8 @@ class Value(Transform):
 class Number(Value):
     """The function itself, where it must return one float: known before any trace, so that compiled callers can be compiled first."""
 
+    takes_out = False
+
     def run(self, session, callee, values, is_inner):
         value, _ = scalar_output(session, callee, callee.call(session.rebinder.see, values), False)
         value = cast(value, _value_dtype(values, value))
@@ -122,6 +126,8 @@ class Number(Value):
 
 class OfNumber(Transform):
     """What is made of a function that returns one number."""
+
+    takes_out = True
 
     def value_transform(self):
         return Value() if self.has_aux else Number()
@@ -183,6 +189,7 @@ class Jacobian(Transform):
 
     kind = "jacobian"
     title = "Jacobian"
+    takes_out = True
 
     def run(self, session, callee, values, is_inner):
         chosen = self._chosen(session, callee, values, is_inner)

@@ -124,7 +124,7 @@ class EntryDispatcher(CPUDispatcher):
             if not _is_other(value) and _leaf(value) is None:
                 self.refuse(name, value)
         if any(map(_is_other, given)):
-            self._refuse_out(self._out(args), "arguments that are no arrays and numbers")
+            self.refuse_out(args, "arguments that are no arrays and numbers")
             return self.without_out(self.compile_for_other(given, kwargs))
         with global_compiler_lock:
             entry = self._python_entry(args)
@@ -150,8 +150,9 @@ class EntryDispatcher(CPUDispatcher):
         out = args[-1] if self.takes_out else None
         return None if out is NO_OUT else out
 
-    def _refuse_out(self, out, what: str) -> None:
-        if out is not None:
+    def refuse_out(self, args: tuple, what: str) -> None:
+        """Raise if there is memory for results among all arguments of a call."""
+        if self._out(args) is not None:
             raise ArgumentError(f"{self.__name__}(): out is not taken with {what}. Leave it away.")
 
     # From here on with the compiler lock held.

@@ -186,6 +186,9 @@ class _ResultReader:
         self._place += 1
         return self._builder.load(_word(self._builder, self._block, self._place - 1), typ=kind)
 
+    def skip(self, count: int) -> None:
+        self._place += count
+
 
 def _load_results(context, builder, results: Structure, reader: _ResultReader, given: Iterator[tuple[types.Type, ir.Value]]):
     """The Numba value of the results; arrays that were given for them are returned as they are."""
@@ -198,6 +201,7 @@ def _load_results(context, builder, results: Structure, reader: _ResultReader, g
         return context.data_model_manager[kind].from_data(builder, reader.next_word(context.get_data_type(kind)))
     taken = next(given, None)
     if taken is not None:
+        reader.skip(2 + results.ndim)
         context.nrt.incref(builder, *taken)
         return taken[1]
     array = cgutils.create_struct_proxy(kind)(context, builder)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import TypingError, njit, prange
 
-from tracer import ArgumentError, ShapeError, grad, jit, value_and_grad
+from tracer import ArgumentError, ShapeError, grad, hessian, jacobian, jit, value_and_grad
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -82,6 +82,8 @@ def test_defaults_and_keywords():
             out = np.zeros(3)
             assert each(X, out).tolist() == out.tolist() == [factor] * 3
     gx, gk = np.zeros(3), np.zeros(2)
+    slopes = grad(lambda x, k: np.sum(x) * k, argnums=(0, 1))
+    assert njit(lambda x, k, out: slopes(x, k, out))(X, 2.0, gx)[1] == 1.5 and gx.tolist() == [2.] * 3  # a number behind an array
     pair = grad(lambda x, k: np.sum(x) * np.sum(k), argnums=("x", "k"))
     assert njit(lambda x, k, a, b: pair(k=k, x=x, out=(a, b)))(X, np.ones(2), gx, gk)[1].tolist() == gk.tolist() == [1.5, 1.5]
 
@@ -226,9 +228,27 @@ def test_no_memory_is_allocated():
     assert allocated <= 2 and left == 0  # Numba's own for the arguments
 
 
+def test_other_transforms():
+    h, j, both_ways = hessian(square), jacobian(lambda x: x[:2] * x[0]), jit(lambda x: (x * 2, np.sum(x), np.outer(x, x)))
+    out = np.zeros((3, 3))
+    assert h(X, out) is out and (out == 2 * np.eye(3)).all()
+    out = np.zeros((2, 3))
+    assert j(X, out=out) is out and out.tolist() == j(X).tolist() != np.zeros((2, 3)).tolist()
+    double, square_of = np.zeros(3), np.zeros((3, 3))
+    found = both_ways(X, (double, square_of))
+    assert found[0] is double and found[1] == 1.5 and found[2] is square_of and double.tolist() == (2 * X).tolist()
+    assert square_of.tolist() == np.outer(X, X).tolist()
+    call = njit(lambda x, a, b: both_ways(x, (a, b)))
+    assert call(X + 1, double, square_of)[1] == 4.5 and double.tolist() == (2 * X + 2).tolist()
+
+
 def test_where_there_is_no_out():
-    with pytest.raises(TypeError):
+    with pytest.raises(ArgumentError, match=re.escape("out is float64[1 axis], where the array results are none.")):
         jit(square)(X, np.zeros(3))
+    with pytest.raises(ArgumentError, match="out is not taken with results that are dicts, lists or dataclasses"):
+        jit(lambda x: {"a": x})(X, np.zeros(3))
+    with pytest.raises(TypeError):
+        g.value(X, np.zeros(3))
     with pytest.raises(TypeError):
         grad(lambda x: (np.sum(x), x), has_aux=True)(X, np.zeros(3))
     own = grad(lambda x, out: np.sum(x) * out)
