@@ -40,7 +40,23 @@ from . import special as special
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
 from .dtypes import Dtype as dtype
-from .dtypes import bool_, float16, float32, float64, get_default_dtype, int8, int16, int32, int64, promote_types, promoted, set_default_dtype, uint8
+from .dtypes import (
+    bool_,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    promoted,
+    set_default_dtype,
+    uint8,
+)
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .printing import set_printoptions
 from .tensor import Device as device

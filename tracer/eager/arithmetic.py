@@ -214,7 +214,7 @@ class DivBackward1(_Binary):
         return g * 0, g * 0
 
 
-DivBackward1.__name__ = "DivBackward1"
+DivBackward1.__name__ = "DivBackward2"
 
 
 def _rounded_division(a, b, mode: str) -> Tensor:

@@ -270,7 +270,7 @@ Tensor.type_as = lambda self, other: to(self, other.dtype)
 Tensor.cpu = lambda self: self
 Tensor.__array__, Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _array, _bool, _len, _iter, _contains
 Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))
-Tensor.__index__, Tensor.__deepcopy__, Tensor.__reduce__, Tensor.__hash__ = _index, _deepcopy, _reduce, id
+Tensor.__index__, Tensor.__deepcopy__, Tensor.__reduce__, Tensor.__hash__ = _index, _deepcopy, _reduce, lambda self: id(self)
 
 FUNCTIONS = {"clone": clone, "detach": detach}
 __all__ = ["CopyBackwards", "DTYPES", "FUNCTIONS", "of_numpy", "set_default"]

@@ -112,3 +112,21 @@ def promoted(operands) -> Dtype:
             dtype = DTYPES[data.dtype]
             flat = dtype if flat is None else promote_types(flat, dtype)
     return _combine(wide, _combine(flat, number))
+
+
+class finfo:
+    """The limits of a floating-point dtype; of the default one if none is given."""
+
+    def __init__(self, dtype: Dtype | None = None):
+        limits = np.finfo((dtype or get_default_dtype()).numpy)
+        self.bits, self.eps, self.max, self.min = limits.bits, float(limits.eps), float(limits.max), float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.tiny)
+        self.resolution = float(limits.resolution)
+
+
+class iinfo:
+    """The limits of an integer dtype."""
+
+    def __init__(self, dtype: Dtype):
+        limits = np.iinfo(dtype.numpy)
+        self.bits, self.max, self.min = limits.bits, int(limits.max), int(limits.min)

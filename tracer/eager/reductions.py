@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import namedtuple
 
 import numpy as np
@@ -97,8 +98,9 @@ def _noted(node: Node | None, input: Tensor, axes, keepdim: bool) -> Node | None
     return node
 
 
-def sum_(input, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
+def sum_(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
     """The sum over axes, or over everything; integers and bools as int64."""
+    dim = axis if axis is not None else dim
     x = operand(input, "sum")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
@@ -112,8 +114,9 @@ def _summed(x, axes, keepdim: bool):
     return np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
 
 
-def mean(input, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
+def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
     """The mean over axes, or over everything; floats only."""
+    dim = axis if axis is not None else dim
     x = operand(input, "mean")._data
     if dtype is None and x.dtype.kind != "f":
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
@@ -209,6 +212,9 @@ def _spread_function(name: str, kind: type[VarBackward0]):
             raise RuntimeError("std and var only support floating point and complex dtypes")
         axes, less = axes_of(dim, x.ndim), _correction(unbiased, correction)
         count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
+        if count - less <= 0:
+            warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
+                          "output numel).", UserWarning, stacklevel=2)
         centre = x.mean(axis=axes, keepdims=True) if x.size else np.full_like(x.sum(axis=axes, keepdims=True), np.nan)
         total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim and axes is not None))
         data = (total / max(count - less, 0)).astype(x.dtype)[()] if count - less > 0 else np.full(total.shape, np.nan if not total.any() else np.inf,

@@ -74,7 +74,7 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     if not isinstance(exponent, Tensor):
         return _power_of_number(operand(input, "pow"), exponent)
     if not isinstance(input, Tensor):
-        data = np.power(cast_number(input, exponent), exponent._data)
+        data = np.power(*in_common(input, exponent)[1])
         node = recorded(PowBackward2, (exponent,))
         made = result(node, data)
         if node is not None:
@@ -86,11 +86,6 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     if node is not None:
         node.save(input, exponent, saved_result(made))
     return made
-
-
-def cast_number(number, like: Tensor):
-    """A Python number in the dtype of an operation with a tensor."""
-    return in_common(number, like)[1][0]
 
 
 def _refuse_negative_integers(x, y):
