@@ -182,6 +182,10 @@ class Traced(Slots):
 
     # -- NumPy's protocols -----------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if not kwargs and method == "__call__":
+            op = UFUNCS.get(ufunc)
+            if op is not None:
+                return elementwise(op, inputs)
         if kwargs.get("out") is not None:
             return FUNCTIONS["out"](ufunc, method, inputs, kwargs)
         kwargs.pop("out", None)
@@ -296,8 +300,10 @@ def user_line_of(location) -> str:
 
 _WEAK = (float, int, bool)
 _FLOAT64 = np.dtype(np.float64)
-# Functions of one number that NumPy computes in float64 when they are given one.
-_OF_FLOAT64 = frozenset(op for ufunc, op in ((f, UFUNCS[f]) for f in UFUNCS) if ufunc.nin == 1 and any(loop[:2] == "d-" for loop in ufunc.types))
+# Functions of one and of two numbers that NumPy computes in float64 when they are given such.
+_OF_FLOAT64, _OF_TWO_FLOAT64 = [
+    frozenset(op for ufunc, op in ((f, UFUNCS[f]) for f in UFUNCS) if ufunc.nin == len(kinds) and any(loop.startswith(f"{kinds}-") for loop in ufunc.types))
+    for kinds in ("d", "dd")]
 _loops: dict[tuple, tuple] = {}
 
 
@@ -386,6 +392,12 @@ def elementwise(op: Op, operands, weak: type | None = None) -> Traced:
         node, trace = x.node, x.owner
         if node.type.dtype is _FLOAT64 and trace.active:  # a quarter of the time of the way below
             return Traced(trace.builder.node(op, (node,), (), trace.location or user_location()), trace, weak)
+    elif op in _OF_TWO_FLOAT64:
+        x, y = operands
+        if type(x) is Traced and type(y) is Traced and x.owner is y.owner and x.owner.active:
+            a, b, trace = x.node, y.node, x.owner
+            if a.type is b.type and a.type.dtype is _FLOAT64:
+                return Traced(trace.builder.node(op, (a, b), (), trace.location or user_location()), trace, weak)
     trace = trace_of(operands)
     if not trace.active:
         trace.check_active(next(o for o in operands if type(o) is Traced).node)

@@ -1,7 +1,10 @@
 """Random scalar programs: the first result with all that must be compiled, a call, and what tracing costs."""
 
+import numpy as np
+
 from ..building import first_result, tracing
 from ..comparison import per_call
+from ..problems.loops import STEPS, filled
 from ..problems.programs import program
 from ..problems.straight import point, straight
 from ..registry import Ask, case
@@ -55,3 +58,8 @@ def _(effort):
 @case("tracing", "Tracing 10,000 operations", Ask(4.0))
 def _(effort):
     return tracing([straight(program(10_000, seed)).loss for seed in range(effort.builds)], point(program(10_000, 0)), 10_000)
+
+
+@case("tracing-arrays", "Tracing 10,000 operations, reads and writes of an array among them", Ask(4.0))
+def _(effort):
+    return tracing([filled] * effort.builds, (np.array([0.5, 0.1]),), 4 * STEPS)
