@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 
-from codegen.llvm.emit import attributes
+from codegen.llvm.target import attributes
 from codegen.llvm.text import FunctionText, Integers
 
 BASE, SAMPLE, ELEMENTS, OFFSETS, ITEM, MODE, TILE, UNIT = range(8)

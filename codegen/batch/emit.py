@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from codegen.llvm.compute import ComputeWriter, Declarations
-from codegen.llvm.emit import attributes
+from codegen.llvm.target import attributes
 from codegen.llvm.text import FunctionText, Integers
 from codegen.llvm.types import LANES, NARROW_LANES, literal, memory_type, register_type, vector
 from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store

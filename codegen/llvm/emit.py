@@ -12,7 +12,7 @@ from .calls import CallWriter
 from .compute import ComputeWriter, Declarations
 from .nest import NestWriter
 from .rows import RowWriter, has_short_rows
-from .target import machine
+from .target import attributes
 from .text import FunctionText, Integers
 
 LARGEST_PIECE = 450  # instructions in one function: LLVM takes more than linear time beyond (see codegen.schedule.straight)
@@ -107,11 +107,3 @@ def _kernel(count: int) -> str:
     calls = "\n".join(f"  call void @piece{k}(ptr %buffers, ptr %strides, ptr %params, ptr %workspace, ptr %status)" for k in range(count))
     return (f"define i32 @{KERNEL}(ptr %buffers, ptr %strides, ptr %params, ptr %workspace) #0 {{\n"
             f"  %status = alloca i32\n  store i32 0, ptr %status\n{calls}\n  %code = load i32, ptr %status\n  ret i32 %code\n}}")
-
-
-def attributes() -> str:
-    """The attribute groups that functions name: ordinary ones, pure external ones, ones compiled without optimisation."""
-    # Without these LLVM may pass 512-bit vectors in two halves, which is not how libmvec takes them.
-    wide = ' "prefer-vector-width"="512" "min-legal-vector-width"="512"' if machine().vector_class == "e" else ""
-    return (f"attributes #0 = {{ nounwind{wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}\n"
-            f"attributes #2 = {{ noinline nounwind optnone{wide} }}")

@@ -60,6 +60,14 @@ def machine() -> Machine:
     return Machine(*_numba_cpu())
 
 
+def attributes() -> str:
+    """The attribute groups that functions name: ordinary ones, pure external ones, ones compiled without optimisation."""
+    # Without these LLVM may pass 512-bit vectors in two halves, which is not how libmvec takes them.
+    wide = ' "prefer-vector-width"="512" "min-legal-vector-width"="512"' if machine().vector_class == "e" else ""
+    return (f"attributes #0 = {{ nounwind{wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}\n"
+            f"attributes #2 = {{ noinline nounwind optnone{wide} }}")
+
+
 def new_target_machine(level: int) -> llvm.TargetMachine:
     """A code generator for this machine at an optimisation level (0 to 3)."""
     this = machine()
