@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,14 @@ def __getattr__(name: str):
     """Resolve public names when they are first used (PEP 562), so that either package can be imported first."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
+    # Importing makes many objects and no garbage; on top of Numba's own, collections take half of the time (0.09 s instead of 0.05).
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        found = getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
+    finally:
+        if collecting:
+            gc.enable()
     globals()[name] = found
     return found
 
