@@ -104,7 +104,8 @@ def is_floating_point(input: Tensor) -> bool:
 
 
 __all__ = [
-    "Size", "Tensor", "autograd", "device", "dtype", "enable_grad", "finfo", "float32", "float64", "get_default_dtype", "iinfo", "inference_mode", "int8", "int64",
+    "Size", "Tensor", "autograd", "device", "dtype", "enable_grad", "finfo", "float32", "float64", "get_default_dtype", "iinfo", "inference_mode", "int8",
+    "int64",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled",
     "is_tensor", "no_grad", "printing", "promote_types", "set_default_dtype",
     "set_grad_enabled", "set_printoptions", "uint8",

@@ -9,10 +9,13 @@ import numpy as np
 from tracer.ops import TABLE
 
 from .arithmetic import operand
+from .define import gate
 from .node import Node
 from .record import recorded, result, saved_result
 from .selection import where
 from .tensor import Tensor, made_of, wrapped_dim
+
+_PASSED, _LEAKED = gate("ThresholdBackwardBackward0"), gate("LeakyReluBackwardBackward0")
 
 
 class ReluBackward0(Node):
@@ -26,7 +29,7 @@ class ReluBackward0(Node):
 
     def backward(self, g):
         out, = self.unpack()
-        return (where(out > 0, g, 0.0),)
+        return (_PASSED(g, out._data > 0, x=out),)
 
 
 def relu(input, inplace: bool = False) -> Tensor:
@@ -150,11 +153,11 @@ def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     return made
 
 
-def _composed(name: str, grad_fn: str, forward, slope):
-    """An activation with its value on NumPy data and its slope on tensors."""
+def _composed(name: str, grad_fn: str, forward, slope, whole: bool = False):
+    """An activation with its value on NumPy data and its slope on tensors; ``whole``: the slope's function gets the gradient too and returns their product."""
     def backward(self, g):
         x, = self.unpack()
-        return (g * slope(x, *self.options),)
+        return (slope(g, x, *self.options) if whole else g * slope(x, *self.options),)
     kind = type(grad_fn, (Node,), {"names": ("self",), "options": (), "backward": backward, "__doc__": f"Backward of {name}."})
 
     def function(input, *options, **named) -> Tensor:
@@ -198,9 +201,9 @@ def _gelu_slope(x, approximate="none"):
 gelu = _composed("gelu", "GeluBackward0", _gelu, _gelu_slope)
 silu = _composed("silu", "SiluBackward0", lambda x: x / (1 + np.exp(-x)), lambda x: x.sigmoid() * (1 + x * (1 - x.sigmoid())))
 leaky_relu = _composed("leaky_relu", "LeakyReluBackward0", lambda x, slope=0.01: np.where(x > 0, x, x * slope),
-                       lambda x, slope=0.01: where(x > 0, made_of(x._data.dtype.type(1)), slope))
-elu = _composed("elu", "EluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
-                lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), alpha * x.clamp(max=0.0).exp()))
+                       lambda g, x, slope=0.01: _LEAKED(g, True, np.where(x._data > 0, 1.0, slope), x), whole=True)
+elu = _composed("elu", "EluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x))),
+                lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), alpha * where(x < 0, x, 0.0).exp()))
 logsigmoid = _composed("logsigmoid", "LogSigmoidBackward0", lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), lambda x: (-x).sigmoid())
 
 FUNCTIONS = {"relu": relu, "softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}

@@ -11,6 +11,7 @@ from .norms import vector_norm
 from .products import chain_product, matmul
 from .rearranging import diag_embed, tril, triu
 from .record import fitted
+from .reductions import _products_of_others
 from .selection import where
 from .shaping import diagonal, transpose
 from .tensor import Tensor, made_of, wrapped_dim
@@ -18,6 +19,9 @@ from .tensor import Tensor, made_of, wrapped_dim
 
 class LinAlgError(RuntimeError):
     """A matrix is singular, or not positive-definite."""
+
+
+LinAlgError.__name__ = "_LinAlgError"  # as tracebacks show it
 
 
 def _turned(x: Tensor) -> Tensor:
@@ -51,16 +55,15 @@ def _det_backward(node, g, a, out):
     scaled = (g * out).unsqueeze(-1).unsqueeze(-1)
     if np.all(out._data != 0):
         return solve(_turned(a), scaled * made_of(np.eye(a._data.shape[-1], dtype=a._data.dtype)))
-    return g.unsqueeze(-1).unsqueeze(-1) * made_of(_cofactors(a._data))
+    return g.unsqueeze(-1).unsqueeze(-1) * _cofactors(a)
 
 
-def _cofactors(a):
+def _cofactors(a: Tensor) -> Tensor:
     """The matrix of cofactors, by way of singular values, so that singular matrices have one."""
-    u, s, vh = np.linalg.svd(a)
-    count = s.shape[-1]
-    others = np.where(np.eye(count, dtype=bool), 1, s[..., None, :]).prod(-1)
-    sign = np.linalg.det(u) * np.linalg.det(vh)
-    return (sign[..., None, None] * ((u * others[..., None, :]) @ vh)).astype(a.dtype)
+    u, s, vh = svd(a)
+    others = _products_of_others(s, s.ndim - 1)
+    sign = np.asarray(np.linalg.det(u._data @ vh._data), a._data.dtype)
+    return (u * (others * made_of(np.rint(sign)[..., None])).unsqueeze(-2)) @ vh
 
 
 DET = kind("LinalgDetBackward0", _det_backward, ("A", "result"))
@@ -74,7 +77,7 @@ def det(A: Tensor, *, out=None) -> Tensor:
 
 def _slogdet_backward(node, _, g, a, sign, logarithm):
     if g is None:
-        return made_of(np.zeros_like(a._data))
+        return None
     unit = made_of(np.eye(a._data.shape[-1], dtype=a._data.dtype))
     return solve(_turned(a), g.unsqueeze(-1).unsqueeze(-1) * unit)
 
@@ -164,8 +167,9 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out=None) -> Tensor:
         raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found A of type {A.dtype.legacy} and B of type {B.dtype.legacy} "
                            f"instead")
     vector = _is_vector(a, b)
-    if not vector and b.shape[-2 if left else -1] != a.shape[-1]:
-        raise RuntimeError(f"linalg.solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} ({_by(a)} and {_by(b)})")
+    if (b.shape[-1] if vector else b.shape[-2 if left else -1]) != a.shape[-1]:
+        shown = f"{b.shape[-1]}x1" if vector else _by(b)
+        raise RuntimeError(f"linalg.solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} ({_by(a)} and {shown})")
     if vector and not left:
         raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case linalg.solve is "
                            "equivalent to B / "
@@ -444,7 +448,7 @@ def linalg_norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=N
         if len(axes) == 2:
             return matrix_norm(A, ord, axes, keepdim, dtype=dtype)
     if isinstance(ord, str):
-        raise RuntimeError(f"linalg.norm: If ord is a string, dim must be a 2-tuple or the input must be 2D. Got {ord}")
+        return matrix_norm(A, ord, (-2, -1), keepdim)
     return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
 
 
@@ -452,9 +456,7 @@ def norm(input: Tensor, p="fro", dim=None, keepdim: bool = False, out=None, dtyp
     """``torch.norm``: of order ``p`` over axes, 2 unless given."""
     p = 2 if p is None or p == "fro" else p
     if isinstance(p, str):
-        if p != "nuc":
-            raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
-        return matrix_norm(input, "nuc", dim if dim is not None else (-2, -1), keepdim)
+        return matrix_norm(input, p, dim if dim is not None else (-2, -1), keepdim)
     if input._data.dtype.kind != "f" and dtype is None:
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype.legacy}")
     return vector_norm(input, p, dim, keepdim, dtype=dtype)

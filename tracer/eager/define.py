@@ -49,3 +49,19 @@ def operations(cls: type[Node], inputs: tuple, data: tuple, saves: tuple = (), c
 
 def _kept(made: Tensor, number: int):
     return saved_result(made, number) if made._rg else made
+
+
+def gate(name: str) -> Callable:
+    """``(g, x, mask, scale) -> g * scale where the mask holds, else 0``: the gradient of a function of pieces of lines.
+
+    It hangs on x too, with slope 0, so that asking for a second derivative gives zeros and no error.
+    """
+    def backward(node, g):
+        first = gated(g, node.mask, node.scale)
+        return first if node.shape is None else (first, made_of(np.zeros(node.shape, g._data.dtype)[()]))
+    cls = kind(name, backward)
+
+    def gated(g: Tensor, mask, scale=1.0, x: Tensor | None = None) -> Tensor:
+        data = np.where(mask, g._data if scale.__class__ is float and scale == 1.0 else g._data * np.asarray(scale, g._data.dtype), g._data.dtype.type(0))
+        return operation(cls, (g,) if x is None else (g, x), data, mask=mask, scale=scale, shape=None if x is None else x._data.shape)
+    return gated

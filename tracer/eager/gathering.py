@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from .define import RESULT, kind, operation
@@ -13,7 +15,9 @@ from .shaping import broadcast_to, cat, reshape, unbind
 from .tensor import Tensor, made_of, wrapped_dim
 from .views import in_place
 
-_INTEGERS = ("int64", "int32", "uint8")
+_REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
+           "instead for "
+           "more reduction options.")
 
 
 def _along(indices, dim: int) -> tuple:
@@ -42,7 +46,7 @@ def _check_along(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor 
     else:
         source = None if src is None else src._data.shape or (1,)
         if any(k != axis and n > shape[k] for k, n in enumerate(places)) or (source is not None and any(n > m for n, m in zip(places, source))):
-            more = "" if src is None else f" and to be no larger than src {list(src.shape)}"
+            more = "" if src is None else f" and to be no larger size than src {list(src.shape)}"
             raise RuntimeError(f"Expected index {list(index.shape)} to be no larger than self {list(input.shape)} apart from dimension {axis}{more}")
     _check_range(index._data, axis, shape[axis])
     return axis
@@ -56,7 +60,7 @@ def _check_range(indices, axis: int, extent: int) -> None:
 
 def _gather_backward(node, g, index):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
-    return scatter_add(zeros, node.dim, index, g), None
+    return scatter_add(zeros, node.dim, index, g)
 
 
 GATHER = kind("GatherBackward0", _gather_backward, ("index",))
@@ -67,7 +71,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     axis = _check_along("gather", input, dim, index)
     x = input._data
     data = x.reshape(-1)[index._data] if x.ndim == 0 else np.reshape(x[_along(np.atleast_1d(index._data), axis)], index._data.shape)
-    return operation(GATHER, (input, index), np.asarray(data), (index,), shape=x.shape, dim=axis)
+    return operation(GATHER, (input,), np.asarray(data), (index,), shape=x.shape, dim=axis)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -89,7 +93,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 def _scatter_backward(node, g, index):
     cleared = scatter(g, node.dim, index, 0) if node.edges[0] is not None else None
-    return cleared, None, gather(g, node.dim, index) if len(node.edges) > 2 and node.edges[2] is not None else None
+    return cleared, gather(g, node.dim, index) if len(node.edges) > 1 and node.edges[1] is not None else None
 
 
 SCATTER0, SCATTER1 = (kind(f"ScatterBackward{k}", _scatter_backward, ("index",)) for k in (0, 1))
@@ -99,6 +103,8 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
     """``src`` (a tensor or a number) written at indices along an axis."""
     src = value if src is None else src
     if reduce is not None:
+        if isinstance(src, Tensor):
+            warnings.warn(_REDUCE, UserWarning, stacklevel=2)
         source = src if isinstance(src, Tensor) else made_of(np.full(index._data.shape, src, input._data.dtype)[()])
         return scatter_reduce(input, dim, index, source, {"add": "sum", "multiply": "prod"}[reduce])
     tensor = isinstance(src, Tensor)
@@ -109,12 +115,17 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
     if index._data.size:
         flat, places = np.atleast_1d(data), np.atleast_1d(index._data)
         flat[_along(places, axis)] = np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])] if tensor else src
-    inputs = (input, index, src) if tensor else (input, index)
+    inputs = (input, src) if tensor else (input,)
     return operation(SCATTER0 if tensor else SCATTER1, inputs, data, (index,), dim=axis)
 
 
 def _scatter_add_backward(node, g, index):
-    return g, None, gather(g, node.dim, index) if node.edges[2] is not None else None
+    if node.edges[1] is None:
+        return g, None
+    if index._data.shape != node.shape:
+        raise RuntimeError(f"Function ScatterAddBackward0 returned an invalid gradient at index 1 - got {list(index.shape)} but expected shape compatible with "
+                           f"{list(node.shape)}")
+    return g, gather(g, node.dim, index)
 
 
 SCATTER_ADD = kind("ScatterAddBackward0", _scatter_add_backward, ("index",))
@@ -130,7 +141,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         places = np.atleast_1d(index._data)
         np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), _along(places, axis),
                   np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])])
-    return operation(SCATTER_ADD, (input, index, src), data, (index,), dim=axis)
+    return operation(SCATTER_ADD, (input, src), data, (index,), dim=axis, shape=src._data.shape)
 
 
 _REDUCERS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf), "mean": (np.add, 0)}
@@ -153,10 +164,11 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
         best = gather(out, dim, index)
         own, others = (x == out).to(g.dtype), (src == best).to(g.dtype)
         count = scatter_add(own if node.include_self else made_of(np.zeros_like(own._data)), dim, index, others)
+        count = masked_fill(count, count == 0, 1)
         to_self, to_source = own * g / count, others * gather(g / count, dim, index)
     if not node.include_self:
         to_self = scatter(g if to_self is None else to_self, dim, index, 0)
-    return to_self, None, to_source
+    return to_self, to_source
 
 
 SCATTER_REDUCE = kind("ScatterReduceBackward0", _scatter_reduce_backward, ("self", "index", "src", "result"))
@@ -180,7 +192,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
         np.add.at(count, at, 1)
         count[count == 0] = 1
         data = data / count.astype(data.dtype) if data.dtype.kind == "f" else data // count
-    return operation(SCATTER_REDUCE, (input, index, src), data.reshape(input._data.shape), (input, index, src, RESULT), dim=axis, reduce=reduce,
+    return operation(SCATTER_REDUCE, (input, src), data.reshape(input._data.shape), (input, index, src, RESULT), dim=axis, reduce=reduce,
                      include_self=include_self)
 
 
@@ -208,7 +220,7 @@ def _at(axis: int, places) -> tuple:
 
 
 def _index_select_backward(node, g, index):
-    return index_add(made_of(np.zeros(node.shape, g._data.dtype)[()]), node.dim, index, g), None
+    return index_add(made_of(np.zeros(node.shape, g._data.dtype)[()]), node.dim, index, g)
 
 
 INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",))
@@ -218,15 +230,15 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
     """The positions in ``index`` along an axis."""
     axis, places = _vector("index_select", input, dim, index)
     data = input._data[_at(axis, places)] if input.ndim else input._data.reshape(1)[places][0]
-    return operation(INDEX_SELECT, (input, index), np.asarray(data), (index,), shape=input._data.shape, dim=axis)
+    return operation(INDEX_SELECT, (input,), np.asarray(data), (index,), shape=input._data.shape, dim=axis)
 
 
 def _index_add_backward(node, g, index):
     to_source = None
-    if node.edges[2] is not None:
+    if node.edges[1] is not None:
         to_source = index_select(g, node.dim, index) * node.alpha if node.alpha != 1 else index_select(g, node.dim, index)
         to_source = to_source.expand(*node.shape)
-    return g, None, to_source
+    return g, to_source
 
 
 INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index",))
@@ -238,7 +250,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
     _check_source("index_add", input, axis, places, source)
     data = np.array(input._data)
     np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), (source._data if alpha == 1 else source._data * data.dtype.type(alpha)))
-    return operation(INDEX_ADD, (input, index, source), data, (index,), dim=axis, alpha=alpha, shape=source._data.shape)
+    return operation(INDEX_ADD, (input, source), data, (index,), dim=axis, alpha=alpha, shape=source._data.shape)
 
 
 def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -> None:
@@ -248,12 +260,15 @@ def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -
                                                        f"and (source) "
                            f"{source.dtype.legacy}")
     if source.ndim and source._data.shape[axis] != places.size:
-        raise IndexError(f"{name}(): Number of indices ({places.size}) should be equal to source.size(dim) ({source._data.shape[axis]})")
+        if name == "index_add":
+            raise RuntimeError(f"index_add_(): Number of indices ({places.size}) should be equal to source.size(dim): ({source._data.shape[axis]}), for "
+                               f"dim: {axis}")
+        raise IndexError(f"{name}_(): Number of indices ({places.size}) should be equal to source.size(dim) ({source._data.shape[axis]})")
 
 
 def _index_copy_backward(node, g, index):
-    return (_cleared(g, node.dim, index) if node.edges[0] is not None else None, None,
-            index_select(g, node.dim, index).expand(*node.shape) if node.edges[2] is not None else None)
+    return (_cleared(g, node.dim, index) if node.edges[0] is not None else None,
+            index_select(g, node.dim, index).expand(*node.shape) if node.edges[1] is not None else None)
 
 
 INDEX_COPY = kind("IndexCopyBackward0", _index_copy_backward, ("index",))
@@ -265,7 +280,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out=No
     _check_source("index_copy", input, axis, places, source)
     data = np.array(input._data)
     (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = source._data
-    return operation(INDEX_COPY, (input, index, source), data, (index,), dim=axis, shape=source._data.shape)
+    return operation(INDEX_COPY, (input, source), data, (index,), dim=axis, shape=source._data.shape)
 
 
 def _cleared(g: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -273,8 +288,8 @@ def _cleared(g: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 def _index_fill_backward(node, g, index):
-    found = [_cleared(g, node.dim, index), None]
-    if len(node.edges) > 2:
+    found = [_cleared(g, node.dim, index)]
+    if len(node.edges) > 1:
         found.append(index_select(g, node.dim, index).sum())
     return tuple(found)
 
@@ -290,7 +305,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     if tensor and value.ndim:
         raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
     (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = value._data if tensor else value
-    return operation(INDEX_FILL1 if tensor else INDEX_FILL0, (input, index, value) if tensor else (input, index), data, (index,), dim=axis)
+    return operation(INDEX_FILL1 if tensor else INDEX_FILL0, (input, value) if tensor else (input,), data, (index,), dim=axis)
 
 
 def _index_put_backward(node, g):
@@ -324,7 +339,7 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
 
 def _take_backward(node, g, index):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
-    return put(zeros, index, g, True), None
+    return put(zeros, index, g, True)
 
 
 TAKE = kind("TakeBackward0", _take_backward, ("index",))
@@ -335,7 +350,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     if index.dtype.name != "int64":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype.legacy}")
     _check_flat(input, index)
-    return operation(TAKE, (input, index), np.asarray(input._data.reshape(-1)[index._data]), (index,), shape=input._data.shape)
+    return operation(TAKE, (input,), np.asarray(input._data.reshape(-1)[index._data]), (index,), shape=input._data.shape)
 
 
 def _check_flat(input: Tensor, index: Tensor) -> None:
@@ -347,7 +362,7 @@ def _check_flat(input: Tensor, index: Tensor) -> None:
 
 def _put_backward(node, g, index):
     to_self = g if node.accumulate else put(g, index, made_of(np.zeros(index._data.shape, g._data.dtype)[()]))
-    return to_self, None, reshape(take(g, index), *node.shape) if node.edges[2] is not None else None
+    return to_self, reshape(take(g, index), *node.shape) if node.edges[1] is not None else None
 
 
 PUT = kind("PutBackward0", _put_backward, ("index",))
@@ -362,14 +377,14 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         np.add.at(flat, np.ravel(index._data), np.ravel(source._data))
     else:
         flat[np.ravel(index._data)] = np.ravel(source._data)
-    return operation(PUT, (input, index, source), data, (index,), accumulate=accumulate, shape=source._data.shape)
+    return operation(PUT, (input, source), data, (index,), accumulate=accumulate, shape=source._data.shape)
 
 
 # By masks -----------------------------------------------------------------------------------------------------------------------------
 
 def _masked_select_backward(node, g, mask):
     zeros = made_of(np.zeros(np.broadcast_shapes(node.shape, mask._data.shape), g._data.dtype)[()])
-    return fitted(masked_scatter(zeros, mask, g), (node.shape, g._data.dtype)), None
+    return fitted(masked_scatter(zeros, mask, g), (node.shape, g._data.dtype))
 
 
 MASKED_SELECT = kind("MaskedSelectBackward0", _masked_select_backward, ("mask",))
@@ -381,18 +396,18 @@ def masked_select(input: Tensor, mask: Tensor, *, out=None) -> Tensor:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     broadcast_shape(input._data.shape, mask._data.shape)
     x, chosen = np.broadcast_arrays(input._data, mask._data)
-    return operation(MASKED_SELECT, (input, mask), x[chosen], (mask,), shape=input._data.shape)
+    return operation(MASKED_SELECT, (input,), x[chosen], (mask,), shape=input._data.shape)
 
 
 def _masked_scatter_backward(node, g, mask):
     to_source = None
-    if node.edges[2] is not None:
+    if node.edges[1] is not None:
         chosen = masked_select(g, mask)
         more = int(np.prod(node.shape)) - chosen.numel()
         if more > 0:
             chosen = cat([chosen, made_of(np.zeros(more, chosen._data.dtype))])
         to_source = reshape(chosen, *node.shape)
-    return masked_fill(g, mask, 0), None, to_source
+    return masked_fill(g, mask, 0), to_source
 
 
 MASKED_SCATTER = kind("MaskedScatterBackward0", _masked_scatter_backward, ("mask",))
@@ -410,7 +425,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if source.numel() < count:
         raise RuntimeError("Number of elements of source < number of ones in mask")
     data[chosen] = source._data.reshape(-1)[:count]
-    return operation(MASKED_SCATTER, (input, mask, source), data, (mask,), shape=source._data.shape)
+    return operation(MASKED_SCATTER, (input, source), data, (mask,), shape=source._data.shape)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False):

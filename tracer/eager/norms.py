@@ -10,7 +10,7 @@ from .dtypes import Dtype, int64
 from .record import broadcast_shape, fitted
 from .reductions import _correction, axes_of, spread
 from .selection import where
-from .tensor import Tensor, made_of, wrapped_dim
+from .tensor import Tensor, wrapped_dim
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 
@@ -36,17 +36,15 @@ def norm_backward(g: Tensor, x: Tensor, order: float, out: Tensor, axes, keepdim
     """The gradient of a vector norm."""
     g, out = spread_dims(g, axes, keepdim, x.ndim), spread_dims(out, axes, keepdim, x.ndim)
     if order == 0:
-        return made_of(np.zeros_like(x._data))
+        return None
     if order == 1:
         return x.sign() * g
     if order == 2:
         return x * where(out == 0, 0.0, g / out)
     if np.isinf(order):
-        mask = x.abs() == out
-        if np.isnan(out._data).any():
-            mask = mask | (x.isnan() & out.isnan())
+        mask = (x.abs() == out) | x.isnan()
         count = mask.sum(axes if axes is not None else tuple(range(x.ndim)), keepdim=True) if x.ndim else mask.sum()
-        return x.sign() * where(mask, g / count, 0.0).to(x.dtype)
+        return x.sign() * ((g / count) * mask)
     if order < 1:
         scaled = x.sign() * x.abs().pow(order - 1)
         return where(x == 0, 0.0, scaled) * g * out.pow(1 - order)
@@ -69,7 +67,7 @@ def spread_dims(g: Tensor, axes, keepdim: bool, ndim: int) -> Tensor:
 
 def _vector_norm_backward(node, g, x, out):
     found = norm_backward(g, x, node.order, out, node.axes, node.keepdim)
-    return found if found.dtype is node.source else found.to(node.source)
+    return found if found is None or found.dtype is node.source else found.to(node.source)
 
 
 VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"))
@@ -106,12 +104,18 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 
 def _cdist_backward(node, g, x, y, out):
-    difference = x.unsqueeze(-2) - y.unsqueeze(-3)
-    found = norm_backward(g, difference, node.order, out, (difference.ndim - 1,), False)
-    return fitted(found.sum(-2), (x._data.shape, x._data.dtype)), fitted(-found.sum(-3), (y._data.shape, y._data.dtype))
+    plain = [t.detach() for t in (g, x, y, out)]
+    difference = plain[1].unsqueeze(-2) - plain[2].unsqueeze(-3)
+    found = norm_backward(plain[0], difference, node.order, plain[3], (difference.ndim - 1,), False)
+    sums = fitted(found.sum(-2), (x._data.shape, x._data.dtype)), fitted(-found.sum(-3), (y._data.shape, y._data.dtype))
+    return tuple([operation(CDIST_BACKWARD, (g, x, y), each._data) for each in sums])
 
 
-CDIST = kind("CdistBackward0", _cdist_backward, ("x1", "x2", "result"))
+def _cdist_twice(node, g):
+    raise NotImplementedError("the derivative for '_cdist_backward' is not implemented.")
+
+
+CDIST, CDIST_BACKWARD = kind("CdistBackward0", _cdist_backward, ("x1", "x2", "result")), kind("CdistBackwardBackward0", _cdist_twice)
 
 
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:

@@ -137,8 +137,8 @@ def sinc(input: Tensor, *, out=None) -> Tensor:
 def _logit_backward(node, g, x):
     eps = node.eps
     if eps is None:
-        return where((x < 0) | (x > 1), float("nan"), g / (x * (1 - x)))
-    return where((x < eps) | (x > 1 - eps), 0.0, g / (x * (1 - x)))
+        return where((x >= 0) & (x <= 1), g / (x * (1 - x)), float("nan"))
+    return where((x >= eps) & (x <= 1 - eps), g / (x * (1 - x)), 0.0)
 
 
 LOGIT = kind("LogitBackward0", _logit_backward, ("self",))
@@ -199,10 +199,10 @@ class NotImplementedNode(Node):
 NotImplementedNode.__name__ = "NotImplemented"
 
 
-def _underived(name: str, function):
+def _underived(name: str, function, cls: type = NotImplementedNode):
     def method(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name, 2), operand(other, name, 2, "other")
-        node, data = _binary(NotImplementedNode, function, a, b)
+        node, data = _binary(cls, function, a, b)
         if node is not None:
             node.what = name
         return result(node, data)
@@ -223,7 +223,7 @@ def _same_heaviside(input: Tensor, values: Tensor, *, out=None) -> Tensor:
 
 _HEAVISIDE = _underived("heaviside", _heaviside)
 _same_heaviside.__name__, _same_heaviside.__doc__ = "heaviside", "0 below 0, 1 above, the second operand at 0."
-nextafter = _underived("nextafter", np.nextafter)
+nextafter = _underived("nextafter", np.nextafter, type("NextafterBackward0", (NotImplementedNode,), {"__doc__": "Not differentiable in PyTorch."}))
 
 
 # Whole tensors -------------------------------------------------------------------------------------------------------------------------

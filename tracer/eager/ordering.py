@@ -9,6 +9,7 @@ import numpy as np
 from .define import kind, operation, operations
 from .gathering import gather
 from .numeric import lerp
+from .products import without_axis
 from .record import recorded, result, saved_result
 from .reductions import _PAIRS, _ByIndex, _noted, _Reduction, pair_type, values_and_indices
 from .selection import where
@@ -197,7 +198,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
         raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
     axis = None if dim is None else wrapped_dim(dim, x.ndim)
     if axis is not None and x.ndim and not x.shape[axis]:
-        raise IndexError(f"aminmax(): Expected reduction dim {axis} to have non-zero size.")
+        raise IndexError(f"aminmax: Expected reduction dim {axis} to have non-zero size.")
     data = (x, x) if x.ndim == 0 else (np.min(x, axis=axis, keepdims=keepdim), np.max(x, axis=axis, keepdims=keepdim))
     return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim))
 
@@ -215,7 +216,7 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
 
 def _no_derivative(name: str, grad_fn: str):
     def backward(node, *_):
-        raise NotImplementedError(f"the derivative for '{name}' is not implemented")
+        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
     return kind(grad_fn, backward)
 
 
@@ -321,8 +322,8 @@ def _quantile(name: str, skip_nan: bool):
             kept = [1] * len(shape) if dim is None else [1 if k == axis else n for k, n in enumerate(shape)]
             made = made.unsqueeze(0).transpose(0, -1).reshape(wanted.size, *kept)
         else:
-            made = made.unsqueeze(0).transpose(0, -1).squeeze(-1) if made.ndim > 1 else made
-        return made if np.ndim(fractions) else made.squeeze(0)
+            made = without_axis(made.unsqueeze(0).transpose(0, -1), -1)
+        return made if np.ndim(fractions) else without_axis(made, 0)
     function.__name__ = name
     function.__doc__ = "Quantiles of everything or along an axis, interpolated."
     return function

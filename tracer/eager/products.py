@@ -152,7 +152,7 @@ def matmul(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     if a == 1 and b == 2:
         if input._data.shape[0] != other._data.shape[0]:
             raise RuntimeError(f"size mismatch, got input ({other.shape[1]}), mat ({other.shape[1]}x{other.shape[0]}), vec ({input.shape[0]})")
-        return _without_axis(mm(input.unsqueeze(0), other), 0)
+        return without_axis(mm(input.unsqueeze(0), other), 0)
     return _broadcast_product(input, other)
 
 
@@ -182,7 +182,8 @@ def unsafe_view(input: Tensor, shape) -> Tensor:
     return result(node, np.reshape(input._data, tuple(shape)))
 
 
-def _without_axis(input: Tensor, axis: int) -> Tensor:
+def without_axis(input: Tensor, axis: int) -> Tensor:
+    """A fresh result without an axis of extent 1."""
     node = recorded(_SQUEEZED, (input,))
     if node is not None:
         node.shape = input._data.shape
@@ -301,16 +302,16 @@ def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.ndim, b.ndim):
             raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
-        first, second = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+        first, second = list(range(-dims, 0)), list(range(dims))
     else:
         first, second = [list(each) if isinstance(each, (tuple, list)) else [each] for each in (dims.tolist() if isinstance(dims, Tensor) else dims)]
     if len(first) != len(second):
         raise RuntimeError("both dimension lists should have same length")
-    first, second = [wrapped_dim(d, a.ndim) for d in first], [wrapped_dim(d, b.ndim) for d in second]
     for m, n in zip(first, second):
         if a._data.shape[m] != b._data.shape[n]:
             raise RuntimeError(f"contracted dimensions need to match, but first has size {a._data.shape[m]} in dim {m} and second has size "
                                f"{b._data.shape[n]} in dim {n}")
+    first, second = [wrapped_dim(d, a.ndim) for d in first], [wrapped_dim(d, b.ndim) for d in second]
     free_a, free_b = [k for k in range(a.ndim) if k not in first], [k for k in range(b.ndim) if k not in second]
     shape = [a._data.shape[k] for k in free_a] + [b._data.shape[k] for k in free_b]
     inside = int(np.prod([a._data.shape[k] for k in first]))
@@ -376,5 +377,7 @@ for _name, _function in FUNCTIONS.items():
 for _function in (addmm, addmv, addr, baddbmm, addbmm):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
 FUNCTIONS |= {"tensordot": tensordot, "chain_matmul": lambda *matrices: chain_product(matrices)}
+Tensor.adjoint = lambda self: self.transpose(-2, -1)
+Tensor.mH = property(Tensor.adjoint)
 Tensor.__matmul__ = lambda self, other: matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 __all__ = ["FUNCTIONS", "chain_product"]

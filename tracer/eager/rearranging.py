@@ -9,6 +9,7 @@ import numpy as np
 from .define import kind, operation
 from .dtypes import Dtype, int64, promote_types
 from .gathering import index_select
+from .numbers import over, times
 from .record import broadcast_shape
 from .shaping import cat, diagonal, narrow, reshape, split, stack, unsqueeze
 from .tensor import Size, Tensor, made_of, wrapped_dim
@@ -146,10 +147,12 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 def _trace_backward(node, g):
-    return g * made_of(np.eye(*node.shape, dtype=g._data.dtype))
+    zeros = np.zeros(node.shape, g._data.dtype)
+    np.fill_diagonal(zeros, g._data)
+    return operation(TRACE_BACKWARD, (g,), zeros)
 
 
-TRACE = kind("TraceBackward0", _trace_backward)
+TRACE, TRACE_BACKWARD = kind("TraceBackward0", _trace_backward), kind("TraceBackwardBackward0", lambda node, g: trace(g))
 
 
 def trace(input: Tensor) -> Tensor:
@@ -273,7 +276,7 @@ def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
 def _splitter(name: str, least: int, dim):
     def function(input: Tensor, indices_or_sections) -> tuple:
         if input.ndim < least:
-            raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension{'s' if least > 1 else ''}, but got a tensor with {input.ndim} "
+            raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {input.ndim} "
                                "dimensions!")
         axis = dim(input)
         if isinstance(indices_or_sections, int) and (indices_or_sections == 0 or input._data.shape[axis] % indices_or_sections):
@@ -321,12 +324,11 @@ def meshgrid(*tensors, indexing: str | None = None) -> tuple:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
-    swap = indexing == "xy" and len(tensors) > 1
-    given = (tensors[1], tensors[0], *tensors[2:]) if swap else tensors
-    shape = [x.numel() for x in given]
-    made = [x.view(*[n if k == at else 1 for k, n in enumerate(shape)]).expand(*shape) for at, x in enumerate(given)]
-    made = [x.swapdims(0, 1) for x in made] if swap else made
-    return tuple([made[1], made[0], *made[2:]] if swap else made)
+    places = list(range(len(tensors)))
+    if indexing == "xy" and len(tensors) > 1:
+        places[:2] = 1, 0
+    shape = [tensors[k].numel() for k in places]
+    return tuple([x.view(*[n if k == at else 1 for k, n in enumerate(shape)]).expand(*shape) for at, x in zip(places, tensors)])
 
 
 def cartesian_prod(*tensors) -> Tensor:
@@ -399,10 +401,10 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -
     if extent == 0:
         return made_of(np.zeros([n for k, n in enumerate(y._data.shape) if k != axis], y._data.dtype))
     if x is None:
-        return (y.sum(axis) - (y.select(axis, 0) + y.select(axis, -1)) * 0.5) * dx
+        return times(y.sum(axis) - times(y.select(axis, 0) + y.select(axis, -1), 0.5), dx)
     step = diff(x, 1, -1 if x.ndim == 1 else axis)
     step = reshape(step, *[-1 if k == axis else 1 for k in range(y.ndim)]) if x.ndim == 1 else step
-    return (step * (narrow(y, axis, 1, extent - 1) + narrow(y, axis, 0, extent - 1))).sum(axis) / 2.0
+    return over((step * (narrow(y, axis, 1, extent - 1) + narrow(y, axis, 0, extent - 1))).sum(axis), 2.0)
 
 
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
@@ -411,17 +413,20 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, d
     extent = y._data.shape[axis]
     pairs = narrow(y, axis, 1, extent - 1) + narrow(y, axis, 0, extent - 1)
     if x is None:
-        return (pairs * (dx / 2.0)).cumsum(axis)
+        return times(pairs, dx / 2.0).cumsum(axis)
     step = diff(x, 1, -1 if x.ndim == 1 else axis)
     step = reshape(step, *[-1 if k == axis else 1 for k in range(y.ndim)]) if x.ndim == 1 else step
-    return (pairs * step).cumsum(axis) / 2.0
+    return over((pairs * step).cumsum(axis), 2.0)
 
 
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """Powers of a vector as columns."""
+    if x.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
     columns = x.numel() if N is None else N
-    powers = np.arange(columns) if increasing else np.arange(columns)[::-1]
-    return made_of(np.power(x._data[:, None], powers.astype(x._data.dtype)))
+    ones = made_of(np.ones((x.numel(), min(columns, 1)), x._data.dtype))
+    made = ones if columns < 2 else cat([ones, unsqueeze(x, 1).expand(x.numel(), columns - 1).cumprod(1)], 1)
+    return made if increasing else flip(made, 1)
 
 
 FUNCTIONS = {f.__name__: f for f in (flip, fliplr, flipud, rot90, roll, tril, triu, diag_embed, diag, diagflat, trace, tile, repeat_interleave, tensor_split,

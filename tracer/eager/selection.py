@@ -435,9 +435,10 @@ FUNCTIONS |= {"remainder": _remainder_function("remainder", np.remainder), "fmod
 
 class _Step(Node):
     def fast(self, g):
-        return (g * 0,)
+        return (np.zeros(g.shape, g.dtype)[()],)
 
-    backward = fast
+    def backward(self, g):
+        return (made_of(np.zeros(g._data.shape, g._data.dtype)[()]),)
 
 
 def _step(name: str, function, grad_fn: str):

@@ -8,10 +8,11 @@ import numpy as np
 from scipy import special as scipy
 
 from .activations import log_softmax, logsumexp, softmax
-from .arithmetic import AddBackward0, MulBackward0, operand
+from .arithmetic import operand
 from .define import RESULT, kind, operation
 from .dtypes import get_default_dtype
 from .elementwise import FUNCTIONS as ELEMENTWISE
+from .numbers import plus, times
 from .numeric import logit, sinc
 from .record import broadcast_shape, fit_of, fitted, in_common
 from .selection import FUNCTIONS as CHOICES
@@ -57,7 +58,7 @@ erf = _smooth("erf", "ErfBackward0", scipy.erf, lambda x: 2 / SQRT_PI * _gaussia
 erfc = _smooth("erfc", "ErfcBackward0", scipy.erfc, lambda x: -2 / SQRT_PI * _gaussian(x))
 erfinv = _smooth("erfinv", "ErfinvBackward0", scipy.erfinv, lambda x: 0.5 * SQRT_PI * (erfinv(x) ** 2).exp())
 erfcx = _smooth("erfcx", "SpecialErfcxBackward0", scipy.erfcx, lambda x, out: 2.0 * x * out - 2.0 / SQRT_PI, True)
-lgamma = _smooth("lgamma", "LgammaBackward0", scipy.gammaln, lambda x: digamma(x))
+lgamma = _smooth("lgamma", "LgammaBackward0", lambda x: np.where(np.isinf(x), np.inf, scipy.gammaln(x)), lambda x: digamma(x))
 entr = _smooth("entr", "SpecialEntrBackward0", lambda x: np.where(x != x, x, scipy.entr(x)), lambda x: where(x.isnan(), x, -x.log() - 1))
 log_ndtr = _smooth("log_ndtr", "SpecialLogNdtrBackward0", scipy.log_ndtr, lambda x: math.sqrt(2 / math.pi) / erfcx(-x / math.sqrt(2)))
 ndtri = _smooth("ndtri", "SpecialNdtriBackward0", scipy.ndtri, lambda x, out: math.sqrt(2 * math.pi) * (out * out / 2).exp(), True)
@@ -127,13 +128,20 @@ def _hurwitz(s, q):
 
 
 def _trigamma(x):
-    reflected = np.where(x < 0.5, 1 - x, x)
-    value = scipy.polygamma(1, reflected)
+    """By six steps of the recurrence and four terms of the asymptotic series, as in PyTorch, whose digits it has."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(x < 0.5, (np.pi / np.sin(np.pi * x)) ** 2 - value, value)
+        low = x < 0.5
+        value = np.where(low, -(np.pi * np.pi) / np.sin(np.pi * x) ** 2, 0.0)
+        far = np.where(low, 1 - x, x)
+        for _ in range(6):
+            value = value + 1 / (far * far)
+            far = far + 1
+        inverse = 1 / (far * far)
+        value = value + (1 + 1 / (2 * far) + inverse * (1 / 6 - inverse * (1 / 30 - inverse * (1 / 42)))) / far
+        return np.where(low, -value, value)
 
 
-def _two(name: str, grad_fn: str, function, slopes):
+def _two(name: str, grad_fn: str, function, slopes, undefined: str = ""):
     """A function of two operands; ``slopes``: of (x, y) on tensors, or None for one that PyTorch does not have."""
     def backward(node, g, *entries):
         x, y = [e if isinstance(e, Tensor) else made_of(np.asarray(e, g._data.dtype)[()]) for e in entries]
@@ -143,16 +151,17 @@ def _two(name: str, grad_fn: str, function, slopes):
                 found.append(None)
                 continue
             if slope is None:
-                raise NotImplementedError(f"the derivative for '{('self', 'other')[number]}' is not implemented")
+                raise NotImplementedError(f"the derivative for '{undefined or name}' is not implemented.")
             found.append(fitted(g * slope(x, y), node.fits[number]))
         return tuple(found)
-    cls = kind(grad_fn, backward, ("self", "other"))
+    tensors, number_first, number_last = (kind(f"{grad_fn}{k}", backward, ("self", "other")) for k in range(3))
 
     def two(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name, 2), operand(other, name, 2, "other")
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         dtype, (x, y) = in_common(a, b, floating=True)
+        cls = number_first if not isinstance(a, Tensor) else tensors if isinstance(b, Tensor) else number_last
         return operation(cls, (a, b), np.asarray(function(x, y), dtype.numpy), (a, b), fits=(fit_of(a), fit_of(b)))
     two.__name__ = name
     two.__doc__ = f"``torch.special.{name}``."
@@ -164,10 +173,10 @@ def _xlog1py_data(x, y):
         return np.where(np.isnan(y), y, np.where(x == 0, 0, x * np.log1p(y)))
 
 
-zeta = _two("zeta", "SpecialZetaBackward0", lambda s, q: scipy.zeta(s, q), (None, lambda s, q: -s * zeta(s + 1.0, q)))
-xlog1py = _two("xlog1py", "SpecialXlog1PyBackward0", _xlog1py_data, (lambda x, y: where((x == 0) & (y <= -1), 0.0, y.log1p()), lambda x, y: x / (y + 1)))
-gammainc = _two("gammainc", "IgammaBackward0", scipy.gammainc, (None, lambda a, x: ((a - 1) * x.log() - x - lgamma(a)).exp()))
-gammaincc = _two("gammaincc", "IgammacBackward0", scipy.gammaincc, (None, lambda a, x: -((a - 1) * x.log() - x - lgamma(a)).exp()))
+zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: scipy.zeta(s, q), (None, lambda s, q: -s * zeta(s + 1.0, q)))
+xlog1py = _two("xlog1py", "SpecialXlog1PyBackward", _xlog1py_data, (lambda x, y: where((x == 0) & (y <= -1), 0.0, y.log1p()), lambda x, y: x / (y + 1)))
+gammainc = _two("gammainc", "IgammaBackward", scipy.gammainc, (None, lambda a, x: ((a - 1) * x.log() - x - lgamma(a)).exp()), "igamma: input")
+gammaincc = _two("gammaincc", "IgammacBackward", scipy.gammaincc, (None, lambda a, x: -((a - 1) * x.log() - x - lgamma(a)).exp()), "igammac: input")
 
 MVLGAMMA = kind("MvlgammaBackward0", lambda node, g, x: g * digamma(x.unsqueeze(-1) + made_of(_offsets(node.p, x._data.dtype))).sum(-1), ("self",))
 
@@ -187,25 +196,10 @@ def multigammaln(input: Tensor, p: int, *, out=None) -> Tensor:
 
 # Composed, as PyTorch composes it ---------------------------------------------------------------------------------------------------------
 
-class MulBackward1(MulBackward0):
-    """A product with a number, inside of a composed operation."""
-
-
-class AddBackward1(AddBackward0):
-    """A sum with a number, inside of a composed operation."""
-
-
-def _inside(made: Tensor, cls: type) -> Tensor:
-    if made._grad_fn is not None:
-        made._grad_fn.__class__ = cls
-    return made
-
-
 def ndtr(input: Tensor, *, out=None) -> Tensor:
     """The distribution function of the normal distribution."""
     x = input if input._data.dtype.kind == "f" else input.to(get_default_dtype())
-    scaled = _inside(x * math.sqrt(0.5), MulBackward1)
-    return _inside(_inside(erf(scaled) + 1, AddBackward1) * 0.5, MulBackward1)
+    return times(plus(erf(times(x, math.sqrt(0.5))), 1), 0.5)
 
 
 expit, exp2, expm1, log1p = (ELEMENTWISE[name] for name in ("sigmoid", "exp2", "expm1", "log1p"))

@@ -9,10 +9,11 @@ import numpy as np
 from ..activations import NN
 from ..creation import zeros
 from ..decompositions import norm
-from ..define import kind, operation
+from ..define import gate, kind, operation
 from ..dtypes import int64
 from ..gathering import index_select, scatter
 from ..norms import vector_norm
+from ..numbers import over
 from ..products import addmm, matmul
 from ..random import rand_like
 from ..record import broadcast_shape, fit_of, fitted
@@ -37,9 +38,14 @@ def tanh(input: Tensor) -> Tensor:
 
 # Activations ---------------------------------------------------------------------------------------------------------------------------
 
-def _activation(name: str, grad_fn: str, function, slope):
-    """``function(x, *options)`` on NumPy data, ``slope(x, *options)`` on tensors."""
-    cls = kind(grad_fn, lambda node, g, x: g * slope(x, *node.options), ("self",))
+def _activation(name: str, grad_fn: str, function, slope, pieces: bool = False, scale: float = 1.0):
+    """``function(x, *options)`` on NumPy data, ``slope(x, *options)`` on tensors. ``pieces``: of lines; the slope is ``scale`` where it holds, on NumPy "
+    "data."""
+    passed = gate(f"{grad_fn[:-1]}Backward0")
+
+    def backward(node, g, x):
+        return passed(g, slope(x._data, *node.options), scale, x) if pieces else g * slope(x, *node.options)
+    cls = kind(grad_fn, backward, ("self",))
 
     def activation(input: Tensor, *options, inplace: bool = False, **named) -> Tensor:
         options = (*options, *named.values())
@@ -51,10 +57,6 @@ def _activation(name: str, grad_fn: str, function, slope):
     return activation
 
 
-def _chosen(x: Tensor, condition: Tensor, yes: float = 1.0, no: float = 0.0) -> Tensor:
-    return where(condition, made_of(x._data.dtype.type(yes)), no)
-
-
 def _expit(x):
     with np.errstate(over="ignore"):
         return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
@@ -62,12 +64,12 @@ def _expit(x):
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 hardtanh = _activation("hardtanh", "HardtanhBackward0", lambda x, low=-1.0, high=1.0: np.clip(x, low, high),
-                       lambda x, low=-1.0, high=1.0: _chosen(x, (x > low) & (x < high)))
-relu6 = _activation("relu6", "HardtanhBackward0", lambda x: np.clip(x, 0, 6), lambda x: _chosen(x, (x > 0) & (x < 6)))
-selu = _activation("selu", "EluBackward0", lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0))),
-                   lambda x: _SELU_SCALE * where(x > 0, made_of(x._data.dtype.type(1)), _SELU_ALPHA * x.clamp(max=0.0).exp()))
-celu = _activation("celu", "CeluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)),
-                   lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), (x.clamp(max=0.0) / alpha).exp()))
+                       lambda x, low=-1.0, high=1.0: ~((x <= low) | (x >= high)), pieces=True)
+relu6 = _activation("relu6", "HardtanhBackward0", lambda x: np.clip(x, 0, 6), lambda x: ~((x <= 0) | (x >= 6)), pieces=True)
+selu = _activation("selu", "EluBackward0", lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.where(x > 0, 0, x))),
+                   lambda x: _SELU_SCALE * where(x > 0, made_of(x._data.dtype.type(1)), _SELU_ALPHA * where(x < 0, x, 0.0).exp()))
+celu = _activation("celu", "CeluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x) / alpha)),
+                   lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), (where(x < 0, x, 0.0) / alpha).exp()))
 
 
 def _mish_slope(x: Tensor) -> Tensor:
@@ -77,11 +79,13 @@ def _mish_slope(x: Tensor) -> Tensor:
 
 mish = _activation("mish", "MishBackward0", lambda x: x * np.tanh(np.logaddexp(x, x.dtype.type(0))), _mish_slope)
 hardshrink = _activation("hardshrink", "HardshrinkBackward0", lambda x, l=0.5: np.where((x >= -l) & (x <= l), 0, x),  # noqa: E741
-                         lambda x, l=0.5: _chosen(x, (x < -l) | (x > l)))  # noqa: E741
+                         lambda x, l=0.5: ~((x >= -l) & (x <= l)), pieces=True)  # noqa: E741
 softshrink = _activation("softshrink", "SoftshrinkBackward0", lambda x, l=0.5: np.where(x > l, x - l, np.where(x < -l, x + l, x * 0)),  # noqa: E741
-                         lambda x, l=0.5: _chosen(x, (x < -l) | (x > l)))  # noqa: E741
-threshold = _activation("threshold", "ThresholdBackward0", lambda x, limit, value: np.where(x <= limit, value, x), lambda x, limit, _: _chosen(x, x > limit))
-hardsigmoid = _activation("hardsigmoid", "HardsigmoidBackward0", lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: _chosen(x, (x > -3) & (x < 3), 1 / 6))
+                         lambda x, l=0.5: ~((x >= -l) & (x <= l)), pieces=True)  # noqa: E741
+threshold = _activation("threshold", "ThresholdBackward0", lambda x, limit, value: np.where(x <= limit, value, x), lambda x, limit, _: ~(x <= limit),
+                        pieces=True)
+hardsigmoid = _activation("hardsigmoid", "HardsigmoidBackward0", lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: (x > -3) & (x < 3), pieces=True,
+                          scale=float(np.float32(1 / 6)))  # PyTorch has it in float32
 hardswish = _activation("hardswish", "HardswishBackward0", lambda x: x * np.clip(x + 3, 0, 6) / 6,
                         lambda x: where(x < -3, 0.0, where(x <= 3, x / 3 + 0.5, 1.0)))
 
@@ -251,7 +255,7 @@ def _smooth_slope(x: Tensor, y: Tensor, beta: float = 1.0) -> Tensor:
 
 def _huber_slope(x: Tensor, y: Tensor, delta: float = 1.0) -> Tensor:
     d = x - y
-    return where(d.abs() <= delta, d, d.sign() * delta)
+    return where(d.abs() < delta, d, d.sign() * delta)
 
 
 _smooth_l1 = _loss("smooth_l1_loss", "SmoothL1LossBackward0",
@@ -276,6 +280,11 @@ def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduc
 def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """``target (log target - input)``."""
     values = target.exp() * (target - input) if log_target else CHOICES["xlogy"](target, target) - target * input
+    if reduction == "mean":
+        warnings.warn("reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the batch size, "
+                      "and aligns with "
+                      "the KL div math definition.'mean' will be changed to behave the same as 'batchmean' in the next major release.", UserWarning,
+                      stacklevel=2)
     if reduction == "batchmean":
         return values.sum() / input.shape[0]
     return _reduced(values, reduction)
@@ -289,15 +298,34 @@ def _cross_entropy_of_probability(x, y):
 
 _binary = _loss("binary_cross_entropy", "BinaryCrossEntropyBackward0", _cross_entropy_of_probability,
                 (lambda x, y: (x - y) / ((1 - x) * x).clamp(min=1e-12), lambda x, y: (-x).log1p().clamp(min=-100.0) - x.log().clamp(min=-100.0)), warn=False)
-_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0",
-                     lambda x, y: (1 - y) * x + np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0), (lambda x, y: x.sigmoid() - y, lambda x, y: -x))
+
+
+def _logistic(x, y, weight, positive):
+    """log1p(exp(-x)) without overflow, times the share of positives, and the rest."""
+    share = 1 if positive is None else (positive._data - 1) * y + 1
+    values = (1 - y) * x + share * (np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0))
+    return values if weight is None else values * weight._data
+
+
+def _logistic_slope(x, y, weight, positive):
+    scaled = y if positive is None else y * positive
+    slope = x.sigmoid() - y if positive is None else (scaled + 1 - y) * x.sigmoid() - scaled
+    return slope if weight is None else slope * weight
+
+
+def _logistic_target_slope(x, y, weight, positive):
+    slope = -x if positive is None else logsigmoid(-x) - positive * logsigmoid(x)
+    return slope if weight is None else slope * weight
+
+
+_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0", _logistic, (_logistic_slope, _logistic_target_slope))
 
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """The cross entropy of probabilities and targets between 0 and 1."""
-    x = input._data
-    if x.size and not ((x >= 0) & (x <= 1)).all():
-        raise RuntimeError("all elements of input should be between 0 and 1")
+    for name, x in (("target", target._data), ("input", input._data)):
+        if x.size and not ((x >= 0) & (x <= 1)).all():
+            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
     if weight is None:
         return _binary(input, target, None, None, reduction)
     return _reduced(_binary(input, target, None, None, "none") * weight, reduction)
@@ -308,21 +336,21 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tens
     """The same of numbers whose sigmoid is the probability."""
     if target._data.shape != input._data.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    if weight is None and pos_weight is None:
-        return _with_logits(input, target, None, None, reduction)
-    factor = 1 if pos_weight is None else (pos_weight - 1) * target + 1
-    values = (1 - target) * input - factor * logsigmoid(input)
-    return _reduced(values if weight is None else values * weight, reduction)
+    return _with_logits(input, target, None, None, reduction, weight, pos_weight)
 
 
-def _nll_backward(node, g, target, weight):
+def _nll_backward(node, g, target, weight, x):
     shape, axis = node.shape, node.axis
     factor = made_of(node.weights) * (g / made_of(node.total) if node.reduction == "mean" else g)
     zeros_ = made_of(np.zeros(shape, g._data.dtype))
-    return scatter(zeros_, axis, made_of(node.places).unsqueeze(axis), (-factor).expand(node.places.shape).unsqueeze(axis)), None
+    values = where(made_of(node.weights == 0), 0.0, -factor).expand(node.places.shape)
+    made = scatter(zeros_, axis, made_of(node.places).unsqueeze(axis), values.unsqueeze(axis))
+    return _ATTACHED(made, True, x=node.unpack_one(2)), None
 
 
-NLL = {False: kind("NllLossBackward0", _nll_backward, ("target", "weight")), True: kind("NllLoss2DBackward0", _nll_backward, ("target", "weight"))}
+_ATTACHED = gate("NllLossBackwardBackward0")
+NLL = {False: kind("NllLossBackward0", _nll_backward, ("target", "weight", "self")), True: kind("NllLoss2DBackward0", _nll_backward, ("target", "weight",
+                                                                                                                                      "self"))}
 
 
 def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None,
@@ -344,7 +372,7 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     picked = -np.take_along_axis(x, np.expand_dims(places, axis), axis).squeeze(axis) * weights
     total = np.asarray(weights).sum(dtype=x.dtype)
     data = picked if reduction == "none" else picked.sum() if reduction == "sum" else picked.sum() / total
-    return operation(NLL[x.ndim > 2], (input, target), np.asarray(data, x.dtype), (target, weight), shape=x.shape, axis=axis, weights=np.asarray(weights,
+    return operation(NLL[x.ndim > 2], (input, target), np.asarray(data, x.dtype), (target, weight, input), shape=x.shape, axis=axis, weights=np.asarray(weights,
                                                                                                                                                  x.dtype),
                      places=np.asarray(places), total=total, reduction=reduction)
 
@@ -362,7 +390,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
             product = product * weight.reshape([-1 if k == axis else 1 for k in range(input.ndim)])
         if reduction == "none":
             return -product.sum(axis)
-        return -product.sum() / (input.numel() // input._data.shape[axis]) if reduction == "mean" else -product.sum()
+        return over(-product.sum(), input.numel() // input._data.shape[axis]) if reduction == "mean" else -product.sum()
     hard = nll_loss(logarithms, target, weight, None, ignore_index, None, reduction)
     if not label_smoothing:
         return hard

@@ -1,0 +1,30 @@
+"""Arithmetic with a number inside of composed operations, which PyTorch records under other names than the operators."""
+
+from __future__ import annotations
+
+from .arithmetic import AddBackward0, DivBackward0, MulBackward0
+from .tensor import Tensor
+
+MulBackward1, AddBackward1, DivBackward1 = (type(name, (parent,), {"__doc__": "With a number."}) for name, parent in (
+    ("MulBackward1", MulBackward0), ("AddBackward1", AddBackward0), ("DivBackward1", DivBackward0)))
+
+
+def _named(made: Tensor, cls: type) -> Tensor:
+    if made._grad_fn is not None:
+        made._grad_fn.__class__ = cls
+    return made
+
+
+def times(x: Tensor, number: float) -> Tensor:
+    """``x * number``."""
+    return _named(x * number, MulBackward1)
+
+
+def plus(x: Tensor, number: float) -> Tensor:
+    """``x + number``."""
+    return _named(x + number, AddBackward1)
+
+
+def over(x: Tensor, number: float) -> Tensor:
+    """``x / number``."""
+    return _named(x / number, DivBackward1)
