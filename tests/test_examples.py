@@ -32,7 +32,8 @@ def number_after(text: str, output: str) -> float:
 
 def test_every_example_is_tested():
     tested = {"autograd_tour.py",  # tests/eager/test_tour.py
-              "eager_vs_compiled.py", "gaussian_mixture.py", "inside_numba.py", "logistic_regression.py", "quickstart.py", "sympy_shrinks.py"}
+              "eager_vs_compiled.py", "gaussian_mixture.py", "hmc.py", "inside_numba.py", "logistic_regression.py",
+              "option_greeks.py", "quickstart.py", "sympy_shrinks.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -65,6 +66,17 @@ def test_inside_numba():
     assert output.count("w[") == 4
 
 
+def test_hmc():
+    output = printed("hmc.py")
+    assert number_after("largest R-hat:", output) < 1.01 and number_after("smallest effective sample size:", output) > 1000
+    assert number_after("gradients per second:", output) > 0 and "gradients per second of JAX:" in output
+
+
+def test_option_greeks():
+    output = printed("option_greeks.py")
+    assert [float(each) < 1e-10 for each in re.findall(r"relative to the largest: (\S+)", output)] == [True] * 6
+
+
 def test_sympy_shrinks():
     output = printed("sympy_shrinks.py")
     assert "The slope in SymPy's words: sqrt(x**2 + 1)" in output and "(SymPy)" in output
@@ -78,7 +90,7 @@ def test_eager_vs_compiled():
     assert "ties share the gradient evenly" in output and "Python branches on a value. Eager asks in each call, and got False" in output
 
 
-@pytest.mark.parametrize("name", ["logistic_regression.py", "gaussian_mixture.py"])
+@pytest.mark.parametrize("name", ["logistic_regression.py", "gaussian_mixture.py", "hmc.py"])
 def test_without_scikit_learn_the_extra_is_named(name, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['sklearn'] = None")
     where = os.pathsep.join([str(tmp_path), str(Path(tracer.__file__).parents[1])])

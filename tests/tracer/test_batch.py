@@ -138,6 +138,17 @@ def test_elementary_functions_within_four_ulp(name):
             assert abs(mpmath.mpf(y) - exact) <= 4 * np.spacing(abs(float(exact))), x
 
 
+def test_normal_distribution_within_four_ulp():
+    mpmath = pytest.importorskip("mpmath")
+    x = np.concatenate([np.linspace(-37, 9, 3001), [0.0, -0.0, np.inf, -np.inf, np.nan, -40.0, 1e300, -1e300, 1e-300]])
+    found = jit(lambda x: special.ndtr(x)).batch(x)
+    np.testing.assert_array_equal(found[3001:], special.ndtr(x[3001:]))
+    with mpmath.workdps(60):
+        for at, y in zip(x[:3001], found):
+            exact = mpmath.ncdf(mpmath.mpf(at))
+            assert abs(mpmath.mpf(y) - exact) <= 4 * np.spacing(float(exact)), at
+
+
 # Lanes ---------------------------------------------------------------------------------------------------------------------------
 
 def black_scholes(S, K, r, sigma, T):

@@ -53,3 +53,12 @@ def test_vectors(name):
     leaf = torch.tensor(at, dtype=torch.float64, requires_grad=True)
     theirs(leaf).backward()
     np.testing.assert_allclose(grad(ours)(np.array(at)), leaf.grad.numpy(), rtol=1e-14)
+
+
+def test_logaddexp_is_smooth_where_its_arguments_are_equal():
+    for function, base in ((np.logaddexp, np.e), (np.logaddexp2, 2.0)):
+        for at in (0.0, 1.5):
+            second = grad(grad(lambda x, at=at, function=function: function(at, x)))
+            assert second(at) == pytest.approx(0.25 * np.log(base), rel=1e-15)
+            assert grad(second)(at) == 0.0
+            assert grad(second)(at + 0.5) == pytest.approx((second(at + 0.5 + 1e-5) - second(at + 0.5 - 1e-5)) / 2e-5, rel=1e-8)

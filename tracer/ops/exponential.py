@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..graph.op import DERIVED, STRUCTURAL, Expand, Libm
+from .apply import apply
 from .arithmetic import ANY, POSITIVE, _sp
 from .families import elementwise
 
@@ -43,8 +44,24 @@ def _share2(x, other):
     return np.where(gap >= 0, 1.0, tail) / (1.0 + tail)
 
 
+def _at_arrays(body):
+    """What an expansion means on arrays; equal infinities give no warning."""
+    def evaluate(x, other):
+        with np.errstate(invalid="ignore"):
+            return np.asarray(body(x, other), np.result_type(x, other))
+    return evaluate
+
+
+# Operations of their own, for the slope of their text is 0 where x and other are equal: the second derivative of logaddexp is 1/4 there.
+SHARE = elementwise("logistic_share", (), (lambda x, other, out: out * apply(SHARE, (other, x)), lambda x, other, out: -(out * apply(SHARE, (other, x)))),
+                    lambda x, other: 1 / (1 + _sp().exp(other - x)), Expand(_share), STRUCTURAL, "LogisticShareBackward0", (ANY, ANY),
+                    evaluate=_at_arrays(_share))
+SHARE2 = elementwise("logistic_share2", (), (lambda x, other, out: math.log(2.0) * (out * apply(SHARE2, (other, x))),
+                                             lambda x, other, out: -math.log(2.0) * (out * apply(SHARE2, (other, x)))),
+                     lambda x, other: 1 / (1 + 2 ** (other - x)), Expand(_share2), STRUCTURAL, "LogisticShare2Backward0", (ANY, ANY),
+                     evaluate=_at_arrays(_share2))
 # Declared: SymPy's exp(x)/(exp(x) + exp(y)) overflows beyond 709.
-LOGADDEXP = elementwise("logaddexp", np.logaddexp, (lambda x, y, out: _share(x, y), lambda x, y, out: _share(y, x)),
+LOGADDEXP = elementwise("logaddexp", np.logaddexp, (lambda x, y, out: apply(SHARE, (x, y)), lambda x, y, out: apply(SHARE, (y, x))),
                         lambda x, y: _sp().log(_sp().exp(x) + _sp().exp(y)), Expand(_logaddexp), STRUCTURAL, "LogaddexpBackward0", (ANY, ANY))
-LOGADDEXP2 = elementwise("logaddexp2", np.logaddexp2, (lambda x, y, out: _share2(x, y), lambda x, y, out: _share2(y, x)),
+LOGADDEXP2 = elementwise("logaddexp2", np.logaddexp2, (lambda x, y, out: apply(SHARE2, (x, y)), lambda x, y, out: apply(SHARE2, (y, x))),
                          lambda x, y: _sp().log(2**x + 2**y, 2), Expand(_logaddexp2), STRUCTURAL, "Logaddexp2Backward0", (ANY, ANY))
