@@ -10,6 +10,7 @@ import numpy as np
 from .errors import ArgumentError, OutputError
 from .ops import TABLE
 from .trace.arguments import Callee, Selection
+from .trace.buffers import Buffer
 from .trace.objects import SeenMaker, record_of
 from .trace.session import Session
 from .trace.static import Static
@@ -21,7 +22,7 @@ from .trace.value import Traced, as_traced, make
 def classify_traced(value, path: Path):
     """DATA for whatever can become a traced value; anything else is taken as it is."""
     kind = type(value)
-    if kind is Traced or kind in (float, int) or (isinstance(value, (np.ndarray, np.generic)) and not isinstance(value, np.bool_)):
+    if kind in (Traced, Buffer, float, int) or (isinstance(value, (np.ndarray, np.generic)) and not isinstance(value, np.bool_)):
         return DATA
     return Static(value, key=(kind, id(value)))  # lives no longer than one trace
 

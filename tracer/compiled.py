@@ -113,7 +113,10 @@ class Compiled(Shown, EntryDispatcher):
 
     def refuse(self, name, value):
         """Raise for an argument that is neither data nor static."""
-        classify(value, (("arg", name),))
+        try:
+            classify(value, (("arg", name),))
+        except TracedArgument:
+            raise NeedsInlining from None
         super().refuse(name, value)
 
     def compile_for_other(self, args, kwargs):

@@ -21,9 +21,11 @@ from .history import History
 from .kept import Kept
 from .settings import Settings
 from .trace.arguments import Callee, classify
+from .trace.buffers import Buffer
 from .trace.objects import Record as InstanceRecord
 from .trace.objects import SeenMaker, represent
 from .trace.session import Session
+from .trace.stand_ins import Captured
 from .trace.static import MISSING, Static
 from .trace.trees import DATA, Describer, Path, Spec, build, path_text
 from .trace.value import Traced, as_traced
@@ -149,6 +151,8 @@ class Arguments(SeenMaker):
         if type(value) is Traced:
             as_traced(value, self.session.trace)
             return DATA
+        if isinstance(value, (Buffer, Captured)):
+            return DATA
         found = classify(value, path)
         if found is None:
             raise OutputError(f"{self.program.callee.name}() returned a {type(value).__name__} ({path_text(path)}), which is no tree of arrays and numbers. "
@@ -159,7 +163,7 @@ class Arguments(SeenMaker):
         """Nodes and names of the traced leaves in a tree."""
         if tree is None:
             return [], []
-        describer = Describer(lambda value, path: DATA if isinstance(value, (Traced, float, int, np.ndarray, np.generic)) else Static(value, id(value)))
+        describer = Describer(lambda value, path: DATA if isinstance(value, (Traced, Buffer, float, int, np.ndarray, np.generic)) else Static(value, id(value)))
         describer(tree, (("arg", label),))
         nodes = [as_traced(leaf, self.session.trace).node for leaf in describer.leaves]
         return nodes, [path_text(path) for path in describer.paths]

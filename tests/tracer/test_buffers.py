@@ -1,6 +1,7 @@
 """Arrays that are written to while a function is traced: held against NumPy, which runs the same program."""
 
 import copy
+import math
 import re
 
 import numpy as np
@@ -179,7 +180,11 @@ def functions_that_write(x):
     b = np.empty(5)
     b.fill(x[3])
     np.multiply(x, 2.0, out=b)
-    return np.concatenate([a.ravel(), b])
+    np.dot(a, x, out=a[0])
+    np.cumsum(x, out=a[:, 1])
+    np.negative(x, a[4])
+    np.add(np.zeros(5), x, out=(c := np.ones(5)))
+    return np.concatenate([a.ravel(), b, c])
 
 
 def scalars(x):
@@ -263,8 +268,8 @@ def test_the_gradient_is_that_of_differences(program):
 class Drawn:
     """Random numbers that were drawn before."""
 
-    def __init__(self, seed):
-        self.numbers = iter(np.random.default_rng(seed).random(400).tolist())
+    def __init__(self, numbers):
+        self.numbers = iter(numbers)
 
     def below(self, n):
         return int(next(self.numbers) * n)
@@ -286,8 +291,10 @@ def _index(draw, shape):
 
 def random_program(seed, shape):
     """A program on arrays that are views of one another."""
+    numbers = np.random.default_rng(seed).random(400).tolist()
+
     def program(x):
-        draw = Drawn(seed)
+        draw = Drawn(numbers)
         arrays = [np.zeros(shape) if draw.chance(0.5) else np.outer(x[:shape[0]], x)[:, :shape[1]] + 0.0]
         for _ in range(14):
             a = arrays[draw.below(len(arrays))]
@@ -313,6 +320,59 @@ def test_random_programs_of_views_and_writes(shape):
     for seed in range(60):
         program = random_program(seed, shape)
         np.testing.assert_array_equal(traced(program, X), program(X), err_msg=f"seed {seed}")
+
+
+class Grid:
+    scale = 2.0
+
+    def __init__(self, n):
+        self.values = np.zeros(n)
+
+    def total(self):
+        return math.fsum(self.values)
+
+
+class Painted(Grid):
+    def __init__(self, x):
+        super().__init__(len(x))
+        self.values = np.zeros(len(x))
+        self.values[1] = x[0]
+        self._x = x
+
+    @property
+    def first(self):
+        return math.cos(self._x[0])
+
+    @classmethod
+    def of(cls, x):
+        return cls(x)
+
+    @staticmethod
+    def square(v):
+        return math.pow(v, 2)
+
+    def __add__(self, other):
+        return Painted(self._x + other._x)
+
+
+def test_classes_whose_objects_are_made_inside():
+    def program(x):
+        painted = Painted.of(x)
+        both = painted + Painted(x)
+        assert isinstance(painted, Painted) and isinstance(both, Grid) and not isinstance(x, Grid) and type(both) is Painted
+        return painted.total() * painted.scale + painted.first + Painted.square(x[2]) + both.values[1]
+    assert float(traced(program, X)) == pytest.approx(program(X), rel=1e-15)
+
+
+def test_arrays_without_anything_traced_may_be_returned_and_passed_on():
+    np.testing.assert_array_equal(jit(lambda x: np.ones(3))(X), np.ones(3))
+    np.testing.assert_array_equal(jit(lambda x: GLOBAL)(X), GLOBAL)
+
+    def inner(x):
+        y = np.zeros(5)
+        y[1] = 2.0
+        return grad(lambda z: np.sum(z * z))(y) * x + grad(lambda z: np.sum(z ** 3))(GLOBAL)
+    np.testing.assert_array_equal(jit(inner)(X), 2.0 * np.array([0.0, 2.0, 0.0, 0.0, 0.0]) * X + 3.0 * GLOBAL**2)
 
 
 # What is refused -----------------------------------------------------------------------------------------------------------

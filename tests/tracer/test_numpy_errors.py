@@ -69,7 +69,7 @@ def test_numpys_error(name):
     assert str(ours.value) == str(theirs.value)
 
 
-IN_PLACE = "np.sum(..., out=) writes into an existing array, which a graph does not have. Use the result instead."
+IN_PLACE = "np.sum(..., out=) writes a traced value into an array that keeps no trace of it. Use the result instead."
 OURS = {
     "out": (lambda x: np.sum(x, out=np.zeros(())), InPlaceError, IN_PLACE),
     "out of a method": (lambda x: x.sum(out=np.zeros(())), InPlaceError, IN_PLACE),

@@ -13,8 +13,10 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..graph.types import SUPPORTED
+from .buffers import Buffer
 from .flatten_source import call_function, identifier_of
 from .objects import record_of
+from .stand_ins import Captured
 from .static import Static, static_key
 from .trees import DATA, Describer, Path, Spec, path_text
 from .value import Traced
@@ -195,12 +197,15 @@ def _named_place(name: str, callee: Callee, values, keywords: int | None) -> tup
 
 # What an argument may be ----------------------------------------------------------------------------------------------------
 
+_OF_A_TRACE = frozenset((Traced, Buffer, Captured))
+
+
 def classify(value, path: Path) -> Spec | None:
     """DATA, a Static, or None for an instance; raises ArgumentError for what is refused."""
     kind = type(value)
     if kind is float or (kind is np.ndarray and value.dtype.name in SUPPORTED and value.dtype.isnative):
         return DATA
-    if kind is Traced or record_of(value) is not None:
+    if kind in _OF_A_TRACE or record_of(value) is not None:
         raise TracedArgument
     key = static_key(value)
     if kind is int and -2**63 <= value < 2**63:

@@ -162,6 +162,9 @@ def become_traced(target, trace) -> None:
         holder.__class__ = Traced
 
 
+FUNCTIONS["become traced"] = become_traced
+
+
 def _storage(base: np.ndarray, trace) -> Storage:
     bits = base.reshape(-1).view(f"V{base.itemsize}") if base.size else base
     if base.size and (bits == bits[0]).all():

@@ -144,7 +144,16 @@ def _sample(value):
 
 def _isinstance(value, kinds, /) -> bool:
     """``isinstance``: traced values are what they stand for."""
-    return builtins.isinstance(_sample(value) if type(value) in (Traced, Buffer) else value, kinds)
+    return builtins.isinstance(_sample(value) if type(value) in (Traced, Buffer) else value, _original(kinds))
+
+
+SEEN_CLASS = "__tracer_class__"  # of the class that stands for a user's: that class
+
+
+def _original(kinds):
+    if builtins.isinstance(kinds, tuple):
+        return tuple(map(_original, kinds))
+    return vars(kinds).get(SEEN_CLASS, kinds) if type(kinds) is type else kinds
 
 
 BUILTINS: dict[str, Callable] = {

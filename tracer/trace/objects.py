@@ -111,7 +111,7 @@ def _getattribute(self, name: str):
     record = object.__getattribute__(self, _SLOT)
     target, kind = record.target, type(record.target)
     if name == "__class__":
-        return kind
+        return record.see(kind)
     if name == "__dict__":
         return {key: _getattribute(self, key) for key in vars(target)}
     if name in record.attributes:
@@ -152,7 +152,7 @@ def _from_class(self, record: Record, found):
     if isinstance(found, staticmethod):
         return record.see(found.__func__)
     if isinstance(found, classmethod):
-        return types.MethodType(record.see(found.__func__), type(record.target))
+        return types.MethodType(record.see(found.__func__), record.see(type(record.target)))
     if isinstance(found, types.FunctionType):
         return types.MethodType(record.see(found), self)
     if hasattr(type(found), "_numba_type_"):  # a compiled function, @njit or one of ours, used as a method

@@ -8,6 +8,7 @@ module is not changed, and no source text is needed. Random numbers, clocks and 
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import dis
 import functools
 import math
@@ -23,7 +24,7 @@ import numpy as np
 
 from ..errors import ImpureError
 from .buffers import NAMES, NUMPY
-from .builtin_functions import BUILTINS
+from .builtin_functions import BUILTINS, SEEN_CLASS
 from .context import user_location
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
@@ -104,7 +105,7 @@ class Rebinder:
         if kind in _PLAIN:
             return value
         if kind is type or kind is np.ndarray:
-            return TYPES.get(value, value) if kind is type else self._captured(value)
+            return self._class(value) if kind is type else self._captured(value)
         if kind in _NUMPY_KINDS and value in NUMPY:
             return NUMPY[value]
         found = self._seen.get(id(value))
@@ -115,6 +116,32 @@ class Rebinder:
         if kind is types.FunctionType:
             return self._function(value)
         return self._remember(value, self._see_other(value, kind, name))
+
+    def _class(self, value: type):
+        """A class of the user, whose instances are made inside: their methods are seen through."""
+        found = self._seen.get(id(value))
+        if found is not None:
+            return found[1]
+        if value in TYPES:
+            return TYPES[value]
+        module = sys.modules.get(value.__module__)
+        path = getattr(module, "__file__", None) or "<unknown>"
+        is_own = value.__module__ != "builtins" and self._is_own_file(path, value.__module__)
+        if not is_own or dataclasses.is_dataclass(value) or not all(type(base) is type and base.__flags__ & _PLAIN_LAYOUT for base in value.__mro__[:-1]) \
+                or issubclass(value, _KEPT_CLASSES):
+            return self._remember(value, value)
+        functions = {name: found for base in reversed(value.__mro__[:-1]) for name, found in vars(base).items()}
+        functions = {name: found for name, found in functions.items() if isinstance(found, (types.FunctionType, property, staticmethod, classmethod))}
+        made = self._remember(value, type(value.__name__, (value,), {"__module__": value.__module__, "__qualname__": value.__qualname__, SEEN_CLASS: value}))
+        for name, found in functions.items():
+            if name not in _LEFT_ALONE:
+                setattr(made, name, self._member(found))
+        return made
+
+    def _member(self, found):
+        if isinstance(found, property):
+            return property(*[each and self.see(each) for each in (found.fget, found.fset, found.fdel)])
+        return type(found)(self.see(found.__func__)) if isinstance(found, (staticmethod, classmethod)) else self.see(found)
 
     def _captured(self, value: np.ndarray):
         found = self._seen.get(id(value))
@@ -253,6 +280,9 @@ def _stays(cell: types.CellType) -> bool:
 
 
 _PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.float64, Traced))
+_PLAIN_LAYOUT = 1 << 9  # made by a class statement
+_KEPT_CLASSES = (BaseException, tuple, int, float, str, dict, list, set, np.ndarray)
+_LEFT_ALONE = frozenset(("__init_subclass__", "__class_getitem__", "__new__"))
 _BUILTINS = {"input": _impure("input"), **BUILTINS}
 _OF_NUMPY = NAMES | {"random", "r_", "c_", "linalg"} | {t.__name__ for t in TYPES} | {f.__name__ for f in FUNCTIONS if type(f) in map(type, NUMPY)}
 _NUMPY_KINDS = frozenset(map(type, NUMPY))

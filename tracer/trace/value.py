@@ -204,8 +204,7 @@ class Traced(Slots):
         return function(*inputs, **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
-        implementation = FUNCTIONS.get(function)
-        if implementation is None:
+        if function not in FUNCTIONS:
             raise unsupported(function)
         # NumPy's own mark for "not given", passed on where somebody binds all defaults.
         while args and args[-1] is np._NoValue:
@@ -238,6 +237,8 @@ class Traced(Slots):
 
 def call(function: Callable, args: tuple, kwargs: dict):
     """A NumPy function on traced values as the user calls it: what NumPy makes a view shares the memory of its array here too."""
+    if kwargs.get("out") is not None:
+        return FUNCTIONS["into"](function, args, kwargs)
     result = FUNCTIONS[function](*args, **kwargs)
     return FUNCTIONS["linked"](function, args, kwargs, result) if function in VIEWS else result
 

@@ -11,7 +11,7 @@ from ...ops import TABLE
 from ..memory import Storage, View, backed, copied, is_argument, memory_of, node_for, snapshot, view_of, write_positions, write_view
 from ..regions import positions_of
 from ..value import FUNCTIONS, UFUNCS, Traced, as_traced, call, elementwise, implements, implements_method, make
-from .common import cast, contains_traced, filled, reshaped, static_value, strong
+from .common import cast, contains_traced, filled, find_trace, reshaped, static_value, strong
 from .indexing import getitem, understood
 
 FUNCTIONS["copy"] = copied
@@ -268,9 +268,8 @@ def _text(shape: tuple[int, ...]) -> str:
 
 def out(ufunc, method: str, inputs: tuple, kwargs: dict):
     """``np.add(a, b, out=c)``: the result is written into an array of this trace."""
-    target, = kwargs.pop("out")
-    if type(target) is not Traced:
-        raise InPlaceError(f"np.{ufunc.__name__}(..., out=) writes a traced value into an array that keeps no trace of it. Use the result instead.")
+    given, = kwargs.pop("out")
+    target = _output(given, find_trace([*inputs, given, *kwargs.values()]), ufunc.__name__)
     trace = target.owner
     operands = [snapshot(x.node, trace) if type(x) is Traced else x for x in inputs]
     if not any([type(x) is Traced for x in operands]):
@@ -282,6 +281,28 @@ def out(ufunc, method: str, inputs: tuple, kwargs: dict):
 
 
 FUNCTIONS["out"] = out
+
+
+def into(function: Callable, args: tuple, kwargs: dict):
+    """``np.dot(a, b, out=c)`` and its kin."""
+    given = kwargs.pop("out")
+    target = _output(given, find_trace([*args, given, *kwargs.values()]), function.__name__)
+    result = call(function, args, kwargs)
+    if result.shape != target.shape or result.dtype != target.dtype:
+        raise ValueError(f"output array is not acceptable: it is {target.node.type}, and np.{function.__name__} gives {result.node.type}")
+    write_all(target, result)
+    return target
+
+
+FUNCTIONS["into"] = into
+
+
+def _output(given, trace, name: str) -> Traced:
+    """An array that a result is written into."""
+    FUNCTIONS["become traced"](given, trace)
+    if type(given) is not Traced:
+        raise InPlaceError(f"np.{name}(..., out=) writes a traced value into an array that keeps no trace of it. Use the result instead.")
+    return given
 
 
 # NumPy's functions that write -------------------------------------------------------------------------------------------
