@@ -15,7 +15,7 @@ from codegen.kernel import Options
 
 from . import kept
 from .chosen import refuse_non_float
-from .errors import NotCompiledError, OutputError, TracedConversionError
+from .errors import NotCompiledError, OutputError, TracedBoolError, TracedConversionError
 from .graph.types import FLOATS
 from .graphs import Graphs, TracedNodes
 from .history import KEPT_RECORDS, Record
@@ -26,6 +26,10 @@ from .trace.static import Static
 from .trace.trees import DATA, TUPLE, Branch, Path, Spec, identifier, path_text
 from .trace.value import Traced, as_traced
 from .transform import VALUE, Outcome
+
+
+class _Branches(Exception):
+    """A function that branches on a traced value was found: it is interpreted in the next trace."""
 
 
 class Plan:
@@ -149,12 +153,21 @@ class Plan:
     # Tracing --------------------------------------------------------------------------------------------------------------------
 
     def _run(self, signature: Signature, shapes, ints) -> Run:
+        """A trace; again, with one more function interpreted, for each that turns out to branch on a traced value."""
+        while True:
+            try:
+                return self._run_once(signature, shapes, ints)
+            except _Branches:
+                continue
+
+    def _run_once(self, signature: Signature, shapes, ints) -> Run:
         program = self.program
         instances = instances_of_call()
         if instances is None and any(map(_has_instance, self.specs)):
             raise Again
         start = time.perf_counter()
         with live_instances(None), tracing(program.callee.name, program.callee.function) as session:
+            session.rebinder.branching = program.branching
             arguments = Arguments(session, program, instances or {})
             leaves = arguments.inputs(signature, shapes, ints)
             values = arguments.values(self.specs, leaves)
@@ -165,6 +178,12 @@ class Plan:
                 if session.outer is not None:
                     raise NeedsInlining from None
                 raise
+            except TracedBoolError as error:
+                code = session.rebinder.asking(error)
+                if code is None or code in program.branching:
+                    raise
+                program.branching.add(code)
+                raise _Branches from None
             program.history.traces += 1
             if arguments.is_incomplete:
                 raise Again

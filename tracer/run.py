@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class Program:
     settings: Settings
     history: History
     reads: dict[Path, dict[str, None]]
+    branching: set[CodeType] = field(default_factory=set)  # code that branches on traced values
 
 
 _instances: ContextVar[dict[Path, Any] | None] = ContextVar("tracer_instances", default=None)

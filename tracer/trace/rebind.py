@@ -22,7 +22,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import ImpureError
+from ..errors import ImpureError, TracedBoolError
+from .branches import branching_code, interpreted
 from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS
 from .context import user_location
@@ -93,6 +94,11 @@ class Rebinder:
         self._seen: dict[int, tuple] = {}              # id -> (original, which keeps the id its own, and what stands for it)
         self._globals: dict[int, tuple[dict, dict, set]] = {}
         self._own_package = None
+        self.branching: set[types.CodeType] = set()    # code that branches on traced values: it is interpreted
+
+    def asking(self, error: TracedBoolError) -> types.CodeType | None:
+        """The function of the user that asked for the truth of a traced value; None if it was not one that can be interpreted."""
+        return branching_code(error, {id(copy) for _, copy, _ in self._globals.values()})
 
     def own(self, root) -> None:
         """The package of the function that is traced is the user's own, wherever it is installed."""
@@ -227,7 +233,8 @@ class Rebinder:
         cells = [cell if _stays(cell) else types.CellType() for cell in function.__closure__ or ()]
         names = self._globals_of(function)
         copy = types.FunctionType(code, names, function.__name__, None, tuple(cells) or None)
-        self._seen[id(function)] = (function, copy)  # before anything is looked at: functions refer to themselves
+        stand_in = interpreted(copy) if code in self.branching else copy
+        self._seen[id(function)] = (function, stand_in)  # before anything is looked at: functions refer to themselves
         for old, new, name in zip(function.__closure__ or (), cells, code.co_freevars):
             if new is not old:
                 new.cell_contents = self.see(old.cell_contents, name)
@@ -236,7 +243,7 @@ class Rebinder:
         copy.__kwdefaults__ = {k: self.see(v) for k, v in function.__kwdefaults__.items()} if function.__kwdefaults__ else None
         copy.__dict__.update(function.__dict__)
         copy.__module__, copy.__qualname__, copy.__doc__ = function.__module__, function.__qualname__, function.__doc__
-        return copy
+        return stand_in
 
     def _globals_of(self, function: types.FunctionType) -> dict:
         """The copy of a module's globals that all its functions share in this trace."""
