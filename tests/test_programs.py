@@ -33,17 +33,17 @@ MEASUREMENTS = np.array([[8.9, 0.75, 9.3, 0.0, 18.6, 0.45], [8.5, 0.7, 8.9, 0.0,
 TIMES = np.linspace(0.1, 8.0, 12)
 COUNTS = [0, 0, 1, 3, 6, 12, 9, 14, 6, 4, 1, 0]
 
-# program, function, arguments, which of them the gradient is of, and whether it asks for a traced truth.
+# program, function, arguments, which of them the gradient is of, and whether a loop turns until a traced condition holds.
 CASES = {
     "n-body": ("nbody", "miss_distance", (SPEEDS, PLANETS, [1.0, 3e-6, 1e-3], [0.3, 5.0, 0.2], 0.01, 6), 0, False),
     "n-body, masses": ("nbody", "energy", (PLANETS, SPEEDS, np.array([1.0, 0.3, 0.2])), 2, False),
     "robot arm": ("robot_arm", "pose_error", (JOINTS, POSE), 0, False),
-    "Kalman filter": ("kalman", "negative_log_likelihood", (np.array([0.5, 0.2, 0.3, 0.1]), CONTROLS, MEASUREMENTS), 0, True),
-    "Kalman filter, controls": ("kalman", "negative_log_likelihood", ((0.5, 0.2, 0.3, 0.1), CONTROLS, MEASUREMENTS), 1, True),
-    "call": ("black_scholes", "black_scholes", (100.0, 105.0, 0.5, 0.03, 0.25), 0, True),
-    "put, volatility": ("black_scholes", "black_scholes", (100.0, 105.0, 0.5, 0.03, 0.25, "put"), 4, True),
-    "at expiry": ("black_scholes", "black_scholes", (110.0, 105.0, 0.0, 0.03, 0.25), 0, True),
-    "piecewise likelihood": ("count_likelihood", "log_likelihood", (np.array([0.9, 3.3, 9.5, 0.8]), TIMES, COUNTS), 0, True),
+    "Kalman filter": ("kalman", "negative_log_likelihood", (np.array([0.5, 0.2, 0.3, 0.1]), CONTROLS, MEASUREMENTS), 0, False),
+    "Kalman filter, controls": ("kalman", "negative_log_likelihood", ((0.5, 0.2, 0.3, 0.1), CONTROLS, MEASUREMENTS), 1, False),
+    "call": ("black_scholes", "black_scholes", (100.0, 105.0, 0.5, 0.03, 0.25), 0, False),
+    "put, volatility": ("black_scholes", "black_scholes", (100.0, 105.0, 0.5, 0.03, 0.25, "put"), 4, False),
+    "at expiry": ("black_scholes", "black_scholes", (110.0, 105.0, 0.0, 0.03, 0.25), 0, False),
+    "piecewise likelihood": ("count_likelihood", "log_likelihood", (np.array([0.9, 3.3, 9.5, 0.8]), TIMES, COUNTS), 0, False),
     "tridiagonal": ("tridiagonal", "misfit", (1.0 + DRAW.random(13), np.ones(12), DRAW.random(12)), 0, False),
     "Runge-Kutta": ("runge_kutta", "squared_error", (np.array([1.1, 0.4, 0.1, 0.4]), 5.0 + 4.0 * DRAW.random((15, 2))), 0, False),
     "time warping": ("time_warping", "dtw_distance", (DRAW.random(9), DRAW.random(7)), 0, False),
@@ -54,15 +54,15 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_gradient_of_the_program_as_written(case, request):
-    name, function, arguments, argnum, asks_for_truth = CASES[case]
-    if asks_for_truth:
-        request.applymarker(pytest.mark.xfail(raises=TracedBoolError, reason="branches on traced values"))
+    name, function, arguments, argnum, turns_on_data = CASES[case]
+    if turns_on_data:
+        request.applymarker(pytest.mark.xfail(raises=TracedBoolError, strict=True, reason="a `while` on a traced condition"))
     module = program(name)
     plain = getattr(module, function)
     value, slope = value_and_grad(plain, argnum)(*arguments)
     with mpmath.workdps(DIGITS):
         expected = gradient(getattr(in_many_digits(module), function), arguments, argnum)
-    assert math.isclose(value, plain(*arguments), rel_tol=1e-13)
+    assert math.isclose(value, plain(*arguments), rel_tol=1e-11)
     np.testing.assert_allclose(slope, expected, rtol=1e-10, atol=1e-12 * np.abs(expected).max())
     assert np.any(expected != 0.0)
 

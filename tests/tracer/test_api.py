@@ -799,14 +799,12 @@ def here(kind, function, *args):
     return re.sub(rf"{re.escape(__file__)}:\d+", "LINE", message(kind, grad(function), *args))
 
 
-def test_a_traced_value_as_a_bool():
+def test_a_traced_value_as_a_bool_where_no_branch_can_be_followed():
     def f(x):
-        if x > 0:
-            return x
-        return -x
+        return sum(each for each in (1.0, 2.0) if x > each)
     assert here(TracedBoolError, f, 1.) == (
         "`if`, `while`, `and`, `or`, `not` and `assert` need a concrete True or False, but `greater`: bool[] (LINE) is traced. "
-        "Which way it goes depends on the arguments, and is not known when the graph is built. "
+        "Which way it goes depends on the arguments, and both ways can be followed in functions only, not in comprehensions, generators and libraries. "
         "Write np.where(condition, a, b); for bools & | ~ instead of and, or, not.")
 
 

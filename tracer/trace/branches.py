@@ -45,6 +45,15 @@ class Cursor:
         self.values = values if isinstance(values, (list, tuple, range)) else list(values)
         self.at = 0
 
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        value, is_there = self.step()
+        if not is_there:
+            raise StopIteration
+        return value
+
     def step(self) -> tuple:
         """The next element and whether there was one."""
         if self.at >= len(self.values):
@@ -83,13 +92,16 @@ def interpreted(function: types.FunctionType) -> Callable:
 def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeType | None:
     """The code that asked for the truth of a traced value: it can be interpreted if it is a function of the user that the trace has rebound,
     one whose globals are among ``namespaces`` (by id). None otherwise."""
-    step = error.__traceback__
-    asked = None
+    asked, step = None, error.__traceback__
     while step is not None:
-        frame = step.tb_frame
-        asked = frame if id(frame.f_globals) in namespaces else asked if step.tb_next is None and frame.f_code.co_name == "__bool__" else None
-        step = step.tb_next
-    return asked.f_code if (asked is not None and not asked.f_code.co_name.startswith("<")) or (asked is not None and asked.f_code.co_name == "<lambda>") else None  # noqa: E501
+        frame, step = step.tb_frame, step.tb_next
+        if id(frame.f_globals) in namespaces:
+            asked = frame
+        elif step is not None or frame.f_code.co_name != "__bool__":
+            asked = None  # the question came through a library
+    if asked is None or (asked.f_code.co_name.startswith("<") and asked.f_code.co_name != "<lambda>"):
+        return None  # comprehensions and generators have code of their own, which is no function's
+    return asked.f_code
 
 
 class Interpreter:
@@ -246,12 +258,14 @@ class Interpreter:
         elif isinstance(statement, (ir.Raise, ir.StaticRaise, ir.DynamicRaise)):
             self._raise(statement, env)
         else:
-            raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains a statement that cannot be followed into "
+            raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains a statement that cannot be "
+                                  f"followed into "
                                   f"both arms: {type(statement).__name__}. Put the branch into a function of its own.")
 
     def _refuse_in_arm(self, what: str) -> None:
         if self.depth:
-            raise TracedBoolError(f"{what} in an arm of an `if` on a traced value ({self.place(self.line)}): whether that happens is not known when the graph is "
+            raise TracedBoolError(f"{what} in an arm of an `if` on a traced value ({self.place(self.line)}): whether that happens is not known when the "
+                                  f"graph is "
                                   f"built. Do it behind the `if`, with a value from np.where(condition, a, b).")
 
     def _raise(self, statement, env: dict) -> None:
@@ -281,7 +295,8 @@ class Interpreter:
         """The value of an expression."""
         handler = _EXPRESSIONS.get(e.op)
         if handler is None:
-            raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains an expression that cannot be followed into "
+            raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains an expression that cannot be "
+                                  f"followed into "
                                   f"both arms: {e.op}. Put the branch into a function of its own.")
         return handler(self, e, env)
 
@@ -392,7 +407,8 @@ class Memory:
                 joined = interpreter.joined(condition, a, b, "a list" if isinstance(each, list) else "a dict", strict=True)
                 _set_state(each, joined)
             else:
-                raise TracedBoolError(f"the arms of the `if` ({interpreter.place(interpreter.line)}) leave a {type(each).__name__} with {len(a)} elements in one and "
+                raise TracedBoolError(f"the arms of the `if` ({interpreter.place(interpreter.line)}) leave a {type(each).__name__} with {len(a)} elements "
+                                      f"in one and "
                                       f"{len(b)} in the other: how long it is would depend on the arguments.")
 
 

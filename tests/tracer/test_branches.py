@@ -1,0 +1,281 @@
+"""Branches on traced values: arms that are followed and joined, against the same Python code run natively and against differences."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+from tracer import TracedBoolError, grad, jit, value_and_grad
+
+FILE = __file__
+
+
+def agrees(function, *points, tolerance=1e-6):
+    """Value and slope at each point, compiled once, against the native function and its central difference."""
+    compiled = value_and_grad(function)
+    for x in points:
+        value, slope = compiled(x)
+        assert value == pytest.approx(function(x), rel=1e-14)
+        assert slope == pytest.approx((function(x + 1e-6) - function(x - 1e-6)) / 2e-6, rel=tolerance, abs=tolerance)
+    assert compiled.explain().compiles == 1
+
+
+def test_if_else():
+    def f(x):
+        if x > 1.0:
+            y = x * x
+        else:
+            y = math.sin(x)
+        return 2.0 * y
+    agrees(f, 2.0, 0.5, -3.0)
+
+
+def test_elif_early_return_and_functions_that_are_called():
+    def part(x):
+        if x < 0:
+            return -x
+        elif x > 10:
+            return 10.0 * x
+        return math.log1p(x)
+
+    def f(x):
+        return part(x) + part(x - 5.0) * x
+    agrees(f, -2.0, 20.0, 3.0, 7.0)
+
+
+def test_and_or_not_and_chained_comparisons():
+    def f(x):
+        y = x
+        if 0 < x < 2 and not x > 1.5:
+            y = x * x
+        if x < -1 or x > 3:
+            y = y * 3.0
+        return y if not (x == 4.0 or x > 100) else 7.0 * x
+    agrees(f, 1.0, 1.7, -2.0, 5.0, 200.0)
+
+
+def test_break_continue_and_loops_in_arms():
+    def f(x):
+        total = 0.0
+        for i in range(8):
+            if x * i < 1.0:
+                continue
+            total += x * i
+            if total > 6.0:
+                break
+        if total > 3.0:
+            for j in range(3):
+                total = total * 0.5 + x * j
+        return total
+    agrees(f, 0.9, 0.31, 2.3, 0.05)
+
+
+def test_lists_buffers_and_their_views_in_arms():
+    def f(x):
+        out, kept = np.zeros(4), [1.0, 2.0]
+        row = out[1:3]
+        for i in range(4):
+            if x[i] > 0:
+                out[i] = x[i] * 2.0
+                kept[0] = kept[0] + x[i]
+            else:
+                row[0] += 0.5 * x[i]
+                kept = [kept[0], x[i]]
+        return np.sum(out * out) + kept[0] * kept[1]
+    x = np.array([-1.0, 1.0, -0.5, 3.0])
+    value, slope = value_and_grad(f)(x)
+    assert value == pytest.approx(f(x), rel=1e-14)
+    steps = 1e-6 * np.eye(4)
+    np.testing.assert_allclose(slope, [(f(x + s) - f(x - s)) / 2e-6 for s in steps], rtol=1e-7)
+
+
+def test_arrays_in_arms():
+    def f(x):
+        if np.sum(x) > 1.0:
+            y = x * x
+        else:
+            y = np.exp(x)
+            y[0] = 0.0
+        return np.sum(y * np.arange(3.0))
+    for x in (np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.5, 0.2])):
+        expected = [(f(x + s) - f(x - s)) / 2e-6 for s in 1e-6 * np.eye(3)]
+        np.testing.assert_allclose(grad(f)(x), expected, rtol=1e-7, atol=1e-9)
+
+
+def test_no_nan_comes_from_the_arm_that_is_not_taken():
+    def f(x):
+        if x > 0:
+            return math.sqrt(x) * math.log(x)
+        return x * 2.0
+    compiled = value_and_grad(f)
+    assert compiled(-1.0) == (-2.0, 2.0) and compiled(0.0) == (0.0, 2.0)
+
+
+def test_integers_and_bools_of_arms():
+    def f(x, table):
+        i, is_large = 0, False
+        if x > 1.0:
+            i, is_large = 2, True
+        return table[i] * x + (1.0 if is_large else 0.0)
+    compiled = value_and_grad(f)
+    table = np.array([1.0, 5.0, 9.0])
+    assert compiled(0.5, table) == (0.5, 1.0) and compiled(2.0, table) == (19.0, 9.0)
+
+
+def test_a_branch_on_a_static_value_is_not_followed_twice():
+    def f(x, n):
+        if n > 2:
+            x = x * n
+        if x > 0:
+            x = x + 1.0
+        return x
+    compiled = jit(f)
+    assert compiled(1.0, 3) == 4.0 and compiled(-1.0, 1) == -1.0
+    assert str(compiled.graph).count("where") == 1
+
+
+def test_second_derivatives_through_branches():
+    def f(x):
+        if x > 0:
+            return x ** 3
+        return x * x
+    second = grad(grad(f))
+    assert (second(2.0), second(-1.0)) == (12.0, 2.0)
+
+
+def test_arms_of_one_thousand_elements_cost_a_trace_that_grows_linearly():
+    """One select for each branch, whatever their number."""
+    def f(x):
+        total = 0.0
+        for i in range(len(x)):
+            if x[i] > 0:
+                total += x[i] * x[i]
+        return total
+    small, large = jit(f), jit(f)
+    small(np.ones(10)), large(np.ones(200))
+    assert (str(small.graph).count("where"), str(large.graph).count("where")) == (10, 200)
+
+
+def message(function, *arguments) -> str:
+    with pytest.raises(TracedBoolError) as error:
+        jit(function)(*arguments)
+    return str(error.value).replace(FILE, "FILE")
+
+
+def line_of(function, offset: int) -> str:
+    return f"FILE:{function.__code__.co_firstlineno + offset}"
+
+
+def test_arms_that_disagree():
+    def f(x):
+        if x > 0:
+            y = (x, x)
+        else:
+            y = x
+        return y
+    assert message(f, 1.0) == (f"the arms of the `if` ({line_of(f, 1)}) disagree in `y`: tuple of 2 in one, Traced in the other. "
+                               "Both arms must leave the same structure behind.")
+
+    def g(x):
+        if x[0] > 0:
+            y = x
+        else:
+            y = x[1:]
+        return np.sum(y)
+    assert message(g, np.ones(3)) == f"the arms of the `if` ({line_of(g, 1)}) disagree in `y`: shape (3,) in one, (2,) in the other."
+
+
+def test_a_variable_that_one_arm_alone_sets():
+    def f(x):
+        if x > 0:
+            y = x
+        return y * 2.0
+    assert message(f, 1.0) == f"`y` is given a value by one arm of the `if` only ({line_of(f, 1)}). Give it one before."
+
+    def harmless(x):
+        if x > 0:
+            y = x * x
+            x = y
+        return x
+    assert jit(harmless)(3.0) == 9.0
+
+
+def test_exceptions_and_assertions_in_arms():
+    def f(x):
+        assert x > 0
+        return x
+    assert message(f, 1.0) == (
+        f"an exception is raised, or an assertion may fail, in an arm of an `if` on a traced value ({line_of(f, 1)}): whether that happens is not known when "
+        "the graph is built. Do it behind the `if`, with a value from np.where(condition, a, b).")
+
+
+def test_a_while_that_data_end():
+    def f(x):
+        while x > 1.0:
+            x = x / 2.0
+        return x
+    assert message(f, 5.0) == (
+        f"a loop in f() ({line_of(f, 1)}) is left by a traced condition, and after 100 rounds there is no end: how often it turns depends on the arguments. "
+        "Write a `for` over a fixed range with an `if` inside.")
+
+
+def test_lists_of_different_lengths():
+    def f(x):
+        found = [x]
+        if x > 0:
+            found.append(x)
+        return sum(found)
+    assert message(f, 1.0) == (f"the arms of the `if` ({line_of(f, 2)}) leave a list with 2 elements in one and 1 in the other: "
+                               "how long it is would depend on the arguments.")
+
+
+def test_the_truth_of_an_array():
+    def f(x):
+        return x[0] if x > 0 else x[1]
+    with pytest.raises(ValueError, match="more than one element is ambiguous"):
+        jit(f)(np.ones(2))
+
+
+STATEMENTS = ["a = a * x", "b = b + a", "a, b = b, a", "c[0] = c[2] * x", "a = a - c[1]"]
+IN_LOOPS = ["c[{0}] = c[{0}] + a", "b = math.sin(b) + c[{0}]", "a = a + {0} * x"]
+CONDITIONS = ["a > b", "x > 0.3", "c[1] < a and x < 2", "not b > 1 or a > 2", "0 < a < 1"]
+
+
+def random_program(seed: int) -> str:
+    """Nested ifs and loops over three variables and a list."""
+    rng = random.Random(seed)
+
+    def block(depth: int, indent: str, counter: str) -> list[str]:
+        lines = []
+        for _ in range(rng.randint(1, 3)):
+            kind = rng.random()
+            if kind < 0.35 and depth:
+                lines += [f"{indent}if {rng.choice(CONDITIONS)}:", *block(depth - 1, indent + "    ", counter)]
+                if rng.random() < 0.5:
+                    lines += [f"{indent}else:", *block(depth - 1, indent + "    ", counter)]
+            elif kind < 0.5 and depth:
+                lines += [f"{indent}for i{depth} in range({rng.randint(1, 3)}):", *block(depth - 1, indent + "    ", f"i{depth}")]
+            elif kind < 0.55 and counter:
+                lines += [f"{indent}if {rng.choice(CONDITIONS)}:", f"{indent}    {rng.choice(['break', 'continue'])}"]
+            elif kind < 0.6:
+                lines += [f"{indent}if {rng.choice(CONDITIONS)}:", f"{indent}    return a * 2.0 + b"]
+            else:
+                lines.append(indent + rng.choice(STATEMENTS + [each.format(counter) for each in IN_LOOPS if counter]))
+        return lines
+    return "\n".join(["def f(x):", "    a, b, c = x, 0.5, [x, 1.0, 0.25]", *block(3, "    ", ""), "    return a + b * 0.5 + c[0] * c[2] + c[1]"])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs_of_branches(seed):
+    source = random_program(seed)
+    names = {"math": math}
+    exec(source, names)
+    f = names["f"]
+    compiled = value_and_grad(f, cache=False)
+    for x in (0.1, 0.7, 1.9, -1.3):
+        value, slope = compiled(x)
+        assert value == pytest.approx(f(x), rel=1e-12), source
+        if f(x) == f(x):
+            near = [(f(x + h) - f(x - h)) / (2 * h) for h in (1e-6, 1e-5)]
+            assert min(abs(slope - n) for n in near) <= 1e-4 * (1 + abs(slope)), source
