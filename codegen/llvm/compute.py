@@ -120,7 +120,8 @@ class ComputeWriter:
         double = np.dtype("float64")
         operands = [self.cast(o, operand_dtype, double, lanes) for o in operands]
         if lanes and self.in_line and vector_symbol("erfc", 1, "double"):
-            found = vector_math.special(lower.export, self.f, self.declarations.declare, operands, lanes, lambda name, x: self._called(name, [x], "double", lanes))
+            found = vector_math.special(lower.export, self.f, self.declarations.declare, operands, lanes,
+                                        lambda name, x: self._called(name, [x], "double", lanes))
             if found is not None:
                 return self.cast(found, double, dtype, lanes)
         symbol = register_capsule(_SPECIAL_MODULE, lower.export)
