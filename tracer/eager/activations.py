@@ -115,9 +115,10 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     x = operand(input, "logsumexp")._data
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
+    axes = axes or tuple(range(x.ndim))
     if x.ndim == 0:
         axes = ()
-    highest = x.max(axis=axes, keepdims=True) if axes else x
+    highest = x.max(axis=axes, keepdims=True, initial=-np.inf) if axes else x
     highest = np.where(np.isfinite(highest), highest, 0).astype(x.dtype)
     data = np.log(np.exp(x - highest).sum(axis=axes, keepdims=True)) + highest if axes else x
     if not keepdim and axes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from .arithmetic import operand
@@ -202,8 +204,12 @@ def _moments(name: str, grad_fn: str, spread_of):
         if isinstance(dim, bool):
             dim, unbiased = None, dim
         axes, detached = axes_of(dim, input.ndim), input.detach()
-        data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, detached.mean(dim, keepdim)._data
         count = input._data.size if axes is None else int(np.prod([input._data.shape[a] for a in axes]))
+        if count <= _correction(unbiased, correction):
+            warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
+                          "output numel).", UserWarning, stacklevel=2)
+        with warnings.catch_warnings(action="ignore"):
+            data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, detached.mean(dim, keepdim)._data
         return tuple(operations(cls, (input,), data, (input, 0), axes=axes, keepdim=keepdim, count=count, correction=_correction(unbiased, correction)))
     function.__name__ = name
     function.__doc__ = "The spread and the mean."

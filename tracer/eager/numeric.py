@@ -173,6 +173,30 @@ def ldexp(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (input, other), fits=[fit_of(input), fit_of(other)])
 
 
+def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "other")):
+    cls = kind(grad_fn, backward, saved)
+
+    def pair(input, other, *, out=None) -> Tensor:
+        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        if isinstance(a, Tensor) and isinstance(b, Tensor):
+            broadcast_shape(a._data.shape, b._data.shape)
+        dtype, (x, y) = in_common(a, b, floating=True)
+        return operation(cls, (a, b), np.asarray(function(x, y), dtype.numpy), (a, b), fits=[fit_of(a), fit_of(b)])
+    pair.__name__ = name
+    pair.__doc__ = f"``numpy.{name}``."
+    return pair
+
+
+def _copysign_backward(node, g, x, y):
+    ratio = copysign(x, y) / x
+    return _fit(node, g * where(x == 0, 0.0, ratio), made_of(np.zeros(g._data.shape, g._data.dtype)[()]))
+
+
+copysign = _pair("copysign", "CopysignBackward0", np.copysign, _copysign_backward)
+logaddexp = _pair("logaddexp", "LogaddexpBackward0", np.logaddexp, lambda node, g, x, y: _fit(node, g / ((y - x).exp() + 1), g / ((x - y).exp() + 1)))
+logaddexp2 = _pair("logaddexp2", "Logaddexp2Backward0", np.logaddexp2, lambda node, g, x, y: _fit(node, g / (2 ** (y - x) + 1), g / (2 ** (x - y) + 1)))
+
+
 def _integers(name: str, ufunc):
     def function(input: Tensor, other: Tensor, *, out=None) -> Tensor:
         dtype, (a, b) = in_common(input, other)
@@ -289,12 +313,13 @@ def is_signed(input: Tensor) -> bool:
     return input._data.dtype.kind in "if"
 
 
-FUNCTIONS = {f.__name__: f for f in (lerp, addcmul, addcdiv, nan_to_num, positive, sinc, logit, float_power, ldexp, gcd, lcm, _same_heaviside, nextafter,
+FUNCTIONS = {f.__name__: f for f in (copysign, logaddexp, logaddexp2, lerp, addcmul, addcdiv, nan_to_num, positive, sinc, logit, float_power, ldexp, gcd,
+                                     lcm, _same_heaviside, nextafter,
                                      isclose, allclose,
                                      equal, isposinf, isneginf, isreal, is_nonzero, is_same_size, is_signed)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-for _function in (lerp, addcmul, addcdiv, nan_to_num, sinc, logit, ldexp, gcd, lcm, _same_heaviside, nextafter, float_power):
+for _function in (copysign, lerp, addcmul, addcdiv, nan_to_num, sinc, logit, ldexp, gcd, lcm, _same_heaviside, nextafter, float_power):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
 FUNCTIONS |= {"sinc_": Tensor.sinc_, "logit_": Tensor.logit_, "nan_to_num_": Tensor.nan_to_num_}
 __all__ = ["FUNCTIONS"]

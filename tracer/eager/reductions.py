@@ -240,13 +240,13 @@ class _EvenlyShared(_Reduction):
     """Backward of an extreme that all its positions share."""
 
     names = ("self", "result")
+    multiplies = False
 
     def backward(self, g):
         x, out = self.unpack()
         mask = x == self.spread(out) if not bool(np.isnan(out._data).any()) else (x == self.spread(out)) | (x.isnan() & self.spread(out).isnan())
         count = mask.sum() if self.axes is None else mask.sum(self.axes, keepdim=True)
-        share = self.spread(g) / count
-        return (where(mask, share, 0.0).to(x.dtype),)
+        return (self.shared(g, mask, count),)
 
     def fast(self, g):
         x, out = [e._data if isinstance(e, Tensor) else e.data for e in self.checked_saved()]
@@ -254,10 +254,18 @@ class _EvenlyShared(_Reduction):
         best = self.spread(out)
         mask = (x == best) | ((x != x) & (best != best))
         count = mask.sum(axis=self.axes, keepdims=True)
-        return (np.where(mask, (self.spread(g) / count).astype(x.dtype), x.dtype.type(0)),)
+        return (self.shared(g, mask, count.astype(x.dtype)),)
+
+    def shared(self, g, mask, count):
+        """The gradient where the mask holds. That of amax and amin is multiplied by the mask, which leaves zeros with a sign."""
+        g = self.spread(g)
+        if self.multiplies:
+            return g * mask / count
+        return where(mask, g / count, 0.0) if isinstance(g, Tensor) else np.where(mask, g / count, g.dtype.type(0))
 
 
-MaxBackward1, MinBackward1, AmaxBackward0, AminBackward0 = (type(name, (_EvenlyShared,), {"__doc__": f"{name} of PyTorch."}) for name in (
+MaxBackward1, MinBackward1, AmaxBackward0, AminBackward0 = (type(name, (_EvenlyShared,), {"multiplies": name[0] == "A",
+                                                                                          "__doc__": f"{name} of PyTorch."}) for name in (
     "MaxBackward1", "MinBackward1", "AmaxBackward0", "AminBackward0"))
 
 
@@ -353,6 +361,8 @@ def _among(name: str, kind: type, reduce):
     def function(input, dim=(), keepdim: bool = False, *, out=None) -> Tensor:
         x = operand(input, name)._data
         axes = axes_of(dim, x.ndim)
+        if axes is None and not x.size:
+            raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
         for axis in axes or ():
             if not x.shape[axis]:
                 raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
@@ -377,6 +387,8 @@ def _position(name: str, arg):
                 raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
             return made_of(np.int64(arg(x)))
         axis = wrapped_dim(dim, x.ndim)
+        if x.ndim and not x.shape[axis]:
+            raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         return made_of(np.asarray(arg(x, axis=axis, keepdims=keepdim), np.int64)[()] if x.ndim else np.int64(0))
     function.__name__ = name
     function.__doc__ = "The position of the extreme, flat or along an axis."

@@ -486,10 +486,17 @@ def floor_divide(input, other, *, out=None) -> Tensor:
     """The quotient rounded down; not recorded."""
     _refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
-    return result(recorded(_FLOOR_DIVIDED, (input, other)), np.floor_divide(x, y))
+    return result(recorded(_FloorDivided, (input, other)), np.floor_divide(x, y))
 
 
-_FLOOR_DIVIDED = type("FloorDivideBackward0", (_Step,), {"backward": lambda self, g: (g * 0, g * 0), "fast": None, "__doc__": "Not differentiable in PyTorch."})
+class _FloorDivided(Node):
+    """Not differentiable in PyTorch."""
+
+    def backward(self, g):
+        raise RuntimeError("derivative for aten::floor_divide is not implemented")
+
+
+_FloorDivided.__name__ = "NotImplemented"
 
 
 def rsqrt(input, *, out=None) -> Tensor:

@@ -391,7 +391,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     extent = input._data.shape[wrapped_dim(dim, input.ndim)]
-    return split(input, max(-(-extent // chunks), 1), dim)
+    return split(input, -(-extent // chunks), dim) if extent else split(input, [0] * chunks, dim)
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple:
