@@ -146,6 +146,9 @@ REFUSED = {
     "an array of the module": (written_outside, InPlaceError,
                                "a traced value is written into a NumPy array that was made outside the traced function (LINE). The array would keep no "
                                "trace of it. Make the array inside: np.zeros(3), or np.array(a) for a copy of it."),
+    "a complex number": (lambda x: abs(x * 1j), UnsupportedError,
+                         "a value of dtype complex128 (complex) meets a traced value; only bool, integers, float32 and float64 are supported. "
+                         "Convert it with .astype(float)."),
     "a list in a ufunc": (lambda x: np.sum(np.sin([x, x])), TracedConversionError,
                           "np.asarray() of a traced value: `input`: float64[] has no number while the graph is built. Write np.array([a, b]) around traced "
                           "values in a list; to look up in an array that is kept in a list or dict, np.take(table, i)."),

@@ -454,7 +454,7 @@ def _binary(ufunc, reflected: bool = False):
             if partner is not None:
                 nodes = (partner, node) if reflected else (node, partner)
                 return Traced(trace.builder.node(op, nodes, (), trace.location or user_location()), trace, weak and of_floats)
-        if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, int, float)):
+        if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, int, float, complex)):
             return NotImplemented
         if weak is int and ufunc is np.multiply and kind in (list, tuple):
             return NotImplemented  # Python then repeats the sequence, by __index__
