@@ -35,20 +35,20 @@ COUNTS = [0, 0, 1, 3, 6, 12, 9, 14, 6, 4, 1, 0]
 
 # program, function, arguments, which of them the gradient is of, and whether a loop turns until a traced condition holds.
 CASES = {
-    "n-body": ("nbody", "miss_distance", (SPEEDS, PLANETS, [1.0, 3e-6, 1e-3], [0.3, 5.0, 0.2], 0.01, 6), 0, False),
-    "n-body, masses": ("nbody", "energy", (PLANETS, SPEEDS, np.array([1.0, 0.3, 0.2])), 2, False),
-    "robot arm": ("robot_arm", "pose_error", (JOINTS, POSE), 0, False),
-    "Kalman filter": ("kalman", "negative_log_likelihood", (np.array([0.5, 0.2, 0.3, 0.1]), CONTROLS, MEASUREMENTS), 0, False),
-    "Kalman filter, controls": ("kalman", "negative_log_likelihood", ((0.5, 0.2, 0.3, 0.1), CONTROLS, MEASUREMENTS), 1, False),
-    "call": ("black_scholes", "black_scholes", (100.0, 105.0, 0.5, 0.03, 0.25), 0, False),
-    "put, volatility": ("black_scholes", "black_scholes", (100.0, 105.0, 0.5, 0.03, 0.25, "put"), 4, False),
-    "at expiry": ("black_scholes", "black_scholes", (110.0, 105.0, 0.0, 0.03, 0.25), 0, False),
-    "piecewise likelihood": ("count_likelihood", "log_likelihood", (np.array([0.9, 3.3, 9.5, 0.8]), TIMES, COUNTS), 0, False),
-    "tridiagonal": ("tridiagonal", "misfit", (1.0 + DRAW.random(13), np.ones(12), DRAW.random(12)), 0, False),
-    "Runge-Kutta": ("runge_kutta", "squared_error", (np.array([1.1, 0.4, 0.1, 0.4]), 5.0 + 4.0 * DRAW.random((15, 2))), 0, False),
-    "time warping": ("time_warping", "dtw_distance", (DRAW.random(9), DRAW.random(7)), 0, False),
-    "time warping in a window": ("time_warping", "dtw_distance", (DRAW.random(8), DRAW.random(8), 2), 1, False),
-    "bisection": ("bisection", "distance_from_sun", (0.7, 0.3), 0, True),
+    "n-body": ("nbody", "miss_distance", (SPEEDS, PLANETS, [1.0, 3e-6, 1e-3], [0.3, 5.0, 0.2], 0.01, 6), 0),
+    "n-body, masses": ("nbody", "energy", (PLANETS, SPEEDS, np.array([1.0, 0.3, 0.2])), 2),
+    "robot arm": ("robot_arm", "pose_error", (JOINTS, POSE), 0),
+    "Kalman filter": ("kalman", "negative_log_likelihood", (np.array([0.5, 0.2, 0.3, 0.1]), CONTROLS, MEASUREMENTS), 0),
+    "Kalman filter, controls": ("kalman", "negative_log_likelihood", ((0.5, 0.2, 0.3, 0.1), CONTROLS, MEASUREMENTS), 1),
+    "call": ("black_scholes", "black_scholes", (100.0, 105.0, 0.5, 0.03, 0.25), 0),
+    "put, volatility": ("black_scholes", "black_scholes", (100.0, 105.0, 0.5, 0.03, 0.25, "put"), 4),
+    "at expiry": ("black_scholes", "black_scholes", (110.0, 105.0, 0.0, 0.03, 0.25), 0),
+    "piecewise likelihood": ("count_likelihood", "log_likelihood", (np.array([0.9, 3.3, 9.5, 0.8]), TIMES, COUNTS), 0),
+    "tridiagonal": ("tridiagonal", "misfit", (1.0 + DRAW.random(13), np.ones(12), DRAW.random(12)), 0),
+    "Runge-Kutta": ("runge_kutta", "squared_error", (np.array([1.1, 0.4, 0.1, 0.4]), 5.0 + 4.0 * DRAW.random((15, 2))), 0),
+    "time warping": ("time_warping", "dtw_distance", (DRAW.random(9), DRAW.random(7)), 0),
+    "time warping in a window": ("time_warping", "dtw_distance", (DRAW.random(8), DRAW.random(8), 2), 1),
+    "bisection": ("bisection", "distance_from_sun", (0.7, 0.3), 0),
 }
 
 
