@@ -39,7 +39,7 @@ HOOKS = (
 PROLOGUE = """\
 def show(t):
     f = t.grad_fn
-    print(t, t._version, t.is_leaf, t._is_view(), tuple(t.shape), tuple(t.stride()))
+    print(t, t._version, t.is_leaf, t._is_view(), tuple(t.shape), [s for n, s in zip(t.shape, t.stride()) if n > 1])
     print(f and f.name(), f and [g and g.name() for g, _ in f.next_functions])
 x = torch.tensor([[1., -2., 3.], [0.5, 4., -1.]], requires_grad=True)
 w = torch.tensor([2., -1., 0.5], requires_grad=True)
