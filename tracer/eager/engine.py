@@ -15,7 +15,7 @@ import numpy as np
 from .dtypes import DTYPES
 from .indexing import CopyBackwards
 from .modes import state
-from .node import Node
+from .node import UNTRACKED, Node
 from .origins import evaluating
 from .record import recorded, result
 from .tensor import Size, Tensor, counter_of, made_of
@@ -53,6 +53,8 @@ class Pass:
                 entry[1] = g if entry[1] is None else entry[1] + g
             if target._hooks or target._post_hooks:
                 self._count_down(target)
+            return
+        if target is UNTRACKED:
             return
         sequence = target.seq
         if self.needed is not None and sequence not in self.needed:
@@ -124,6 +126,8 @@ class Pass:
                         leaves[id(target)] = [target, g]
                     else:
                         entry[1] = g if entry[1] is None else entry[1] + g
+                    continue
+                if target is UNTRACKED:
                     continue
                 sequence = target.seq
                 if target.outputs != 1 or g is None:

@@ -45,3 +45,9 @@ def allowed() -> dict[str, int]:
     """What does not agree yet, in ``differs.txt``: in how many statements a case may differ."""
     lines = [line.partition(" ") for line in (HERE / "differs.txt").read_text().splitlines()]
     return {name: int(count) for count, _, name in lines}
+
+
+@functools.cache
+def corners() -> frozenset[str]:
+    """Operations that differ for some shapes or values, in ``corners.txt``: empty tensors, last digits, names of derivatives of derivatives."""
+    return frozenset((HERE / "corners.txt").read_text().splitlines())

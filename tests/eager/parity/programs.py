@@ -53,13 +53,13 @@ def program_of_seed(seed: int) -> str:
     return program(random.Random(seed).choice)
 
 
-def program(choose: Callable[[Sequence], object]) -> str:
-    """A program whose every free decision is made by ``choose(options)``."""
+def program(choose: Callable[[Sequence], object], without: tuple[str, ...] = ()) -> str:
+    """A program whose every free decision is made by ``choose(options)``; ``without`` kinds of statements, or those that contain a text."""
     lines = []
     names = ["x", "w", "c"]
-    kinds = [kind for kind, weight in KINDS for _ in range(weight)]
+    kinds = [kind for kind, weight in KINDS for _ in range(weight) if kind not in without]
     for number in range(STATEMENTS):
-        lines += statement(choose(kinds), f"v{number}", names, choose)
+        lines += statement(choose(kinds), f"v{number}", names, lambda options: choose([each for each in options if not any(text in each for text in without)]))
     floats = " + ".join(f"{name}.sum()" for name in names)
     lines += [f"loss = {floats}", "show(loss)", "loss.backward(retain_graph=True)", "loss.backward()",
               f"[t.grad for t in ({', '.join(names)}) if t.is_leaf or t.retains_grad]"]
