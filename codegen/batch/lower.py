@@ -15,6 +15,7 @@ from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 from tracer.graph.op import STRUCTURAL, lowering
+from tracer.ops import TABLE
 
 MOST_INSTRUCTIONS = 20_000  # beyond, compiling takes seconds
 
@@ -64,15 +65,21 @@ def lower(graph: Graph, mapped: tuple[bool, ...]) -> LaneProgram | NoLanes:
         return NoLanes(flat)
     flat = rewrite(flat)
     for node in flat.nodes:
-        if node.op.kind == "source" or _reads_element(node):
+        if node.op.kind == "source" or _element(node) is not None:
             continue
         if node.op.kind != "elementwise" or node.type.shape or lowering(node.op, node.inputs[0].type.dtype) is STRUCTURAL:
             return NoLanes(f"`{node.op.name}` works on whole arrays")
     return _Lowering(flat, shapes, mapped).run()
 
 
-def _reads_element(node: Node) -> bool:
-    return node.op.name == "index" and node.inputs[0].op.kind == "source" and all(type(i) is int for i in node.attrs[0])
+def _element(node: Node) -> int | None:
+    """Which element of an input or captured array a node reads, if that is all it does."""
+    source = node.inputs[0]
+    if source.op.kind != "source" or node.type.shape or node.op.kind != "movement":
+        return None
+    if node.op is TABLE["index"]:
+        return int(np.ravel_multi_index(node.attrs[0], source.type.shape))
+    return 0  # an array of one element, in another shape
 
 
 class _Lowering:
@@ -115,8 +122,7 @@ class _Lowering:
             operands = tuple([self._value(o, same) for o in node.inputs])
             self._add(node, same, Compute(node.op, operands, node.type.dtype, node.inputs[0].type.dtype, node))
         else:
-            source = node.inputs[0]
-            self._load(node, self.buffers[source], int(np.ravel_multi_index(node.attrs[0], source.type.shape)))
+            self._load(node, self.buffers[node.inputs[0]], _element(node))
 
     def _load(self, node: Node, buffer: Buffer, place: int) -> None:
         same = buffer.kind == "array" or not self.program.mapped[buffer.position]

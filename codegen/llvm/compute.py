@@ -148,7 +148,8 @@ class ComputeWriter:
         self.declarations.declare(symbol, narrow, (narrow,) * len(operands), external=True)
         parts = []
         for start in range(0, lanes, width):
-            mask = ", ".join(f"i32 {k}" for k in range(start, start + width))
+            # Where float64 stands beside it, float32 has fewer lanes than a register: the others repeat them.
+            mask = ", ".join(f"i32 {k % lanes}" for k in range(start, start + width))
             chunk = operands if width == lanes else [
                 self.f.let(f"shufflevector {wide} {o}, {wide} poison, <{width} x i32> <{mask}>") for o in operands]
             parts.append(self.f.let(f"call {narrow} @{symbol}({', '.join(f'{narrow} {c}' for c in chunk)})"))
@@ -158,7 +159,10 @@ class ComputeWriter:
             parts = [self.f.let(f"shufflevector {type} {a}, {type} {b}, <{2 * width} x i32> <{mask}>")
                      for a, b in zip(parts[::2], parts[1::2])]
             width *= 2
-        return parts[0]
+        if width == lanes:
+            return parts[0]
+        mask = ", ".join(f"i32 {k}" for k in range(lanes))
+        return self.f.let(f"shufflevector {narrow} {parts[0]}, {narrow} poison, <{lanes} x i32> <{mask}>")
 
 
 _WRITERS = {Instruction: ComputeWriter.instruction, Intrinsic: ComputeWriter.intrinsic, Select: ComputeWriter.select,

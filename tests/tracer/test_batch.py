@@ -98,6 +98,14 @@ def test_float32_takes_twice_the_lanes():
     np.testing.assert_array_equal(loss.batch(np.asfortranarray(X))[1], gradient)
 
 
+def test_float32_beside_float64():
+    x, s = rows(20, 3, np.float32), rows(20, 1)[:, 0]
+    mixed = grad(lambda x, s: np.sum(np.exp(x) * np.sin(x.astype(np.float64) * s)), argnums=(0, 1))
+    for found, k in zip(zip(*mixed.batch(x, s)), range(20)):
+        for a, b in zip(found, mixed(x[k], s[k])):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_neighbours_of_nan_and_inf_are_untouched():
     X = rows(64)
     expected = LOSS.batch(X)
@@ -163,6 +171,7 @@ IN_LANES = {
     "product": (grad(lambda x: np.sum((x[:4].reshape(2, 2) @ x[4:].reshape(2, 2)) ** 2)), (rows(20, 8),)),
     "select": (grad(lambda x: np.sum(np.where(x > 0, x * x, np.sin(x)))), (rows(20, 3),)),
     "maximum": (grad(lambda x: np.max(x) * np.prod(x)), (rows(20, 3),)),
+    "one element": (grad(lambda x: np.sum(np.sin(x)) * np.max(x)), (rows(20, 1),)),
     "jacobian": (jacobian(lambda x: np.array([x[0] * x[1], np.exp(x[1])])), (rows(20, 2),)),
     "hessian": (hessian(wave), (rows(20),)),
     "Black-Scholes": (grad(black_scholes, argnums=(0, 3)), (100 + rows(20, 1)[:, 0], 100.0, 0.02, 0.2 + np.zeros(20), 1.0)),

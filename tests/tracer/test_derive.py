@@ -126,3 +126,12 @@ def test_a_planted_fault_in_a_partial_is_seen(fault):
     found = gradient(product, VECTOR)[0]
     expected = central_differences(product, VECTOR)[0]
     assert not np.allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("inner", [np.maximum, np.minimum, np.fmax])
+def test_guarded_partials_take_the_dtype_of_their_cotangent(inner):
+    x = np.array([0.5, 0.7], np.float32)
+    found = grad(lambda x: np.sum(np.where(x > 0.6, inner(x, x * x), x)))(x)
+    expected = grad(lambda x: np.sum(np.where(x > 0.6, inner(x, x * x), x)))(x.astype(np.float64))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

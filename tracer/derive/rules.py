@@ -43,7 +43,8 @@ def times(value: Traced, by, strong: bool) -> Traced:
         strong = False
     if not strong:
         return value * by
-    return make(STRONG_MULTIPLY, (value, by))
+    # A partial such as where(x > y, 1.0, 0.0) is float64 whatever x is.
+    return make(STRONG_MULTIPLY, (value, by if by.dtype == value.dtype else by.astype(value.dtype)))
 
 
 def sum_to(value: Traced, shape: tuple[int, ...]) -> Traced:
