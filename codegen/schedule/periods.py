@@ -1,0 +1,123 @@
+"""Runs of a stream that repeat: the same kinds of instructions again and again, with addresses that advance by constant strides.
+
+Everything here is arithmetic on whole arrays; the time is O(n log n) for n instructions and does not depend on what repeats.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+
+from .stream import Stream
+
+FEWEST = 4        # iterations that are worth a loop
+SMALLEST = 150    # instructions that a loop has to save
+LOOP = 100        # what a loop itself costs to compile, in instructions
+CANDIDATES = 3    # periods that are looked at for each length of a window
+
+
+class Run(NamedTuple):
+    """Tokens ``start .. start + period*count``: ``count`` iterations of ``period`` tokens."""
+
+    start: int
+    period: int
+    count: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.period * self.count
+
+    @property
+    def saved(self) -> int:
+        """Instructions that the loop does without."""
+        return self.period * (self.count - 1)
+
+
+def find_runs(stream: Stream) -> list[Run]:
+    """Runs that do not overlap, in order; periods that save the most come first."""
+    free = np.ones(len(stream.kinds), bool)
+    found: list[Run] = []
+    spans = {period: _regular_spans(stream, period) for period in candidate_periods(stream.kinds)}
+    # What a period saves only falls as others take their tokens, so that the best by an old count is looked at again before it is taken.
+    queue = [(-len(stream.kinds), period) for period in spans if len(spans[period])]
+    heapq.heapify(queue)
+    while queue:
+        _, period = heapq.heappop(queue)
+        runs = _runs(stream, spans[period], period, free)
+        saved = sum(LOOP - run.saved for run in runs)
+        if queue and saved > queue[0][0]:
+            if runs:
+                heapq.heappush(queue, (saved, period))
+            continue
+        found += runs
+        for run in runs:
+            free[run.start:run.stop] = False
+    return sorted(found)
+
+
+def candidate_periods(kinds: np.ndarray) -> list[int]:
+    """The most frequent distances from a window of kinds to its next occurrence, for windows of 1, 2, 4, … instructions."""
+    found: set[int] = set()
+    names, length = kinds, 1
+    while len(names) > FEWEST:
+        order = np.argsort(names, kind="stable")
+        distances = np.diff(order)[np.diff(names[order]) == 0]
+        if not len(distances):
+            break
+        counts = np.bincount(distances)
+        common = np.argsort(-counts, kind="stable")[:CANDIDATES]
+        found.update(int(p) for p in common if counts[p] >= FEWEST and p * FEWEST <= len(kinds))
+        pairs = names[:-length] * (int(names.max()) + 1) + names[length:]
+        names = np.unique(pairs, return_inverse=True)[1]
+        length *= 2
+    return sorted(found)
+
+
+def _regular_spans(stream: Stream, period: int) -> np.ndarray:
+    """(first, stop) of the stretches in which every token agrees with the next two periods: same kind, same stride."""
+    kinds, addresses = stream.kinds, stream.addresses
+    same = kinds[:-period] == kinds[period:]
+    good = same[:-period] & same[period:]
+    steps = addresses[period:] - addresses[:-period]
+    good &= (steps[period:] == steps[:-period]).all(axis=1)
+    return _stretches(good, max((FEWEST - 2) * period, SMALLEST - period))
+
+
+def _stretches(good: np.ndarray, shortest: int) -> np.ndarray:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
+    spans = edges.reshape(-1, 2)
+    return spans[spans[:, 1] - spans[:, 0] >= max(shortest, 1)]
+
+
+def _runs(stream: Stream, spans: np.ndarray, period: int, free: np.ndarray) -> list[Run]:
+    """The runs of a period inside these spans, as far as their tokens are free."""
+    found = []
+    taken = np.concatenate([[0], np.cumsum(~free)])
+    for first, stop in spans:
+        last = stop + 2 * period
+        while taken[last] > taken[first]:   # cut at what another run has
+            blocked = np.flatnonzero(~free[first:last]) + first
+            gaps = np.concatenate([[first - 1], blocked, [last]])
+            widest = int(np.argmax(np.diff(gaps)))
+            first, last = int(gaps[widest]) + 1, int(gaps[widest + 1])
+        run = _causal(stream, Run(int(first), period, int(last - first) // period))
+        if run is not None:
+            found.append(run)
+    return found
+
+
+def _causal(stream: Stream, run: Run) -> Run | None:
+    """The run without first iterations that use values of their own as if these came from before the loop."""
+    while run.count >= FEWEST and run.saved >= SMALLEST:
+        first = stream.addresses[run.start:run.start + run.period]
+        step = stream.addresses[run.start + run.period:run.start + 2 * run.period] - first
+        outer = stream.is_value[run.start:run.start + run.period] & ~((first >= run.start) & (step == run.period))
+        end = first + (run.count - 1) * step
+        if (end >= run.start + (run.count - 1) * run.period)[outer].any():
+            return None
+        if not (first >= run.start)[outer].any():
+            return run
+        run = Run(run.start + run.period, run.period, run.count - 1)
+    return None
