@@ -1,5 +1,7 @@
 """The loop IR: what a legal program is, with a planted fault per rule; how statements are fused, collapsed and laid out."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -104,8 +106,9 @@ def test_memory_is_used_again():
 
 def test_long_programs_are_cut_into_pieces():
     def f(x):
+        rng = random.Random(0)  # in no order that could be folded into a loop
         for _ in range(3000):
-            x = np.sin(x) * 1.01 + 0.1 * x
+            x = rng.choice([lambda x: np.sin(x) * 1.01, lambda x: 0.1 * x, lambda x: x + np.cos(x), lambda x: x * x - 0.5])(x)
         return x
     extents, program = statements(f, np.float64(0.3), wrt=(0,))
     assert len(extents) > 20 and max(len(s.body) for s in program.statements) < 600
