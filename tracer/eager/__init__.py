@@ -10,6 +10,7 @@ from the tracer's table (``elementwise.py``). Each family of operations is a fil
 
 from __future__ import annotations
 
+import math
 import warnings
 
 from . import (
@@ -21,7 +22,6 @@ from . import (
     decompositions,
     elementwise,
     gathering,
-    inplace,
     norms,
     numeric,
     ordering,
@@ -34,6 +34,7 @@ from . import (
     shaping,
 )
 from . import autograd as autograd
+from . import inplace as _inplace  # noqa: F401  the same for what overwrites
 from . import linalg as linalg
 from . import nn as nn
 from . import special as special
@@ -73,8 +74,17 @@ _FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, rearrangin
              activations, special, basics, creation, random)
 for _family in _FAMILIES:
     globals().update(_family.FUNCTIONS)
-globals().update({name: function for name, function in inplace.FUNCTIONS.items() if name in ("relu_", "exp_", "sigmoid_", "tanh_", "sqrt_", "clamp_", "neg_",
-                                                                                             "abs_")})
+pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
+
+# The methods in place that PyTorch has as functions too.
+_IN_PLACE = """
+abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ asin_ asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_
+cosh_ deg2rad_ detach_ erf_ erfc_ exp2_ exp_ expm1_ fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_
+log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ rsqrt_
+sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
+""".split()
+globals().update({name: getattr(Tensor, name) for name in _IN_PLACE})
+globals().update({name: getattr(nn.functional, name) for name in ("celu", "selu", "threshold", "hardshrink", "dropout", "cosine_similarity")})
 
 
 def is_tensor(value) -> bool:
@@ -96,6 +106,21 @@ def can_cast(source: dtype, target: dtype) -> bool:
 def numel(input: Tensor) -> int:
     """The number of elements."""
     return input.numel()
+
+
+def is_complex(input: Tensor) -> bool:
+    """Never: there are no complex tensors."""
+    return False
+
+
+def is_inference(input: Tensor) -> bool:
+    """Was it made in inference mode?"""
+    return input.is_inference()
+
+
+def fill(input: Tensor, value) -> Tensor:
+    """A copy of one number in every place."""
+    return input.clone().fill_(value)
 
 
 def is_floating_point(input: Tensor) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from .activations import relu
 from .arithmetic import FUNCTIONS as ARITHMETIC
 from .elementwise import FUNCTIONS as ELEMENTWISE
+from .numeric import FUNCTIONS as NUMERIC
 from .reductions import cumprod, cumsum
 from .selection import FUNCTIONS as SELECTION
 from .shaping import squeeze, t, transpose, unsqueeze
+from .special import FUNCTIONS as SPECIAL
 from .tensor import Tensor, shared
 from .views import View, check_writable, count_update, in_place, rebase, state
 
@@ -19,6 +21,7 @@ _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subt
                                        "logical_not")
              if n in SELECTION},
           "relu": relu, "cumsum": cumsum, "cumprod": cumprod}
+_NAMES |= {name: function for name, function in (NUMERIC | SPECIAL).items() if name in _NAMES}
 
 FUNCTIONS = {}
 for _name, _function in _NAMES.items():

@@ -13,6 +13,7 @@ from .record import broadcast_shape, fitted
 from .reductions import _correction, axes_of, spread
 from .selection import where
 from .tensor import Tensor, wrapped_dim
+from .views import in_place
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 
@@ -249,4 +250,5 @@ def logcumsumexp(input: Tensor, dim: int, *, out=None) -> Tensor:
 FUNCTIONS = {f.__name__: f for f in (dist, cdist, renorm, nansum, nanmean, var_mean, std_mean, logcumsumexp)}
 for _name in ("dist", "renorm", "nansum", "nanmean", "logcumsumexp"):
     setattr(Tensor, _name, FUNCTIONS[_name])
+Tensor.renorm_ = in_place("renorm_", renorm)
 __all__ = ["FUNCTIONS"]

@@ -320,7 +320,7 @@ def _quantile(name: str, skip_nan: bool):
             made = lerp(made, gather(ordered, -1, made_of(np.ceil(places).astype(np.int64))), made_of(weight.astype(input._data.dtype)))
         if keepdim:
             kept = [1] * len(shape) if dim is None else [1 if k == axis else n for k, n in enumerate(shape)]
-            made = made.unsqueeze(0).transpose(0, -1).reshape(wanted.size, *kept)
+            made = without_axis(made.unsqueeze(0).transpose(0, -1).reshape(wanted.size, *kept, 1), -1)
         else:
             made = without_axis(made.unsqueeze(0).transpose(0, -1), -1)
         return made if np.ndim(fractions) else without_axis(made, 0)

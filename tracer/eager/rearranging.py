@@ -13,6 +13,7 @@ from .numbers import over, times
 from .record import broadcast_shape
 from .shaping import cat, diagonal, narrow, reshape, split, stack, unsqueeze
 from .tensor import Size, Tensor, made_of, wrapped_dim
+from .views import in_place
 
 # Reversed and rolled -------------------------------------------------------------------------------------------------------------
 
@@ -435,6 +436,8 @@ FUNCTIONS = {f.__name__: f for f in (flip, fliplr, flipud, rot90, roll, tril, tr
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 Tensor.repeat = repeat
+for _function in (tril, triu):
+    setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
 FUNCTIONS |= {f.__name__: f for f in (hstack, vstack, dstack, column_stack, broadcast_tensors, broadcast_shapes, meshgrid, cartesian_prod, combinations,
                                       block_diag, trapezoid,
                                       cumulative_trapezoid, vander)}

@@ -143,7 +143,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``."""
     if bias is None:
         return matmul(input, weight.t())
-    return addmm(bias, input, weight.t()) if input.ndim == 2 else matmul(input, weight.t()) + bias
+    if input.ndim < 3:
+        return addmm(bias, input, weight.t()) if input.ndim == 2 else matmul(input, weight.t()) + bias
+    return addmm(bias, input.reshape(-1, input.shape[-1]), weight.t()).view(*input.shape[:-1], weight.shape[0])
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
