@@ -23,7 +23,7 @@ def differences_in_kind(run: EagerRun) -> list[str]:
 def _branches(run: EagerRun) -> Iterator[str]:
     for (line, outcome), count in Counter(run.trace.branches).items():
         times = f", {count} times" if count > 1 else ""
-        yield f"{_short(line)}: Python branches on a value. Eager asks in each call, and got {outcome}{times}; a trace has no value to ask."
+        yield f"{_short(line)}: Python branches on a value. Eager asks, gets {outcome}{times}, and runs one arm; a trace has to follow both."
 
 
 def _ties(run: EagerRun) -> Iterator[str]:
