@@ -271,6 +271,8 @@ def _operator(kind: type[Node], function, general, saves: bool):
             other_rg = b._rg
         elif (b.__class__ is float or b.__class__ is int) and x.dtype.kind == "f":
             y, other_rg = b, False
+        elif isinstance(b, np.ndarray):
+            return general(a, made_of(np.array(b)))
         else:
             return general(a, b) if isinstance(b, Tensor) or _number(b) else NotImplemented
         if state.special:

@@ -139,7 +139,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     """The data as an array that shares the memory."""
     if self._rg and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-    return shared(self)
+    return shared(self).view()
 
 
 def _array(self: Tensor, dtype=None, copy=None) -> np.ndarray:

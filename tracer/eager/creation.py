@@ -187,9 +187,10 @@ def linspace(start, end, steps: int, *, out=None, dtype: Dtype | None = None, la
     if steps <= 1:
         return _finished(np.full(steps, start, numpy), requires_grad)
     scalar = numpy.type if numpy.kind == "f" else np.float64
-    step = (scalar(end) - scalar(start)) / scalar(steps - 1)
+    step = float((scalar(end) - scalar(start)) / scalar(steps - 1))
     k = np.arange(steps)
-    values = np.where(k < steps // 2, scalar(start) + step * k.astype(scalar), scalar(end) - step * (steps - 1 - k).astype(scalar))
+    # Multiplied and added without rounding in between, as fused instructions do it there.
+    values = np.where(k < steps // 2, float(start) + step * k, float(end) - step * (steps - 1 - k))
     return _finished(values.astype(numpy), requires_grad)
 
 

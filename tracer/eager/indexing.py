@@ -83,6 +83,8 @@ def get(input: Tensor, index) -> Tensor:
     if places:
         return _gathered(current, places)
     if current is input:
+        if slice(None) in [part for part in parts if isinstance(part, slice)] and index is not Ellipsis:
+            return _sliced(input, 0, slice(None))
         return view_of(input, _RESHAPED["AliasBackward0"], lambda a: a[...])
     return current
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from .activations import relu
 from .arithmetic import FUNCTIONS as ARITHMETIC
 from .elementwise import FUNCTIONS as ELEMENTWISE
@@ -43,20 +45,32 @@ for _symbol, _name in {"iadd": "add_", "isub": "sub_", "imul": "mul_", "itruediv
     setattr(Tensor, f"__{_symbol}__", _augmented(_name))
 
 
+# PyTorch numbers the forms of an operation, and those in place come last.
+_NUMBERS = {"TBackward0": "TBackward1", "TransposeBackward0": "TransposeBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
+            "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4", "SqueezeBackward2": "SqueezeBackward5"}
+
+
+@functools.cache
+def _in_place_kind(kind: type) -> type:
+    return type(_NUMBERS.get(kind.__name__, kind.__name__), (kind,), {"__doc__": f"{kind.__name__}, in place."})
+
+
 def _reshaping(name: str, function):
     """A view that replaces the tensor itself."""
     def method(self, *arguments):
         check_writable(self, state.recording and self._rg)
         made = function(self, *arguments)
+        node = made._grad_fn
         shared(self)
         self._data = made._data
         count_update(self)
-        if made._grad_fn is not None:
+        if node is not None:
+            node.__class__ = _in_place_kind(type(node))
             if self._view is None:
-                self._rg, self._grad_fn, self._number = True, made._grad_fn, 0
+                self._rg, self._grad_fn, self._number = True, node, 0
             else:
                 self._view = View(self._view.base, made._view.apply)
-                self._grad_fn = made._grad_fn
+                self._grad_fn = node
         return self
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}``, of the tensor itself."

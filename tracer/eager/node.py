@@ -107,14 +107,14 @@ class Node:
         """Keep these for the backward pass: tensors, :class:`Output`, numbers, None."""
         self.saved = entries
         for entry in entries:
-            counter = getattr(entry, "_counter", None) if entry.__class__ is not Output else entry.counter
+            counter = getattr(entry, "_counter", None) if not isinstance(entry, Output) else entry.counter
+            if counter is None and getattr(entry, "_inference", False):
+                _check_inference(entries)
             if counter is not None and counter[0]:
                 self.versions = tuple([_version_of(each) for each in entries])
                 break
-        if state.special:
-            _check_inference(entries)
-            if state.hooks:
-                self._pack(state.hooks[-1])
+        if state.special and state.hooks:
+            self._pack(state.hooks[-1])
 
     def _pack(self, hooks) -> None:
         pack, unpack = hooks

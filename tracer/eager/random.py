@@ -25,7 +25,7 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start anew from a seed."""
-        self._seed = int(seed)
+        self._seed = int(seed) % (1 << 64)
         self._bits = np.random.MT19937()
         self._bits._legacy_seeding(self._seed & 0xFFFFFFFF)
         self._spare: float | None = None
@@ -173,5 +173,41 @@ def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
     return randn(tuple(input.shape), dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-FUNCTIONS = {f.__name__: f for f in (manual_seed, rand, randn, randint, randperm, normal, bernoulli, rand_like, randn_like)} | {"Generator": Generator}
+def initial_seed() -> int:
+    """The seed that the random numbers of this process started from."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """Where the random numbers are, for :func:`set_rng_state`."""
+    state = default_generator._bits.state["state"]
+    spare = default_generator._spare
+    words = np.concatenate([state["key"], [state["pos"], spare is not None]]).astype(np.uint64)
+    return made_of(np.concatenate([words, np.array([spare or 0.0]).view(np.uint64)]).view(np.uint8))
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Go back to where the random numbers were."""
+    words = np.ascontiguousarray(new_state._data).view(np.uint64)
+    state = default_generator._bits.state
+    state["state"] = {"key": words[:624].astype(np.uint32), "pos": int(words[624])}
+    default_generator._bits.state = state
+    default_generator._spare = float(words[626:627].view(np.float64)[0]) if words[625] else None
+
+
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+    """Positions drawn with these weights; one at a time and without replacement, by the exponential race that PyTorch runs."""
+    weights = np.atleast_2d(input._data).astype(np.float64)
+    if num_samples == 1 or not replacement:
+        q = -np.log1p(-_of(generator).doubles(weights.size)).reshape(weights.shape)
+        drawn = np.argsort(-(weights / q), axis=1, kind="stable")[:, :num_samples]
+    else:
+        bounds = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
+        draws = _of(generator).doubles(weights.shape[0] * num_samples).reshape(weights.shape[0], num_samples)
+        drawn = np.stack([np.searchsorted(b, u) for b, u in zip(bounds, draws)])
+    return made_of(drawn[0] if input.ndim == 1 else drawn)
+
+
+FUNCTIONS = {f.__name__: f for f in (manual_seed, initial_seed, get_rng_state, set_rng_state, multinomial, rand, randn, randint, randperm, normal, bernoulli,
+                                     rand_like, randn_like)} | {"Generator": Generator}
 Tensor.uniform_, Tensor.normal_, Tensor.bernoulli = uniform_, normal_, bernoulli

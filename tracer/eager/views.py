@@ -194,6 +194,8 @@ def is_dense(array: np.ndarray) -> bool:
 def update(target: Tensor, operation: Callable, *operands, **options) -> Tensor:
     """``target.operation_(*operands)``: the operation out of place, its data written into the target, and the tape mended."""
     records = state.recording and (target._rg or any(isinstance(o, Tensor) and o._rg for o in operands))
+    if target._inference and not state.inference:
+        overwrite(target, operation(target, *operands, **options)._data)  # PyTorch refuses only after it has written
     check_writable(target, records)
     for other in operands:
         check_overlap(target, other)
@@ -292,6 +294,8 @@ def rebase(target: Tensor, node: Node) -> None:
 def _regenerate(view: Tensor, base: Tensor) -> None:
     """A new node for a view whose base was overwritten."""
     origin = view._view.origin
+    if view._view.stale:
+        return
     if origin:
         view._view.stale = NO_GRAD.replace("is being modified inplace",
                                            "its base or another view of its base has been modified inplace") if origin == "no_grad" else (
