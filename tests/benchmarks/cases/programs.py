@@ -6,6 +6,7 @@ from ..building import first_result, tracing
 from ..comparison import per_call
 from ..problems.loops import STEPS, filled
 from ..problems.programs import program
+from ..problems.recurrence import recurrence
 from ..problems.straight import point, straight
 from ..registry import Ask, case
 
@@ -63,3 +64,19 @@ def _(effort):
 @case("tracing-arrays", "Tracing 10,000 operations, reads and writes of an array among them", Ask(4.0))
 def _(effort):
     return tracing([filled] * effort.builds, (np.array([0.5, 0.1]),), 4 * STEPS)
+
+
+def first_of_loop(steps, effort):
+    def pose(seed):
+        return recurrence(steps), (np.array([0.3 + 0.01 * seed]),)
+    return first_result(pose, pose(0), effort, LONG | {"heyoka": "not tried: one expression of 10,000 operations takes 20 s"})
+
+
+@case("loop-3200-first", "x = sin(x)*1.01 + 0.1*x, 3,200 times: first result, all compiled anew", Ask(0.5), threads=(2,))
+def _(effort):
+    return first_of_loop(3_200, effort)
+
+
+@case("loop-100000-first", "x = sin(x)*1.01 + 0.1*x, 100,000 times: first result, all compiled anew", Ask(4.0), threads=(2,))
+def _(effort):
+    return first_of_loop(100_000, effort)
