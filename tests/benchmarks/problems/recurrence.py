@@ -8,19 +8,20 @@ from . import Problem
 
 
 def recurrence(steps: int) -> Problem:
-    """The value of the last of ``steps`` iterates, and its derivative with respect to the first."""
+    """The last of ``steps`` iterates plus the square of the first: alone, the last one's derivative sinks below the smallest number."""
     def loss(x):
-        x = x[0]
+        first = x = x[0]
         for _ in range(steps):
             x = np.sin(x) * 1.01 + 0.1 * x
-        return x
+        return x + first * first
 
     def gradient(x):
-        x, slope = x[0], 1.0
+        first = x = x[0]
+        slope = 1.0
         for _ in range(steps):
             slope *= math.cos(x) * 1.01 + 0.1
             x = math.sin(x) * 1.01 + 0.1 * x
-        return x, np.array([slope])
+        return x + first * first, np.array([slope + 2.0 * first])
     problem = Problem(loss, gradient)
 
     @problem.formulation("njit")
