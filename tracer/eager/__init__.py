@@ -58,6 +58,7 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
+from .given import with_out
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .printing import set_printoptions
 from .tensor import Device as device
@@ -73,7 +74,7 @@ strided, contiguous_format, preserve_format = "torch.strided", "torch.contiguous
 _FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, rearranging, gathering, numeric, norms, ordering, products, contraction, decompositions,
              activations, special, basics, creation, random)
 for _family in _FAMILIES:
-    globals().update(_family.FUNCTIONS)
+    globals().update({name: with_out(function) for name, function in _family.FUNCTIONS.items()})
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.
