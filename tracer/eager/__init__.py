@@ -64,8 +64,8 @@ from .printing import set_printoptions
 from .tensor import Device as device
 from .tensor import Size, Tensor
 
-# Division by zero and overflow give infinities, silently, as in PyTorch. NumPy warns where the operation stands: in this package.
-warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracer\.eager\.")
+# Division by zero and overflow give infinities, silently, as in PyTorch. NumPy warns where the operation stands: here, and in the table of operations.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracer\.(eager|ops)\.")
 
 bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16

@@ -179,6 +179,9 @@ def rsub(input, other, *, alpha=1) -> Tensor:
     """``other - alpha * input``."""
     if isinstance(other, Tensor):
         return sub(other, input, alpha=alpha)
+    if operand(input, "rsub")._data.dtype.kind == "b":
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+                           "`logical_not()` operator instead.")
     node, data = _binary(RsubBackward1, lambda x, y: y - x if alpha == 1 else y - x.dtype.type(alpha) * x, operand(input, "rsub"), other)
     if node is not None:
         node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
