@@ -61,6 +61,7 @@ from .dtypes import (
 from .given import with_out
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .printing import set_printoptions
+from .tensor import STRIDED as strided
 from .tensor import Device as device
 from .tensor import Size, Tensor
 
@@ -69,7 +70,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracer\.(eag
 
 bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
-strided, contiguous_format, preserve_format = "torch.strided", "torch.contiguous_format", "torch.preserve_format"
+contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
 _FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, rearranging, gathering, numeric, norms, ordering, products, contraction, decompositions,
              activations, special, basics, creation, random)
@@ -133,6 +134,6 @@ __all__ = [
     "Size", "Tensor", "autograd", "device", "dtype", "enable_grad", "finfo", "float32", "float64", "get_default_dtype", "iinfo", "inference_mode", "int8",
     "int64",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled",
-    "is_tensor", "no_grad", "printing", "promote_types", "set_default_dtype",
+    "is_tensor", "no_grad", "printing", "promote_types", "set_default_dtype", "strided",
     "set_grad_enabled", "set_printoptions", "uint8",
 ]

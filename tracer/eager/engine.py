@@ -117,7 +117,7 @@ class Pass:
             for target, g in zip(node.edges, gradients):
                 if target is None:
                     continue
-                if target.__class__ is Tensor:
+                if isinstance(target, Tensor):
                     if g is None or target._hooks or target._post_hooks:
                         self.push(target, 0, g)
                         continue

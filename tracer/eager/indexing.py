@@ -97,6 +97,8 @@ def _parts(input: Tensor, index) -> list:
             index = tuple(index)
         else:
             index = (index,)
+    if isinstance(index, str):
+        warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)  # a sequence too
     parts = list(index) if isinstance(index, tuple) else [index]
     parts = [_part(part) for part in parts]
     used = sum(part._data.ndim if isinstance(part, Tensor) and part._data.dtype.kind == "b" else 1 for part in parts

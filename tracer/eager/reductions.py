@@ -461,7 +461,8 @@ def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
 def _logical(name: str, function):
     def reduce(input, dim=None, keepdim: bool = False) -> Tensor:
         axes = axes_of(dim, input.ndim)
-        return made_of(np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))[()])
+        found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))
+        return made_of((found.astype(np.uint8) if input._data.dtype == np.uint8 else found)[()])
     reduce.__name__ = name
     reduce.__doc__ = f"``{name}`` of the elements over axes."
     return reduce

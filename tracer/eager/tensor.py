@@ -83,7 +83,6 @@ class Tensor:
     _tangent = None      # in forward mode (level, tangent); the tangent may be a Pending
     retains_grad = False
     is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
-    layout = "torch.strided"
     __array_priority__ = 1000
 
     # Places on the tape ----------------------------------------------------------------------------------------------------
@@ -297,6 +296,16 @@ class Pending:
 
     def __init__(self, node: Node, number: int, tangents):
         self.node, self.number, self.tangents = node, number, tangents
+
+
+class Layout:
+    """``torch.strided``, the only layout there is."""
+
+    def __repr__(self) -> str:
+        return "torch.strided"
+
+
+STRIDED = Tensor.layout = Layout()
 
 
 class Result(Output):

@@ -1,3 +1,4 @@
-"""``torch.nn``: the functions; there are no modules."""
+"""``torch.nn``: the functions and parameters; there are no modules."""
 
 from . import functional as functional
+from .parameter import Parameter as Parameter
