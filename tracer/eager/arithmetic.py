@@ -86,13 +86,13 @@ class MulBackward0(_Binary):
         a, b = saved
         left = right = None
         if b is not None:
-            if b.__class__ is Tensor:
+            if isinstance(b, Tensor):
                 if b._counter is not None:
                     self.check()
                 b = b._data
             left = g * b
         if a is not None:
-            if a.__class__ is Tensor:
+            if isinstance(a, Tensor):
                 if a._counter is not None:
                     self.check()
                 a = a._data
