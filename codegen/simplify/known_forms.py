@@ -6,11 +6,6 @@ SAFE: dict[str, str] = {
     ('t0 = cos(v0); t1 = multiply(t0, 2.0); t2 = sin(v0); t3 = negative(t2); t4 = multiply(t1, t3); t5 = multiply(t2, 2.0); t6 = multiply(t0, t5); '
      't7 = add(t4, t6)'):
         '',
-    't0 = cos(v0); t1 = multiply(t0, t0); t2 = sin(v0); t3 = multiply(t2, t2); t4 = subtract(t1, t3)':
-        '',
-    ('t0 = cos(v0); t1 = multiply(v1, t0); t2 = multiply(t1, t1); t3 = sin(v0); t4 = multiply(v1, t3); t5 = multiply(t4, t4); t6 = add(t2, t5); '
-     't7 = sqrt(t6)'):
-        '',
     't0 = cos(v0); t1 = sin(v0); t2 = divide(t0, t1)':
         't0 = tan(v0); t1 = divide(1.0, t0)',
     ('t0 = cos(v0); t1 = sin(v0); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = multiply(t0, t4); t6 = divide(1.0, t1); '
@@ -78,9 +73,6 @@ SAFE: dict[str, str] = {
         '',
     't0 = negative(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = multiply(v0, t2); t4 = log(t3)':
         '',
-    ('t0 = negative(v0); t1 = multiply(v1, t0); t2 = exp(t1); t3 = sin(v1); t4 = negative(t3); t5 = multiply(t2, t4); t6 = cos(v1); '
-     't7 = multiply(t2, t6); t8 = multiply(t0, t7); t9 = add(t5, t8)'):
-        '',
     't0 = power(v0, v1); t1 = log(t0)':
         '',
     't0 = sin(v0); t1 = cos(v0); t2 = divide(t0, t1)':
@@ -88,17 +80,7 @@ SAFE: dict[str, str] = {
     ('t0 = sin(v0); t1 = cos(v0); t2 = divide(t0, t1); t3 = negative(t2); t4 = divide(t3, t1); t5 = negative(t0); t6 = multiply(t4, t5); '
      't7 = divide(1.0, t1); t8 = multiply(t1, t7); t9 = add(t6, t8)'):
         't0 = tan(v0); t1 = multiply(t0, t0); t2 = add(1.0, t1)',
-    ('t0 = sin(v0); t1 = cos(v0); t2 = multiply(v1, t1); t3 = multiply(t2, t2); t4 = multiply(v1, t0); t5 = multiply(t4, t4); t6 = add(t3, t5); '
-     't7 = sqrt(t6); t8 = divide(0.5, t7); t9 = multiply(t4, 2.0); t10 = multiply(t8, t9); t11 = multiply(t0, t10); t12 = multiply(t2, 2.0); '
-     't13 = multiply(t8, t12); t14 = multiply(t1, t13); t15 = add(t11, t14)'):
-        '',
     't0 = sin(v0); t1 = multiply(t0, 2.0); t2 = cos(v0); t3 = multiply(t1, t2)':
-        '',
-    ('t0 = sin(v0); t1 = multiply(t0, 2.0); t2 = negative(t0); t3 = multiply(t1, t2); t4 = cos(v0); t5 = multiply(2.0, t4); t6 = multiply(t4, t5); '
-     't7 = add(t3, t6)'):
-        ('t0 = cos(v0); t1 = multiply(t0, t0); t2 = multiply(2.0, t1); t3 = sin(v0); t4 = multiply(t3, t3); t5 = multiply(2.0, t4); '
-     't6 = subtract(t2, t5)'),
-    't0 = sin(v0); t1 = multiply(t0, t0); t2 = cos(v0); t3 = multiply(t2, t2); t4 = add(t1, t3)':
         '',
     't0 = sinh(v0); t1 = cosh(v0); t2 = divide(t0, t1)':
         '',

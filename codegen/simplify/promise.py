@@ -36,6 +36,7 @@ _BITS = {TABLE[name]: 1 << k for k, name in enumerate(sorted({n for names in _ME
 _MEETING = {TABLE[name]: sum(_BITS[TABLE[n]] for n in names) for name, names in _MEETS.items()}
 _ARITHMETIC = frozenset(TABLE[name] for name in ("add", "subtract", "multiply", "divide", "negative", "square", "reciprocal"))
 _QUOTIENT, _SUMS = TABLE["divide"], frozenset((TABLE["add"], TABLE["subtract"]))
+_PRODUCTS = frozenset(TABLE[name] for name in ("multiply", "divide", "negative", "square", "reciprocal"))
 _PAIRS = (frozenset((TABLE["sin"], TABLE["cos"])), frozenset((TABLE["sinh"], TABLE["cosh"])))
 
 _TELLING = frozenset(_MEETING).union(*_PAIRS)
@@ -43,8 +44,10 @@ _TELLING = frozenset(_MEETING).union(*_PAIRS)
 
 def is_promising(members: Sequence[Node], level: str) -> bool:
     """May SymPy find a cheaper form of this cone, given in topological order?"""
-    if not _TELLING.isdisjoint([node.op for node in members]) and (_has_inverse_nest(members) or _has_pair(members)):
-        return True
+    if not _TELLING.isdisjoint([node.op for node in members]):
+        paired = _has_pair_in_product if level == "safe" else _has_pair
+        if _has_inverse_nest(members) or paired(members):
+            return True
     return level == "fast" and _may_cancel(members)
 
 
@@ -71,6 +74,19 @@ def _has_pair(ordered: Sequence[Node]) -> bool:
                 functions.add(node.op)
                 if pair <= functions:
                     return True
+    return False
+
+
+def _has_pair_in_product(ordered: Sequence[Node]) -> bool:
+    """Sine and cosine of one argument as factors of one product or quotient."""
+    factors: dict[Node, frozenset[Node]] = {}
+    for node in ordered:
+        if any(node.op in pair for pair in _PAIRS):
+            factors[node] = frozenset((node,))
+        elif node.op in _PRODUCTS:
+            found = factors[node] = frozenset().union(*[factors.get(o, ()) for o in node.inputs])
+            if len(found) > 1 and _has_pair(sorted(found, key=lambda n: n.id)):
+                return True
     return False
 
 

@@ -69,7 +69,7 @@ def quantity(value: float, unit: str) -> str:
     """Three significant digits and a unit that fits."""
     if unit != "s":
         return f"{value:.4g} {unit}"
-    factor, name = next(((factor, name) for factor, name in UNITS if value >= factor), UNITS[-1])
+    factor, name = next(((factor, name) for factor, name in UNITS if abs(value) >= factor), UNITS[-1])
     return f"{value / factor:.3g} {name}"
 
 

@@ -29,6 +29,7 @@ def run(script):
     """Seconds of one process; its output is checked."""
     with tempfile.TemporaryDirectory() as empty:
         environment = os.environ | {"XDG_CACHE_HOME": empty, "NUMBA_CACHE_DIR": empty}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode; without it Python's own compiler is what is measured
         command = [sys.executable, "-c", script.replace("GRADIENT", repr(GRADIENT))]
         seconds, done = clocked(lambda: subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment))
     if done.returncode:
@@ -41,12 +42,15 @@ def run(script):
 @case("startup", "First gradient of a small function in a new process", Ask(0.4, subject="tracer over the floor"), threads=(2,))
 def _(effort):
     samples, notes = {name: [] for name in SCRIPTS}, dict.fromkeys(SCRIPTS, "")
-    for _ in range(effort.processes):
+    for measured in [False] + [True] * effort.processes:
         for name, script in SCRIPTS.items():
             try:
-                samples[name].append(run(script) if not notes[name] else 0.0)
+                seconds = run(script) if not notes[name] else 0.0
             except RuntimeError as error:
                 notes[name] = str(error)
+                continue
+            if measured:
+                samples[name].append(seconds)
     timed = {name: summary(found) for name, found in samples.items() if not notes[name]}
     if {"tracer", FLOOR} <= timed.keys():
         yield Row("tracer over the floor", timed["tracer"].median - timed[FLOOR].median, "s")
