@@ -26,6 +26,7 @@ tracer.pickling
 tracer.graph
 tracer.ops
 tracer.trace
+tracer.rolling
 tracer.derive
 tracer.eager
 tracer.derivation

@@ -156,7 +156,8 @@ def _determinant(node: Node, matrix: np.ndarray) -> np.ndarray:
 
 
 _RULES = {"elementwise": _elementwise_expression, "reduction": _reduced_expression, "movement": _evaluated_expression, "contraction": _evaluated_expression,
-          "scan": _evaluated_expression, "indexed": _refused_expression, "linalg": _refused_expression}
+          "scan": _evaluated_expression, "indexed": _refused_expression, "linalg": _refused_expression,
+          "loop": _refused_expression}
 _ARRAY_RULES = {TABLE["assemble"]: _assembled_expression, TABLE["gather"]: _gathered_expression, TABLE["argmax"]: _refused_expression,
                 TABLE["argmin"]: _refused_expression, **{TABLE[name]: _determinant for name in ("det", "detsign", "logabsdet")}}
 

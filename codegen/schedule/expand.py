@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tracer.graph.graph import Graph
+import functools
+
+from tracer.graph.graph import Graph, with_bodies
 from tracer.graph.node import Node
 from tracer.graph.op import Expand, lowering
 from tracer.trace.context import Trace
@@ -11,12 +13,16 @@ from tracer.trace.value import Traced
 
 def expand(graph: Graph) -> Graph:
     """The same graph in operations that lower directly; common subexpressions of the expansions are shared."""
-    if not any(_expands(node) for node in graph.nodes):
+    if not any(_expands(node) or node.op.kind == "loop" for node in graph.nodes):
         return graph
-    trace = Trace(graph.name)
+    trace, body = Trace(graph.name), functools.cache(expand)
     new: dict[Node, Node] = {}
     for node in graph.nodes:
-        new[node] = _rebuild(trace, node, tuple([new[o] for o in node.inputs]))
+        inputs = tuple([new[o] for o in node.inputs])
+        if node.op.kind == "loop":
+            new[node] = trace.builder.node(node.op, inputs, with_bodies(node.attrs, body), node.where)
+        else:
+            new[node] = _rebuild(trace, node, inputs)
     return Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
 
 

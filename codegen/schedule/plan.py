@@ -11,7 +11,7 @@ from tracer.ops import TABLE
 
 from .maps import is_movement, space_of
 
-MATMUL, RESHAPE, GATHER = TABLE["matmul"], TABLE["reshape"], TABLE["gather"]
+MATMUL, RESHAPE, GATHER, LOOP = TABLE["matmul"], TABLE["reshape"], TABLE["gather"], TABLE["loop"]
 
 LONGEST_CHAIN = 64       # element-wise nodes on one another before one is stored: bounds the size of a loop body
 DEAREST_RECOMPUTE = 10   # in instructions; storing and loading an element costs about as much
@@ -31,12 +31,12 @@ def view_leaf(node: Node) -> Node:
 
 
 def required(graph: Graph) -> set[Node]:
-    """The inline arrays that must lie in memory: outputs, operands of BLAS and gathers, what a reshape cannot be pushed through."""
+    """The inline arrays that must lie in memory: outputs, operands of BLAS, gathers and loops, what a reshape cannot be pushed through."""
     found = {node for node in graph.outputs if is_inline(node)}
     flat = _Flatness(found)
     chain: dict[Node, int] = {}
     for node in graph.nodes:
-        if node.op is MATMUL:
+        if node.op is MATMUL or node.op is LOOP:
             found.update(leaf for leaf in map(view_leaf, node.inputs) if is_inline(leaf))
         elif node.op is GATHER and is_inline(node.inputs[0]):
             found.add(node.inputs[0])

@@ -12,6 +12,7 @@ from codegen.loops import Buffer, Call, Nest, Program, Store
 from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
+from tracer.ops import TABLE
 
 from .block import in_row_blocks
 from .expand import expand
@@ -20,10 +21,12 @@ from .maps import Map, identity_map, is_movement, space_of
 from .memory import lay_out
 from .nests import OpenNest
 from .plan import GATHER, RESHAPE, is_inline, required, strided_inputs_to_copy, worth_storing
+from .repeated import lower_loop
 from .scalarise import scalarise
 from .straight import in_pieces
-from .structured import LOWERINGS
+from .structured import LOWERINGS as STRUCTURED
 
+LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop}
 LARGEST_BODY = 300
 ROUNDS = 4
 

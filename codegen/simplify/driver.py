@@ -6,10 +6,12 @@ what replaces it is built through the same door, so that one rewrite can follow 
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from codegen.report import Report
-from tracer.graph.graph import Graph, live_nodes
+from tracer.graph.graph import Graph, live_nodes, with_bodies
 from tracer.graph.node import ARRAY, CONSTANT, Node, constant_value
 from tracer.graph.op import Op
 from tracer.graph.types import ArrayType
@@ -36,6 +38,7 @@ class Rewriter:
         self._left = REWRITES_PER_NODE
         self._settled: dict[Node, Node] = {}
         self._plans: dict[tuple[Op, ...], tuple] = {}
+        self._body = functools.cache(lambda graph: Rewriter(index, report, graph.name, fold).rebuild(graph))
 
     def constant(self, value, dtype) -> Node:
         return self.builder.constant(value, dtype, where=self.where)
@@ -81,7 +84,7 @@ class Rewriter:
 
     def _plan(self, key: tuple[Op, ...]) -> tuple:
         op, *operands = key
-        if op.kind == "source":
+        if op.kind in ("source", "loop"):
             return ()
         folds = (fold_constants,) if self._fold and operands and all(o in _LITERALS for o in operands) else ()
         return folds + self._index.attempts(op, tuple(operands))
@@ -103,7 +106,8 @@ class Rewriter:
                 self._left = REWRITES_PER_NODE
                 final = replaced(self, node, new) if replaced is not None else None
                 if final is None:
-                    final = self.settle(make(node.op, tuple([new[operand] for operand in node.inputs]), node.attrs, node.where))
+                    attrs = with_bodies(node.attrs, self._body) if node.op.kind == "loop" else node.attrs
+                    final = self.settle(make(node.op, tuple([new[operand] for operand in node.inputs]), attrs, node.where))
                 new[node] = final
         return Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
 

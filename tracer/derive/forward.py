@@ -9,20 +9,22 @@ from ..graph.node import Node
 from ..graph.op import LINEAR, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
 from ..trace.value import Traced, constant, make
+from .loop import push_through
 from .rules import factor, refuse_derivative, times
 
-WHERE, BROADCAST = TABLE["where"], TABLE["broadcast_to"]
+WHERE, BROADCAST, LOOP = TABLE["where"], TABLE["broadcast_to"], TABLE["loop"]
 
 
 def tangents(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], directions: Sequence[Traced]) -> list[Traced]:
     """The Jacobian-vector product: tangents of the outputs for the tangents ``directions`` of ``wrt``."""
     known: dict[Node, Traced] = {value.node: tangent for value, tangent in zip(wrt, directions)}
     outside = trace.location
+    loops: dict[tuple, dict[int, Traced]] = {}
     # Tangents that have passed through a select are products with strong zeros, as cotangents are in reverse.
     for node in live_nodes([output.node for output in outputs]):
         if node not in known and node.type.is_float and not known.keys().isdisjoint(node.inputs):
             trace.location = node.where
-            tangent = _tangent(trace, node, known)
+            tangent = _loop_tangent(trace, node, known, loops) if node.op is LOOP else _tangent(trace, node, known)
             if tangent is not None:
                 known[node] = tangent
     trace.location = outside
@@ -53,6 +55,14 @@ def _tangent(trace, node: Node, known: dict[Node, Traced]) -> Traced | None:
         filled = tuple([t if t is not None else _zero(trace, o) for t, o in zip(given, node.inputs)])
         return make(op, filled, node.attrs)
     return op.jvp(given, inputs, out, node.attrs)
+
+
+def _loop_tangent(trace, node: Node, known: dict[Node, Traced], loops: dict[tuple, dict[int, Traced]]) -> Traced:
+    """The outputs of one loop have their tangents from one loop."""
+    key = node.inputs, node.attrs[:-1]
+    if key not in loops:
+        loops[key] = push_through(trace, node, [known.get(operand) for operand in node.inputs], tangents)
+    return loops[key][node.attrs[-1]]
 
 
 def _elementwise_tangent(node: Node, inputs, out: Traced, known: dict[Node, Traced]) -> Traced | None:

@@ -17,9 +17,10 @@ from ..graph.node import Node
 from ..graph.op import NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
 from ..trace.value import Traced, constant, make
+from .loop import last_row_of, pull_through
 from .rules import factor, refuse_derivative, sum_to, times
 
-WHERE, ASSEMBLE, ADD, BROADCAST = TABLE["where"], TABLE["assemble"], TABLE["add"], TABLE["broadcast_to"]
+WHERE, ASSEMBLE, ADD, BROADCAST, LOOP = (TABLE[name] for name in ("where", "assemble", "add", "broadcast_to", "loop"))
 
 
 @dataclass(slots=True)
@@ -43,18 +44,24 @@ def gradients(trace, output: Traced, wrt: Sequence[Traced], seed: Traced | None 
     return pullback(trace, [output], wrt, [seed])
 
 
-def pullback(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], seeds: Sequence[Traced | None]) -> list[Traced]:
-    """The vector-Jacobian product: cotangents of ``wrt`` for the cotangents ``seeds`` of several outputs."""
+def pullback(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], seeds: Sequence[Traced | None], guarded: bool = False) -> list[Traced]:
+    """The vector-Jacobian product: cotangents of ``wrt`` for the cotangents ``seeds`` of several outputs; ``guarded``: have these passed a select?"""
     nodes = live_nodes([output.node for output in outputs])
     targets = {value.node for value in wrt}
     on_the_way = _between(nodes, targets)
     cotangents: dict[Node, Cotangent] = {}
     for output, seed in zip(outputs, seeds):
         if seed is not None and output.node in on_the_way:
-            _add(cotangents, output.node, seed, guarded=False)
+            _add(cotangents, output.node, seed, guarded)
     outside = trace.location
+    loops = _loops(node for node in nodes if node in on_the_way and node not in targets)
     for node in reversed(nodes):
-        if node in cotangents and node in on_the_way and node not in targets:
+        if node.op is LOOP:
+            siblings = loops.get(_loop_of(node), ())
+            if node in siblings[:1]:
+                trace.location = node.where
+                _push_loop(trace, [each for each in siblings if each in cotangents], cotangents, on_the_way)
+        elif node in cotangents and node in on_the_way and node not in targets:
             trace.location = node.where
             _push(trace, node, cotangents, on_the_way)
     trace.location = outside
@@ -68,6 +75,42 @@ def _between(nodes: list[Node], targets: set[Node]) -> set[Node]:
         if node.type.is_float and not found.isdisjoint(node.inputs):
             found.add(node)
     return found
+
+
+def _loop_of(node: Node) -> tuple:
+    """What the outputs of one loop have in common."""
+    return node.inputs, node.attrs[:-1]
+
+
+def _loops(nodes) -> dict[tuple, list[Node]]:
+    """The outputs of each loop, in the order of their creation."""
+    found: dict[tuple, list[Node]] = {}
+    for node in nodes:
+        if node.op is LOOP:
+            found.setdefault(_loop_of(node), []).append(node)
+    return found
+
+
+def _push_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], on_the_way: set[Node]) -> None:
+    """Give the cotangents of all outputs of a loop on to its operands: when the first of them is reached, whatever uses any of them has been."""
+    if not outputs:
+        return
+    node, guarded = outputs[0], any(cotangents[each].guarded for each in outputs)
+    carried = {state for state, lag in node.attrs[4] if lag == 1}
+    arrived = {}
+    for each in outputs:
+        entry, last = cotangents[each], None
+        if each.attrs[-1] in carried:
+            at_end = [Traced(piece, trace) for piece, spec in entry.pieces if last_row_of(each, spec)]
+            entry.pieces = [(piece, spec) for piece, spec in entry.pieces if not last_row_of(each, spec)]
+            for piece in at_end:
+                last = piece if last is None else make(ADD, (last, piece))
+        arrived[each.attrs[-1]] = _dense(trace, entry, each), last
+    wanted = [operand in on_the_way for operand in node.inputs]
+    results = pull_through(trace, node, arrived, wanted, lambda *arguments: pullback(*arguments, guarded))
+    for operand, result in zip(node.inputs, results):
+        if result is not None:
+            _add(cotangents, operand, result, guarded)
 
 
 def _push(trace, node: Node, cotangents: dict[Node, Cotangent], on_the_way: set[Node]) -> None:

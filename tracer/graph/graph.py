@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 from .node import Node
@@ -66,3 +66,8 @@ class Graph:
     def to_dot(self) -> str:
         """The graph in Graphviz' DOT language."""
         return to_dot(self)
+
+
+def with_bodies(attrs: tuple, change: Callable[[Graph], Graph]) -> tuple:
+    """Attributes with each graph among them, the body of a loop, changed. Outputs of one loop share their body: ``change`` must give them one."""
+    return tuple([change(each) if type(each) is Graph else each for each in attrs])

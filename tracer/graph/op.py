@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["source", "elementwise", "reduction", "movement", "contraction", "linalg", "scan", "indexed"]
+Kind = Literal["source", "elementwise", "reduction", "movement", "contraction", "linalg", "scan", "indexed", "loop"]
 
 
 class Sentinel:
@@ -31,6 +31,7 @@ LINEAR = Sentinel("LINEAR")                          # tangents go through the o
 NOT_SYMBOLIC = Sentinel("NOT_SYMBOLIC")              # SymPy has no form of it
 STRUCTURAL = Sentinel("STRUCTURAL")                  # lowered by the scheduler according to its kind, not by one instruction
 DERIVED = Sentinel("DERIVED")                        # the partials are SymPy's: they stand, generated, in ops.derived
+JOINTLY = Sentinel("JOINTLY")                        # a loop: its outputs are derived together, by derive.loop
 REQUIRED = Sentinel("REQUIRED")
 
 

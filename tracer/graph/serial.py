@@ -5,6 +5,7 @@ Nodes are numbered from zero in topological order and constants stand by their b
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -19,15 +20,19 @@ def _json_attribute(attribute):
         return {"tuple": [_json_attribute(a) for a in attribute]}
     if isinstance(attribute, slice):
         return {"slice": [attribute.start, attribute.stop, attribute.step]}
+    if isinstance(attribute, Graph):
+        return {"graph": to_json(attribute)}
     if attribute is None or isinstance(attribute, (bool, int, str)):
         return attribute
     raise TypeError(f"attribute {attribute!r} has no JSON form")
 
 
-def _from_json_attribute(value):
+def _from_json_attribute(value, graph_of):
     if isinstance(value, dict):
         kind, content = next(iter(value.items()))
-        return slice(*content) if kind == "slice" else tuple(_from_json_attribute(v) for v in content)
+        if kind == "graph":
+            return graph_of(content)
+        return slice(*content) if kind == "slice" else tuple(_from_json_attribute(v, graph_of) for v in content)
     return value
 
 
@@ -55,6 +60,7 @@ def from_json(text: str, table) -> Graph:
     """The graph that :func:`to_json` wrote; ``table`` maps operation names to records (``tracer.ops.TABLE``)."""
     data = json.loads(text)
     builder, nodes = Builder(), []
+    graph_of = functools.cache(lambda inner: from_json(inner, table))  # the outputs of one loop share its body
     for row in data["nodes"]:
         type = array_type(row["dtype"], tuple(row["shape"]))
         if row["op"] == INPUT.name:
@@ -65,7 +71,7 @@ def from_json(text: str, table) -> Graph:
             node = builder.array(np.frombuffer(bytes.fromhex(row["bits"]), type.dtype).reshape(type.shape))
         else:
             node = builder.node(table[row["op"]], tuple(nodes[i] for i in row["inputs"]),
-                                tuple(_from_json_attribute(a) for a in row["attrs"]))
+                                tuple(_from_json_attribute(a, graph_of) for a in row["attrs"]))
         nodes.append(node)
     names, inputs = zip(*data["inputs"]) if data["inputs"] else ((), ())
     labels, outputs = zip(*data["outputs"]) if data["outputs"] else ((), ())

@@ -56,12 +56,24 @@ def format_graph(graph, lines: bool = False) -> str:
         operands = [texts[o] for o in node.inputs]
         if node.op is ARRAY:
             right = constant_text(node)
+        elif node.op.kind == "loop":
+            right = loop_text(node, operands, lines)
         else:
             right = f"{node.op.name}({', '.join(operands + [attribute_text(a) for a in node.attrs])})"
         comment = f"    # {user_line(node)}" if lines and node.where else ""
         result.append(f"  {texts[node]} = {right} : {node.type}{comment}")
     result.append("  return " + ", ".join(f"{name}={texts[node]}" for name, node in zip(graph.output_names, graph.outputs)))
     return "\n".join(result)
+
+
+def loop_text(node: Node, operands: list[str], lines: bool) -> str:
+    """A loop with its body, indented: what it carries, with what was in front; what it reads row by row; what it sees whole."""
+    body, length, states, rows, reads, which = node.attrs
+    carried = [f"y{state}[i-{lag}]" for state, lag in reads]
+    parts = [("after", operands[:states]), ("rows", operands[states:states + rows]), ("whole", operands[states + rows:])]
+    given = "; ".join(f"{name} {', '.join(each)}" for name, each in parts if each)
+    inside = format_graph(body, lines).replace("\n", "\n    ")
+    return f"loop(y{which}, i < {length}; {given}; reads {', '.join(carried) or 'nothing'};\n    {inside})"
 
 
 def to_dot(graph) -> str:
@@ -77,7 +89,8 @@ def to_dot(graph) -> str:
         if node.op is INPUT:
             lines.append(f'  n{node.id} [label="{texts[node]}\\n{node.type}", fillcolor="#dff0d8"];')
             continue
-        label = constant_text(node) if node.op is ARRAY else node.op.name + "".join(f"\\n{attribute_text(a)}" for a in node.attrs)
+        attributes = node.attrs[1:] if node.op.kind == "loop" else node.attrs  # no room for a body
+        label = constant_text(node) if node.op is ARRAY else node.op.name + "".join(f"\\n{attribute_text(a)}" for a in attributes)
         lines.append(f'  n{node.id} [label="{label}\\n{node.type}"];')
         for operand in node.inputs:
             if operand.op is CONSTANT:
