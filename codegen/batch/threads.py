@@ -13,15 +13,16 @@ from collections.abc import Callable, Sequence
 
 from numba.core import config
 
+from .placement import Placement, cores
+
 LEAST_SECONDS = 5e-4  # of work, for which waking threads (56 µs) pays
 
 
 def thread_count() -> int:
     """How many threads a batch may use: NUMBA_NUM_THREADS, else the cores that this process may run on."""
     count = config.NUMBA_NUM_THREADS
-    if "NUMBA_NUM_THREADS" in os.environ or not hasattr(os, "sched_getaffinity"):
-        return count
-    return min(count, len(os.sched_getaffinity(0)))
+    allowed = cores()
+    return count if "NUMBA_NUM_THREADS" in os.environ or allowed is None else min(count, len(allowed))
 
 
 class _Job:
@@ -80,6 +81,7 @@ class _Pool:
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._here = threading.local()
+        self._placement = Placement()
 
     def _after_fork(self) -> None:
         self._clear()
@@ -96,6 +98,7 @@ class _Pool:
                 thread = threading.Thread(target=self._serve, args=(self._jobs,), name=f"tracegrad-{len(self._threads)}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
+            self._placement.keep_off(self._threads)
             for _ in range(helpers):
                 self._jobs.put(job)
 

@@ -395,6 +395,21 @@ def test_thread_count_is_numbas(monkeypatch):
     assert threads.thread_count() == 7
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores that threads can be put on")
+def test_helpers_stay_off_the_core_of_the_caller():
+    allowed = os.sched_getaffinity(0)
+    caller, helped, seen = threading.get_ident(), threading.Event(), []
+
+    def work(_):
+        if threading.get_ident() == caller:
+            helped.wait(30)
+        else:
+            seen.append(os.sched_getaffinity(0))
+            helped.set()
+    threads.run(lambda: work, range(2), 2)
+    assert seen and all(cores < allowed and len(cores) == len(allowed) - 1 for cores in seen)
+
+
 def test_inside_the_pool_work_is_serial():
     seen = []
 
