@@ -7,6 +7,7 @@ for where they are not the driver has copied them into a tile. So one text serve
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from codegen.llvm.compute import ComputeWriter, Declarations
 from codegen.llvm.target import attributes
@@ -17,6 +18,7 @@ from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
 from .lower import LaneProgram
 
 ONCE, BODY = "once", "lanes"
+FAR = "_far"      # ends the name of the copy of a piece that is run again for vectors with numbers outside of what functions in line are right for
 VECTOR_BYTES = 64
 HELD_PLACES = 24  # addresses that are kept in registers for a loop; beyond, each is read where it is used
 _ARGUMENTS = "ptr %places, ptr %slots, i64 %first, i64 %last"
@@ -37,13 +39,21 @@ def emit(program: LaneProgram, fast: bool) -> tuple[str, frozenset[str]]:
     names: dict[str, list[str]] = {ONCE: [], BODY: []}
     for kind, nests, width in ((ONCE, program.once, 0), (BODY, program.body, lanes)):
         for number, nest in enumerate(nests):
-            name = f"{kind}{number}"
-            function = FunctionText(name, Integers(), _ARGUMENTS)
-            _Piece(program, function, declarations, fast, width).write(nest)
-            texts.append(function.text())
-            names[kind].append(name)
+            texts += _texts(program, nest, declarations, fast, width, f"{kind}{number}")
+            names[kind].append(f"{kind}{number}")
     texts += [_once(names[ONCE]), _body(names[BODY])]
     return "\n".join([*declarations.lines.values(), *texts, attributes()]), frozenset(declarations.imports)
+
+
+def _texts(program: LaneProgram, nest: Nest, declarations: Declarations, fast: bool, lanes: int, name: str) -> list[str]:
+    """A piece; and, where it has functions in line that are not right for every number, a copy of it that calls the library for those."""
+    near = _Piece(program, FunctionText(name, Integers(), _ARGUMENTS), declarations, fast, lanes)
+    near.write(nest)
+    if not near.outside:
+        return [near.f.text("#3")]
+    far = _Piece(program, FunctionText(name + FAR, Integers(), _ARGUMENTS), declarations, fast, lanes, takes_library=True)
+    far.write(nest)
+    return [near.f.text("#3"), far.f.text("#4")]
 
 
 def _once(names: list[str]) -> str:
@@ -67,15 +77,28 @@ def _body(names: list[str]) -> str:
 
 
 class _Piece:
-    """One piece: a loop over vectors of samples (``lanes`` 0: scalars, once)."""
+    """One piece: a loop over vectors of samples (``lanes`` 0: scalars, once).
 
-    def __init__(self, program: LaneProgram, function: FunctionText, declarations: Declarations, fast: bool, lanes: int):
+    Without ``takes_library`` it notes in ``outside`` the lanes that functions in line are not right for, and hands vectors with any to the copy that
+    has it: no call stands between its instructions.
+    """
+
+    def __init__(self, program: LaneProgram, function: FunctionText, declarations: Declarations, fast: bool, lanes: int, takes_library: bool = False):
         self.f = function
         self.program = program
         self.lanes = lanes
-        self.compute = ComputeWriter(function, declarations, fast, in_line=True)
+        self.outside: dict[str, None] = {}
+        self.compute = ComputeWriter(function, declarations, fast, self._take if takes_library else self._note)
         self.first = _first_places(program)
         self.held: dict[int, str] = {}
+
+    def _note(self, mask: str, value: str, call: Callable[[], str]) -> str:
+        self.outside[mask] = None
+        return value
+
+    def _take(self, mask: str, value: str, call: Callable[[], str]) -> str:
+        type = vector("double", self.lanes)
+        return self.f.let(f"select {vector('i1', self.lanes)} {mask}, {type} {call()}, {type} {value}")
 
     def write(self, nest: Nest) -> None:
         """The function's body."""
@@ -96,7 +119,19 @@ class _Piece:
             values.append(self._value(instruction, values, counter))
             for root in stores.get(position, ()):  # at once, so that registers are free for what follows
                 self._store(root, values[position], counter)
+        if self.outside:
+            self._again(counter)
         return []
+
+    def _again(self, counter: str) -> None:
+        mask, *others = self.outside
+        type = vector("i1", self.lanes)
+        for other in others:
+            mask = self.f.let(f"or {type} {mask}, {other}")
+        flags = self.f.let(f"bitcast {type} {mask} to i{self.lanes}")
+        is_any = self.f.let(f"icmp ne i{self.lanes} {flags}, 0")
+        after = self.f.let(f"add i64 {counter}, 1")
+        self.f.when(is_any, [], lambda: self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counter}, i64 {after})") or [])
 
     def _value(self, instruction, values: list[str], counter: str) -> str:
         if isinstance(instruction, Compute):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from codegen.loops import Compute
 from tracer.graph.op import Convert, Instruction, Intrinsic, Libm, Select, Special, lowering
 
 from . import vector_math
+from .lane_text import Lanes
 from .target import machine, register_capsule, symbol_address
 from .text import FunctionText
 from .types import class_of, mangled, register_type, vector
 
 _NATIVE_LANES = {"e": 8, "d": 4, "b": 2}  # doubles in a register of the vector-function ABI; floats twice as many
 _SPECIAL_MODULE = "scipy.special.cython_special"
+
+Outside = Callable[[str, str, Callable[[], str]], str]  # (mask, value, a call of the library's function for all lanes) -> the value to go on with
 
 
 class Declarations:
@@ -35,10 +40,10 @@ class Declarations:
 class ComputeWriter:
     """Writes values of operations into a function."""
 
-    def __init__(self, function: FunctionText, declarations: Declarations, fast: bool, in_line: bool = False):
-        """``in_line``: elementary functions without calls, where there are such."""
+    def __init__(self, function: FunctionText, declarations: Declarations, fast: bool, outside: Outside | None = None):
+        """``outside``: elementary functions of lanes are written in line, and this says what becomes of lanes that they are not right for."""
         self.f = function
-        self.in_line = in_line
+        self.outside = outside
         self._sincos: dict[str, tuple] = {}
         self.declarations = declarations
         self.fast = fast
@@ -97,15 +102,17 @@ class ComputeWriter:
         element = register_type(operand_dtype)
         name = lower.name + ("f" if element == "float" else "")
         if lanes and vector_math.ours(name, element):
-            return vector_math.apply(name, self.f, self.declarations.declare, operands, lanes)
-        if lanes and self.in_line and element == "double":
-            if name in ("sin", "cos"):
-                far = lambda x: self._called(name, [x], element, lanes)
-                return vector_math.sincos(name, self.f, self.declarations.declare, operands[0], lanes, far, self._sincos)
-            found = vector_math.in_line(name, self.f, self.declarations.declare, operands, lanes)
-            if found is not None:
-                return found
-        return self._called(name, operands, element, lanes)
+            return vector_math.apply(name, self._lanes(lanes), operands)
+        found = None
+        if lanes and self.outside is not None and element == "double":
+            found = vector_math.in_line(name, self._lanes(lanes), operands[0], self._sincos)
+        if found is None:
+            return self._called(name, operands, element, lanes)
+        value, mask = found
+        return value if mask is None else self.outside(mask, value, lambda: self._called(name, operands, element, lanes))
+
+    def _lanes(self, lanes: int) -> Lanes:
+        return Lanes(self.f, self.declarations.declare, lanes)
 
     def _called(self, name: str, operands, element: str, lanes: int) -> str:
         """A function of the C library, in vectors where it has them."""
@@ -119,9 +126,8 @@ class ComputeWriter:
         """Computed in double, as the Cython exports are declared."""
         double = np.dtype("float64")
         operands = [self.cast(o, operand_dtype, double, lanes) for o in operands]
-        if lanes and self.in_line and vector_symbol("erfc", 1, "double"):
-            found = vector_math.special(lower.export, self.f, self.declarations.declare, operands, lanes,
-                                        lambda name, x: self._called(name, [x], "double", lanes))
+        if lanes and self.outside is not None and vector_symbol("erfc", 1, "double"):
+            found = vector_math.special(lower.export, self._lanes(lanes), operands, lambda name, x: self._called(name, [x], "double", lanes))
             if found is not None:
                 return self.cast(found, double, dtype, lanes)
         symbol = register_capsule(_SPECIAL_MODULE, lower.export)

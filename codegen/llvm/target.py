@@ -61,11 +61,17 @@ def machine() -> Machine:
 
 
 def attributes() -> str:
-    """The attribute groups that functions name: ordinary ones, pure external ones, ones compiled without optimisation."""
+    """The attribute groups that functions name: ordinary ones, pure external ones, ones compiled without optimisation, ones that keep vectors on the
+    stack, and those of them that are seldom called.
+
+    LLVM aligns a stack for vectors only where it knows early that there will be any; saved across two cache lines they take 11.4 ms instead of 8.5 for
+    1,000,000 gradients, in some processes and not in others.
+    """
     # Without these LLVM may pass 512-bit vectors in two halves, which is not how libmvec takes them.
     wide = ' "prefer-vector-width"="512" "min-legal-vector-width"="512"' if machine().vector_class == "e" else ""
     return (f"attributes #0 = {{ nounwind{wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}\n"
-            f"attributes #2 = {{ noinline nounwind optnone{wide} }}")
+            f"attributes #2 = {{ noinline nounwind optnone{wide} }}\nattributes #3 = {{ nounwind alignstack=64{wide} }}\n"
+            f"attributes #4 = {{ cold noinline nounwind alignstack=64{wide} }}")
 
 
 def new_target_machine(level: int) -> llvm.TargetMachine:

@@ -1,6 +1,9 @@
 """Elementary functions in lanes of our own, where the C library's are slower or missing.
 
 Written in line with fused multiply-adds, so that results do not depend on the machine's width. Each is within 4 ulp, and tested.
+Coefficients without a source are minimax polynomials that Remez' exchange gives with 50 digits.
+
+A function that is right for part of the numbers only also gives the lanes that lie outside, for which a caller takes the library's.
 """
 
 from __future__ import annotations
@@ -8,68 +11,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
+from .lane_text import Lanes, bits_of
 
-from .text import FunctionText
-from .types import literal_of, mangled, vector
-
-_DOUBLE, _INTEGER = np.dtype("float64"), np.dtype("int64")
 _LN2_HIGH = math.log(2.0)
 _LN2_LOW = 2.3190468138462996e-17  # ln 2 - _LN2_HIGH
-_ROUNDING = 1.5 * 2.0**52          # added to a number below 2**51, it leaves the nearest integer in the lowest bits
 _BEYOND = 22.0                     # where tanh has become 1
 _EXPM1_DEGREE = 13                 # of Taylor's series: 1e-17 of the value within ln(2)/2
 
-
-class _Lanes:
-    """Writes float64 arithmetic on lanes into a function."""
-
-    def __init__(self, function: FunctionText, declare: Callable, lanes: int):
-        self.f, self.lanes, self._declare = function, lanes, declare
-        self.type, self.integers = vector("double", lanes), vector("i64", lanes)
-
-    def number(self, value: float) -> str:
-        return f"splat (double {literal_of(value, _DOUBLE)})"
-
-    def op(self, opcode: str, a: str, b: str) -> str:
-        return self.f.let(f"{opcode} {self.type} {a}, {b}")
-
-    def call(self, intrinsic: str, *operands: str) -> str:
-        name = self._declare(f"llvm.{intrinsic}.{mangled('double', self.lanes)}", self.type, (self.type,) * len(operands))
-        return self.f.let(f"call {self.type} @{name}({', '.join(f'{self.type} {o}' for o in operands)})")
-
-    def fma(self, a: str, b: str, c: str) -> str:
-        return self.call("fma", a, b, c)
-
-    def select(self, condition: str, yes: str, no: str) -> str:
-        return self.f.let(f"select {vector('i1', self.lanes)} {condition}, {self.type} {yes}, {self.type} {no}")
-
-    def compare(self, predicate: str, a: str, b: str) -> str:
-        return self.f.let(f"fcmp {predicate} {self.type} {a}, {b}")
-
-    def quadrant(self, number: str, sine: str, cosine: str) -> str:
-        """The sine in the quadrant whose number is in the lowest bits, of the sine and cosine in the first."""
-        odd = self._bit(number, 1)
-        value = self.select(odd, cosine, sine)
-        return self.select(self._bit(number, 2), self.f.let(f"fneg {self.type} {value}"), value)
-
-    def _bit(self, number: str, bit: int) -> str:
-        masked = self.f.let(f"and {self.integers} {number}, splat (i64 {bit})")
-        return self.f.let(f"icmp ne {self.integers} {masked}, zeroinitializer")
-
-    def power_of_two(self, shifted: str) -> str:
-        """2**n for the integer n in the lowest bits of a number that _ROUNDING was added to."""
-        bits = self.f.let(f"bitcast {self.type} {shifted} to {self.integers}")
-        moved = self.f.let(f"shl {self.integers} {bits}, splat (i64 52)")
-        exponent = self.f.let(f"add {self.integers} {moved}, splat (i64 {np.float64(1.0).view(np.int64)})")
-        return self.f.let(f"bitcast {self.integers} {exponent} to {self.type}")
+Value = tuple[str, str | None]     # a value, and a mask of the lanes in which it is not the function's
 
 
-def _expm1(w: _Lanes, x: str) -> str:
+def _reduced(w: Lanes, x: str) -> tuple[str, str, str]:
+    """(n, n in lowest bits, r) with x = n ln(2) + r."""
+    shifted, n = w.rounded(x, 1.0 / _LN2_HIGH)
+    return n, shifted, w.fma(n, w.number(-_LN2_LOW), w.fma(n, w.number(-_LN2_HIGH), x))
+
+
+def _expm1(w: Lanes, x: str) -> str:
     """exp(x) - 1 for 0 <= x <= 44."""
-    shifted = w.fma(x, w.number(1.0 / _LN2_HIGH), w.number(_ROUNDING))
-    n = w.op("fsub", shifted, w.number(_ROUNDING))
-    rest = w.fma(n, w.number(-_LN2_LOW), w.fma(n, w.number(-_LN2_HIGH), x))
+    _, shifted, rest = _reduced(w, x)
     series = w.number(1.0 / math.factorial(_EXPM1_DEGREE))
     for k in reversed(range(2, _EXPM1_DEGREE)):
         series = w.fma(series, rest, w.number(1.0 / math.factorial(k)))
@@ -78,7 +38,7 @@ def _expm1(w: _Lanes, x: str) -> str:
     return w.fma(scale, small, w.op("fsub", scale, w.number(1.0)))
 
 
-def _tanh(w: _Lanes, x: str) -> str:
+def _tanh(w: Lanes, x: str) -> str:
     """expm1(2|x|) / (expm1(2|x|) + 2): 1.0 ns an element, where libmvec takes 2.0."""
     magnitude = w.call("fabs", x)
     within = w.select(w.compare("olt", magnitude, w.number(_BEYOND)), magnitude, w.number(_BEYOND))
@@ -87,113 +47,119 @@ def _tanh(w: _Lanes, x: str) -> str:
     return w.select(w.compare("ord", x, x), value, x)
 
 
-_OURS = {"tanh": _tanh}
+# Functions that loops of samples take in line: a call of the C library's keeps the machine from overlapping one function with the next, and makes
+# it save every register; sines and cosines of one angle share nearly all their work.
+
+_MOST = 1000.0     # the exponential of a number beyond is that of this one
+_EXP = (0.500000000000001, 0.16666666666666416, 0.041666666666535554, 0.008333333333493249, 0.0013888888942388221, 0.0001984126950669796,
+        2.4801494257315785e-05, 2.755758788211202e-06, 2.762986966129646e-07, 2.4999195580277414e-08)
 
 
-# Functions that code of nothing but lanes takes in line: a call of the C library's spills every register, and sines and cosines of one angle share
-# nearly all their work. 1,000,000 values and gradients with three sines, cosines and exponentials each: 12.7 ms by calls, 8.6 ms so.
+def _exp(w: Lanes, x: str, _) -> Value:
+    """2**n (1 + r + r**2 (1/2 + …)); right for every number."""
+    n, _, r = _reduced(w, w.clamped(x, _MOST))
+    small = w.fma(w.op("fmul", r, r), w.series(r, _EXP), r)
+    return w.scaled(w.op("fadd", small, w.number(1.0)), n), None
 
-_EXP_DEGREE = 13
+
+_LOG = (0.6666666666666726, 0.39999999999458646, 0.2857142873400492, 0.22222199337852325, 0.18183528177772057, 0.15314905193113465,
+        0.14787956273948882)
+_SMALLEST_NORMAL, _INFINITE = bits_of(2.0**-1022), bits_of(math.inf)
+_FRACTION = (1 << 52) - 1
+
+
+def _log(w: Lanes, x: str, _) -> Value:
+    """Of normal positive numbers: x = 2**e m with m between the roots of 1/2 and 2, and the series in s = f/(2 + f), f = m - 1, as fdlibm has it."""
+    bits = w.bits(x)
+    outside = w.f.let(f"icmp uge {w.integers} {w.on_bits('sub', bits, _SMALLEST_NORMAL)}, splat (i64 {_INFINITE - _SMALLEST_NORMAL})")
+    moved = w.on_bits("sub", bits, bits_of(math.sqrt(0.5)) - bits_of(1.0))
+    exponent = w.of_bits(w.on_bits("or", w.on_bits("lshr", moved, 52), bits_of(2.0**52)))
+    e = w.op("fsub", exponent, w.number(2.0**52 + 1023.0))
+    m = w.of_bits(w.on_bits("add", w.on_bits("and", moved, _FRACTION), bits_of(math.sqrt(0.5))))
+    f = w.op("fsub", m, w.number(1.0))
+    s = w.op("fdiv", f, w.op("fadd", f, w.number(2.0)))
+    z = w.op("fmul", s, s)
+    half = w.op("fmul", w.op("fmul", f, f), w.number(0.5))
+    bent = w.op("fmul", s, w.fma(z, w.series(z, _LOG), half))
+    small = w.op("fsub", f, w.op("fsub", half, w.fma(e, w.number(_LN2_LOW), bent)))
+    return w.fma(e, w.number(_LN2_HIGH), small), outside
+
+
 _PI_2 = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)  # pi/2 in three parts
 _FAR = 1e9         # up to here the three parts give the angle in its quadrant to the last bit
 _SIN = (-1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04, 2.75573137070700676789e-06,
         -2.50507602534068634195e-08, 1.58969099521155010221e-10)   # fdlibm's kernels on [-pi/4, pi/4]
-_COS = (4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05, -2.75573143513906633035e-07,
+_COS = (-0.5, 4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05, -2.75573143513906633035e-07,
         2.08757232129817482790e-09, -1.13596475577881948265e-11)
 
 
-def _series(w: _Lanes, x: str, coefficients: tuple[float, ...]) -> str:
-    """``c0 + c1*x + c2*x**2 + …`` in pairs, so that few operations wait for one another."""
-    terms = [w.fma(w.number(b), x, w.number(a)) for a, b in zip(coefficients[::2], coefficients[1::2])]
-    terms += [w.number(coefficients[-1])] if len(coefficients) % 2 else []
-    while len(terms) > 1:
-        x = w.op("fmul", x, x)
-        terms = [w.fma(b, x, a) for a, b in zip(terms[::2], terms[1::2])] + ([terms[-1]] if len(terms) % 2 else [])
-    return terms[0]
-
-
-def _exp(w: _Lanes, x: str) -> str:
-    """2**n (1 + r + r**2/2 + …); 2**n in two factors, so that results beyond and below the normal numbers come out right."""
-    x = w.select(w.compare("ogt", x, w.number(1000.0)), w.number(1000.0), x)
-    x = w.select(w.compare("olt", x, w.number(-1000.0)), w.number(-1000.0), x)
-    shifted = w.fma(x, w.number(1.0 / _LN2_HIGH), w.number(_ROUNDING))
-    n = w.op("fsub", shifted, w.number(_ROUNDING))
-    rest = w.fma(n, w.number(-_LN2_LOW), w.fma(n, w.number(-_LN2_HIGH), x))
-    series = _series(w, rest, tuple([1.0 / math.factorial(k) for k in range(2, _EXP_DEGREE + 1)]))
-    value = w.fma(w.op("fmul", rest, rest), series, rest)
-    # Half of n, rounded, twice: 2**a * 2**(n - a).
-    half = w.fma(n, w.number(0.5), w.number(_ROUNDING))
-    other = w.op("fadd", w.op("fsub", n, w.op("fsub", half, w.number(_ROUNDING))), w.number(_ROUNDING))
-    a, b = w.power_of_two(half), w.power_of_two(other)
-    return w.op("fmul", w.fma(value, a, a), b)
-
-
-def _sincos(w: _Lanes, x: str) -> tuple[str, str]:
-    """Sine and cosine of |x| <= 1e9, within 2 ulp. n*(first part) is subtracted exactly: the difference is a multiple of 2**-52 below 1."""
-    shifted = w.fma(x, w.number(2.0 / math.pi), w.number(_ROUNDING))
-    n = w.op("fsub", shifted, w.number(_ROUNDING))
-    r = x
+def _sincos(w: Lanes, x: str) -> tuple[str, str, str]:
+    """Sine and cosine of |x| <= 1e9, and the lanes beyond. n*(first part) is subtracted exactly: the difference is a multiple of 2**-52 below 1."""
+    magnitude = w.call("fabs", x)
+    shifted, n = w.rounded(magnitude, 2.0 / math.pi)
+    r = magnitude
     for part in _PI_2:
         r = w.fma(n, w.number(-part), r)
     z = w.op("fmul", r, r)
-    sine = w.fma(w.op("fmul", z, r), _series(w, z, _SIN), r)
-    half = w.op("fmul", z, w.number(0.5))
-    rounded = w.op("fsub", w.number(1.0), half)
-    lost = w.op("fsub", w.op("fsub", w.number(1.0), rounded), half)
-    cosine = w.op("fadd", rounded, w.fma(w.op("fmul", z, z), _series(w, z, _COS), lost))
-    bits = w.f.let(f"bitcast {w.type} {shifted} to {w.integers}")
-    return w.quadrant(bits, sine, cosine), w.quadrant(w.f.let(f"add {w.integers} {bits}, splat (i64 1)"), sine, cosine)
+    sine = w.fma(w.op("fmul", z, r), w.series(z, _SIN), r)
+    cosine = w.fma(z, w.fma(z, w.series(z, _COS[1:]), w.number(_COS[0])), w.number(1.0))
+    quadrant = w.bits(shifted)
+    odd = w.f.let(f"trunc {w.integers} {quadrant} to {w.mask}")
+    lowest, second = w.on_bits("shl", quadrant, 63), w.on_bits("shl", quadrant, 62)
+    return (w.with_sign(w.select(odd, cosine, sine), w.on_bits("xor", second, w.bits(x))),
+            w.with_sign(w.select(odd, sine, cosine), w.on_bits("xor", second, lowest)),
+            w.compare("ogt", magnitude, w.number(_FAR)))
 
 
-def sincos(name: str, function: FunctionText, declare: Callable, x: str, lanes: int, far: Callable[[str], str], known: dict) -> str:
-    """Sine or cosine. ``far(x)`` calls the library's, for the lanes beyond 1e9 where there are any; ``known`` holds pairs that were made already."""
-    w = _Lanes(function, declare, lanes)
-    if x not in known:
-        known[x] = (*_sincos(w, x), w.compare("ogt", w.call("fabs", x), w.number(_FAR)))
-    sine, cosine, beyond = known[x]
-    value = sine if name == "sin" else cosine
-    if name == "sin":
-        value = w.select(w.compare("oeq", x, w.number(0.0)), x, value)  # -0.0
-    any_name = declare(f"llvm.vector.reduce.or.v{lanes}i1", "i1", (vector("i1", lanes),))
-    is_any = function.let(f"call i1 @{any_name}({vector('i1', lanes)} {beyond})")
-    return function.when(is_any, [(w.type, value)], lambda: [w.select(beyond, far(x), value)])[0]
+def _of_pair(position: int) -> Callable:
+    def one(w: Lanes, x: str, known: dict) -> Value:
+        if x not in known:
+            known[x] = _sincos(w, x)
+        return known[x][position], known[x][2]
+    return one
+
+
+_IN_LINE = {"exp": _exp, "log": _log, "sin": _of_pair(0), "cos": _of_pair(1)}
+
+
+def in_line(name: str, w: Lanes, x: str, known: dict) -> Value | None:
+    """The C function ``name`` written in line; None where calling the library is better. ``known`` holds what one angle has given already."""
+    build = _IN_LINE.get(name)
+    if build is None:
+        return None
+    w.f.do(f"; {name}")
+    return build(w, x, known)
 
 
 _SQRT_HALF, _SQRT_HALF_LOW = 0.7071067811865476, -4.833646656726457e-17
 
 
-def _ndtr(w: _Lanes, x: str, library: Callable[[str, str], str]) -> str:
+def _ndtr(w: Lanes, x: str, library: Callable[[str, str], str]) -> str:
     """erfc(z) / 2 with z = -x sqrt(1/2), and what z has lost in rounding put right to first order: at x = -30 it is 450 ulp of the value.
 
-    The quotient of erfc' and erfc is -(z + sqrt(z**2 + 1.6)) within 8 % for z > 0 (after Birnbaum, Ann. Math. Stat. 13, 1942).
+    The quotient of erfc' and erfc is -(z + sqrt(z**2 + 1.6)) within 8 % for z > 0 (after Birnbaum, Ann. Math. Stat. 13, 1942); two lines stand for it
+    here, which are as near where it matters.
     """
     z = w.op("fmul", x, w.number(-_SQRT_HALF))
-    lost = w.fma(x, w.number(-_SQRT_HALF_LOW), w.fma(x, w.number(-_SQRT_HALF), w.f.let(f"fneg {w.type} {z}")))
+    lost = w.fma(x, w.number(-_SQRT_HALF_LOW), w.fma(x, w.number(-_SQRT_HALF), w.negative(z)))
     value = w.op("fmul", library("erfc", z), w.number(0.5))
-    slope = w.op("fadd", z, w.call("sqrt", w.fma(z, z, w.number(1.6))))
-    better = w.fma(w.op("fmul", slope, w.f.let(f"fneg {w.type} {lost}")), value, value)
-    within = w.f.let(f"and {vector('i1', w.lanes)} {w.compare('ogt', z, w.number(0.0))}, {w.compare('olt', z, w.number(27.0))}")
+    low, high = w.fma(z, w.number(1.9), w.number(0.62)), w.fma(z, w.number(2.0), w.number(0.05))
+    slope = w.select(w.compare("ogt", low, high), low, high)
+    better = w.fma(w.op("fmul", slope, w.negative(lost)), value, value)
+    within = w.f.let(f"and {w.mask} {w.compare('ogt', z, w.number(0.0))}, {w.compare('olt', z, w.number(27.0))}")
     return w.select(within, better, value)
 
 
 _SPECIAL = {"__pyx_fuse_1ndtr": _ndtr}  # by the name that SciPy exports it under
 
 
-def special(export: str, function: FunctionText, declare: Callable, operands: list[str], lanes: int, library: Callable[[str, str], str]) -> str | None:
-    """The value of a function of SciPy in float64 lanes, by a vector function of the C library; None where that is not known."""
+def special(export: str, w: Lanes, operands: list[str], library: Callable[[str, str], str]) -> str | None:
+    """The value of a function of SciPy in lanes, by a vector function of the C library; None where that is not known."""
     build = _SPECIAL.get(export)
-    return build and build(_Lanes(function, declare, lanes), *operands, library)
+    return build and build(w, *operands, library)
 
 
-_IN_LINE = {"exp": _exp}
-
-
-def in_line(name: str, function: FunctionText, declare: Callable, operands: list[str], lanes: int) -> str | None:
-    """The value of the C function ``name`` in float64 lanes, written in line; None where calling the library is better."""
-    build = _IN_LINE.get(name)
-    if build is not None:
-        function.do(f"; {name}")
-    return build and build(_Lanes(function, declare, lanes), *operands)
+_OURS = {"tanh": _tanh}
 
 
 def ours(name: str, element: str) -> bool:
@@ -201,6 +167,6 @@ def ours(name: str, element: str) -> bool:
     return name in _OURS and element == "double"
 
 
-def apply(name: str, function: FunctionText, declare: Callable, operands: list[str], lanes: int) -> str:
-    """The value of the C function ``name`` in float64 lanes."""
-    return _OURS[name](_Lanes(function, declare, lanes), *operands)
+def apply(name: str, w: Lanes, operands: list[str]) -> str:
+    """The value of the C function ``name`` in lanes."""
+    return _OURS[name](w, *operands)
