@@ -21,6 +21,7 @@ _I, _P = ctypes.c_int64, ctypes.c_void_p
 TILE_BYTES = 24_576   # of all tiles together: they and what a chunk reads stay in the first-level cache
 MOST_ROWS = 128       # in a chunk: with 512, transposing 1,000,000 rows of 4 takes 5 ms instead of 2
 VECTOR_BYTES = 64
+KEPT_LAYOUTS = 64     # of one kernel
 SLAB = 256            # rows of a loop over samples that are summed at a time
 
 
@@ -54,17 +55,26 @@ class LaneKernel:
     arrays: list[np.ndarray]
     nanoseconds: float   # that a sample takes, estimated
     text: str | None = None
+    chunk: int = field(init=False)  # samples that go through the tiles together; it follows from the function alone, never from the batch
+    _layouts: dict[tuple, Layout] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        bytes_of_sample = sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.rows) or 1
+        self.chunk = max(self.width, min(MOST_ROWS, TILE_BYTES // bytes_of_sample // self.width * self.width))
 
     @property
     def compiled(self) -> bool:
         """Whether machine code was made for it."""
         return self.origin == COMPILED
 
-    @property
-    def chunk(self) -> int:
-        """Samples that go through the tiles together; it follows from the function alone, never from the batch."""
-        bytes_of_sample = sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.rows) or 1
-        return max(self.width, min(MOST_ROWS, TILE_BYTES // bytes_of_sample // self.width * self.width))
+    def layout(self, strides: tuple) -> Layout:
+        """What tables of leaves with these strides have in common."""
+        found = self._layouts.get(strides)
+        if found is None:
+            if len(self._layouts) >= KEPT_LAYOUTS:
+                self._layouts.clear()
+            found = self._layouts[strides] = Layout(self.rows, strides, self.chunk)
+        return found
 
     def runner(self, inputs: list[Leaf], results: list[Leaf | None]) -> LaneRun:
         """What runs ranges of this batch; results that are None are not stored, but summed."""
@@ -83,48 +93,48 @@ def _driver() -> tuple:
     return code, run, each
 
 
+_ONCE = ctypes.CFUNCTYPE(None, _P, _P)
+
+
 def _aligned(size: int) -> np.ndarray:
     memory = np.empty(size + VECTOR_BYTES, np.uint8)
     start = -memory.ctypes.data % VECTOR_BYTES
     return memory[start:start + size]
 
 
-class LaneRun:
-    """One call of a lane kernel: its table of leaves. ``over`` may run in several threads at once."""
+class Layout:
+    """What all tables of leaves with the same strides have in common. ``is_direct``: every leaf is read and written in place, but for the last vector."""
 
-    def __init__(self, kernel: LaneKernel, leaves: list[Leaf | None]):
-        self.kernel = kernel
-        self.chunk = kernel.chunk
-        self.width = kernel.width
-        self.leaves = leaves
-        self.table = np.zeros((len(leaves), driver.FIELDS), np.int64)
-        self.offsets = []
+    def __init__(self, rows: list[tuple[tuple[int, ...], np.dtype]], strides: tuple, chunk: int):
+        self.table = np.zeros((len(rows), driver.FIELDS), np.int64)
+        self.offsets: list[np.ndarray] = []
         self.tile_bytes = 0
-        self.places = 0
-        for row, leaf, (shape, dtype) in zip(self.table, leaves, kernel.rows):
-            self._describe(row, leaf, shape, dtype)
-        self._run = _driver()[1]
-        self._body = kernel.code.address("lanes")
-        self._once = ctypes.CFUNCTYPE(None, _P, _P)(kernel.code.address("once"))
+        self.summed = [shape for (shape, _), each in zip(rows, strides) if each is None]
+        for row, each, (shape, dtype) in zip(self.table, strides, rows):
+            self._describe(row, each, shape, dtype, chunk)
+        modes = self.table[:, driver.MODE]
+        self.is_direct = bool(np.isin(modes, (driver.DIRECT, driver.SHARED)).all())
+        self.places = sum(map(len, self.offsets))
+        self.totals = sum(map(math.prod, self.summed))
+        self.shared = [k for k, mode in enumerate(modes) if mode == driver.SHARED]
+        self.first = np.cumsum([0, *map(len, self.offsets)])
 
-    def _describe(self, row: np.ndarray, leaf: Leaf | None, shape: tuple, dtype: np.dtype) -> None:
-        size = math.prod(shape)
-        item = dtype.itemsize
+    def _describe(self, row: np.ndarray, strides: tuple | None, shape: tuple, dtype: np.dtype, chunk: int) -> None:
+        size, item = math.prod(shape), dtype.itemsize
         row[driver.ELEMENTS], row[driver.ITEM] = size, item
-        self.places += size
-        if leaf is None:
+        if strides is None:
             row[driver.MODE] = driver.SUMMED
             strides = (0,) * len(shape)
-        elif leaf.shared:
-            row[driver.MODE], row[driver.BASE] = driver.SHARED, leaf.array.ctypes.data
-            strides = leaf.array.strides
+        elif strides[0]:
+            row[driver.MODE] = driver.SHARED
+            strides = strides[1:]
         else:
-            sample, *strides = leaf.array.strides
-            row[driver.BASE], row[driver.SAMPLE] = leaf.array.ctypes.data, sample
+            _, sample, *strides = strides
+            row[driver.SAMPLE] = sample
             row[driver.MODE] = driver.DIRECT if sample == item else driver.TILED
         if row[driver.MODE] != driver.SHARED:
             row[driver.TILE] = self.tile_bytes
-            self.tile_bytes += -(-size * item * self.chunk // VECTOR_BYTES) * VECTOR_BYTES
+            self.tile_bytes += -(-size * item * chunk // VECTOR_BYTES) * VECTOR_BYTES
         offsets = np.zeros(shape, np.int64)
         for axis, stride in enumerate(strides):
             offsets += (np.arange(shape[axis]) * stride).reshape((-1,) + (1,) * (len(shape) - axis - 1))
@@ -133,15 +143,43 @@ class LaneRun:
         row[driver.OFFSETS] = offsets.ctypes.data
         row[driver.UNIT] = np.array_equal(offsets, np.arange(size) * item)
 
+
+def _strides(leaf: Leaf | None) -> tuple | None:
+    return None if leaf is None else (leaf.shared, *leaf.array.strides)
+
+
+class LaneRun:
+    """One call of a lane kernel: its table of leaves. ``over`` may run in several threads at once."""
+
+    def __init__(self, kernel: LaneKernel, leaves: list[Leaf | None]):
+        self.kernel = kernel
+        self.leaves = leaves
+        self.layout = kernel.layout(tuple([_strides(leaf) for leaf in leaves]))
+        self.table = self.layout.table.copy()
+        self.table[:, driver.BASE] = [0 if leaf is None else leaf.array.ctypes.data for leaf in leaves]
+        self._run = _driver()[1]
+        self._body = kernel.code.address("lanes")
+        self._once = _ONCE(kernel.code.address("once"))
+
     def workspace(self) -> Workspace:
         """The memory that one thread needs."""
         return Workspace(self)
 
     def over(self, workspace: Workspace, low: int, high: int) -> None:
         """Run the samples [low, high)."""
-        w = workspace
-        self._run(self._body, w.table.ctypes.data, self.kernel.given, len(self.leaves), w.places.ctypes.data, w.slots.ctypes.data,
-                  low, high, self.chunk, self.width, w.totals.ctypes.data)
+        width = self.kernel.width
+        if not self.layout.is_direct:
+            self._chunks(workspace, low, high, self.kernel.chunk)
+            return
+        # Nothing goes through tiles but what does not fill a vector.
+        middle = high - (high - low) % width
+        if middle > low:
+            self._chunks(workspace, low, middle, middle - low)
+        if high > middle:
+            self._chunks(workspace, middle, high, width)
+
+    def _chunks(self, w: Workspace, low: int, high: int, chunk: int) -> None:
+        self._run(self._body, w.table, self.kernel.given, len(self.leaves), w.places, w.slots, low, high, chunk, self.kernel.width, w.totals.ctypes.data)
 
     def summed(self, workspace: Workspace, low: int, high: int) -> list[np.ndarray]:
         """The sums over the samples [low, high) of the results that are not stored, in float64."""
@@ -149,28 +187,30 @@ class LaneRun:
         self.over(workspace, low, high)
         total, lost = workspace.totals.T
         whole = np.where(np.isfinite(total), total + lost, total)
-        shapes = [shape for leaf, (shape, _) in zip(self.leaves, self.kernel.rows) if leaf is None]
-        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
-        return [part.reshape(shape) for part, shape in zip(np.split(whole, ends), shapes)]
+        ends = np.cumsum(list(map(math.prod, self.layout.summed)))[:-1]
+        return [part.reshape(shape) for part, shape in zip(np.split(whole, ends), self.layout.summed)]
 
 
 class Workspace:
-    """Tiles, slots and places of one thread."""
+    """Tiles, slots and places of one thread: the addresses of parts of one piece of memory."""
 
     def __init__(self, run: LaneRun):
-        self.tiles = _aligned(run.tile_bytes)
-        self.table = run.table.copy()
-        self.table[:, driver.TILE] += self.tiles.ctypes.data
-        self.places = np.zeros(max(run.places, 1), np.int64)
-        self.slots = _aligned(run.kernel.slot_bytes)
-        summed = sum(math.prod(shape) for leaf, (shape, _) in zip(run.leaves, run.kernel.rows) if leaf is None)
-        self.totals = np.zeros((summed, 2))
-        position = 0
-        for (mode, base), offsets in zip(self.table[:, [driver.MODE, driver.BASE]], run.offsets):
-            if mode == driver.SHARED:
-                self.places[position:position + len(offsets)] = base + offsets
-            position += len(offsets)
-        run._once(self.places.ctypes.data, self.slots.ctypes.data)
+        layout, slot_bytes = run.layout, run.kernel.slot_bytes
+        table_bytes, place_bytes = run.table.nbytes, 8 * layout.places
+        self._memory = _aligned(layout.tile_bytes + slot_bytes + table_bytes + place_bytes)
+        tiles = self._memory.ctypes.data
+        self.slots = tiles + layout.tile_bytes
+        self.table = self.slots + slot_bytes
+        self.places = self.table + table_bytes
+        words = self._memory[layout.tile_bytes + slot_bytes:].view(np.int64)
+        table = words[:run.table.size].reshape(run.table.shape)
+        table[...] = run.table
+        table[:, driver.TILE] += tiles
+        places = words[run.table.size:]
+        for k in layout.shared:
+            places[layout.first[k]:layout.first[k + 1]] = table[k, driver.BASE] + layout.offsets[k]
+        self.totals = np.zeros((layout.totals, 2))
+        run._once(self.places, self.slots)
 
 
 @dataclass(eq=False, slots=True)

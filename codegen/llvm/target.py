@@ -135,9 +135,13 @@ class Linked:
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), new_target_machine(2))
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
+        self._addresses: dict[str, int] = {}  # the engine takes 20 µs to tell one
 
     def address(self, name: str) -> int:
-        return self._engine.get_function_address(name)
+        found = self._addresses.get(name)
+        if found is None:
+            found = self._addresses[name] = self._engine.get_function_address(name)
+        return found
 
 
 def compile_object(text: str, level: int) -> bytes:

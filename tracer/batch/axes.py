@@ -31,6 +31,19 @@ class Samples:
             return np.ones(self.value.shape[1:], self.value.dtype)
         return self.value.dtype.type(1)
 
+    @property
+    def is_strided(self) -> bool:
+        """Whether the elements of a sample are not in C order."""
+        return isinstance(self.value, np.ndarray) and not (self.value if self.is_shared else self.value[:1]).flags.c_contiguous
+
+    @property
+    def kind(self) -> tuple:
+        """All that a kernel may depend on, quickly told."""
+        value = self.value
+        if isinstance(value, np.ndarray):
+            return self.is_shared, value.dtype, value.shape if self.is_shared else value.shape[1:], self.is_strided
+        return type(value), value if isinstance(value, (int, np.integer)) else None
+
 
 def samples_of(callee: Callee, leaves: Sequence, paths: Sequence[Path], in_axes: InAxes) -> tuple[list[Samples], int]:
     """Each leaf with its samples in front, and how many there are."""
@@ -44,13 +57,14 @@ def samples_of(callee: Callee, leaves: Sequence, paths: Sequence[Path], in_axes:
             continue
         moved = _moved(leaf, axis, path, name)
         found.append(Samples(moved, False))
-        sizes.append((len(moved), axis, path_text(path)))
+        sizes.append((len(moved), axis, path))
     if not sizes:
         raise ArgumentError(f"{name}: no argument has an axis of samples, so that there is no batch. Pass an array with one sample in each row, "
                             f"and in_axes=0 or an entry that is not None for it.")
-    for size, axis, text in sizes:
+    for size, axis, path in sizes:
         if size != sizes[0][0]:
-            raise ShapeError(f"{name}: `{sizes[0][2]}` has {sizes[0][0]} samples (axis {sizes[0][1]}), but `{text}` has {size} (axis {axis}). "
+            text = path_text(path)
+            raise ShapeError(f"{name}: `{path_text(sizes[0][2])}` has {sizes[0][0]} samples (axis {sizes[0][1]}), but `{text}` has {size} (axis {axis}). "
                              f"An argument that is the same for all samples is named in in_axes with None, as in in_axes={{{text.partition('[')[0]!r}: None}}.")
     return found, sizes[0][0]
 

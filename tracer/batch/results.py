@@ -22,20 +22,20 @@ def fresh(shape: tuple[int, ...], dtype: np.dtype, count: int, in_columns: bool)
 
 
 def given(out, spec: Spec, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[np.dtype],
-          inputs: Sequence[tuple[str, np.ndarray]], name: str) -> list[np.ndarray]:
+          inputs: Sequence[tuple[Path, np.ndarray]], name: str) -> list[np.ndarray]:
     """The arrays of ``out``, which has the structure of the result, checked. ``shapes``: of the whole results."""
     describer = Describer(lambda value, path: _classify(value, path, name))
     found = describer(out, (("arg", "out"),))
     if found != spec:
         raise ArgumentError(f"{name}: out has the structure {_text(found)}, but the results have {_text(spec)}.")
     for array, path, shape, dtype in zip(describer.leaves, describer.paths, shapes, dtypes):
-        _check(array, path_text(path), shape, dtype, name)
+        _check(array, path, shape, dtype, name)
     known = list(inputs)
     for array, path in zip(describer.leaves, describer.paths):
-        for text, other in known:
+        for other_path, other in known:
             if _overlap(array, other):
-                raise ArgumentError(f"{name}: {path_text(path)} shares memory with {text}, which would change while it is read or written. Pass other memory.")
-        known.append((path_text(path), array))
+                raise ArgumentError(f"{name}: {path_text(path)} shares memory with {path_text(other_path)}, which would change while it is read or written. Pass other memory.")
+        known.append((path, array))
     return describer.leaves
 
 
@@ -47,7 +47,11 @@ def _classify(value, path: Path, name: str) -> Spec | None:
     raise ArgumentError(f"{name}: {path_text(path)} is a {type(value).__name__}; out takes arrays, in the structure of the result.")
 
 
-def _check(array: np.ndarray, text: str, shape: tuple[int, ...], dtype: np.dtype, name: str) -> None:
+def _check(array: np.ndarray, path: Path, shape: tuple[int, ...], dtype: np.dtype, name: str) -> None:
+    flags = array.flags
+    if array.dtype == dtype and array.dtype.isnative and array.shape == shape and flags.writeable and flags.aligned and 0 not in array.strides:
+        return
+    text = path_text(path)
     if array.dtype != dtype or not array.dtype.isnative:
         raise ArgumentError(f"{name}: {text} is an array of {array.dtype}, but the result is of {dtype}. Pass np.empty({shape}, np.{dtype.name}).")
     if array.shape != shape:
