@@ -9,6 +9,7 @@ import numpy as np
 
 from .errors import ArgumentError, OutputError
 from .ops import TABLE
+from .rolling.roll import roll
 from .trace.arguments import Callee, Selection
 from .trace.buffers import Buffer
 from .trace.objects import SeenMaker, record_of
@@ -32,6 +33,15 @@ def open_tree(session: Session, value, path: Path = ()):
     describer = Describer(classify_traced)
     spec = describer(value, path)
     return spec, [as_traced(leaf, session.trace) for leaf in describer.leaves], describer.paths
+
+
+def rolled(session: Session, output):
+    """What the user's function returned, with what it has unrolled as loops again; the same where there is little of it."""
+    if len(session.trace.builder) < session.rolled_from:
+        return output
+    spec, leaves, _ = open_tree(session, output)
+    with session.timed("roll"):
+        return build(spec, iter(roll(session.trace, leaves, session.rolled_from)))
 
 
 class Chosen:

@@ -19,6 +19,7 @@ from .errors import NotCompiledError, OutputError, TracedBoolError, TracedConver
 from .graph.types import FLOATS
 from .graphs import Graphs, TracedNodes
 from .history import KEPT_RECORDS, Record
+from .rolling.roll import SHORTEST
 from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
 from .trace.context import collector_paused
 from .trace.session import Session, tracing
@@ -35,11 +36,12 @@ class _Branches(Exception):
 class Plan:
     """The specialisations for arguments of one structure. ``specs``: one per parameter; all data for a flat entry."""
 
-    def __init__(self, program: Program, specs: Sequence[Spec], is_flat: bool, paths: Sequence[Path]):
+    def __init__(self, program: Program, specs: Sequence[Spec], is_flat: bool, paths: Sequence[Path], rolled_from: int = SHORTEST):
         self.program = program
         self.specs = tuple(specs)
         self.is_flat = is_flat
         self.paths = tuple(paths)
+        self.rolled_from = rolled_from  # operations of a trace, to look for loops in it
         taken: set[str] = set()
         self.names = tuple([identifier(path, taken) for path in self.paths])
         self._results: dict[Signature | None, Spec] = {}  # of a tree there is one, which the generated code builds
@@ -168,6 +170,7 @@ class Plan:
         start = time.perf_counter()
         with live_instances(None), tracing(program.callee.name, program.callee.function) as session:
             session.rebinder.branching = program.branching
+            session.rolled_from = self.rolled_from
             arguments = Arguments(session, program, instances or {})
             leaves = arguments.inputs(signature, shapes, ints)
             values = arguments.values(self.specs, leaves)

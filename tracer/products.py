@@ -44,7 +44,7 @@ class Product(Transform):
         count = len(primals)
         places = tuple([_primal_place(inner, len(hidden) + k) for k in range(count)])
         chosen = Chosen(session, inner, Selection(places, False), bound, is_inner)
-        output = inner.call(session.rebinder.see, chosen.values)
+        output = self._output(session, inner, chosen.values, is_inner)
         return self._product(session, inner, chosen, output, primals, directions, is_inner)
 
     def _product(self, session, callee, chosen: Chosen, output, primals, directions) -> Outcome:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .chosen import Chosen, classify_traced, float_outputs, scalar_output, split_auxiliary
+from .chosen import Chosen, classify_traced, float_outputs, rolled, scalar_output, split_auxiliary
 from .derivation import derived
 from .derive.forward import tangents as forward
 from .derive.reverse import gradients as reverse
@@ -77,6 +77,11 @@ class Transform:
         """The parameters, of a function with plain ones, that derivatives are taken of."""
         return tuple([place[0] for place in select(self.argnums, callee).places])
 
+    def _output(self, session: Session, callee: Callee, values: Sequence, is_inner: bool):
+        """What the user's function returns; loops that it has unrolled are loops again."""
+        output = callee.call(session.rebinder.see, values)
+        return output if is_inner else rolled(session, output)
+
     def _chosen(self, session, callee, values, is_inner) -> Chosen:
         return Chosen(session, callee, select(self.argnums, callee, values), values, is_inner)
 
@@ -106,7 +111,7 @@ class Value(Transform):
         return ()
 
     def run(self, session, callee, values, is_inner):
-        output = callee.call(session.rebinder.see, values)
+        output = self._output(session, callee, values, is_inner)
         return Outcome(output, output)
 
 
@@ -116,7 +121,7 @@ class Number(Value):
     takes_out = False
 
     def run(self, session, callee, values, is_inner):
-        value, _ = scalar_output(session, callee, callee.call(session.rebinder.see, values), False)
+        value, _ = scalar_output(session, callee, self._output(session, callee, values, is_inner), False)
         value = cast(value, _value_dtype(values, value))
         return Outcome(value, value)
 
@@ -141,7 +146,7 @@ class Gradient(OfNumber):
 
     def run(self, session, callee, values, is_inner):
         chosen = self._chosen(session, callee, values, is_inner)
-        output = callee.call(session.rebinder.see, chosen.values)
+        output = self._output(session, callee, chosen.values, is_inner)
         value, aux = scalar_output(session, callee, output, self.has_aux)
         leaves = derived(session, is_inner, ("gradient",), (value, *chosen.floats), types_of(chosen.floats),
                          lambda: reverse(session.trace, value, chosen.floats))
@@ -193,7 +198,7 @@ class Jacobian(Transform):
 
     def run(self, session, callee, values, is_inner):
         chosen = self._chosen(session, callee, values, is_inner)
-        output = callee.call(session.rebinder.see, chosen.values)
+        output = self._output(session, callee, chosen.values, is_inner)
         aux = None
         if self.has_aux:
             output, aux = split_auxiliary(callee, output)
@@ -211,7 +216,7 @@ class Hessian(OfNumber):
 
     def run(self, session, callee, values, is_inner):
         chosen = self._chosen(session, callee, values, is_inner)
-        output = callee.call(session.rebinder.see, chosen.values)
+        output = self._output(session, callee, chosen.values, is_inner)
         value, aux = scalar_output(session, callee, output, self.has_aux)
         rows = _matrix(session, is_inner, "hessian", [value], chosen.floats, chosen.floats,
                        lambda: derivatives_of(session, reverse(session.trace, value, chosen.floats), chosen.floats))

@@ -15,8 +15,8 @@ from collections.abc import Callable
 import numpy as np
 
 from codegen.loops import Affine, Buffer, Compute, Literal, Load, Nest, Store
+from tracer.rolling.periods import Run, find_runs
 
-from .periods import Run, find_runs
 from .series import Reading, Unfoldable, Values
 from .stream import Stream, offsets_of, operand_positions, read_stream
 

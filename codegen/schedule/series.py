@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from codegen.loops import Affine, Buffer
+from tracer.rolling.periods import Run
 
-from .periods import Run
 from .stream import Stream
 
 BEYOND = 16  # values from outside a loop that one of its arrays takes up; with more, the reader has an array of its own

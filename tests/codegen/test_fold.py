@@ -10,11 +10,11 @@ from codegen.loops import Affine, Buffer, Compute, Gather, Literal, Load, Nest, 
 from codegen.pipeline import compile_graph
 from codegen.schedule import fold as folding
 from codegen.schedule.fold import fold
-from codegen.schedule.periods import Run, find_runs
 from codegen.schedule.stream import read_stream
 from codegen.source import to_source
 from tests.codegen.kernel_call import call, graph_of
 from tracer.ops import TABLE
+from tracer.rolling.periods import Run, find_runs
 
 FLOAT = np.dtype("float64")
 ADD, MULTIPLY, SUBTRACT, SIN, MINIMUM = (TABLE[name] for name in ("add", "multiply", "subtract", "sin", "minimum"))
@@ -210,7 +210,7 @@ def test_random_loops_leave_the_same_bits(seed):
 def test_a_wrong_run_does_not_pass(fault, monkeypatch):
     def wrong(stream):
         run = find_runs(stream)[0]
-        return [{"stride": Run(run.start, run.period * 2, run.count), "start": Run(run.start - 1, run.period, run.count),
+        return [{"stride": Run(run.start, run.period * 2, run.count), "start": Run(run.start - run.period, run.period, run.count),
                  "count": Run(run.start, run.period, run.count + 1)}[fault]]
     monkeypatch.setattr(folding, "find_runs", wrong)
     with pytest.raises((AssertionError, AttributeError, KeyError, IndexError)):

@@ -42,7 +42,7 @@ def loss_of(outputs):
     inputs = [Traced(trace.builder.input(array_type("float64", each.shape), k), trace) for k, each in enumerate(ARGUMENTS)]
     x, y, r, c = inputs
     loop = Body(body(), LENGTH, [x, y, as_traced(np.zeros(1), trace)], [(0, 1), (0, 2), (1, 1), (2, 1)], [r], [c])
-    xs, ys, sums, zs = outputs(loop, range(4))
+    xs, ys, sums, zs = outputs(loop, range(4), trace)
     return trace, inputs, np.sum(zs) + sums[-1] + np.sum(xs[1:4] * ys[2:5])
 
 
@@ -96,7 +96,7 @@ def test_derivatives_of_derivatives(loss):
 
 
 def test_what_needs_no_earlier_round_is_arrays():
-    trace, inputs, value = loss_of(outputs_of)
+    _, inputs, value = loss_of(outputs_of)
     loops = [node for node in graph_of(inputs, [value]).nodes if node.op is TABLE["loop"]]
     assert [len(node.attrs[0].outputs) for node in loops] == [1, 1, 1]   # x, y and the sum do not need one another
     assert all(TABLE["exp"] not in {each.op for each in node.attrs[0].nodes} for node in loops)
@@ -110,7 +110,7 @@ def test_a_sum_over_rounds_needs_no_loop_backwards():
 
 
 def test_json_keeps_one_body_for_the_outputs_of_a_loop():
-    trace, inputs, value = loss_of(whole_loop)
+    _, inputs, value = loss_of(whole_loop)
     graph = graph_of(inputs, [value])
     again = verify(from_json(to_json(graph), TABLE))
     assert str(again) == str(graph)

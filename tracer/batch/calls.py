@@ -28,6 +28,7 @@ from .axes import InAxes, Samples, samples_of
 from .progress import slices
 from .results import fresh, given
 
+UNROLLED = 6000  # operations: up to here a sample is straight-line code in lanes, beyond it is loops
 KEPT = 64         # kernels of one object
 MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
 SEGMENTS = 64     # of which sums are made: how many depends on the batch alone, so that bits do not depend on the number of threads
@@ -173,7 +174,7 @@ class Batches:
         from ..compiling import compile_batch  # what calls of one sample do without
 
         specs, leaves, shapes, ints, mapped = key
-        plan = Plan(self.program, specs, is_flat=False, paths=paths)
+        plan = Plan(self.program, specs, is_flat=False, paths=paths, rolled_from=UNROLLED)
         signature = Signature(leaves)
         arrays = tuple(shape for shape, leaf in zip(shapes, leaves) if leaf.is_array)
         run = plan.traced(signature, arrays, ints)

@@ -121,7 +121,7 @@ def _collect(parts: Parts, reads: list[int], backward: Body, wanted: Sequence[bo
     from_reads = [k for k, read in enumerate(reads) if wanted[parts.reads[read][0]]]
     others = [k for k in range(states, len(wanted)) if wanted[k]]
     numbers = [*from_reads, *range(len(reads), len(reads) + len(others))]
-    made = dict(zip(numbers, outputs_of(backward, numbers)))
+    made = dict(zip(numbers, outputs_of(backward, numbers, parts.trace)))
     found: list[Traced | None] = [None] * len(wanted)
     for state in range(states):
         if wanted[state]:
@@ -178,7 +178,7 @@ def push_through(trace: Trace, node: Node, given: Sequence[Traced | None], push:
     forward = Body(inner.graph(inputs, tangents, trace.name), parts.length, zeros,
                    [(floats.index(parts.reads[k][0]), parts.reads[k][1]) for k in reads],
                    [*[given[k] for k in row_tangents], *parts.read_values(), *parts.rows], [*[given[k] for k in whole_tangents], *parts.wholes])
-    return dict(zip(numbers, outputs_of(forward, range(len(numbers)))))
+    return dict(zip(numbers, outputs_of(forward, range(len(numbers)), trace)))
 
 
 __all__ = ["last_row_of", "pull_through", "push_through"]

@@ -30,10 +30,6 @@ class Body:
     rows: Sequence[Traced]
     wholes: Sequence[Traced]
 
-    @property
-    def trace(self) -> Trace:
-        return (*self.before, *self.rows, *self.wholes)[0].owner
-
 
 def all_of(shape: tuple[int, ...]) -> tuple:
     """The spec of whole axes of these lengths."""
@@ -64,18 +60,18 @@ def read_before(before: Traced, made: Traced, lag: int) -> Traced:
     return front if lag >= length else joined([front, rows_of(made, 0, length - lag)])
 
 
-def outputs_of(body: Body, wanted: Sequence[int]) -> list[Traced]:
-    """The outputs of these numbers: arrays with a row for each iteration."""
+def outputs_of(body: Body, wanted: Sequence[int], trace: Trace) -> list[Traced]:
+    """The outputs of these numbers: arrays of ``trace`` with a row for each iteration."""
     if all(_is_scalar(node) for node in body.graph.nodes):
-        return _Distribution(body).outputs(wanted)
-    return whole_loop(body, wanted)
+        return _Distribution(body, trace).outputs(wanted)
+    return whole_loop(body, wanted, trace)
 
 
-def whole_loop(body: Body, wanted: Sequence[int]) -> list[Traced]:
+def whole_loop(body: Body, wanted: Sequence[int], trace: Trace) -> list[Traced]:
     """The same, as one loop node."""
-    operands = (*body.before, *body.rows, *body.wholes)
+    operands = tuple([each.node for each in (*body.before, *body.rows, *body.wholes)])
     attrs = (body.graph, body.length, len(body.before), len(body.rows), tuple(body.reads))
-    return [make(LOOP, operands, (*attrs, which)) for which in wanted]
+    return [Traced(trace.builder.node(LOOP, operands, (*attrs, which), trace.location), trace) for which in wanted]
 
 
 def _is_scalar(node: Node) -> bool:
@@ -85,9 +81,9 @@ def _is_scalar(node: Node) -> bool:
 class _Distribution:
     """A body of scalars, taken apart."""
 
-    def __init__(self, body: Body):
+    def __init__(self, body: Body, trace: Trace):
         self.body = body
-        self.trace = body.trace
+        self.trace = trace
         self.graph = body.graph
         self.states = self.graph.outputs[:len(body.before)]
         count = len(body.reads)
@@ -172,7 +168,7 @@ class _Distribution:
         outputs = [new[self.states[k]] for k in group] + [new[node] for node in exported]
         body = Body(Graph(inputs, outputs, name=self.graph.name), self.body.length, [self.body.before[k] for k in group],
                     [(number[self.reads[node][0]], self.reads[node][1]) for node in reads], rows, wholes)
-        made = whole_loop(body, range(len(outputs)))
+        made = whole_loop(body, range(len(outputs)), self.trace)
         for node, value in zip([*(self.states[k] for k in group), *exported], made):
             self.arrays[node] = value
 

@@ -25,6 +25,7 @@ class Session:
         self.rebinder = Rebinder()
         self.outer = _current.get()
         self.seconds: dict[str, float] = {}  # by stage
+        self.rolled_from = 1 << 62  # operations, to look for loops among them
         self.deferred: list = []  # derivatives that are asked for and not made yet
 
     def call(self, function: Callable, *args, **kwargs):

@@ -6,16 +6,22 @@ Everything here is arithmetic on whole arrays; the time is O(n log n) for n inst
 from __future__ import annotations
 
 import heapq
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-
-from .stream import Stream
 
 FEWEST = 4        # iterations that are worth a loop
 SMALLEST = 150    # instructions that a loop has to save
 LOOP = 100        # what a loop itself costs to compile, in instructions
 CANDIDATES = 3    # periods that are looked at for each length of a window
+
+
+class Stream(Protocol):
+    """Instructions in order: equal ``kinds`` for those that do the same; the ``addresses`` of their operands; ``is_value``: which are of instructions."""
+
+    kinds: np.ndarray
+    addresses: np.ndarray
+    is_value: np.ndarray
 
 
 class Run(NamedTuple):
@@ -102,10 +108,38 @@ def _runs(stream: Stream, spans: np.ndarray, period: int, free: np.ndarray) -> l
             gaps = np.concatenate([[first - 1], blocked, [last]])
             widest = int(np.argmax(np.diff(gaps)))
             first, last = int(gaps[widest]) + 1, int(gaps[widest + 1])
+        first += _phase(stream, int(first), period) if last - first >= (FEWEST + 1) * period else 0
         run = _causal(stream, Run(int(first), period, int(last - first) // period))
         if run is not None:
             found.append(run)
     return found
+
+
+def _phase(stream: Stream, first: int, period: int) -> int:
+    """By how many tokens a run should begin later, so that the fewest values go from one iteration to the next."""
+    here = slice(first + period, first + 2 * period)
+    step = stream.addresses[first + 2 * period:first + 3 * period] - stream.addresses[here]
+    users, columns = np.nonzero(stream.is_value[here] & (step == period))
+    back, makers = np.divmod(stream.addresses[here][users, columns] - first, period)
+    lags = 1 - back
+    near, next_ = np.full(period, -1), np.full(period, -1)     # the last user of each value, in its own iteration and in the one after
+    np.maximum.at(near, makers[lags == 0], users[lags == 0])
+    np.maximum.at(next_, makers[lags == 1], users[lags == 1])
+    far = np.zeros(period, bool)
+    far[makers[lags > 1]] = True
+    # A value crosses a boundary before token s if it is made before s and used in its own iteration from s on, or used in the next one and not: made
+    # from s on and used before s. ``changes`` counts the boundaries where values begin to cross, or cease to.
+    changes = np.zeros(period + 1, np.int64)
+    for maker in np.flatnonzero(far | (near > np.arange(period)) | (next_ >= 0)).tolist():
+        if far[maker] or next_[maker] >= maker:
+            changes[0] += 1
+        elif next_[maker] >= 0:
+            changes[[0, maker + 1]] += 1
+            changes[next_[maker] + 1] -= 1
+        else:
+            changes[maker + 1] += 1
+            changes[near[maker] + 1] -= 1
+    return int(np.argmin(np.cumsum(changes)[:period]))
 
 
 def _causal(stream: Stream, run: Run) -> Run | None:
