@@ -9,13 +9,13 @@ import numpy as np
 
 from codegen.loops import Affine, Buffer, Compute, Literal, Load, Nest, Store
 from codegen.schedule.expand import expand
-from codegen.schedule.scalarise import elements
 from codegen.schedule.straight import cut
 from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 from tracer.graph.op import STRUCTURAL, lowering
 from tracer.ops import TABLE
+from tracer.rolling.scalarise import elements
 
 MOST_INSTRUCTIONS = 20_000  # beyond, compiling takes seconds
 

@@ -13,6 +13,7 @@ from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 from tracer.ops import TABLE
+from tracer.rolling.scalarise import scalarise
 
 from .block import in_row_blocks
 from .expand import expand
@@ -22,7 +23,6 @@ from .memory import lay_out
 from .nests import OpenNest
 from .plan import GATHER, RESHAPE, is_inline, required, strided_inputs_to_copy, worth_storing
 from .repeated import lower_loop
-from .scalarise import scalarise
 from .straight import in_pieces
 from .structured import LOWERINGS as STRUCTURED
 

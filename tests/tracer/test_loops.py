@@ -16,7 +16,8 @@ from tracer.graph.serial import from_json, to_json
 from tracer.graph.types import FLOAT64, array_type
 from tracer.graph.verify import verify
 from tracer.ops import TABLE
-from tracer.rolling.bodies import Body, outputs_of, strong_components, whole_loop
+from tracer.rolling.bodies import Body, whole_loop
+from tracer.rolling.distribute import outputs_of, strong_components
 from tracer.trace import numpy_api  # noqa: F401  registers NumPy's functions
 from tracer.trace.context import Trace
 from tracer.trace.value import Traced, as_traced, constant

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..ops import TABLE
-from ..rolling.bodies import Body, all_of, outputs_of, read_before, rows_of
+from ..rolling.bodies import Body, all_of, read_before, rows_of
+from ..rolling.distribute import outputs_of
 from ..trace.context import Trace
 from ..trace.value import Traced, constant, make
 

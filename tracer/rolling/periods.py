@@ -66,19 +66,32 @@ def find_runs(stream: Stream) -> list[Run]:
 def candidate_periods(kinds: np.ndarray) -> list[int]:
     """The most frequent distances from a window of kinds to its next occurrence, for windows of 1, 2, 4, … instructions."""
     found: set[int] = set()
-    names, length = kinds, 1
+    names, length = kinds.astype(np.uint64), 1
     while len(names) > FEWEST:
-        order = np.argsort(names, kind="stable")
-        distances = np.diff(order)[np.diff(names[order]) == 0]
-        if not len(distances):
-            break
-        counts = np.bincount(distances)
-        common = np.argsort(-counts, kind="stable")[:CANDIDATES]
-        found.update(int(p) for p in common if counts[p] >= FEWEST and p * FEWEST <= len(kinds))
-        pairs = names[:-length] * (int(names.max()) + 1) + names[length:]
-        names = np.unique(pairs, return_inverse=True)[1]
+        if length <= 16 or length.bit_length() % 2:   # of long windows every other length will do
+            distances = _distances(names)
+            if not len(distances):
+                break
+            counts = np.bincount(distances)
+            common = np.argsort(-counts, kind="stable")[:CANDIDATES]
+            found.update(int(p) for p in common if counts[p] >= FEWEST and p * FEWEST <= len(kinds))
+        # Windows of double length by a hash: a collision only proposes a period that is then found to be none.
+        names = _mixed(names[:-length]) + names[length:]
         length *= 2
     return sorted(found)
+
+
+def _distances(names: np.ndarray) -> np.ndarray:
+    """From each name to its next occurrence."""
+    order = np.argsort(names, kind="stable")
+    return np.diff(order)[np.diff(names[order]) == 0]
+
+
+def _mixed(names: np.ndarray) -> np.ndarray:
+    """A hash of each number (the finaliser of SplitMix64, Steele, Lea & Flood 2014)."""
+    names = (names ^ (names >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    names = (names ^ (names >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return names ^ (names >> np.uint64(31))
 
 
 def _regular_spans(stream: Stream, period: int) -> np.ndarray:

@@ -15,11 +15,12 @@ from ..graph.node import CONSTANT, Node, constant_value
 from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, as_traced, make
-from .bodies import Body, outputs_of, row_of, rows_of
+from .bodies import Body, all_of, row_of, rows_of
+from .distribute import can_lower, outputs_of
 from .periods import Run, find_runs
 from .stream import Stream, is_element, ordered_operands, read_stream
 
-INDEX, ASSEMBLE, RESHAPE = TABLE["index"], TABLE["assemble"], TABLE["reshape"]
+INDEX, ASSEMBLE, RESHAPE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "reshape", "transpose"))
 SHORTEST = 400  # operations; shorter code is left as it is: unrolled it runs faster
 
 
@@ -31,9 +32,20 @@ def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST) -> l
     if len(stream.nodes) < shortest:
         return list(outputs)
     runs = find_runs(stream)
-    if not runs:
-        return list(outputs)
-    return _Roller(trace, stream, runs).run(outputs)
+    while runs:
+        try:
+            return _Roller(trace, stream, runs).run(outputs)
+        except Unrollable as refused:
+            runs = runs[:refused.run] + runs[refused.run + 1:]
+    return list(outputs)
+
+
+class Unrollable(Exception):
+    """This run reads arrays in a way that no loop node has."""
+
+    def __init__(self, run: int):
+        super().__init__(run)
+        self.run = run
 
 
 class _Roller:
@@ -171,14 +183,15 @@ class _Roller:
                 pieces.append(self.value(self.stream.nodes[tokens[at]]))
                 specs.append((at,))
             at += count
-        if len(pieces) == 1 and pieces[0].shape:
+        if len(pieces) == 1 and count > 1:
             return pieces[0]
-        return make(ASSEMBLE, tuple(pieces), ((len(tokens),), tuple(specs)))
+        shape = self.stream.nodes[tokens[0]].type.shape
+        return make(ASSEMBLE, tuple(pieces), ((len(tokens), *shape), tuple([(*spec, *all_of(shape)) for spec in specs])))
 
     # -- loops -----------------------------------------------------------------------------------------------------
     def _make_loop(self, number: int) -> None:
         wanted = sorted(self.wanted[number])
-        loop = _Loop(self, self.runs[number])
+        loop = _Loop(self, number)
         for leaf, values in zip(wanted, loop.outputs(wanted)):
             self.series[number, leaf] = values
 
@@ -186,10 +199,11 @@ class _Roller:
 class _Loop:
     """One run as the body of a loop. Operands are named by where they come from; equal names are one input."""
 
-    def __init__(self, roller: _Roller, run: Run):
+    def __init__(self, roller: _Roller, number: int):
         self.roller = roller
         self.stream = roller.stream
-        self.run = run
+        self.number = number
+        self.run = run = roller.runs[number]
         self.states: dict[int, int] = {}                # leaf -> the largest lag it is read with
         self.reads: dict[tuple[int, int], int] = {}     # (leaf, lag) -> its number
         self.rows: dict[tuple, Traced] = {}
@@ -212,7 +226,12 @@ class _Loop:
             return self._value(token, self.stream.token_of[second] - token)
         if first is second:
             return self._whole(("node", first), first)
-        return self._elements(first, second)
+        array, other = (self.stream.token_of.get(each.inputs[0]) for each in (first, second))
+        if array == other:
+            return self._elements(first, second)
+        if first.attrs != second.attrs:
+            raise Unrollable(self.number)
+        return "element", self._value(array, other - array), first.attrs[0]
 
     def _value(self, token: int, step: int) -> tuple:
         run = self.run
@@ -246,7 +265,12 @@ class _Loop:
         if len(moves) == 1:
             axis = moves[0]
             spec = tuple([(x, count, y - x) if k == axis else x for k, (x, y) in enumerate(zip(a, b))])
-            self.rows[name] = make(INDEX, (array,), (spec,))
+            place = sum(not isinstance(each, int) for each in a[:axis])
+            rows = make(INDEX, (array,), (spec,))
+            order = (place, *[k for k in range(rows.ndim) if k != place])
+            self.rows[name] = make(TRANSPOSE, (rows,), (order,)) if place else rows
+        elif first.type.shape:
+            raise Unrollable(self.number)
         else:
             start, after = (int(np.ravel_multi_index(spec, array.shape)) for spec in (a, b))
             flat = make(RESHAPE, (array,), ((array.size,),))
@@ -281,11 +305,16 @@ class _Loop:
             found[name] = inner.builder.node(CONSTANT, (), number.attrs)
         for leaf, operands in enumerate(self.operands):
             node = nodes[self.run.start + leaf]
+            for name in operands:
+                if name[0] == "element":
+                    found[name] = inner.builder.node(INDEX, (found[name[1]],), (name[2],), node.where)
             found["leaf", leaf] = inner.builder.node(node.op, tuple([found[name] for name in operands]), node.attrs, node.where)
         states = list(self.states)
         made = [found["leaf", leaf] for leaf in (*states, *wanted)]
         body = Body(Graph(inputs, made, name=inner.name), self.run.count, [self._before(leaf) for leaf in states],
                     [(states.index(leaf), lag) for leaf, lag in self.reads], list(self.rows.values()), list(self.wholes.values()))
+        if not can_lower(body):
+            raise Unrollable(self.number)
         return outputs_of(body, [len(states) + k for k in range(len(wanted))], self.roller.trace)
 
     def _before(self, leaf: int) -> Traced:

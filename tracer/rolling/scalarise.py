@@ -12,9 +12,9 @@ from functools import reduce
 
 import numpy as np
 
-from tracer.graph.graph import Graph
-from tracer.graph.node import ARRAY, Builder, Node
-from tracer.ops import TABLE
+from ..graph.graph import Graph
+from ..graph.node import ARRAY, Builder, Node
+from ..ops import TABLE
 
 LARGEST = 16        # elements of an array that is taken apart
 WIDEST = 256        # elements of an array that is taken apart for a batch
