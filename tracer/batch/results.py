@@ -34,7 +34,8 @@ def given(out, spec: Spec, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[n
     for array, path in zip(describer.leaves, describer.paths):
         for other_path, other in known:
             if _overlap(array, other):
-                raise ArgumentError(f"{name}: {path_text(path)} shares memory with {path_text(other_path)}, which would change while it is read or written. Pass other memory.")
+                raise ArgumentError(f"{name}: {path_text(path)} shares memory with {path_text(other_path)}, which would change while it is read or written. "
+                                    f"Pass other memory.")
         known.append((path, array))
     return describer.leaves
 
