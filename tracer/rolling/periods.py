@@ -121,11 +121,22 @@ def _runs(stream: Stream, spans: np.ndarray, period: int, free: np.ndarray) -> l
             gaps = np.concatenate([[first - 1], blocked, [last]])
             widest = int(np.argmax(np.diff(gaps)))
             first, last = int(gaps[widest]) + 1, int(gaps[widest + 1])
-        first += _phase(stream, int(first), period) if last - first >= (FEWEST + 1) * period else 0
-        run = _causal(stream, Run(int(first), period, int(last - first) // period))
+        shortest = _shortest(stream, int(first), int(last), period)
+        first += _phase(stream, int(first), shortest) if last - first >= (FEWEST + 1) * shortest else 0
+        run = _causal(stream, Run(int(first), shortest, int(last - first) // shortest))
         if run is not None:
             found.append(run)
     return found
+
+
+def _shortest(stream: Stream, first: int, last: int, period: int) -> int:
+    """The shortest part of a period that these tokens have as period too: what repeats with 2 repeats with 6."""
+    kinds, addresses = stream.kinds[first:last], stream.addresses[first:last]
+    for part in (d for d in range(1, period // 2 + 1) if period % d == 0):
+        steps = addresses[part:] - addresses[:-part]
+        if (kinds[part:] == kinds[:-part]).all() and (steps[part:] == steps[:-part]).all():
+            return part
+    return period
 
 
 def _phase(stream: Stream, first: int, period: int) -> int:

@@ -6,6 +6,7 @@ Each run becomes arrays over its iterations and loop nodes for what goes from on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..trace.value import Traced, as_traced, make
 from .bodies import Body, all_of, row_of, rows_of
 from .distribute import can_lower, outputs_of
 from .periods import Run, find_runs
-from .stream import Stream, is_element, ordered_operands, read_stream
+from .stream import Stream, is_element, ordered_operands, read_stream, split
 
 INDEX, ASSEMBLE, RESHAPE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "reshape", "transpose"))
 SHORTEST = 400  # operations; shorter code is left as it is: unrolled it runs faster
@@ -86,14 +87,14 @@ class _Roller:
                 self.wanted[number].add((token - self.runs[number].start) % self.runs[number].period)
 
     def _token(self, node: Node) -> int | None:
-        return self.stream.token_of.get(node.inputs[0] if is_element(node) else node)
+        return self.stream.token_of(node.inputs[0] if is_element(node) else node)
 
     # -- single values ---------------------------------------------------------------------------------------------
     def value(self, node: Node) -> Traced:
         """A node as it is now."""
         found = self.made.get(node)
         if found is None:
-            token = self.stream.token_of.get(node)
+            token = self.stream.token_of(node)
             if token is not None and self.run_of[token] >= 0:
                 run, leaf, iteration = self._place(token)
                 found = row_of(self.series[run, leaf], iteration)
@@ -127,8 +128,8 @@ class _Roller:
         while at < len(specs):
             count, spec = self._stretch(node, at)
             if count > 1:
-                number, leaf, first = self._place(self.stream.token_of[node.inputs[at]])
-                step = self._place(self.stream.token_of[node.inputs[at + 1]])[2] - first
+                number, leaf, first = self._place(self.stream.token_of(node.inputs[at]))
+                step = self._place(self.stream.token_of(node.inputs[at + 1]))[2] - first
                 pieces.append(rows_of(self.series[number, leaf], first, count, step))
             else:
                 pieces.append(self.value(node.inputs[at]))
@@ -139,18 +140,18 @@ class _Roller:
     def _stretch(self, node: Node, at: int) -> tuple[int, tuple]:
         """How many pieces from this one on are values of one series at constant strides along one axis, and their common spec."""
         specs, tokens = node.attrs[1], self.stream.token_of
-        first = tokens.get(node.inputs[at])
+        first = tokens(node.inputs[at])
         if at + 1 >= len(specs) or first is None or self.run_of[first] < 0 or not all(isinstance(e, int) for e in (*specs[at], *specs[at + 1])):
             return 1, specs[at]
         period = self.runs[self.run_of[first]].period
-        second = tokens.get(node.inputs[at + 1])
+        second = tokens(node.inputs[at + 1])
         moves = [k for k, (a, b) in enumerate(zip(specs[at], specs[at + 1])) if a != b]
         if second is None or self.run_of[second] != self.run_of[first] or (second - first) % period or second == first or len(moves) != 1:
             return 1, specs[at]
         axis, step, stride = moves[0], specs[at + 1][moves[0]] - specs[at][moves[0]], second - first
         count = 2
         while at + count < len(specs):
-            token = tokens.get(node.inputs[at + count])
+            token = tokens(node.inputs[at + count])
             expected = list(specs[at])
             expected[axis] += step * count
             if token != first + stride * count or self.run_of[token] != self.run_of[first] or specs[at + count] != tuple(expected):
@@ -221,12 +222,12 @@ class _Loop:
     def _name(self, leaf: int, position: int, first: Node, second: Node) -> tuple:
         if first.op is CONSTANT:
             return self._number(leaf, position)
-        token = self.stream.token_of.get(first)
+        token = self.stream.token_of(first)
         if token is not None:
-            return self._value(token, self.stream.token_of[second] - token)
+            return self._value(token, self.stream.token_of(second) - token)
         if first is second:
             return self._whole(("node", first), first)
-        array, other = (self.stream.token_of.get(each.inputs[0]) for each in (first, second))
+        array, other = (self.stream.token_of(each.inputs[0]) for each in (first, second))
         if array == other:
             return self._elements(first, second)
         if first.attrs != second.attrs:
@@ -262,19 +263,21 @@ class _Loop:
             return name
         array, count = self.roller.value(first.inputs[0]), self.run.count
         moves = [axis for axis, (x, y) in enumerate(zip(a, b)) if x != y]
-        if len(moves) == 1:
+        if len(moves) == 1 and 0 <= a[moves[0]] + (count - 1) * (b[moves[0]] - a[moves[0]]) < array.shape[moves[0]]:
             axis = moves[0]
             spec = tuple([(x, count, y - x) if k == axis else x for k, (x, y) in enumerate(zip(a, b))])
             place = sum(not isinstance(each, int) for each in a[:axis])
             rows = make(INDEX, (array,), (spec,))
             order = (place, *[k for k in range(rows.ndim) if k != place])
             self.rows[name] = make(TRANSPOSE, (rows,), (order,)) if place else rows
-        elif first.type.shape:
+            return name
+        axes = [axis for axis, each in enumerate(a) if isinstance(each, int)]
+        if axes != list(range(len(axes))):
             raise Unrollable(self.number)
-        else:
-            start, after = (int(np.ravel_multi_index(spec, array.shape)) for spec in (a, b))
-            flat = make(RESHAPE, (array,), ((array.size,),))
-            self.rows[name] = rows_of(flat, start, count, after - start)
+        start, after = (split(each)[0] for each in (first, second))
+        flat = make(RESHAPE, (array,), ((math.prod(array.shape[:len(axes)]), *array.shape[len(axes):]),))
+        rows = rows_of(flat, start, count, after - start)
+        self.rows[name] = make(INDEX, (rows,), (((0, count, 1), *a[len(axes):]),))
         return name
 
     def _number(self, leaf: int, position: int) -> tuple:

@@ -14,6 +14,7 @@ import numpy as np
 from ..graph.graph import live_nodes
 from ..graph.node import CONSTANT, Node
 from ..ops import TABLE
+from .periods import FEWEST
 
 INDEX = TABLE["index"]
 VALUE, ELEMENT, SOURCE, NUMBER = range(4)  # what an operand is; operands of commutative operations are ordered by it
@@ -25,17 +26,22 @@ class Stream:
     """The operations of a graph in the order of their creation.
 
     ``nodes``      one per token; elements of arrays and sources are no tokens, but operands
-    ``token_of``   the place of each in the stream
+    ``places``     the place of each in the stream, by the number of the node; -1 for what is no token
     ``kinds``      equal numbers for operations of one kind; what cannot be rolled has a number of its own
     ``addresses``  (tokens, width): of the operands, elements and values alike, filled up with 0
     ``is_value``   of the same shape: is the address one of a value?
     """
 
     nodes: list[Node]
-    token_of: dict[Node, int]
+    places: np.ndarray
     kinds: np.ndarray
     addresses: np.ndarray
     is_value: np.ndarray
+
+    def token_of(self, node: Node) -> int | None:
+        """The place of a node in the stream."""
+        place = self.places[node.id] if node.id < len(self.places) else -1
+        return None if place < 0 else int(place)
 
 
 def is_element(node: Node) -> bool:
@@ -43,9 +49,16 @@ def is_element(node: Node) -> bool:
     return node.op is INDEX and node.type.ndim < node.inputs[0].type.ndim
 
 
-def split(spec: tuple) -> tuple[tuple[int, ...], tuple]:
-    """The indices of an element, and what of the spec goes to the kind: everything else."""
-    return tuple([each for each in spec if isinstance(each, int)]), tuple([None if isinstance(each, int) else each for each in spec])
+def split(node: Node) -> tuple[int, tuple]:
+    """Where an element or row lies among those of its array, counted in C order of the axes that are indexed; and what of the spec goes to the kind."""
+    at, rest = 0, []
+    for index, extent in zip(node.attrs[0], node.inputs[0].type.shape):
+        if isinstance(index, int):
+            at = at * extent + index
+            rest.append(None)
+        else:
+            rest.append(index)
+    return at, tuple(rest)
 
 
 def ordered_operands(node: Node) -> Sequence[Node]:
@@ -67,39 +80,43 @@ def _class_of(node: Node) -> int:
 def read_stream(outputs: Sequence[Node]) -> Stream:
     """The stream of what these outputs need."""
     live = live_nodes(outputs)
-    position = {node: k for k, node in enumerate(live)}
+    position = np.full(live[-1].id + 1, -1)
+    position[[node.id for node in live]] = np.arange(len(live))
     operands = _Operands(live, position)
     tokens = np.flatnonzero(operands.classes == VALUE)
-    rolls = np.array([_can_roll(live[k]) for k in tokens.tolist()], bool)
-    given = _inputs(live, tokens, rolls, position)
-    swapped = np.array([live[k].op.commutative for k in tokens.tolist()], bool) & (given.shape[1] > 1)
+    nodes = [live[k] for k in tokens.tolist()]
+    kinds = _numbered([(node.op, node.attrs) for node in nodes])
+    rolls = (np.bincount(kinds)[kinds] >= FEWEST) & np.array([_can_roll(node) for node in nodes], bool)
+    given = _inputs(nodes, rolls, position)
     if given.shape[1] > 1:
+        swapped = np.array([node.op.commutative for node in nodes], bool)
         swapped &= operands.class_at(given[:, 0]) > operands.class_at(given[:, 1])
         given[swapped, :2] = given[swapped, 1::-1]
-    kinds = _numbered([(live[k].op, live[k].attrs) for k in tokens.tolist()])
     for column in given.T:
-        kinds = _paired(kinds, operands.sort_at(column))
-    kinds[~rolls] = -1 - np.arange(len(kinds))[~rolls]
-    place = np.full(len(live) + 1, -1)
+        there = column >= 0
+        kinds[there] = kinds.max() + 1 + _paired(kinds[there], operands.sorts[column[there]])
+    kinds[~rolls] = -1 - np.flatnonzero(~rolls)
+    place = np.full(len(live), -1)
     place[tokens] = np.arange(len(tokens))
     addresses, is_value = operands.addresses(given, place)
-    nodes = [live[k] for k in tokens.tolist()]
-    return Stream(nodes, dict(zip(nodes, range(len(nodes)))), kinds, addresses, is_value)
+    places = np.full(len(position), -1)
+    places[[node.id for node in nodes]] = np.arange(len(nodes))
+    return Stream(nodes, places, kinds, addresses, is_value)
 
 
 def _can_roll(node: Node) -> bool:
     return node.op.kind == "elementwise" or (node.op.kind != "loop" and len(node.inputs) <= MOST_OPERANDS)
 
 
-def _inputs(live: list[Node], tokens: np.ndarray, rolls: np.ndarray, position: dict[Node, int]) -> np.ndarray:
+def _inputs(nodes: list[Node], rolls: np.ndarray, position: np.ndarray) -> np.ndarray:
     """The positions of the operands of what can be rolled, one row each, filled up with -1."""
-    rolling = tokens[rolls].tolist()
-    counts = np.fromiter([len(live[k].inputs) for k in rolling], np.int64, len(rolling))
-    flat = np.fromiter([position[operand] for k in rolling for operand in live[k].inputs], np.int64, int(counts.sum()))
+    rolling = [nodes[k].inputs for k in np.flatnonzero(rolls).tolist()]
+    counts = np.fromiter(map(len, rolling), np.int64, len(rolling))
+    flat = position[np.array([operand.id for inputs in rolling for operand in inputs], np.int64)]
     width = int(counts.max(initial=0))
     inner = np.full((len(rolling), width), -1)
     inner[np.arange(width) < counts[:, None]] = flat
-    result = np.full((len(tokens), width), -1)
+    result = np.full((len(nodes), width), -1)
     result[rolls] = inner
     return result
 
@@ -112,44 +129,54 @@ def _numbered(keys: list) -> np.ndarray:
 
 def _paired(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Equal numbers for equal pairs."""
-    both = first * (int(second.max(initial=0)) + 2) + second + 1
+    both = first * (int(second.max(initial=0)) + 1) + second
     return np.unique(both, return_inverse=True)[1]
 
 
 class _Operands:
     """What each live node is as an operand: its class, its sort as part of the kind of its users, its addresses."""
 
-    def __init__(self, live: list[Node], position: dict[Node, int]):
+    def __init__(self, live: list[Node], position: np.ndarray):
         self.classes = np.array([_class_of(node) for node in live], np.int8)
-        elements = np.flatnonzero(self.classes == ELEMENT).tolist()
-        of = {k: live[k].inputs[0] for k in elements}
-        self._array = np.full(len(live) + 1, -1)      # of an element of an array that is computed: that array
-        for k, array in of.items():
-            if array.op.kind != "source":
-                self._array[k] = position[array]
-        parts = {k: split(live[k].attrs[0]) for k in elements}
-        keys = {VALUE: lambda k: live[k].type, NUMBER: lambda k: (live[k].type, live[k].attrs[2]), SOURCE: lambda k: live[k],
-                ELEMENT: lambda k: (of[k] if self._array[k] < 0 else of[k].type, parts[k][1])}
-        self._sorts = np.append(_numbered([(c, keys[c](k)) for k, c in enumerate(self.classes.tolist())]), -1)
-        lengths = np.array([len(parts[k][0]) for k in elements], np.int64)
-        self._indices = np.zeros((len(live) + 1, int(lengths.max(initial=0))), np.int64)
-        filled = np.arange(self._indices.shape[1]) < lengths[:, None]
-        rows = np.zeros(filled.shape, np.int64)
-        rows[filled] = np.fromiter([index for k in elements for index in parts[k][0]], np.int64, int(lengths.sum()))
-        self._indices[elements] = rows
+        self._array = np.full(len(live), -1)      # of an element of an array that is computed: that array
+        self._index = np.zeros(len(live), np.int64)
+        self.sorts = self._sorts(live, position)
+
+    def _sorts(self, live: list[Node], position: np.ndarray) -> np.ndarray:
+        numbers: dict = {}
+        sorts = []
+        for k, (node, each) in enumerate(zip(live, self.classes.tolist())):
+            if each == VALUE:
+                key = node.type
+            elif each == ELEMENT:
+                array = node.inputs[0]
+                self._index[k], rest = split(node)
+                if array.op.kind == "source" or is_element(array):
+                    key = ELEMENT, array, rest
+                else:
+                    self._array[k] = position[array.id]
+                    key = ELEMENT, array.type, rest
+            else:
+                key = node if each == SOURCE else (NUMBER, node.type, node.attrs[2])
+            sorts.append(numbers.setdefault(key, len(numbers)))
+        return np.array(sorts, np.int64)
 
     def class_at(self, positions: np.ndarray) -> np.ndarray:
-        return np.append(self.classes, -1)[positions]
-
-    def sort_at(self, positions: np.ndarray) -> np.ndarray:
-        return self._sorts[positions]
+        return np.where(positions >= 0, self.classes[positions], -1)
 
     def addresses(self, given: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For each operand one column for the value, or the array of an element, and one for each index."""
+        """For each operand the place of the value, the index of the element, or both in two columns for elements of what is computed."""
         columns, flags = [], []
         for positions in given.T:
-            token = place[np.where(self._array[positions] >= 0, self._array[positions], positions)]
-            columns += [np.maximum(token, 0), *self._indices[positions].T]
-            flags += [token >= 0, *[np.zeros(len(token), bool)] * self._indices.shape[1]]
+            there = positions >= 0
+            array = np.where(there, self._array[positions], -1)
+            index = np.where(there, self._index[positions], 0)
+            is_computed = array >= 0
+            token = np.where(is_computed, place[array], np.where(there, place[positions], -1))
+            columns.append(np.where(token >= 0, token, index))
+            flags.append(token >= 0)
+            if is_computed.any():
+                columns.append(np.where(is_computed, index, 0))
+                flags.append(np.zeros(len(token), bool))
         shape = (given.shape[0], 0)
         return (np.stack(columns, axis=1), np.stack(flags, axis=1)) if columns else (np.zeros(shape, np.int64), np.zeros(shape, bool))

@@ -1,0 +1,230 @@
+"""Rolling: unrolled traces become loops with the same values and derivatives, and how long they run is not part of the code."""
+
+import random
+
+import numpy as np
+import pytest
+
+from codegen.pipeline import compile_graph
+from codegen.simplify import simplify
+from tests.codegen.kernel_call import call
+from tracer import value_and_grad
+from tracer.derive.reverse import gradients
+from tracer.graph.evaluate import evaluate
+from tracer.graph.graph import Graph
+from tracer.graph.types import array_type
+from tracer.graph.verify import verify
+from tracer.ops import TABLE
+from tracer.rolling.roll import roll
+from tracer.trace.context import Trace
+from tracer.trace.value import Traced, as_traced
+
+LOOP = TABLE["loop"]
+OPERATIONS = {
+    "add": lambda a, b: (a + b) * 0.5, "sub": lambda a, b: a * 0.9 - b, "mul": lambda a, b: a * b * 0.8, "sin": lambda a, b: np.sin(a) + b,
+    "minimum": lambda a, b: np.minimum(a, b), "tanh": lambda a, b: np.tanh(a - b), "where": lambda a, b: np.where(a > b, a, b * 0.5),
+}
+X, A = (700,), (90, 40)
+
+
+def random_program(seed: int, x, a):
+    """Loops one behind the other, whose bodies take values of this and earlier rounds, of other loops, elements, numbers and tables; all that is left."""
+    rng = random.Random(seed)
+    made, kept = [x[0] * 1.0, x[1] + 0.5, np.sin(x[2])], []
+    for _ in range(rng.randint(1, 3)):
+        body = [(rng.choice(list(OPERATIONS)), rng.choice(list(OPERANDS)), rng.randint(1, 9)) for _ in range(rng.randint(1, 9))]
+        before, start, step = list(made), rng.randint(0, 99), rng.choice([-2, -1, 0, 1, 2])
+        table = np.random.default_rng(rng.randint(0, 9999)).uniform(-1, 1, 100)
+        for k in range(rng.randint(3, 90)):
+            for operation, operand, c in body:
+                made.append(OPERATIONS[operation](made[-1], OPERANDS[operand](made, before, x, a, table, start, step, k, c)))
+            if rng.random() < 0.01:
+                made.append(np.cos(made[-1]))  # here the repetition breaks off
+        kept.append(made[-1])
+    return kept + rng.sample(made, len(made) // 3)
+
+
+OPERANDS = {
+    "last": lambda made, before, x, a, table, start, step, k, c: made[-1 - c % 3],
+    "lag": lambda made, before, x, a, table, start, step, k, c: made[-min(c, len(made))],
+    "fixed": lambda made, before, x, a, table, start, step, k, c: before[-c % len(before)],
+    "strided": lambda made, before, x, a, table, start, step, k, c: before[k * c % len(before)],
+    "backwards": lambda made, before, x, a, table, start, step, k, c: before[-1 - k % len(before)],
+    "element": lambda made, before, x, a, table, start, step, k, c: x[300 + k * step + start],
+    "row": lambda made, before, x, a, table, start, step, k, c: a[k % 30 if c % 2 else k, (k + c) % 40 if c % 3 == 0 else c],
+    "number": lambda made, before, x, a, table, start, step, k, c: 0.7,
+    "table": lambda made, before, x, a, table, start, step, k, c: float(table[k]),
+}
+
+
+def weighted(values) -> tuple[np.ndarray, np.ndarray]:
+    return values, np.random.default_rng(len(values)).uniform(0.5, 1.5, len(values))
+
+
+@pytest.mark.parametrize("first", range(0, 60, 10))
+def test_random_programs(first):
+    """Values as NumPy has them for the program itself, gradients as the unrolled graph has them, whose rules are tested elsewhere."""
+    rolled = 0
+    for seed in range(first, first + 10):
+        trace = Trace()
+        inputs = [Traced(trace.builder.input(array_type("float64", shape), k), trace) for k, shape in enumerate((X, A))]
+        kept = as_traced(random_program(seed, *inputs), trace)
+        total = np.sum(kept * np.random.default_rng(seed).uniform(0.5, 1.5, kept.shape))
+        plain = Graph([each.node for each in inputs], [each.node for each in gradients(trace, total, inputs)])
+        again, its_total = roll(trace, [kept, total], 0)
+        graph = verify(Graph([each.node for each in inputs], [each.node for each in (again, its_total, *gradients(trace, its_total, inputs))]))
+        rolled += any(node.op is LOOP for node in graph.nodes)
+        arguments = [np.random.default_rng(seed).uniform(-1, 1, shape) for shape in (X, A)]
+        values = np.array(random_program(seed, *arguments))
+        expected = [values, evaluate(Graph([each.node for each in inputs], [total.node]), *arguments)[0], *evaluate(plain, *arguments)]
+        simple = simplify(graph)
+        for found in (evaluate(graph, *arguments), call(compile_graph(simple), simple, *arguments)):
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max(), err_msg=f"seed {seed}")
+    assert rolled >= 3
+
+
+def checked(function, *arguments, rtol=1e-7):
+    """The compiled object, after its value and gradients by all arguments have been checked along a random direction."""
+    compiled = value_and_grad(function, argnums=tuple(range(len(arguments))), cache=False)
+    value, found = compiled(*arguments)
+    rng = np.random.default_rng(5)
+    directions = [rng.normal(size=np.shape(each)) for each in arguments]
+
+    def along(step):
+        return function(*[each + step * direction for each, direction in zip(arguments, directions)])
+    np.testing.assert_allclose(value, function(*arguments), rtol=1e-12)
+    expected = (8 * (along(1e-4) - along(-1e-4)) - (along(2e-4) - along(-2e-4))) / 12e-4
+    np.testing.assert_allclose(sum(np.sum(a * b) for a, b in zip(directions, found)), expected, rtol=rtol)
+    return compiled
+
+
+def operations(compiled) -> int:
+    """Unique operations of value and gradient, those in loops counted once; inputs and numbers are none."""
+    seen, pending = set(), [compiled.gradient_graph]
+    while pending:
+        graph = pending.pop()
+        for node in graph.nodes:
+            if node.op.kind != "source" and node not in seen:
+                seen.add(node)
+                pending += [node.attrs[0]] if node.op is LOOP else []
+    return len(seen)
+
+
+def thomas(a, b, c, d):
+    n = len(d)
+    cp, dp, x = np.zeros(n), np.zeros(n), np.zeros(n)
+    cp[0] = c[0] / b[0]
+    dp[0] = d[0] / b[0]
+    for i in range(1, n):
+        m = b[i] - a[i] * cp[i - 1]
+        cp[i] = c[i] / m
+        dp[i] = (d[i] - a[i] * dp[i - 1]) / m
+    x[n - 1] = dp[n - 1]
+    for i in range(n - 2, -1, -1):
+        x[i] = dp[i] - cp[i] * x[i + 1]
+    return np.sum(x * x)
+
+
+def test_forward_and_back_substitution():
+    rng = np.random.default_rng(0)
+
+    def arguments(n):
+        return rng.normal(size=n) * 0.1, 2 + rng.random(n), rng.normal(size=n) * 0.1, rng.normal(size=n)
+    compiled = checked(thomas, *arguments(300))
+    longer = checked(thomas, *arguments(411))
+    assert operations(compiled) == operations(longer) < 170
+
+
+def test_a_longer_loop_runs_the_same_machine_code():
+    def f(x, n):
+        for _ in range(n):
+            x = x + 0.001 * np.sin(x)
+        return x
+    compiled = value_and_grad(f, cache=False)
+    for n in (600, 6000):
+        x, product = 0.3, 1.0
+        for _ in range(n):
+            product *= 1 + 0.001 * np.cos(x)
+            x = x + 0.001 * np.sin(x)
+        np.testing.assert_allclose(compiled(0.3, n), [x, product], rtol=1e-11)
+    assert str(compiled.explain()).startswith("f: 2 specialisations, 2 traces, 1 kernel compiled")
+
+
+def test_what_needs_no_earlier_round_is_array_code():
+    def f(x):
+        total = 0.0
+        for i in range(len(x)):
+            total += np.log1p(np.exp(-abs(x[i]))) * x[i]
+        return total
+    compiled = checked(f, np.random.default_rng(0).normal(size=500))
+    for node in compiled.gradient_graph.nodes:
+        if node.op is LOOP:
+            assert {each.op.name for each in node.attrs[0].nodes} <= {"input", "add"}
+
+
+def test_states_of_small_arrays():
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+
+    def f(x, k):
+        total = 0.0
+        for _ in range(100):
+            x = turn @ x + k * np.array([np.sin(x[1]), x[0] * x[1]])
+            total += x @ x
+        return total
+    assert operations(checked(f, np.array([0.3, 0.4]), 0.01)) < 200
+
+
+def test_rows_of_arrays_and_a_last_row_apart():
+    def f(a, w):
+        s = np.zeros(3)
+        for row in a[:-1]:
+            s = 0.5 * np.tanh(s + row * w) + 0.1 * row[::-1]
+        return np.sum(s * a[-1])
+    rng = np.random.default_rng(2)
+    assert operations(checked(f, rng.normal(size=(150, 3)), rng.normal(size=3))) < 150
+
+
+def test_flat_walk_over_two_axes():
+    """Elements at a constant distance in memory, which no single axis has."""
+    def f(a):
+        s = 0.3
+        for k in range(a.size):
+            s = np.sin(s + a[divmod(k, a.shape[1])])
+        return s
+    assert operations(checked(f, np.random.default_rng(3).normal(size=(60, 7)), rtol=1e-6)) < 40
+
+
+def test_values_of_several_rounds_ago():
+    def f(x):
+        seen = [x[0], x[1], x[2]]
+        for k in range(3, len(x)):
+            seen.append(np.cos(seen[-3] * x[k]) + 0.3 * seen[-1])
+        return sum(seen)
+    assert operations(checked(f, np.random.default_rng(4).normal(size=400))) < 100
+
+
+def test_a_branch_in_each_round():
+    def f(x):
+        total = 0.0
+        for i in range(len(x)):
+            if x[i] > 0:
+                total += x[i] * x[i]
+            else:
+                total += np.exp(x[i])
+        return total
+    assert operations(checked(f, np.random.default_rng(6).normal(size=300), rtol=1e-6)) < 50
+
+
+def test_second_derivatives_through_rolled_loops():
+    from tracer import grad, hessian
+
+    def f(x):
+        s = x[0]
+        for k in range(200):
+            s = np.sin(s) * x[1] + 0.1 * s * x[k % 2]
+        return s
+    x = np.array([0.4, 1.1])
+    first, step = grad(f, cache=False), 1e-5
+    expected = [(first(x + step * e) - first(x - step * e)) / (2 * step) for e in np.eye(2)]
+    np.testing.assert_allclose(hessian(f, cache=False)(x), expected, rtol=1e-6, atol=1e-8)
