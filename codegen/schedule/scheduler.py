@@ -17,7 +17,6 @@ from tracer.rolling.scalarise import scalarise
 
 from .block import in_row_blocks
 from .expand import expand
-from .fold import fold
 from .maps import Map, identity_map, is_movement, space_of
 from .memory import lay_out
 from .nests import OpenNest
@@ -79,11 +78,6 @@ class Scheduler:
         buffer = Buffer("work", len(self.work), np.dtype(dtype), tuple(shape))
         self.work.append(buffer)
         return buffer
-
-    def new_array(self, values: np.ndarray) -> Buffer:
-        """A buffer with known contents."""
-        self.arrays.append(values)
-        return Buffer("array", len(self.arrays) - 1, values.dtype, values.shape)
 
     def allocate(self, node: Node) -> Buffer:
         """The memory of a node: the output that it is, or a work buffer."""
@@ -214,8 +208,7 @@ class Scheduler:
         self._finish_outputs()
         statements = [nest.nest for nest in self.prologue.values()]
         for statement in self.statements:
-            folded = fold(statement.nest, self.new_work, self.new_array) if isinstance(statement, OpenNest) else [statement]
-            statements += [piece for each in folded for piece in (in_pieces(each, self.new_work) if isinstance(each, Nest) else [each])]
+            statements += in_pieces(statement.nest, self.new_work) if isinstance(statement, OpenNest) else [statement]
         statements = [s for s in statements if not isinstance(s, Nest) or s.roots]
         program = Program(self.graph.name, in_row_blocks(statements), self.inputs, self.outputs, self.arrays, self.work)
         return lay_out(program)
