@@ -2,7 +2,8 @@
 
 A :class:`Program` is a list of statements over buffers. A :class:`Nest` is an index space with a body in single-assignment form, evaluated
 at every point, and *roots* that say what becomes of the values: stored, reduced, scanned, scattered. A :class:`Call` is a dense
-contraction or factorisation by BLAS or LAPACK. Indices are affine in the loop counters.
+contraction or factorisation by BLAS or LAPACK. Indices are affine in the loop counters. A :class:`Loop` runs statements again and again;
+what changes from one iteration to the next is where its *rows* lie.
 
 Integers stand here as numbers. The emitters hand them to the kernel as run-time parameters, so that the text of a kernel, which is
 its identity, does not depend on extents.
@@ -33,7 +34,7 @@ class Affine(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Buffer:
-    """Memory of one dtype. ``kind``: input, output, array (captured) or work; ``position`` counts within the kind.
+    """Memory of one dtype. ``kind``: input, output, array (captured), work or row (of another buffer); ``position`` counts within the kind.
 
     All but inputs are C-contiguous. An input with ``dense`` False has strides that are known when the kernel runs.
     """
@@ -44,6 +45,7 @@ class Buffer:
     shape: tuple[int, ...]
     dense: bool = True
     name: str = ""
+    row: Row | None = None
 
     def strides(self) -> tuple[int, ...]:
         """C-order strides in elements."""
@@ -52,6 +54,31 @@ class Buffer:
             result.append(step)
             step *= n
         return tuple(reversed(result))
+
+
+class Row(NamedTuple):
+    """Where a buffer of kind row starts: at row ``start + step * counter`` of its parent, the counter being that of the loop at ``level``.
+
+    With ``slots`` the rows are taken in turn, modulo that many.
+    """
+
+    parent: Buffer
+    start: int
+    step: int
+    level: int
+    slots: int = 0
+
+
+def row_of(parent: Buffer, shape: tuple[int, ...], start: int, step: int = 0, level: int = 0, slots: int = 0) -> Buffer:
+    """A part of a dense buffer that starts with one of its rows, another one in each iteration; with step 0 always the same."""
+    return Buffer("row", parent.position, parent.dtype, shape, name=parent.name, row=Row(parent, start, step, level, slots))
+
+
+def root_of(buffer: Buffer) -> Buffer:
+    """The buffer that a row, or a row of a row, lies in."""
+    while buffer.row is not None:
+        buffer = buffer.row.parent
+    return buffer
 
 
 # A place in a buffer: one Affine of the flat element index (dense buffers), or one Affine per axis of the buffer.
@@ -188,11 +215,23 @@ class Call:
 
 
 @dataclass(eq=False, slots=True)
+class Loop:
+    """Statements that are run ``extent`` times in a row. ``level``: how many loops are around it."""
+
+    extent: int
+    level: int
+    statements: list[Statement]
+
+
+Statement = Nest | Blocked | Call | Loop
+
+
+@dataclass(eq=False, slots=True)
 class Program:
     """Statements in order, the buffers they use, and where work buffers lie in the workspace."""
 
     name: str
-    statements: list[Nest | Blocked | Call]
+    statements: list[Statement]
     inputs: list[Buffer]
     outputs: list[Buffer]
     arrays: list[np.ndarray]
@@ -220,8 +259,10 @@ def register_axes(root: Reduce, rank: int) -> frozenset[int]:
     return frozenset(range(axis, rank))
 
 
-def read_buffers(statement: Nest | Blocked | Call) -> list[Buffer]:
-    """The buffers that a statement reads, those among them that it adds to."""
+def read_buffers(statement: Statement) -> list[Buffer]:
+    """The buffers that a statement reads, those among them that it adds to; of a loop, what its rows lie in."""
+    if isinstance(statement, Loop):
+        return [root_of(b) for each in statement.statements for b in read_buffers(each)]
     if isinstance(statement, Blocked):
         return [b for nest in statement.nests for b in read_buffers(nest)]
     if isinstance(statement, Call):
@@ -237,8 +278,10 @@ def accumulates(root: Root, rank: int) -> bool:
     return isinstance(root, Scatter) or (isinstance(root, Store) and root.accumulate)
 
 
-def written_buffers(statement: Nest | Blocked | Call) -> list[Buffer]:
-    """The buffers that a statement writes."""
+def written_buffers(statement: Statement) -> list[Buffer]:
+    """The buffers that a statement writes; of a loop, what its rows lie in."""
+    if isinstance(statement, Loop):
+        return [root_of(b) for each in statement.statements for b in written_buffers(each)]
     if isinstance(statement, Blocked):
         return [b for nest in statement.nests for b in written_buffers(nest)]
     if isinstance(statement, Call):
@@ -246,23 +289,54 @@ def written_buffers(statement: Nest | Blocked | Call) -> list[Buffer]:
     return [root.buffer for root in statement.roots]
 
 
-def flat_statements(program: Program) -> list[Nest | Call]:
+def flat_statements(statements: list[Statement]) -> list[Nest | Call | Loop]:
     """The statements with those of row blocks one after another, as if each ran over all rows at once."""
-    return [s for statement in program.statements for s in (statement.nests if isinstance(statement, Blocked) else (statement,))]
+    return [s for statement in statements for s in (statement.nests if isinstance(statement, Blocked) else (statement,))]
+
+
+def all_statements(statements: list[Statement]) -> list[Nest | Call]:
+    """The nests and calls among the statements, and inside their loops."""
+    return [each for s in flat_statements(statements) for each in (all_statements(s.statements) if isinstance(s, Loop) else (s,))]
 
 
 def verify(program: Program) -> Program:
     """Check what every program must satisfy: operands come first, places fit their nest and buffer, nothing is read before it is written."""
-    written = set(program.inputs) | {b for s in flat_statements(program) for b in read_buffers(s) if b.kind == "array"}
-    for statement in flat_statements(program):
+    written = set(program.inputs)
+    _verify_loops(program.statements, 0)
+    for statement in all_statements(program.statements):
         if isinstance(statement, Nest):
             _verify_nest(statement)
-        for buffer in read_buffers(statement):
-            assert buffer in written, f"{buffer.kind} buffer {buffer.position} is read before it is written"
-        written.update(written_buffers(statement))
+        for buffer in map(root_of, read_buffers(statement)):
+            assert buffer in written or buffer.kind == "array", f"{buffer.kind} buffer {buffer.position} is read before it is written"
+        written.update(map(root_of, written_buffers(statement)))
     for buffer in program.outputs:
         assert buffer in written, f"output {buffer.position} is never written"
     return program
+
+
+def _verify_loops(statements: list[Statement], level: int, extents: tuple[int, ...] = ()) -> None:
+    """Loops count from the outermost, and rows stay inside of what they are rows of."""
+    for statement in flat_statements(statements):
+        if isinstance(statement, Loop):
+            assert statement.level == level, "a loop at another level than it says"
+            _verify_loops(statement.statements, level + 1, (*extents, statement.extent))
+            continue
+        for buffer in (*read_buffers(statement), *written_buffers(statement)):
+            while buffer.row is not None:
+                if all(extents):
+                    _verify_row(buffer, extents)
+                buffer = buffer.row.parent
+
+
+def _verify_row(buffer: Buffer, extents: tuple[int, ...]) -> None:
+    parent, start, step, level, slots = buffer.row
+    assert not step or level < len(extents), "a row outside of its loop"
+    rows, length = parent.shape[0], int(np.prod(buffer.shape)) // max(1, int(np.prod(parent.shape[1:])))
+    last = start + step * (extents[level] - 1) if step else start
+    ends = (0, slots - 1) if slots else (start, last)
+    assert parent.dense and parent.dtype == buffer.dtype, "a row is of a dense buffer of its dtype"
+    # Of what only the last rows are there, the first is where it would be: in front of the buffer.
+    assert (0 <= min(ends) or not step) and (max(ends) + length <= rows or not length), f"a row leaves its buffer: {ends} of {rows}"
 
 
 def _verify_nest(nest: Nest) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .api import grad, hessian, hvp, jacobian, jit, jvp, stop_gradient, value_and_grad, vjp
     from .comparison import compare
+    from .control import fori_loop, scan
     from .errors import (
         ArgumentError,
         CacheWarning,
+        CarryError,
         DerivativeError,
         ImpureError,
         InPlaceError,
@@ -32,15 +34,17 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "compare": ".comparison",
+    **dict.fromkeys(("fori_loop", "scan"), ".control"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
-    **dict.fromkeys(("ArgumentError", "CacheWarning", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError", "MissingMethodError",
-                     "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "SideEffectWarning", "TraceError", "TracedBoolError",
-                     "TracedConversionError", "TracedIndexError", "TracerError", "UnsupportedError"), ".errors"),
+    **dict.fromkeys(("ArgumentError", "CacheWarning", "CarryError", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError",
+                     "MissingMethodError", "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "SideEffectWarning", "TraceError",
+                     "TracedBoolError", "TracedConversionError", "TracedIndexError", "TracerError", "UnsupportedError"), ".errors"),
 }
 
 __all__ = [
     "ArgumentError",
     "CacheWarning",
+    "CarryError",
     "DerivativeError",
     "ImpureError",
     "InPlaceError",
@@ -58,12 +62,14 @@ __all__ = [
     "TracerError",
     "UnsupportedError",
     "compare",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jit",
     "jvp",
+    "scan",
     "stop_gradient",
     "value_and_grad",
     "vjp",

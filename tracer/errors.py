@@ -13,6 +13,7 @@
     │   └── UnsupportedError        (NotImplementedError, TypeError) an operation that is not there
     │       └── MissingMethodError  (AttributeError) a method of arrays that is not there
     ├── ArgumentError               (TypeError)   an argument of a kind or dtype that is not taken
+    ├── CarryError                  (TypeError, ValueError)  what the body of a loop or an arm returns does not fit
     ├── ShapeError                  (ValueError)  shapes that do not fit
     ├── OutputError                 (TypeError)   the function returns what has no gradient
     ├── DerivativeError             (TypeError)   an operation on the way has no derivative
@@ -70,6 +71,10 @@ class MissingMethodError(UnsupportedError, AttributeError):
 
 class ArgumentError(TracerError, TypeError):
     """An argument of a kind or dtype that is not taken."""
+
+
+class CarryError(TracerError, TypeError, ValueError):
+    """What the body of a loop returns does not fit what it was given, or arms return what does not fit together."""
 
 
 class ShapeError(TracerError, ValueError):

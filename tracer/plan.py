@@ -220,6 +220,7 @@ class Plan:
             else:
                 like.append(None if leaf.shape or leaf.dtype.name not in FLOATS else _like_scalar(key[0], leaf.dtype.name))
             leaves.append(leaf)
+        arguments.session.trace.check_closed([leaf.node for leaf in leaves])
         needed = arguments.session.trace.needed
         value, derivatives = arguments.named("value", outcome.value), arguments.named("gradient", outcome.derivatives)
         traced = TracedNodes(arguments.session, arguments.nodes, self.names, [leaf.node for leaf in leaves], _result_names(leaves, value, derivatives),

@@ -46,9 +46,22 @@ class Buffers:
         if buffer.kind == "array":
             number = self.f.integer(self.addresses[buffer.position], ("array", buffer.position))
             return self.f.entry(f"inttoptr i64 {number} to ptr", "a")
+        if buffer.kind == "row":
+            return self._row(buffer)
         slot = buffer.position + (self.input_count if buffer.kind == "output" else 0)
         place = self.f.entry(f"getelementptr ptr, ptr %buffers, i64 {slot}", "b")
         return self.f.entry(f"load ptr, ptr {place}, align 8", "b")
+
+    def _row(self, buffer: Buffer) -> str:
+        """The start of a row in this iteration; counters stand still while a function of the kernel runs."""
+        f, (parent, start, step, level, slots) = self.f, buffer.row
+        pointer, at = self.pointer(parent), f.integer(start)
+        if step:
+            counter = f.entry(f"load i64, ptr {f.entry(f'getelementptr i64, ptr %counters, i64 {level}', 'q')}, align 8", "i")
+            at = f.entry(f"add i64 {at}, {f.entry(f'mul i64 {counter}, {f.integer(step)}', 'i')}", "i")
+            at = f.entry(f"urem i64 {at}, {f.integer(slots)}", "i") if slots else at
+        offset = f.entry(f"mul i64 {at}, {f.integer(int(np.prod(parent.shape[1:])))}", "i")
+        return f.entry(f"getelementptr {memory_type(buffer.dtype)}, ptr {pointer}, i64 {offset}", "w")
 
     def stride(self, buffer: Buffer, axis: int) -> str:
         """The byte stride of a strided input."""

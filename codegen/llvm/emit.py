@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.loops import Blocked, Nest, Program
+from codegen.loops import Blocked, Loop, Nest, Program, all_statements
 
 from .abi import KERNEL
 from .access import AccessWriter, Buffers
@@ -13,7 +13,7 @@ from .compute import ComputeWriter, Declarations
 from .nest import NestWriter
 from .rows import RowWriter, has_short_rows
 from .target import attributes
-from .text import FunctionText, Integers
+from .text import ARGUMENTS, KERNEL_ARGUMENTS, FunctionText, Integers
 
 LARGEST_PIECE = 450  # instructions in one function: LLVM takes more than linear time beyond (see codegen.schedule.straight)
 # Straight-line programs of so many instructions are compiled with LLVM's fast instruction selection, which `optnone` switches on for a function:
@@ -37,16 +37,55 @@ class Module:
 
 def emit(program: Program, fast: bool = False, checked: bool = False) -> Module:
     """The module of a program. ``fast`` allows contraction and reassociation; ``checked`` tests every access against its buffer."""
-    integers = Integers()
-    declarations = Declarations()
-    addresses = [values.ctypes.data for values in program.arrays]
-    functions = []
-    is_long = sum(len(s.body) for s in program.statements if _is_straight(s)) >= LONG
-    for number, statements in enumerate(_pieces(program)):
-        function = FunctionText(f"piece{number}", integers)
-        buffers = Buffers(function, program.inputs, program.offsets, addresses)
-        compute = ComputeWriter(function, declarations, fast)
-        access = AccessWriter(function, buffers, declarations, checked)
+    return _Emitter(program, fast, checked).module()
+
+
+class _Emitter:
+    """Cuts a program into functions, which its kernel calls; loops around them stand in the kernel."""
+
+    def __init__(self, program: Program, fast: bool, checked: bool):
+        self.program = program
+        self.fast, self.checked = fast, checked
+        self.integers = Integers()
+        self.declarations = Declarations()
+        self.addresses = [values.ctypes.data for values in program.arrays]
+        self.functions: list[str] = []
+        straight = [s for s in all_statements(program.statements) if _is_straight(s)]
+        self.is_long = sum(len(s.body) for s in straight) >= LONG
+
+    def module(self) -> Module:
+        statements, integers, declarations = self.program.statements, self.integers, self.declarations
+        levels = _levels(statements)
+        kernel = FunctionText(KERNEL, integers, KERNEL_ARGUMENTS)
+        kernel.head += ["  %status = alloca i32", f"  %counters = alloca [{max(1, levels)} x i64]", "  store i32 0, ptr %status"]
+        self._write(kernel, statements)
+        kernel.do("%code = load i32, ptr %status")
+        text = "\n".join([*declarations.lines.values(), *self.functions, kernel.text(linkage="", result="i32 %code"), attributes()])
+        looping = not all(map(_is_straight, statements))
+        return Module(text, integers.values, integers.arrays(), frozenset(declarations.imports), 2 if looping else 1)
+
+    def _write(self, kernel: FunctionText, statements: list) -> None:
+        for piece in _pieces(statements):
+            if isinstance(piece, Loop):
+                self._write_loop(kernel, piece)
+            else:
+                kernel.do(f"call void @{self._function(piece)}({ARGUMENTS})")
+
+    def _write_loop(self, kernel: FunctionText, loop: Loop) -> None:
+        place = kernel.entry(f"getelementptr i64, ptr %counters, i64 {loop.level}", "q")
+
+        def iteration(counter, _):
+            kernel.do(f"store i64 {counter}, ptr {place}, align 8")
+            self._write(kernel, loop.statements)
+            return []
+        kernel.loop("0", kernel.integer(loop.extent), "1", [], iteration)
+
+    def _function(self, statements: list) -> str:
+        """Write a function for these statements; its name."""
+        function = FunctionText(f"piece{len(self.functions)}", self.integers)
+        buffers = Buffers(function, self.program.inputs, self.program.offsets, self.addresses)
+        compute = ComputeWriter(function, self.declarations, self.fast)
+        access = AccessWriter(function, buffers, self.declarations, self.checked)
         for statement in statements:
             if isinstance(statement, Nest):
                 _nest_writer(function, access, compute, statement).write()
@@ -54,10 +93,8 @@ def emit(program: Program, fast: bool = False, checked: bool = False) -> Module:
                 _write_blocked(function, [_nest_writer(function, access, compute, nest) for nest in statement.nests], statement)
             else:
                 CallWriter(function, buffers, compute, statement).write()
-        functions.append(function.text("#2" if is_long and all(map(_is_straight, statements)) else "#0"))
-    text = "\n".join([*declarations.lines.values(), *functions, _kernel(len(functions)), attributes()])
-    looping = not all(map(_is_straight, program.statements))
-    return Module(text, integers.values, integers.arrays(), frozenset(declarations.imports), 2 if looping else 1)
+        self.functions.append(function.text("#2" if self.is_long and all(map(_is_straight, statements)) else "#0"))
+        return function.name
 
 
 def _nest_writer(function, access, compute, nest: Nest) -> NestWriter:
@@ -85,11 +122,20 @@ def _is_straight(statement) -> bool:
     return isinstance(statement, Nest) and not statement.extents
 
 
-def _pieces(program: Program) -> list[list]:
-    pieces, size = [[]], 0
-    for statement in program.statements:
+def _levels(statements: list) -> int:
+    """How many loops stand inside one another."""
+    return max((1 + _levels(s.statements) for s in statements if isinstance(s, Loop)), default=0)
+
+
+def _pieces(statements: list) -> list:
+    """Lists of statements for one function each, and the loops between them."""
+    pieces, size = [], 0
+    for statement in statements:
+        if isinstance(statement, Loop):
+            pieces.append(statement)
+            continue
         weight = _weight(statement)
-        if pieces[-1] and size + weight > LARGEST_PIECE:
+        if not pieces or isinstance(pieces[-1], Loop) or size + weight > LARGEST_PIECE:
             pieces.append([])
             size = 0
         pieces[-1].append(statement)
@@ -101,9 +147,3 @@ def _weight(statement) -> int:
     if isinstance(statement, Blocked):
         return sum(map(_weight, statement.nests))
     return len(statement.body) if isinstance(statement, Nest) else 50
-
-
-def _kernel(count: int) -> str:
-    calls = "\n".join(f"  call void @piece{k}(ptr %buffers, ptr %strides, ptr %params, ptr %workspace, ptr %status)" for k in range(count))
-    return (f"define i32 @{KERNEL}(ptr %buffers, ptr %strides, ptr %params, ptr %workspace) #0 {{\n"
-            f"  %status = alloca i32\n  store i32 0, ptr %status\n{calls}\n  %code = load i32, ptr %status\n  ret i32 %code\n}}")

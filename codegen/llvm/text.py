@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-ARGUMENTS = "ptr %buffers, ptr %strides, ptr %params, ptr %workspace, ptr %status"
-PASSED = ARGUMENTS
+KERNEL_ARGUMENTS = "ptr %buffers, ptr %strides, ptr %params, ptr %workspace"
+ARGUMENTS = f"{KERNEL_ARGUMENTS}, ptr %counters, ptr %status"  # of its pieces
 
 
 class Integers:
@@ -154,7 +154,10 @@ class FunctionText:
         return [self.let(f"phi {type} [ {old}, %{before} ], [ {new}, %{last} ]")
                 for (type, old), new in zip(carried, following)]
 
-    def text(self, attributes: str = "#0", linkage: str = "internal ") -> str:
+    def text(self, attributes: str = "#0", linkage: str = "internal ", result: str = "") -> str:
+        """The function; ``result``, as in ``i32 %code``, is what it returns."""
         head = "\n".join(self.head)
         body = "\n".join(self.lines)
-        return f"define {linkage}void @{self.name}({self.arguments}) {attributes} {{\nentry:\n{head}\n  br label %start\nstart:\n{body}\n  ret void\n}}"
+        type = result.partition(" ")[0] or "void"
+        return (f"define {linkage}{type} @{self.name}({self.arguments}) {attributes} {{\nentry:\n{head}\n  br label %start\nstart:\n{body}\n"
+                f"  ret {result or 'void'}\n}}")

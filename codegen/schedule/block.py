@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from codegen.loops import Affine, Blocked, Buffer, Gather, Load, Nest, Scatter, read_buffers, written_buffers
+from codegen.loops import Affine, Blocked, Buffer, Gather, Load, Nest, Scatter, read_buffers, root_of, written_buffers
 
 from .collapse import collapse
 
@@ -45,12 +45,12 @@ def _grow(statements: list) -> tuple[list, list[Nest], list]:
     """(what may run before the group, the group that the first nest leads, what must run after it)."""
     group = [statements[0]]
     extent = statements[0].extents[0]
-    inside = set(written_buffers(statements[0]))
+    inside = _roots(written_buffers(statements[0]))
     behind: set[Buffer] = set()
     used_behind: set[Buffer] = set()
     before, after = [], []
     for statement in statements[1:]:
-        reads, writes = set(read_buffers(statement)), set(written_buffers(statement))
+        reads, writes = _roots(read_buffers(statement)), _roots(written_buffers(statement))
         if reads & behind or writes & (behind | used_behind):
             joins = early = False
         else:
@@ -60,13 +60,17 @@ def _grow(statements: list) -> tuple[list, list[Nest], list]:
         if joins:
             group.append(statement)
             inside |= writes
-        elif early and not writes & {b for nest in group for b in read_buffers(nest)}:
+        elif early and not writes & _roots([b for nest in group for b in read_buffers(nest)]):
             before.append(statement)
         else:
             after.append(statement)
             behind |= writes
             used_behind |= reads
     return before, group, after
+
+
+def _roots(buffers: list[Buffer]) -> set[Buffer]:
+    return set(map(root_of, buffers))
 
 
 def _row_local(buffer: Buffer, extent: int, nests: list[Nest]) -> bool:
@@ -77,8 +81,9 @@ def _row_local(buffer: Buffer, extent: int, nests: list[Nest]) -> bool:
     row = size // extent
     for nest in nests:
         for item in (*nest.body, *nest.roots):
-            if getattr(item, "buffer", None) is buffer:
-                if isinstance(item, (Gather, Scatter)) or not _in_row(item.place, nest.extents, row):
+            used = getattr(item, "buffer", None)
+            if used is not None and root_of(used) is buffer:
+                if used is not buffer or isinstance(item, (Gather, Scatter)) or not _in_row(item.place, nest.extents, row):
                     return False
     return True
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 
-from codegen.loops import Buffer, Program, read_buffers, written_buffers
+from codegen.loops import Buffer, Loop, Program, read_buffers, written_buffers
 
 ALIGNMENT = 64
 SMALL = 8  # bytes; scalars are packed
 
 
 def lay_out(program: Program) -> Program:
-    """Give each work buffer its byte offset ."""
-    first: dict[Buffer, int] = {}
-    last: dict[Buffer, int] = {}
-    for position, statement in enumerate(program.statements):
-        for buffer in (*read_buffers(statement), *written_buffers(statement)):
-            if buffer.kind == "work":
-                first.setdefault(buffer, position)
-                last[buffer] = position
+    """Give each work buffer its byte offset."""
+    lifetimes = _Lifetimes()
+    lifetimes.walk(program.statements, ())
+    first, last = lifetimes.found()
     # Scalars first: their places then do not depend on extents, and stand in the kernel's text.
     top = 0
     for scalars in (True, False):
@@ -26,6 +22,49 @@ def lay_out(program: Program) -> Program:
     program.workspace_bytes = top
     program.work = list(first)
     return program
+
+
+class _Lifetimes:
+    """From which statement to which a buffer is in use. What is used in a loop and outside of it, or row by row, is in use all through the loop."""
+
+    def __init__(self):
+        self.count = 0
+        self.uses: dict[Buffer, list[tuple[int, tuple[Loop, ...]]]] = {}
+        self.depth: dict[Buffer, int] = {}  # of the innermost loop that a buffer may live in one iteration of
+        self.spans: dict[Loop, tuple[int, int]] = {}
+
+    def walk(self, statements: list, around: tuple[Loop, ...]) -> None:
+        for statement in statements:
+            if isinstance(statement, Loop):
+                start = self.count
+                self.walk(statement.statements, (*around, statement))
+                self.spans[statement] = start, self.count
+                continue
+            for buffer in (*read_buffers(statement), *written_buffers(statement)):
+                self._note(buffer, around)
+            self.count += 1
+
+    def _note(self, buffer: Buffer, around: tuple[Loop, ...]) -> None:
+        depth = len(around)
+        while buffer.row is not None:
+            if buffer.row.step:
+                depth = min(depth, buffer.row.level)
+            buffer = buffer.row.parent
+        if buffer.kind == "work":
+            self.uses.setdefault(buffer, []).append((self.count, around))
+            self.depth[buffer] = min(depth, self.depth.get(buffer, depth))
+
+    def found(self) -> tuple[dict[Buffer, int], dict[Buffer, int]]:
+        """(first, last) by buffer."""
+        first: dict[Buffer, int] = {}
+        last: dict[Buffer, int] = {}
+        for buffer, uses in self.uses.items():
+            home = uses[0][1][:self.depth[buffer]]
+            while any(around[:len(home)] != home for _, around in uses):
+                home = home[:-1]
+            spans = [self.spans[around[len(home)]] if len(around) > len(home) else (at, at) for at, around in uses]
+            first[buffer], last[buffer] = min(low for low, _ in spans), max(high for _, high in spans)
+        return first, last
 
 
 def _place(buffers: list[Buffer], first: dict, last: dict, top: int, program: Program) -> int:

@@ -51,7 +51,7 @@ def required(graph: Graph) -> set[Node]:
 
 
 def strided_inputs_to_copy(graph: Graph, strided: set[Node]) -> set[Node]:
-    """The strided inputs that something reads as a block: a BLAS or LAPACK operand, a gather, a reshape."""
+    """The strided inputs that something reads as a block: a BLAS or LAPACK operand, a gather, a reshape, a loop."""
     found = set()
     if not strided:
         return found
@@ -62,7 +62,7 @@ def strided_inputs_to_copy(graph: Graph, strided: set[Node]) -> set[Node]:
             seen = seen.union(*[below[o] for o in node.inputs]) if node.inputs else seen
         below[node] = seen
         reshapes = node.op is RESHAPE and space_of(node.type.shape) != space_of(node.inputs[0].type.shape)
-        if reshapes or node.op is GATHER or node.op.kind in ("contraction", "linalg"):
+        if reshapes or node.op is GATHER or node.op.kind in ("contraction", "linalg", "loop"):
             for operand in node.inputs:
                 found |= below[operand]
     return found

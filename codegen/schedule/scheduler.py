@@ -6,9 +6,11 @@ reads; one nest thus collects whatever runs over the same space, forward and bac
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from codegen.loops import Buffer, Call, Nest, Program, Store
+from codegen.loops import Buffer, Call, Loop, Nest, Program, Statement, Store
 from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
@@ -37,15 +39,21 @@ def schedule(graph: Graph, strided: frozenset[int] = frozenset()) -> Program:
     if graph is not whole:
         # Exact rules once more: expansions of a value and of its derivative have parts in common, such as the one exponential of a logistic loss.
         graph = rewrite(graph)
+    scheduler, statements = _settled(graph, lambda stored: Scheduler(graph, stored, strided))
+    return lay_out(Program(graph.name, statements, scheduler.inputs, scheduler.outputs, scheduler.arrays, scheduler.work))
+
+
+def _settled(graph: Graph, scheduler_of: Callable[[set[Node]], Scheduler]) -> tuple[Scheduler, list[Statement]]:
+    """Schedule again while there is something that was computed in several places and had better been stored."""
     stored = required(graph)
     for _ in range(ROUNDS):
-        scheduler = Scheduler(graph, stored, strided)
-        program = scheduler.run()
+        scheduler = scheduler_of(stored)
+        statements = scheduler.run()
         more = worth_storing(graph, scheduler.contexts, stored) - stored
         if not more:
             break
         stored |= more
-    return program
+    return scheduler, statements
 
 
 class Scheduler:
@@ -56,7 +64,9 @@ class Scheduler:
         self.stored = stored
         self.strided = {graph.inputs[k] for k in strided}
         self.copied = strided_inputs_to_copy(graph, self.strided)
-        self.statements: list[OpenNest | Call] = []
+        self.level = 0                          # loops around the statements
+        self.given: dict[Node, Buffer] = {}     # where inputs lie that are no inputs of the kernel
+        self.statements: list[OpenNest | Call | Loop] = []
         self.prologue: dict[tuple, OpenNest] = {}
         self.home: dict[Node, Buffer] = {}
         self.made_at: dict[Node, int] = {}
@@ -67,11 +77,16 @@ class Scheduler:
         self.outputs = [Buffer("output", k, n.type.dtype, n.type.shape, name=name)
                         for k, (n, name) in enumerate(zip(graph.outputs, graph.output_names))]
         self._output_of: dict[Node, Buffer] = {}
-        for node, buffer in zip(graph.outputs, self.outputs):
-            if node.op.kind != "source":
-                self._output_of.setdefault(node, buffer)
+        self._place_outputs()
+        self._users: dict[Node, list[Node]] = {}
         self._open: dict[tuple, list[OpenNest]] = {}
         self._requirement: dict[tuple, int] = {}
+
+    def _place_outputs(self) -> None:
+        self._output_of.clear()
+        for node, buffer in zip(self.graph.outputs, self.outputs):
+            if node.op.kind != "source":
+                self._output_of.setdefault(node, buffer)
 
     # -- memory ----------------------------------------------------------------------------------------------------
     def new_work(self, dtype, shape) -> Buffer:
@@ -83,6 +98,25 @@ class Scheduler:
         """The memory of a node: the output that it is, or a work buffer."""
         buffer = self.home[node] = self._output_of.get(node) or self.new_work(node.type.dtype, node.type.shape)
         return buffer
+
+    def output_of(self, node: Node) -> Buffer | None:
+        """The output that is made directly where it is wanted."""
+        return self._output_of.get(node)
+
+    def users(self, node: Node) -> list[Node]:
+        """The nodes that read a node."""
+        if not self._users:
+            for each in self.graph.nodes:
+                for operand in each.inputs:
+                    self._users.setdefault(operand, []).append(each)
+        return self._users.get(node, [])
+
+    def dense(self, node: Node) -> Buffer:
+        """Memory in which a node lies densely, numbers too."""
+        if node.op is CONSTANT and node not in self.home:
+            self.home[node] = self.new_work(node.type.dtype, ())
+            self.initial(self.home[node], np.frombuffer(node.attrs[1], node.type.dtype)[0])
+        return self.memory_of(node)
 
     def is_resident(self, node: Node) -> bool:
         """Has the node been made by a statement, so that it is read instead of computed?"""
@@ -192,7 +226,18 @@ class Scheduler:
         nest.nest.roots.append(Store(literal, buffer, nest.place(buffer, identity_map(buffer.shape))))
 
     # -- the walk --------------------------------------------------------------------------------------------------
-    def run(self) -> Program:
+    def inner(self, graph: Graph, given: dict[Node, Buffer], outputs: Sequence[Buffer]) -> list[Statement]:
+        """The statements of a graph that is evaluated in each iteration of a loop, from and into these buffers."""
+        return _settled(graph, lambda stored: self._inner(graph, stored, given, outputs))[1]
+
+    def _inner(self, graph: Graph, stored: set[Node], given: dict[Node, Buffer], outputs: Sequence[Buffer]) -> Scheduler:
+        scheduler = Scheduler(graph, stored, frozenset())
+        scheduler.level, scheduler.given, scheduler.outputs = self.level + 1, given, list(outputs)
+        scheduler.inputs, scheduler.arrays, scheduler.work = self.inputs, self.arrays, self.work
+        scheduler._place_outputs()
+        return scheduler
+
+    def run(self) -> list[Statement]:
         # Scalars that need nothing but arguments come first, so that no pass over arrays waits for a later scalar's sake.
         self._open[()] = [self.new_nest(())]
         for node in self.graph.nodes:
@@ -209,9 +254,7 @@ class Scheduler:
         statements = [nest.nest for nest in self.prologue.values()]
         for statement in self.statements:
             statements += in_pieces(statement.nest, self.new_work) if isinstance(statement, OpenNest) else [statement]
-        statements = [s for s in statements if not isinstance(s, Nest) or s.roots]
-        program = Program(self.graph.name, in_row_blocks(statements), self.inputs, self.outputs, self.arrays, self.work)
-        return lay_out(program)
+        return in_row_blocks([s for s in statements if not isinstance(s, Nest) or s.roots])
 
     def _is_mere_reading(self, node: Node) -> bool:
         """One element of what is there already: read where it is needed, rather than kept."""
@@ -219,7 +262,11 @@ class Scheduler:
         return is_movement(node) and node not in self._output_of and (operand.type.size == 1 or operand.op.kind == "source" or operand in self.made_at)
 
     def _place_source(self, node: Node) -> None:
-        if node.op is INPUT:
+        if node in self.given:
+            buffer = self.given[node]
+        elif node.op is INPUT:
+            if self.level:
+                return  # nobody needs it
             name = self.graph.input_names[node.attrs[1]]
             buffer = Buffer("input", node.attrs[1], node.type.dtype, node.type.shape, node not in self.strided, name)
             self.inputs.append(buffer)

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from codegen.loops import Buffer, Call, Compute, Nest, Program, Reduce, flat_statements
+from codegen.loops import (
+    Buffer,
+    Call,
+    Compute,
+    Loop,
+    Nest,
+    Program,
+    Reduce,
+    Statement,
+    all_statements,
+    flat_statements,
+    read_buffers,
+    root_of,
+    written_buffers,
+)
 
 from .calls import CallWriter
 from .expressions import dtype_text, template_of
@@ -26,7 +40,8 @@ def to_source(program: Program) -> str:
     The function takes the inputs in order (numbers for scalars), behind them the arrays that the traced function captured, and
     returns the outputs in order, a single one bare.
     """
-    statements = [unmerge(s) if isinstance(s, Nest) else s for s in flat_statements(program)]
+    whole = _unmerged(program.statements)
+    statements = all_statements(whole)
     names = Names(_functions_of(statements))
     function = names.take(identifier(program.name))
     inputs = sorted(program.inputs, key=lambda buffer: buffer.position)
@@ -44,17 +59,37 @@ def to_source(program: Program) -> str:
     for buffer, name in zip(inputs, parameters):
         if not buffer.shape and buffer.dtype.name not in ("float64", "int64", "bool"):
             text.add(f"{name} = {dtype_text(buffer.dtype)}({name})")
-    for statement in statements:
-        (NestWriter if isinstance(statement, Nest) else CallWriter)(text, statement).write()
+    _write(text, whole)
     text.add(f"return {', '.join(outputs) or 'None'}")
     documentation = _documentation([*zip(parameters, inputs), *zip(captured, arrays)], list(zip(outputs, program.outputs)))
     return "\n".join([_HEAD.format(name=program.name.replace("\\", "").replace('"', "'")), *_imports(text),
                       f"def {function}({', '.join([*parameters, *captured])}):", *documentation, *text.lines, ""])
 
 
+def _unmerged(statements: list[Statement]) -> list[Nest | Call | Loop]:
+    found = []
+    for each in flat_statements(statements):
+        if isinstance(each, Loop):
+            each = Loop(each.extent, each.level, _unmerged(each.statements))
+        found.append(unmerge(each) if isinstance(each, Nest) else each)
+    return found
+
+
+def _write(text: SourceText, statements: list[Nest | Call | Loop]) -> None:
+    for statement in statements:
+        if not isinstance(statement, Loop):
+            (NestWriter if isinstance(statement, Nest) else CallWriter)(text, statement).write()
+            continue
+        inside = [each for inner in all_statements([statement]) for each in (*read_buffers(inner), *written_buffers(inner))]
+        for buffer in dict.fromkeys(root_of(each) for each in inside if each.row is not None):
+            text.allocate(buffer, "rows")
+        with text.loop(statement.extent):
+            _write(text, statement.statements)
+
+
 def captured_arrays(program: Program) -> list:
     """The arrays behind the inputs that the function takes."""
-    return [program.arrays[buffer.position] for buffer in _captured(program, flat_statements(program))]
+    return [program.arrays[buffer.position] for buffer in _captured(program, all_statements(program.statements))]
 
 
 def _captured(program: Program, statements: list) -> list[Buffer]:
@@ -64,8 +99,8 @@ def _captured(program: Program, statements: list) -> list[Buffer]:
         items = statement.reads if isinstance(statement, Call) else statement.body
         for item in items:
             buffer = getattr(item, "buffer", None)
-            if buffer is not None and buffer.kind == "array":
-                found[buffer] = None
+            if buffer is not None and root_of(buffer).kind == "array":
+                found[root_of(buffer)] = None
     return sorted(found, key=lambda buffer: buffer.position)
 
 

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from codegen.loops import ArgReduce, Compute, Gather, Literal, Load, Nest, Reduce, Scan, Scatter, Store, place_depth
+from codegen.loops import ArgReduce, Compute, Gather, Literal, Load, Nest, Reduce, Scan, Scatter, Store, place_depth, root_of
 from tracer.graph.op import Instruction
 
 from .expressions import ATOM, Expression, literal, template_of
@@ -81,7 +81,7 @@ class NestWriter:
             for root in self.nest.roots:
                 if isinstance(root, Store) and not root.buffer.shape and not root.accumulate and not self.text.exists(root.buffer):
                     instruction = self.nest.body[root.value]
-                    if isinstance(instruction, (Compute, Gather)) or (isinstance(instruction, Load) and instruction.buffer.shape):
+                    if isinstance(instruction, (Compute, Gather)) or (isinstance(instruction, Load) and (instruction.buffer.shape or instruction.buffer.row)):
                         found.setdefault(root.value, root)
         return found
 
@@ -96,7 +96,7 @@ class NestWriter:
         instruction = self.nest.body[root.value]
         if isinstance(instruction, Compute):
             return instruction.op.name if root.buffer.shape else self._name_of(instruction)
-        return f"{_original(self.text.name(instruction.buffer))}_copy" if isinstance(instruction, Load) else "array"
+        return f"{_original(self.text.name(root_of(instruction.buffer)))}_copy" if isinstance(instruction, Load) else "array"
 
     def _assemble(self) -> None:
         text = self.text
@@ -130,10 +130,10 @@ class NestWriter:
         if isinstance(instruction, Compute):
             expression = self._computed(position, instruction)
         elif isinstance(instruction, Load):
-            if not instruction.buffer.shape:
+            if not instruction.buffer.shape and instruction.buffer.row is None:
                 name = self.text.name(instruction.buffer)
                 return Expression(name, ATOM, name)
-            expression = Expression(self._loaded(instruction), ATOM, self.text.name(instruction.buffer))
+            expression = Expression(self._loaded(instruction), ATOM, self.text.name(root_of(instruction.buffer)))
         else:
             expression = self._gathered(instruction)
         root = self.variables.get(position)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 
 from codegen.loops import Affine, Buffer, Place
 
@@ -22,6 +24,7 @@ class SourceText:
         self.names = names
         self.counters = counters
         self.lines: list[str] = []
+        self.loops: list[str] = []  # the counters of the loops around what is written
         self.functions: set[str] = set()
         self.modules: set[str] = set()
         self.user_line = UserLines()
@@ -32,7 +35,16 @@ class SourceText:
 
     # -- lines -----------------------------------------------------------------------------------------------------
     def add(self, text: str, depth: int = 0) -> None:
-        self.lines.append(f"{INDENT * (depth + 1)}{text}")
+        self.lines.append(f"{INDENT * (depth + len(self.loops) + 1)}{text}")
+
+    @contextlib.contextmanager
+    def loop(self, extent: int) -> Iterator[None]:
+        """What is written meanwhile stands in a loop."""
+        counter = self.names.take("t")
+        self.add(f"for {counter} in range({extent}):")
+        self.loops.append(counter)
+        yield
+        self.loops.pop()
 
     def use(self, template: Template) -> None:
         """Note what a template imports."""
@@ -61,10 +73,31 @@ class SourceText:
         self._hints[buffer] = base
 
     def exists(self, buffer: Buffer) -> bool:
-        return buffer in self._name
+        return buffer in self._name or buffer.row is not None
 
     def name(self, buffer: Buffer) -> str:
-        return self._name[buffer]
+        """The name of what exists; a row is given one where it is first used."""
+        found = self._name.get(buffer)
+        if found is None and buffer.shape:
+            start, stop = self._row_start(buffer), self._row_start(buffer, math.prod(buffer.shape))
+            shape = "" if len(buffer.shape) == 1 else f".reshape({buffer.shape})"
+            view = f"{self.flat(buffer.row.parent)}[{start}:{stop}]{shape}"
+            found = self._name[buffer] = self.names.take(f"{self.name(buffer.row.parent)}_row")
+            self.add(f"{found} = {view}")
+        return found or self.name(buffer.row.parent)
+
+    def _row_start(self, row: Buffer, further: int = 0) -> str:
+        """Where a row starts in the flat view of what it is a row of, and so many elements further."""
+        parent, start, step, level, slots = row.row
+        size = math.prod(parent.shape[1:])
+        if not step:
+            return str(start * size + further)
+        counter = self.loops[level]
+        if not slots:
+            return affine_text(Affine(start * size + further, (step * size,)), (counter,))
+        turn = affine_text(Affine(start, (step,)), (counter,))
+        turn = f"{turn if turn == counter else f'({turn})'} % {slots}"
+        return affine_text(Affine(further, (size,)), (turn if size == 1 else f"({turn})",))
 
     def create(self, buffer: Buffer, base: str) -> str:
         """Name a buffer that is about to be made, after what it holds."""
@@ -74,7 +107,7 @@ class SourceText:
 
     def allocate(self, buffer: Buffer, base: str, fill=None) -> None:
         """Make an array, unless it is there: empty, or full of one number."""
-        if buffer in self._name or not buffer.shape:
+        if self.exists(buffer) or not buffer.shape:
             return
         name = self.create(buffer, base)
         shape = str(buffer.shape[0]) if len(buffer.shape) == 1 else str(buffer.shape)
@@ -92,7 +125,7 @@ class SourceText:
 
     def reshaped(self, buffer: Buffer, shape: tuple[int, ...]) -> str:
         """The name of an array's view of another shape. Only inputs may not be in C order, and are copied then."""
-        name = self._name[buffer]
+        name = self.name(buffer)
         if buffer.shape == shape:
             return name
         view = self._views.get((buffer, shape))
@@ -104,9 +137,14 @@ class SourceText:
 
     def element(self, buffer: Buffer, place: Place, extents: tuple[int, ...]) -> tuple[str, str]:
         """(text, a stem for names) of the element at a place of a nest with these extents."""
-        name = self._name[buffer]
+        if buffer.row is not None and not buffer.row.step:
+            # A row that stands still is a part of what it is in: of some only the last are there, and the first would be in front of it.
+            parent = buffer.row.parent
+            start = buffer.row.start * math.prod(parent.shape[1:])
+            return self.element(parent, Affine(place.offset + start, place.coefs), extents)
+        name = self.name(buffer)
         if not buffer.shape:
-            return name, name
+            return (name, name) if buffer.row is None else (f"{self.flat(buffer.row.parent)}[{self._row_start(buffer)}]", f"{name}_at")
         parts = along_axes(place, buffer.shape, extents) if isinstance(place, Affine) else place
         if parts is None:
             parts, name = (place,), self.flat(buffer)

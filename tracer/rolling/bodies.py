@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..graph.graph import Graph
+from ..graph.node import CONSTANT, INPUT
 from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, make
@@ -42,6 +43,11 @@ def row_of(array: Traced, position: int) -> Traced:
     return make(INDEX, (array,), ((position, *all_of(array.shape[1:])),))
 
 
+def reshaped(array: Traced, shape: tuple[int, ...]) -> Traced:
+    """The array by another shape."""
+    return array if array.shape == shape else make(TABLE["reshape"], (array,), (shape,))
+
+
 def joined(parts: Sequence[Traced]) -> Traced:
     """Arrays one behind the other along the first axis."""
     return parts[0] if len(parts) == 1 else make(CONCATENATE, tuple(parts), (0,))
@@ -59,3 +65,8 @@ def whole_loop(body: Body, wanted: Sequence[int], trace: Trace) -> list[Traced]:
     operands = tuple([each.node for each in (*body.before, *body.rows, *body.wholes)])
     attrs = (body.graph, body.length, len(body.before), len(body.rows), tuple(body.reads))
     return [Traced(trace.builder.node(LOOP, operands, (*attrs, which), trace.location), trace) for which in wanted]
+
+
+def is_scalar(graph: Graph) -> bool:
+    """Does a body work on nothing but scalars?"""
+    return all(node.type.shape == () and (node.op.kind == "elementwise" or node.op in (INPUT, CONSTANT)) for node in graph.nodes)

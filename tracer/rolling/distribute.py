@@ -14,20 +14,15 @@ from ..graph.node import ARRAY, CONSTANT, INPUT, Node
 from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, make
-from .bodies import Body, read_before, row_of, whole_loop
+from .bodies import Body, is_scalar, read_before, row_of, whole_loop
 from .unpack import elements_of, packed, unpacked
 
 BROADCAST = TABLE["broadcast_to"]
 
 
-def can_lower(body: Body) -> bool:
-    """Do its operations work on scalars, or on arrays that are small enough to be taken apart?"""
-    return all(map(_is_scalar, body.graph.nodes)) or unpacked(body) is not None
-
-
 def outputs_of(body: Body, wanted: Sequence[int], trace: Trace) -> list[Traced]:
     """The outputs of these numbers: arrays of ``trace`` with a row for each iteration."""
-    if all(_is_scalar(node) for node in body.graph.nodes):
+    if is_scalar(body.graph):
         return _Distribution(body, trace).outputs(wanted)
     flat = unpacked(body)
     if flat is None:
@@ -35,10 +30,6 @@ def outputs_of(body: Body, wanted: Sequence[int], trace: Trace) -> list[Traced]:
     numbers = elements_of(body.graph, wanted)
     made = iter(_Distribution(flat, trace).outputs([k for each in numbers for k in each]))
     return [packed([next(made) for _ in each], body.graph.outputs[k].type.shape) for k, each in zip(wanted, numbers)]
-
-
-def _is_scalar(node: Node) -> bool:
-    return node.type.shape == () and (node.op.kind == "elementwise" or node.op in (INPUT, CONSTANT))
 
 
 class _Distribution:

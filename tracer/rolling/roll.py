@@ -17,7 +17,7 @@ from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, as_traced, make
 from .bodies import Body, all_of, row_of, rows_of
-from .distribute import can_lower, outputs_of
+from .distribute import outputs_of
 from .periods import Run, find_runs
 from .stream import Stream, is_element, ordered_operands, read_stream, split
 
@@ -313,12 +313,11 @@ class _Loop:
                     found[name] = inner.builder.node(INDEX, (found[name[1]],), (name[2],), node.where)
             found["leaf", leaf] = inner.builder.node(node.op, tuple([found[name] for name in operands]), node.attrs, node.where)
         states = list(self.states)
-        made = [found["leaf", leaf] for leaf in (*states, *wanted)]
+        leaves = [*states, *[leaf for leaf in wanted if leaf not in self.states]]
+        made = [found["leaf", leaf] for leaf in leaves]
         body = Body(Graph(inputs, made, name=inner.name), self.run.count, [self._before(leaf) for leaf in states],
                     [(states.index(leaf), lag) for leaf, lag in self.reads], list(self.rows.values()), list(self.wholes.values()))
-        if not can_lower(body):
-            raise Unrollable(self.number)
-        return outputs_of(body, [len(states) + k for k in range(len(wanted))], self.roller.trace)
+        return outputs_of(body, [leaves.index(leaf) for leaf in wanted], self.roller.trace)
 
     def _before(self, leaf: int) -> Traced:
         """What the first iterations read of a state."""

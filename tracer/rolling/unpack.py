@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -11,20 +12,31 @@ from ..graph.graph import Graph
 from ..graph.node import INPUT, Builder, Node, constant_value
 from ..ops import TABLE
 from ..trace.value import Traced, make
-from .bodies import Body, all_of
+from .bodies import Body, all_of, is_scalar
 from .scalarise import LARGEST, elements
 
 INDEX, ASSEMBLE = TABLE["index"], TABLE["assemble"]
 MOST = 4000  # operations of a body on scalars
 
 
-def unpacked(body: Body) -> Body | None:
-    """The same loop with one state, row or input for each element; its outputs are the elements of the former ones. None where arrays are too large, or
-    the body has operations on whole arrays."""
-    if any(node.type.size > LARGEST for node in body.graph.nodes):
+@functools.lru_cache(maxsize=64)
+def in_elements(graph: Graph) -> Graph | None:
+    """A body by the elements of its arrays; None where these are too large, or it has operations on whole arrays."""
+    if any(node.type.size > LARGEST or node.type.size == 0 for node in graph.nodes):
         return None
-    flat = elements(body.graph, MOST)
-    if isinstance(flat, str):
+    flat = elements(graph, MOST)
+    return None if isinstance(flat, str) else flat
+
+
+def is_small(graph: Graph) -> bool:
+    """Is a body taken apart into its elements?"""
+    return is_scalar(graph) or in_elements(graph) is not None
+
+
+def unpacked(body: Body) -> Body | None:
+    """The same loop with one state, row or input for each element; its outputs are the elements of the former ones. None where it stays whole."""
+    flat = in_elements(body.graph)
+    if flat is None:
         return None
     states = [_indices(before.shape[1:]) for before in body.before]
     first = [0, *accumulate(map(len, states))]

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ..errors import LeakedValueError, TracedIndexError
 from ..graph.evaluate import evaluate_nodes
 from ..graph.graph import live_nodes
 from ..graph.node import INPUT, Builder, Node, user_line
+from ..graph.types import ArrayType
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GENERATED = "<call of "  # how the file names of generated calls begin
@@ -47,7 +48,7 @@ class Trace:
     ``location``, while a pass sets it, is the user's line that new nodes are given: that of the node which they are derived from.
     """
 
-    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal")
+    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal", "variables")
 
     def __init__(self, name: str = "f"):
         self.builder = Builder()
@@ -58,11 +59,32 @@ class Trace:
         self._copies = 0
         self.location = None
         self.refusal: Exception | None = None  # the last conversion that was refused
+        self.variables: set[Node] = set()      # inputs of the bodies of loops and of arms, which nothing outside of these may use
 
     def fresh_tag(self) -> int:
         """A number that no other copy of this trace has."""
         self._copies += 1
         return self._copies
+
+    def variable(self, type: ArrayType) -> Node:
+        """A new input of a body that is about to be traced."""
+        node = self.builder.input(type, -1 - self.fresh_tag())
+        self.variables.add(node)
+        return node
+
+    def check_closed(self, outputs: Iterable[Node]) -> None:
+        """Nothing that was made inside a body may be needed outside of it other than through what the body returns."""
+        if not self.variables:
+            return
+        nodes = live_nodes(outputs)
+        if self.variables.isdisjoint(nodes):
+            return
+        inside: set[Node] = set(self.variables)
+        first = next((node for node in nodes if not inside.isdisjoint(node.inputs) and user_line(node)), None)
+        raise LeakedValueError(
+            f"a value that the body of a loop or an arm of a branch made is used outside of it{f': `{first.op.name}` ({user_line(first)})' if first else ''}. "
+            f"The body is traced once and has no number of its own per iteration: return the value from the body (as carry or as output) instead of "
+            f"storing it in a variable, a list or an array outside.")
 
     def concrete_value(self, node: Node, wanted: str):
         """The value of a node that depends on integer arguments and constants alone.
