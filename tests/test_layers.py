@@ -74,7 +74,7 @@ EXCEPTIONS = {
     ("tracer.lowered", "tracer.symbolic"): "imports SymPy, 0.3 s, for .expr and .gradient_expr alone",
     ("codegen.simplify.cones", "codegen.simplify.sympy_pass"): "imports SymPy, for a cone whose form is not known yet",
     ("tracer.graphs", "tracer.compiling"): "simplification and code generation: 0.1 s that a hit of the cache does without",
-    ("tracer.batch.calls", "tracer.compiling"): "what calls of one sample do without",
+    ("tracer.batch.calls", "tracer.compiling"): "what calls of one sample, and hits of the cache, do without",
     ("tracer.graph.op", "tracer.ops"): "an operation is unpickled by its name in the table",
     ("tracer.eager.tangents", "tracer.eager.backward"): "a tangent is a derivative of a backward, and operations, which have tangents, stand below that",
     ("tracer.trace.value", "difflib"): "for the text of one error",

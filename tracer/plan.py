@@ -13,12 +13,12 @@ from codegen.cache.store import open_store
 from codegen.entry import Leaf, Signature, Specialisation
 from codegen.kernel import Options
 
-from . import kept
 from .chosen import refuse_non_float
 from .errors import NotCompiledError, OutputError, TracedBoolError, TracedConversionError
 from .graph.types import FLOATS
 from .graphs import Graphs, TracedNodes
 from .history import KEPT_RECORDS, Record
+from .kept import Kept, Shelf
 from .rolling.roll import SHORTEST
 from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
 from .trace.context import collector_paused
@@ -28,6 +28,8 @@ from .trace.trees import DATA, TUPLE, Branch, Path, Spec, identifier, path_text
 from .trace.value import Traced, as_traced
 from .transform import VALUE, Outcome
 
+CALLS = Shelf()
+
 
 class _Branches(Exception):
     """A function that branches on a traced value was found: it is interpreted in the next trace."""
@@ -36,8 +38,10 @@ class _Branches(Exception):
 class Plan:
     """The specialisations for arguments of one structure. ``specs``: one per parameter; all data for a flat entry."""
 
-    def __init__(self, program: Program, specs: Sequence[Spec], is_flat: bool, paths: Sequence[Path], rolled_from: int = SHORTEST):
+    def __init__(self, program: Program, specs: Sequence[Spec], is_flat: bool, paths: Sequence[Path], rolled_from: int = SHORTEST,
+                 shelf: Shelf = CALLS):
         self.program = program
+        self.shelf = shelf
         self.specs = tuple(specs)
         self.is_flat = is_flat
         self.paths = tuple(paths)
@@ -134,9 +138,9 @@ class Plan:
             simplified = graphs.simplified
             seconds["simplify"] = time.perf_counter() - start
             kernel = graphs.compiled(run.options, run.store)
-            found = kept.Kept(kernel, (len(graphs.graph.nodes), len(graphs.derived.nodes), len(simplified.nodes)), graphs.report)
+            found = Kept(kernel, (len(graphs.graph.nodes), len(graphs.derived.nodes), len(simplified.nodes)), graphs.report)
             if run.key_on_disk is not None:
-                kept.keep(run.key_on_disk, graphs.request, found, run.store)
+                self.shelf.keep(run.key_on_disk, graphs.request, found, run.store)
         kernel = found.kernel
         record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), run.graphs, found.nodes, found.report,
                         kernel, seconds | kernel.seconds)
@@ -199,9 +203,9 @@ class Plan:
         """Make the derivatives, if the cache does not know what becomes of them."""
         start = time.perf_counter()
         run.store = open_store() if self.program.settings.cache else None
-        run.key_on_disk = kept.key_of(run.graphs, run.options) if run.store is not None else None
+        run.key_on_disk = self.shelf.key_of(run.graphs, run.options) if run.store is not None else None
         if run.key_on_disk is not None:
-            run.kept = kept.find(run.key_on_disk, run.graphs.request, run.store)
+            run.kept = self.shelf.find(run.key_on_disk, run.graphs.request, run.store)
             run.seconds["look up"] = time.perf_counter() - start
         if run.kept is None:
             needed = len(session.trace.needed)

@@ -72,6 +72,11 @@ CASES = {
     "higher": lambda: grad(lambda x: np.sum(grad(wave)(x) ** 2))(X),
     "special functions": lambda: grad(lambda x: np.sum(__import__("scipy.special").special.erf(x)))(X),
     "no dependence": lambda: grad(lambda x: 3.0)(X),
+    "batch in lanes": lambda: value_and_grad(regression).batch(np.arange(20.).reshape(5, 4) - 9),
+    "batch in columns": lambda: grad(wave).batch(np.asfortranarray(np.arange(30.).reshape(10, 3))),
+    "batch, one argument shared": lambda: value_and_grad(lambda x, y: np.sum(x * np.sin(y))).batch(np.eye(3), X, in_axes=(0, None)),
+    "batch sample by sample": lambda: value_and_grad(lambda x: np.sum(np.tanh(x @ x) * np.arange(40.))).batch(np.ones((3, 40, 40))),
+    "sum of a batch of trees": lambda: grad(tree, has_aux=True).batch({"w": np.ones((9, 3)), "b": np.arange(9.)}, 3, reduce="sum"),
 }
 
 
@@ -87,9 +92,9 @@ def bits(value):
 def test_a_hit_gives_the_same_bits(folder, forget, name, monkeypatch):
     forget()
     made = CASES[name]()
-    assert {path.name.partition("-")[0] for path in folder.iterdir()} >= {"kernel", "specialisation"}
+    assert {path.name.partition("-")[0] for path in folder.iterdir()} >= {"kernel", "batch" if "batch" in name else "specialisation"}
     forget()
-    for stage in ("simplify", "compile_graph"):
+    for stage in ("simplify", "compile_graph", "compile_batch"):
         monkeypatch.setattr(f"tracer.compiling.{stage}", None)  # a hit does without
     monkeypatch.setattr("tracer.graphs.expanded", None)
     from tracer.api import _products
@@ -111,6 +116,23 @@ def test_what_a_hit_shows(folder, forget):
     assert before.nodes == after.nodes and str(before.report) == str(after.report)
     assert f"kernel:   loaded ({after.kernel.key[:12]})" in str(second.explain())
     assert list(after.seconds) == ["trace", "look up"]
+
+
+def test_what_a_hit_of_a_batch_shows(folder, forget):
+    first = value_and_grad(wave)
+    first.batch(np.ones((9, 3)))
+    forget()
+    again = value_and_grad(wave)
+    again.batch(np.zeros((20, 3)))
+    assert [made.explain().compiles for made in (first, again)] == [1, 0] and again.explain().records[0].kernel.origin == "loaded"
+    assert [made.explain().records[0].nodes for made in (first, again)] == [first.explain().records[0].nodes] * 2
+    assert again.explain().records[0].batch == first.explain().records[0].batch
+    assert str(again.gradient_graph) == str(first.gradient_graph)
+    # Which arguments differ from sample to sample is part of the key.
+    product = [value_and_grad(lambda x, y: np.sum(x * y)) for _ in range(2)]
+    y = np.arange(4.).reshape(2, 2)
+    assert product[0].batch(np.eye(2), y)[0].tolist() == [0.0, 3.0]
+    assert product[1].batch(np.eye(2), y, in_axes=(0, None))[0].tolist() == [2.0, 4.0] and product[1].explain().compiles == 1
 
 
 def test_threads_look_at_a_hit(folder, forget):

@@ -19,12 +19,14 @@ from codegen.entry.dispatcher import _leaf as leaf_of
 from ..errors import ArgumentError, UnsupportedError
 from ..graph.types import FLOATS
 from ..history import Record
+from ..kept import Kept
 from ..plan import Plan
 from ..run import Again, Program, Run, live_instances
 from ..trace.arguments import TracedArgument, describe_arguments
 from ..trace.context import collector_paused
 from ..trace.trees import build, path_text
 from .axes import InAxes, Samples, samples_of
+from .kept import BatchShelf
 from .progress import slices
 from .results import fresh, given
 
@@ -171,23 +173,31 @@ class Batches:
         return made
 
     def _make(self, key: tuple, strided: frozenset[int], paths: Sequence) -> Made:
-        from ..compiling import compile_batch  # what calls of one sample do without
-
         specs, leaves, shapes, ints, mapped = key
-        plan = Plan(self.program, specs, is_flat=False, paths=paths, rolled_from=UNROLLED)
+        plan = Plan(self.program, specs, is_flat=False, paths=paths, rolled_from=UNROLLED, shelf=BatchShelf(mapped, strided))
         signature = Signature(leaves)
         arrays = tuple(shape for shape, leaf in zip(shapes, leaves) if leaf.is_array)
         run = plan.traced(signature, arrays, ints)
-        start = time.perf_counter()
-        with collector_paused():
-            graph = run.graphs.simplified
-            kernel = compile_batch(graph, mapped, strided, run.options, run.store)
-        seconds = run.seconds | {"simplify and compile": time.perf_counter() - start}
+        found, seconds = run.kept, run.seconds
+        if found is None:
+            start = time.perf_counter()
+            with collector_paused():
+                found = _compiled(run, mapped, strided)
+            seconds = seconds | {"simplify and compile": time.perf_counter() - start}
+            if run.key_on_disk is not None:
+                plan.shelf.keep(run.key_on_disk, run.graphs.request, found, run.store)
         static = tuple(number if needed else None for number, needed in zip(ints, run.needed))
-        nodes = len(run.graphs.graph.nodes), len(run.graphs.derived.nodes), len(graph.nodes)
-        self.program.history.add(Record(specs, signature, arrays, static, tuple(map(path_text, paths)), run.graphs, nodes, run.graphs.report, kernel, seconds,
-                                        specialisation=_Unused(), batch=_text(kernel)))
-        return Made(run, kernel)
+        self.program.history.add(Record(specs, signature, arrays, static, tuple(map(path_text, paths)), run.graphs, found.nodes, found.report, found.kernel,
+                                        seconds, specialisation=_Unused(), batch=_text(found.kernel)))
+        return Made(run, found.kernel)
+
+
+def _compiled(run: Run, mapped: tuple[bool, ...], strided: frozenset[int]) -> Kept:
+    from ..compiling import compile_batch  # what calls of one sample, and hits of the cache, do without
+
+    graphs = run.graphs
+    kernel = compile_batch(graphs.simplified, mapped, strided, run.options, run.store)
+    return Kept(kernel, (len(graphs.graph.nodes), len(graphs.derived.nodes), len(graphs.simplified.nodes)), graphs.report)
 
 
 class _Unused:
