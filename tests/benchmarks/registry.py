@@ -57,6 +57,6 @@ def case(name: str, title: str, *asks: Ask, threads: tuple[int, ...] = (1,)) -> 
 
 def load_cases() -> dict[str, Case]:
     """All cases, in the order of the report."""
-    for module in ("rosenbrock", "logistic", "network", "mixture", "programs", "compiles", "eager", "startup", "warm", "calls", "batches", "sampler"):
+    for module in ("rosenbrock", "logistic", "network", "mixture", "programs", "loops", "compiles", "eager", "startup", "warm", "calls", "batches", "sampler"):
         importlib.import_module(f".cases.{module}", __package__)
     return CASES
