@@ -25,7 +25,7 @@ from .batch.axes import InAxes
 from .batch.calls import Batches, How
 from .bound import BoundCompiled
 from .errors import ArgumentError
-from .history import History
+from .history import History, defined_at
 from .lowered import Lowered, Shown
 from .pickling import Shipped, by_name, pickled, travels_by_name_alone, unpickled
 from .plan import Plan
@@ -72,7 +72,7 @@ class Compiled(Shown, EntryDispatcher):
 
     def __init__(self, callee: Callee, transform: Transform, settings: Settings, document: Any = None, parent: tuple[Compiled, str] | None = None):
         transform.check(callee)
-        self._history = History(callee.name)
+        self._history = History(callee.name, defined_at(callee.function))
         self._program = Program(callee, transform, settings, self._history, {})
         self._tree_calls: OrderedDict[tuple, TreeCall] = OrderedDict()
         self._batches = Batches(self._program)

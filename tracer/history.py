@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import inspect
 import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ class History:
     """The records of one object, oldest first, and its counts."""
 
     name: str
+    defined: str = ""              # file:line of the function
     traces: int = 0
     compiles: int = 0
     records: OrderedDict[int, Record] = field(default_factory=OrderedDict)
@@ -128,14 +130,21 @@ class History:
         for place, count in single.items():
             if count >= WARN_AFTER and place not in self.warned:
                 self.warned.add(place)
-                file, _, line = user_line_of(user_location(1)).rpartition(":")
+                # No Python code of the user's calls from a thread of a parallel loop: then the function is named.
+                file, _, line = (user_line_of(user_location(1)) or self.defined or "unknown:0").rpartition(":")
                 warnings.warn_explicit(f"{self.name} has been compiled {count + 1} times for values of {place}. {_cure(place)}",
-                                       RecompileWarning, file or "unknown", int(line or 0))
+                                       RecompileWarning, file, int(line))
 
     def clear(self) -> None:
         self.records.clear()
         self.newest = None
         self.warned.clear()
+
+
+def defined_at(function) -> str:
+    """``file:line`` of a function, or ''."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
 
 
 def _place(difference: str) -> str:

@@ -26,7 +26,7 @@ from .trace.session import Session, tracing
 from .trace.static import Static
 from .trace.trees import DATA, TUPLE, Branch, Path, Spec, identifier, path_text
 from .trace.value import Traced, as_traced
-from .transform import VALUE, Outcome
+from .transform import VALUE, Outcome, Pair
 
 CALLS = Shelf()
 
@@ -263,18 +263,27 @@ class Plan:
         program = self.program
         template = program.transform.template(program.callee) if self.is_flat else None
         if template is None:
-            name = program.callee.name
+            known = next((found for other, found in self._structures.items() if _in_any_layout(other) == _in_any_layout(signature)), None)
+            if known is not None:
+                return known
+            made = f"{program.transform.maker}({program.callee.name}{', has_aux=True' * program.transform.has_aux})"
             # Not a TypeError, which Numba would take for a TypingError, and remember against the caller for ever.
-            raise NotCompiledError(f"what {name} returns is not known before it is traced: "
-                                   f"call {name}.specialize(example) before it is called from @njit code.")
+            raise NotCompiledError(f"what {made} returns is not known before it is traced: call it once from Python, or its specialize(*example), "
+                                   f"before @njit code calls it.")
         floats = {leaf.dtype for leaf in signature.leaves if leaf.dtype in FLOATS}
         value_dtype = "float32" if floats == {"float32"} else "float64"
+
+        def number(dtype: str) -> Leaf:
+            return Leaf("scalar", dtype, like=_like_scalar(signature, dtype))
 
         def leaf_of(part):
             if isinstance(part, tuple):
                 return tuple(map(leaf_of, part))
             if part is VALUE:
-                return Leaf("scalar", value_dtype, like=_like_scalar(signature, value_dtype))
+                return number(value_dtype)
+            if isinstance(part, Pair):
+                row, ndim = signature.leaves[part.row], signature.leaves[part.row].ndim + signature.leaves[part.column].ndim
+                return Leaf("array", row.dtype, ndim, "C") if ndim else number(row.dtype)
             return replace(signature.leaves[part], layout="C", like=part)
         return leaf_of(template)
 
@@ -289,6 +298,10 @@ class Plan:
 def _like_scalar(signature: Signature, dtype: str) -> int | None:
     """The first scalar argument of this dtype: a number that is returned is Python's own where that is."""
     return next((i for i, leaf in enumerate(signature.leaves) if not leaf.is_array and leaf.dtype == dtype), None)
+
+
+def _in_any_layout(signature: Signature) -> tuple[Leaf, ...]:
+    return tuple([replace(leaf, layout="A") for leaf in signature.leaves])
 
 
 def _leaf_text(structure) -> str:

@@ -26,6 +26,14 @@ from .trace.value import FUNCTIONS, Traced, as_traced, cast
 VALUE = "value"  # in a template: the number that the user's function returns
 
 
+@dataclass(frozen=True)
+class Pair:
+    """In a template: the derivative of the gradient with respect to one argument, by another one; their places."""
+
+    row: int
+    column: int
+
+
 @dataclass
 class Outcome:
     """What a transform has made: trees of traced values."""
@@ -59,8 +67,13 @@ class Transform:
     has_derivative: ClassVar[bool] = True
     takes_out: ClassVar[bool] = False  # may array results be written into memory of the caller's
 
+    @property
+    def maker(self) -> str:
+        """The public function that makes such objects."""
+        return self.kind
+
     def template(self, callee: Callee):
-        """What a call with flat arguments returns: VALUE, places of arguments that a gradient is like, tuples; None when only a trace tells."""
+        """What a call with flat arguments returns: VALUE, places of arguments that a gradient is like, pairs of them, tuples; None when only a trace tells."""
         return None
 
     def callee(self, function) -> Callee:
@@ -98,6 +111,7 @@ class Value(Transform):
     """The function itself."""
 
     kind = "value"
+    maker = "jit"
     has_derivative = False
     takes_out = True
 
@@ -137,6 +151,12 @@ class OfNumber(Transform):
     def value_transform(self):
         return Value() if self.has_aux else Number()
 
+    def _places(self, callee: Callee, entry: Callable[[int], Any]):
+        """A template with an entry for each argument that is differentiated."""
+        selection = select(self.argnums, callee)
+        found = tuple([entry(place[0]) for place in selection.places])
+        return found[0] if selection.is_single else found
+
 
 class Gradient(OfNumber):
     """The gradient of a function that returns one number."""
@@ -159,11 +179,7 @@ class Gradient(OfNumber):
         return (tree, aux) if self.has_aux else tree
 
     def template(self, callee):
-        if self.has_aux:
-            return None
-        selection = select(self.argnums, callee)
-        places = tuple([place[0] for place in selection.places])
-        return places[0] if selection.is_single else places
+        return None if self.has_aux else self._places(callee, lambda place: place)
 
 
 class ValueAndGradient(Gradient):
@@ -223,6 +239,9 @@ class Hessian(OfNumber):
         tree = chosen.tree([chosen.tree(row) for row in rows])
         return Outcome((tree, aux) if self.has_aux else tree, value, tree)
 
+    def template(self, callee):
+        return None if self.has_aux else self._places(callee, lambda row: self._places(callee, lambda column: Pair(row, column)))
+
 
 def types_of(values: Sequence[Traced]) -> list[ArrayType]:
     """The types of traced values."""
@@ -234,7 +253,7 @@ def _matrix(session: Session, is_inner: bool, request: str, outputs: Sequence[Tr
     """One derivative for each pair of a row and a column; ``outputs`` are what is differentiated."""
     types = [array_type(row.dtype, (*row.shape, *column.shape)) for row in rows for column in columns]
     flat = iter(derived(session, is_inner, (request, len(outputs)), (*outputs, *columns), types,
-                        lambda: [entry for row in sweep() for entry in row]))
+                        lambda: [cast(entry, kind.dtype) for entry, kind in zip((entry for row in sweep() for entry in row), types)]))
     return [[next(flat) for _ in columns] for _ in rows]
 
 

@@ -614,7 +614,7 @@ def test_what_returns_an_unknown_structure_is_specialised_first():
         return caller(x)
     for each in (caller, outer):
         assert message(NotCompiledError, each, np.ones(2)) == \
-            "what <lambda> returns is not known before it is traced: call <lambda>.specialize(example) before it is called from @njit code."
+            "what jit(<lambda>) returns is not known before it is traced: call it once from Python, or its specialize(*example), before @njit code calls it."
     f.specialize(np.ones(2))
     for each in (caller, outer):  # the same callers: Numba does not hold the failure against them
         doubled, total = each(np.ones(3))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba import TypingError, njit, prange
 
-from tracer import ShapeError, grad, jit, value_and_grad
+from tracer import ShapeError, grad, hessian, jacobian, jit, value_and_grad
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,6 +98,29 @@ def test_before_it_was_called_from_python():
     call = njit(lambda x: fresh.value_and_grad(x))
     assert call(np.array([2., 1.]))[1].tolist() == [12., 3.] and call(np.array([2.]))[0] == 8.
     assert fresh.value_and_grad.explain().traces == 2
+
+
+def leaves_of(tree):
+    return [leaf for part in tree for leaf in leaves_of(part)] if isinstance(tree, tuple) else [tree]
+
+
+@pytest.mark.parametrize("argnums", [0, 1, (0, 1), (2, 1, 0)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_hessians_before_any_call_from_python(argnums, dtype):
+    def energy(x, k, a):
+        return np.sum(np.sin(x) * k * k) + x @ a @ x + k * np.sum(a * a)
+    inside, outside = hessian(energy, argnums), hessian(energy, argnums)
+    x, k, a = X[:3].astype(dtype), dtype(2.), np.arange(9.).reshape(3, 3)
+    found, wanted = (leaves_of(made) for made in (njit(lambda x, k, a: inside(x, k, a))(x, k, a), outside(x, k, a)))
+    assert [(np.shape(leaf), np.asarray(leaf).tolist()) for leaf in found] == [(np.shape(leaf), np.asarray(leaf).tolist()) for leaf in wanted]
+    assert [leaf.dtype for leaf in found if np.ndim(leaf)] == [leaf.dtype for leaf in wanted if np.ndim(leaf)]
+
+
+def test_what_is_known_of_one_layout_is_known_of_all():
+    outer = jacobian(lambda x: np.outer(x, x))
+    outer(X)
+    call = njit(lambda x: outer(x))
+    assert call(np.repeat(X, 2)[::2]).tobytes() == call(X).tobytes() == outer(X).tobytes()
 
 
 def test_errors_are_those_of_a_call_from_python():
