@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..graph.graph import Graph
-from ..graph.node import CONSTANT, INPUT
+from ..graph.node import CONSTANT, INPUT, Node
 from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, make
 
-LOOP, INDEX, CONCATENATE = TABLE["loop"], TABLE["index"], TABLE["concatenate"]
+LOOP, INDEX, CONCATENATE, ADD, SUM = (TABLE[name] for name in ("loop", "index", "concatenate", "add", "sum"))
 
 
 @dataclass(eq=False)
@@ -41,6 +41,21 @@ def rows_of(array: Traced, start: int, count: int, step: int = 1) -> Traced:
 def row_of(array: Traced, position: int) -> Traced:
     """One row of an array."""
     return make(INDEX, (array,), ((position, *all_of(array.shape[1:])),))
+
+
+def final(array: Traced) -> Traced:
+    """The last row; that of running sums is a sum, which may be added up in any order."""
+    node, last = array.node, array.shape[0] - 1
+    if node.op is not LOOP or not _is_running_sum(node):
+        return row_of(array, last)
+    before, rows = (Traced(operand, array.owner) for operand in node.inputs)
+    return make(ADD, (row_of(before, 0), make(SUM, (rows,), ((0,),))))
+
+
+def _is_running_sum(node: Node) -> bool:
+    body, _, states, rows, reads, which = node.attrs
+    made = body.outputs[which] if which < len(body.outputs) else None
+    return (states, rows, reads, which) == (1, 1, ((0, 1),), 0) and made.op is ADD and set(made.inputs) == set(body.inputs) and len(node.inputs) == 2
 
 
 def reshaped(array: Traced, shape: tuple[int, ...]) -> Traced:

@@ -15,6 +15,7 @@ from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, make
 from .bodies import Body, is_scalar, read_before, row_of, whole_loop
+from .mapped import can_map, mapped
 from .unpack import elements_of, packed, unpacked
 
 BROADCAST = TABLE["broadcast_to"]
@@ -24,6 +25,8 @@ def outputs_of(body: Body, wanted: Sequence[int], trace: Trace) -> list[Traced]:
     """The outputs of these numbers: arrays of ``trace`` with a row for each iteration."""
     if is_scalar(body.graph):
         return _Distribution(body, trace).outputs(wanted)
+    if not body.before and can_map(body.graph):
+        return mapped(body, wanted, trace)
     flat = unpacked(body)
     if flat is None:
         return whole_loop(body, wanted, trace)

@@ -41,18 +41,18 @@ class Run(NamedTuple):
         return self.period * (self.count - 1)
 
 
-def find_runs(stream: Stream) -> list[Run]:
-    """Runs that do not overlap, in order; periods that save the most come first."""
+def find_runs(stream: Stream, smallest: int = SMALLEST) -> list[Run]:
+    """Runs that do not overlap, in order; periods that save the most come first. ``smallest``: instructions that a loop has to save."""
     free = np.ones(len(stream.kinds), bool)
     found: list[Run] = []
-    spans = {period: _regular_spans(stream, period) for period in candidate_periods(stream.kinds)}
+    spans = {period: _regular_spans(stream, period, smallest) for period in candidate_periods(stream.kinds)}
     # What a period saves only falls as others take their tokens, so that the best by an old count is looked at again before it is taken.
     queue = [(-len(stream.kinds), period) for period in spans if len(spans[period])]
     heapq.heapify(queue)
     while queue:
         _, period = heapq.heappop(queue)
-        runs = _runs(stream, spans[period], period, free)
-        saved = sum(LOOP - run.saved for run in runs)
+        runs = _runs(stream, spans[period], period, free, smallest)
+        saved = sum(min(LOOP, smallest // 2) - run.saved for run in runs)
         if queue and saved > queue[0][0]:
             if runs:
                 heapq.heappush(queue, (saved, period))
@@ -94,14 +94,14 @@ def _mixed(names: np.ndarray) -> np.ndarray:
     return names ^ (names >> np.uint64(31))
 
 
-def _regular_spans(stream: Stream, period: int) -> np.ndarray:
+def _regular_spans(stream: Stream, period: int, smallest: int) -> np.ndarray:
     """(first, stop) of the stretches in which every token agrees with the next two periods: same kind, same stride."""
     kinds, addresses = stream.kinds, stream.addresses
     same = kinds[:-period] == kinds[period:]
     good = same[:-period] & same[period:]
     steps = addresses[period:] - addresses[:-period]
     good &= (steps[period:] == steps[:-period]).all(axis=1)
-    return _stretches(good, max((FEWEST - 2) * period, SMALLEST - period))
+    return _stretches(good, max((FEWEST - 2) * period, smallest - period))
 
 
 def _stretches(good: np.ndarray, shortest: int) -> np.ndarray:
@@ -110,7 +110,7 @@ def _stretches(good: np.ndarray, shortest: int) -> np.ndarray:
     return spans[spans[:, 1] - spans[:, 0] >= max(shortest, 1)]
 
 
-def _runs(stream: Stream, spans: np.ndarray, period: int, free: np.ndarray) -> list[Run]:
+def _runs(stream: Stream, spans: np.ndarray, period: int, free: np.ndarray, smallest: int) -> list[Run]:
     """The runs of a period inside these spans, as far as their tokens are free."""
     found = []
     taken = np.concatenate([[0], np.cumsum(~free)])
@@ -123,7 +123,7 @@ def _runs(stream: Stream, spans: np.ndarray, period: int, free: np.ndarray) -> l
             first, last = int(gaps[widest]) + 1, int(gaps[widest + 1])
         shortest = _shortest(stream, int(first), int(last), period)
         first += _phase(stream, int(first), shortest) if last - first >= (FEWEST + 1) * shortest else 0
-        run = _causal(stream, Run(int(first), shortest, int(last - first) // shortest))
+        run = _causal(stream, Run(int(first), shortest, int(last - first) // shortest), smallest)
         if run is not None:
             found.append(run)
     return found
@@ -166,9 +166,9 @@ def _phase(stream: Stream, first: int, period: int) -> int:
     return int(np.argmin(np.cumsum(changes)[:period]))
 
 
-def _causal(stream: Stream, run: Run) -> Run | None:
+def _causal(stream: Stream, run: Run, smallest: int) -> Run | None:
     """The run without first iterations that use values of their own as if these came from before the loop."""
-    while run.count >= FEWEST and run.saved >= SMALLEST:
+    while run.count >= FEWEST and run.saved >= smallest:
         first = stream.addresses[run.start:run.start + run.period]
         step = stream.addresses[run.start + run.period:run.start + 2 * run.period] - first
         outer = stream.is_value[run.start:run.start + run.period] & ~((first >= run.start) & (step == run.period))

@@ -6,47 +6,40 @@ Each run becomes arrays over its iterations and loop nodes for what goes from on
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from ..graph.graph import Graph
-from ..graph.node import CONSTANT, Node, constant_value
+from ..graph.node import Node
 from ..ops import TABLE
 from ..trace.context import Trace
-from ..trace.value import Traced, as_traced, make
-from .bodies import Body, all_of, row_of, rows_of
-from .distribute import outputs_of
-from .periods import Run, find_runs
-from .stream import Stream, is_element, ordered_operands, read_stream, split
+from ..trace.value import Traced, make
+from .bodies import all_of, final, row_of, rows_of
+from .periods import SMALLEST, Run, find_runs
+from .repetition import Repetition, Unrollable
+from .stream import Stream, is_element, read_stream
 
 INDEX, ASSEMBLE, RESHAPE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "reshape", "transpose"))
 SHORTEST = 400  # operations; shorter code is left as it is: unrolled it runs faster
 
 
-def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST) -> list[Traced]:
-    """The same values with repetitions as loops; the same nodes where there are too few operations or no repetition."""
+def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smallest: int = SMALLEST) -> list[Traced]:
+    """The same values with repetitions as loops; the same nodes where there are fewer than ``shortest`` operations or no repetition.
+
+    ``smallest``: operations that a loop has to save.
+    """
     if len(trace.builder) < shortest:
         return list(outputs)
     stream = read_stream([output.node for output in outputs])
     if len(stream.nodes) < shortest:
         return list(outputs)
-    runs = find_runs(stream)
+    runs = find_runs(stream, smallest)
     while runs:
         try:
             return _Roller(trace, stream, runs).run(outputs)
         except Unrollable as refused:
             runs = runs[:refused.run] + runs[refused.run + 1:]
     return list(outputs)
-
-
-class Unrollable(Exception):
-    """This run reads arrays in a way that no loop node has."""
-
-    def __init__(self, run: int):
-        super().__init__(run)
-        self.run = run
 
 
 class _Roller:
@@ -62,6 +55,7 @@ class _Roller:
         self.made: dict[Node, Traced] = {}                      # single values
         self.series: dict[tuple[int, int], Traced] = {}         # (run, leaf) -> the values of all iterations
         self.wanted: list[set[int]] = [set() for _ in runs]     # leaves that something else reads
+        self.again = roll                                       # for what stands inside loops
 
     def run(self, outputs: Sequence[Traced]) -> list[Traced]:
         self._find_wanted([output.node for output in outputs])
@@ -97,7 +91,8 @@ class _Roller:
             token = self.stream.token_of(node)
             if token is not None and self.run_of[token] >= 0:
                 run, leaf, iteration = self._place(token)
-                found = row_of(self.series[run, leaf], iteration)
+                series = self.series[run, leaf]
+                found = final(series) if iteration == self.runs[run].count - 1 else row_of(series, iteration)
             elif is_element(node):
                 found = make(INDEX, (self.value(node.inputs[0]),), node.attrs)
             else:
@@ -192,133 +187,6 @@ class _Roller:
     # -- loops -----------------------------------------------------------------------------------------------------
     def _make_loop(self, number: int) -> None:
         wanted = sorted(self.wanted[number])
-        loop = _Loop(self, number)
+        loop = Repetition(self, number)
         for leaf, values in zip(wanted, loop.outputs(wanted)):
             self.series[number, leaf] = values
-
-
-class _Loop:
-    """One run as the body of a loop. Operands are named by where they come from; equal names are one input."""
-
-    def __init__(self, roller: _Roller, number: int):
-        self.roller = roller
-        self.stream = roller.stream
-        self.number = number
-        self.run = run = roller.runs[number]
-        self.states: dict[int, int] = {}                # leaf -> the largest lag it is read with
-        self.reads: dict[tuple[int, int], int] = {}     # (leaf, lag) -> its number
-        self.rows: dict[tuple, Traced] = {}
-        self.wholes: dict[tuple, Traced] = {}
-        self.numbers: dict[tuple, Node] = {}
-        self.operands = [self._operands(leaf) for leaf in range(run.period)]
-
-    def _operands(self, leaf: int) -> list[tuple]:
-        """The name of each operand of a token of the body."""
-        token = self.run.start + leaf
-        first = ordered_operands(self.stream.nodes[token])
-        second = ordered_operands(self.stream.nodes[token + self.run.period])
-        return [self._name(leaf, position, a, b) for position, (a, b) in enumerate(zip(first, second))]
-
-    def _name(self, leaf: int, position: int, first: Node, second: Node) -> tuple:
-        if first.op is CONSTANT:
-            return self._number(leaf, position)
-        token = self.stream.token_of(first)
-        if token is not None:
-            return self._value(token, self.stream.token_of(second) - token)
-        if first is second:
-            return self._whole(("node", first), first)
-        array, other = (self.stream.token_of(each.inputs[0]) for each in (first, second))
-        if array == other:
-            return self._elements(first, second)
-        if first.attrs != second.attrs:
-            raise Unrollable(self.number)
-        return "element", self._value(array, other - array), first.attrs[0]
-
-    def _value(self, token: int, step: int) -> tuple:
-        run = self.run
-        if step == 0:
-            return self._whole(("node", self.stream.nodes[token]), self.stream.nodes[token])
-        back, leaf = divmod(token - run.start, run.period)
-        if step == run.period and token >= run.start:
-            return "leaf", leaf
-        if step == run.period and -back < run.count:
-            self.states[leaf] = max(self.states.get(leaf, 0), -back)
-            self.reads.setdefault((leaf, -back), len(self.reads))
-            return "read", leaf, -back
-        name = "values", token, step
-        if name not in self.rows:
-            self.rows[name] = self.roller.sequence(token + step * np.arange(run.count))
-        return name
-
-    def _whole(self, name: tuple, node: Node) -> tuple:
-        if name not in self.wholes:
-            self.wholes[name] = self.roller.value(node)
-        return name
-
-    def _elements(self, first: Node, second: Node) -> tuple:
-        """Elements of an array at a constant stride: a slice of it, or of its elements in a row."""
-        a, b = first.attrs[0], second.attrs[0]
-        name = "elements", first.inputs[0], a, b
-        if name in self.rows:
-            return name
-        array, count = self.roller.value(first.inputs[0]), self.run.count
-        moves = [axis for axis, (x, y) in enumerate(zip(a, b)) if x != y]
-        if len(moves) == 1 and 0 <= a[moves[0]] + (count - 1) * (b[moves[0]] - a[moves[0]]) < array.shape[moves[0]]:
-            axis = moves[0]
-            spec = tuple([(x, count, y - x) if k == axis else x for k, (x, y) in enumerate(zip(a, b))])
-            place = sum(not isinstance(each, int) for each in a[:axis])
-            rows = make(INDEX, (array,), (spec,))
-            order = (place, *[k for k in range(rows.ndim) if k != place])
-            self.rows[name] = make(TRANSPOSE, (rows,), (order,)) if place else rows
-            return name
-        axes = [axis for axis, each in enumerate(a) if isinstance(each, int)]
-        if axes != list(range(len(axes))):
-            raise Unrollable(self.number)
-        start, after = (split(each)[0] for each in (first, second))
-        flat = make(RESHAPE, (array,), ((math.prod(array.shape[:len(axes)]), *array.shape[len(axes):]),))
-        rows = rows_of(flat, start, count, after - start)
-        self.rows[name] = make(INDEX, (rows,), (((0, count, 1), *a[len(axes):]),))
-        return name
-
-    def _number(self, leaf: int, position: int) -> tuple:
-        nodes = self.stream.nodes
-        found = [ordered_operands(nodes[token])[position] for token in range(self.run.start + leaf, self.run.stop, self.run.period)]
-        first = found[0]
-        if all(each is first for each in found):
-            self.numbers["number", first] = first
-            return "number", first
-        name = "numbers", *found
-        if name not in self.rows:
-            self.rows[name] = as_traced(np.array([constant_value(each) for each in found], first.type.dtype), self.roller.trace)
-        return name
-
-    def outputs(self, wanted: Sequence[int]) -> list[Traced]:
-        """The values of these leaves over all iterations."""
-        inner = Trace(self.roller.trace.name)
-        inputs: list[Node] = []
-
-        def given(type) -> Node:
-            inputs.append(inner.builder.input(type, len(inputs)))
-            return inputs[-1]
-        nodes = self.stream.nodes
-        found: dict[tuple, Node] = {("read", *read): given(nodes[self.run.start + read[0]].type) for read in self.reads}
-        found |= {name: given(value.node.type.with_shape(value.shape[1:])) for name, value in self.rows.items()}
-        found |= {name: given(value.node.type) for name, value in self.wholes.items()}
-        for name, number in self.numbers.items():
-            found[name] = inner.builder.node(CONSTANT, (), number.attrs)
-        for leaf, operands in enumerate(self.operands):
-            node = nodes[self.run.start + leaf]
-            for name in operands:
-                if name[0] == "element":
-                    found[name] = inner.builder.node(INDEX, (found[name[1]],), (name[2],), node.where)
-            found["leaf", leaf] = inner.builder.node(node.op, tuple([found[name] for name in operands]), node.attrs, node.where)
-        states = list(self.states)
-        leaves = [*states, *[leaf for leaf in wanted if leaf not in self.states]]
-        made = [found["leaf", leaf] for leaf in leaves]
-        body = Body(Graph(inputs, made, name=inner.name), self.run.count, [self._before(leaf) for leaf in states],
-                    [(states.index(leaf), lag) for leaf, lag in self.reads], list(self.rows.values()), list(self.wholes.values()))
-        return outputs_of(body, [leaves.index(leaf) for leaf in wanted], self.roller.trace)
-
-    def _before(self, leaf: int) -> Traced:
-        """What the first iterations read of a state."""
-        return self.roller.sequence(self.run.start + leaf + self.run.period * np.arange(-self.states[leaf], 0))

@@ -62,11 +62,16 @@ def split(node: Node) -> tuple[int, tuple]:
 
 
 def ordered_operands(node: Node) -> Sequence[Node]:
-    """The operands in an order that does not depend on which was made first: values, elements, sources, numbers."""
+    """The operands in an order that does not depend on which was made first: values, elements by their array, sources, numbers."""
     inputs = node.inputs
-    if node.op.commutative and _class_of(inputs[0]) > _class_of(inputs[1]):
+    if node.op.commutative and _rank_of(inputs[0]) > _rank_of(inputs[1]):
         return inputs[1], inputs[0]
     return inputs
+
+
+def _rank_of(node: Node) -> tuple[int, int]:
+    each = _class_of(node)
+    return each, node.inputs[0].id if each == ELEMENT else 0
 
 
 def _class_of(node: Node) -> int:
@@ -90,7 +95,7 @@ def read_stream(outputs: Sequence[Node]) -> Stream:
     given = _inputs(nodes, rolls, position)
     if given.shape[1] > 1:
         swapped = np.array([node.op.commutative for node in nodes], bool)
-        swapped &= operands.class_at(given[:, 0]) > operands.class_at(given[:, 1])
+        swapped &= operands.rank_at(given[:, 0]) > operands.rank_at(given[:, 1])
         given[swapped, :2] = given[swapped, 1::-1]
     for column in given.T:
         there = column >= 0
@@ -140,6 +145,7 @@ class _Operands:
         self.classes = np.array([_class_of(node) for node in live], np.int8)
         self._array = np.full(len(live), -1)      # of an element of an array that is computed: that array
         self._index = np.zeros(len(live), np.int64)
+        self._ranks = self.classes.astype(np.int64) << 48     # for the order of operands: elements by their array
         self.sorts = self._sorts(live, position)
 
     def _sorts(self, live: list[Node], position: np.ndarray) -> np.ndarray:
@@ -151,6 +157,7 @@ class _Operands:
             elif each == ELEMENT:
                 array = node.inputs[0]
                 self._index[k], rest = split(node)
+                self._ranks[k] += array.id
                 if array.op.kind == "source" or is_element(array):
                     key = ELEMENT, array, rest
                 else:
@@ -161,8 +168,8 @@ class _Operands:
             sorts.append(numbers.setdefault(key, len(numbers)))
         return np.array(sorts, np.int64)
 
-    def class_at(self, positions: np.ndarray) -> np.ndarray:
-        return np.where(positions >= 0, self.classes[positions], -1)
+    def rank_at(self, positions: np.ndarray) -> np.ndarray:
+        return np.where(positions >= 0, self._ranks[positions], -1)
 
     def addresses(self, given: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For each operand the place of the value, the index of the element, or both in two columns for elements of what is computed."""
