@@ -54,6 +54,7 @@ tracer.chosen
 tracer.transform
 tracer.products
 tracer.run
+tracer.memory
 tracer.plan
 tracer.batch
 tracer.compiled

@@ -34,7 +34,8 @@ def grad(f: Callable | None = None, argnums: Argnums = 0, *, has_aux: bool = Fal
     ``simplify`` is "safe" (nothing that loses accuracy or changes what NaN and inf do), "fast" (real-number algebra) or False.
     With ``cache=False`` what is compiled is not kept on disk, and not looked for there.
 
-    A call takes one argument more, ``out``: a C-contiguous array that the gradient is written into, or a tuple of them for several.
+    A call takes one argument more, ``out``: a C-contiguous array that the gradient is written into, a tuple of them for several, or a tree of
+    the gradient's structure, with None where that has numbers.
 
     Closures and globals are read when the function is traced, as Numba does; ``.retrace()`` forgets what was compiled. ``.value``,
     ``.value_and_grad``, ``.graph``, ``.gradient_graph``, ``.expr``, ``.gradient_expr``, ``.source`` and ``.explain()`` show what was made.

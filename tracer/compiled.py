@@ -20,6 +20,7 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from codegen.entry import ATTRIBUTE, CFunction, EntryDispatcher, Signature, equal_objects, keep_state
 from codegen.entry.dispatcher import _leaf as leaf_of
+from codegen.entry.lowering import OUT
 
 from .batch.axes import InAxes
 from .batch.calls import Batches, How
@@ -27,6 +28,7 @@ from .bound import BoundCompiled
 from .errors import ArgumentError
 from .history import History, defined_at
 from .lowered import Lowered, Shown
+from .memory import Memory
 from .pickling import Shipped, by_name, pickled, travels_by_name_alone, unpickled
 from .plan import Plan
 from .run import Again, NeedsInlining, NeedsTree, Program, live_instances
@@ -35,7 +37,7 @@ from .trace.arguments import Callee, TracedArgument, classify, describe_argument
 from .trace.flatten_source import call_function, identifier_of, signature_of_names, stub_function
 from .trace.objects import traced_in
 from .trace.session import current_session, session_of
-from .trace.trees import DATA, Spec, build
+from .trace.trees import DATA, Spec, build, container_kind, path_text
 from .trace.value import Traced
 from .transform import Transform
 
@@ -45,6 +47,13 @@ MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
 
 class FlatEntry(EntryDispatcher):
     """The entry behind generated flatten code: leaves only."""
+
+    memory: Memory | None = None  # once results are known
+
+    def name_of_out(self, number, count):
+        if self.memory is None or len(self.memory.paths) != (count or 1):
+            return super().name_of_out(number, count)  # numbers are among them
+        return path_text(self.memory.paths[number])
 
     def refuse(self, name, value):
         raise Again
@@ -82,8 +91,10 @@ class Compiled(Shown, EntryDispatcher):
         names = [p.name for p in callee.parameters]
         self._flat_plan = Plan(self._program, [DATA] * len(names), is_flat=True, paths=[(("arg", name),) for name in names])
         self._wrap(self._document, callee)  # Numba asks for the name already while it is set up
-        takes_out = callee.is_plain and transform.takes_out and not transform.has_aux
-        super().__init__(_entry_function(callee), self._flat_plan, self._stable_key(self._document, transform, settings), takes_out=takes_out)
+        takes_out = transform.takes_out and not transform.has_aux
+        self._takes_trees_out = takes_out and all(p.name != OUT and p.kind is not p.VAR_KEYWORD for p in callee.parameters)
+        key = self._stable_key(self._document, transform, settings)
+        super().__init__(_entry_function(callee), self._flat_plan, key, takes_out=takes_out and callee.is_plain)
         self._wrap(self._document, callee)
         if isinstance(self._document, types.FunctionType):
             self.py_func = self._document
@@ -127,16 +138,26 @@ class Compiled(Shown, EntryDispatcher):
         self._become_tree()
         return lambda *args, **kwargs: self._call_slowly(self._program.callee.bind(args, kwargs))
 
+    def call_for_other(self, args: tuple):
+        values, out = args[:len(self.parameters.parameters)], self.out_of(args)
+        if out is not None and not any(True for _ in traced_in(values)):
+            self._become_tree()
+            return lambda *_: self._call_slowly(values, out)
+        return super().call_for_other(args)
+
     def _compile_for_args(self, *args, **kwargs):
+        out = self.out_of(args)
+        if self._takes_trees_out and container_kind(out) is not None and (type(out) is not tuple or any(map(container_kind, out))):
+            return self.call_for_other(args)
         try:
             return super()._compile_for_args(*args, **kwargs)
         except NeedsInlining:
-            self.refuse_out(args, "values of a trace that is running")
+            self.refuse_out(out, "values of a trace that is running")
             return self.without_out(lambda *args, **kwargs: self.inline(self._program.callee.bind(args, kwargs)))
         except NeedsTree:
-            self.refuse_out(args, "results that are dicts, lists or dataclasses")
             self._become_tree()
-            return self.without_out(lambda *args, **kwargs: self._call_slowly(self._program.callee.bind(args, kwargs)))
+            values = args[:len(self.parameters.parameters)]
+            return lambda *_: self._call_slowly(values, out)
 
     @property
     def _is_tree(self) -> bool:
@@ -158,31 +179,55 @@ class Compiled(Shown, EntryDispatcher):
     def _generated_call(self, **known) -> Callable:
         callee = self._program.callee
         hidden = dict(zip((p.name for p in callee.parameters), callee.hidden))
-        return call_function(identifier_of(self.__name__), self.__qualname__, self.__signature__, lambda values: self._call_slowly((*callee.hidden, *values)),
-                             hidden=hidden, **known)
+        return call_function(identifier_of(self.__name__), self.__qualname__, self.__signature__,
+                             lambda values, out=None: self._call_slowly((*callee.hidden, *values), out),
+                             hidden=hidden, takes_out=self._takes_trees_out, **known)
 
-    def _call_slowly(self, values: tuple):
+    def _call_slowly(self, values: tuple, out: Any = None):
         """Call with one value per parameter, of a structure that the generated code does not know."""
         callee = self._program.callee
         for _ in range(MOST_ROUNDS):
             try:
                 specs, describer = describe_arguments(callee, values, self._program.reads)
             except TracedArgument:
-                return self.inline(values)
+                return self._inlined(values, out)
             call = self._tree_call(specs, describer.paths)
             try:
                 with live_instances(describer.instances):
-                    flat = call.entry(*describer.leaves)
+                    flat = call.entry(*describer.leaves) if out is None else self._call_into(call, describer.leaves, out)
             except Again:
                 self._tree_calls.pop(specs, None)  # more is read than it knows
                 continue
             except NeedsInlining:
-                return self.inline(values)
+                return self._inlined(values, out)
             if call.code is None:
-                call.code = self._generated_call(specs=specs, entry=call.entry, again=Again, result=call.plan.result)
+                call.code = self._generated_call(specs=specs, entry=call.entry, again=Again, result=call.plan.result, memory=self._memory(call))
             self._set_call(call.code)
             return build(call.plan.result, iter(flat))
         raise AssertionError(f"the attributes that {callee.name} reads do not come to an end")
+
+    def _call_into(self, call: TreeCall, leaves: list, out):
+        """The results of the flat entry, with their arrays in memory of the caller's."""
+        with global_compiler_lock:
+            # What is returned, and thereby what `out` is to look like, a trace tells.
+            kinds = list(map(leaf_of, leaves))
+            shapes = tuple(value.shape for value, leaf in zip(leaves, kinds) if leaf.is_array)
+            ints = tuple(int(value) if leaf.is_countable else None for value, leaf in zip(leaves, kinds))
+            call.plan.find(Signature(tuple(kinds)), shapes, ints)
+            memory = self._memory(call)
+        places = memory.leaves(out, self.__name__)
+        flat = call.entry(*leaves, memory.arrays(places))
+        memory.check(places, flat)
+        return flat
+
+    def _memory(self, call: TreeCall) -> Memory | None:
+        if self._takes_trees_out and call.entry.memory is None:
+            call.entry.memory = Memory(*self._program.transform.written(call.plan.result))
+        return call.entry.memory
+
+    def _inlined(self, values: tuple, out):
+        self.refuse_out(out, "values of a trace that is running")
+        return self.inline(values)
 
     def _tree_call(self, specs: tuple[Spec, ...], paths: Sequence) -> TreeCall:
         with global_compiler_lock:
@@ -190,7 +235,7 @@ class Compiled(Shown, EntryDispatcher):
             if found is None:
                 plan = Plan(self._program, specs, is_flat=False, paths=paths)
                 stub = stub_function(identifier_of(self.__name__), self.__qualname__, signature_of_names(plan.names))
-                found = self._tree_calls[specs] = TreeCall(plan, FlatEntry(stub, plan, None))
+                found = self._tree_calls[specs] = TreeCall(plan, FlatEntry(stub, plan, None, takes_out=self._takes_trees_out))
                 while len(self._tree_calls) > KEPT_STRUCTURES:
                     self._tree_calls.popitem(last=False)
             else:

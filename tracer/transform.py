@@ -20,7 +20,7 @@ from .derive.reverse import gradients as reverse
 from .graph.types import ArrayType, array_type
 from .trace.arguments import Callee, callee_of, select
 from .trace.session import Session
-from .trace.trees import Describer, build
+from .trace.trees import Describer, Spec, build
 from .trace.value import FUNCTIONS, Traced, as_traced, cast
 
 VALUE = "value"  # in a template: the number that the user's function returns
@@ -75,6 +75,10 @@ class Transform:
     def template(self, callee: Callee):
         """What a call with flat arguments returns: VALUE, places of arguments that a gradient is like, pairs of them, tuples; None when only a trace tells."""
         return None
+
+    def written(self, result: Spec) -> tuple[Spec, int]:
+        """The part of a result that memory of the caller's is for, and how many leaves come before it."""
+        return result, 0
 
     def callee(self, function) -> Callee:
         """How the object that is made of a function is called."""
@@ -190,6 +194,9 @@ class ValueAndGradient(Gradient):
 
     def _result(self, value, aux, tree):
         return ((value, aux), tree) if self.has_aux else (value, tree)
+
+    def written(self, result):
+        return result.parts[1], 1
 
     def template(self, callee):
         gradient = super().template(callee)

@@ -98,6 +98,15 @@ class EntryDispatcher(CPUDispatcher):
         name, value = next((n, v) for n, v in zip(self.parameters.parameters, args) if _is_other(v))
         raise ArgumentError(f"{self.__name__}(): argument '{name}' is a {type(value).__name__}. Pass an array or a number.")
 
+    def call_for_other(self, args: tuple):
+        """The same for all arguments of a call, memory for results among them."""
+        self.refuse_out(self.out_of(args), "arguments that are no arrays and numbers")
+        return self.without_out(self.compile_for_other(args[:len(self.parameters.parameters)], {}))
+
+    def name_of_out(self, number: int, count: int | None) -> str:
+        """What an array for results is called, of as many; None when `out` is a single one."""
+        return OUT if count is None else f"{OUT}[{number}]"
+
     def is_equal(self, other: "EntryDispatcher") -> bool:
         """Whether two live objects of one key do the same, so that compiled callers may take either."""
         return self is other
@@ -124,8 +133,7 @@ class EntryDispatcher(CPUDispatcher):
             if not _is_other(value) and _leaf(value) is None:
                 self.refuse(name, value)
         if any(map(_is_other, given)):
-            self.refuse_out(args, "arguments that are no arrays and numbers")
-            return self.without_out(self.compile_for_other(given, kwargs))
+            return self.call_for_other(args)
         with global_compiler_lock:
             entry = self._python_entry(args)
             self._insert_entry(args, entry)
@@ -145,26 +153,35 @@ class EntryDispatcher(CPUDispatcher):
             entry = self._python_entry(args)
         return entry(*args)
 
-    def _out(self, args: tuple):
+    def out_of(self, args: tuple):
         """What was given as `out`, or None."""
         out = args[-1] if self.takes_out else None
         return None if out is NO_OUT else out
 
-    def refuse_out(self, args: tuple, what: str) -> None:
-        """Raise if there is memory for results among all arguments of a call."""
-        if self._out(args) is not None:
+    def refuse_out(self, out, what: str) -> None:
+        """Raise if there is memory for results."""
+        if out is not None:
             raise ArgumentError(f"{self.__name__}(): out is not taken with {what}. Leave it away.")
 
     # From here on with the compiler lock held.
 
     def _python_entry(self, args: tuple):
         given, leaves = args[:len(self.parameters.parameters)], tuple(map(_leaf, args[:len(self.parameters.parameters)]))
-        signature = Signature(leaves, _leaves_of_out(self._out(args), f"{self.__name__}{self.parameters}"))
+        signature = Signature(leaves, self._leaves_of_out(self.out_of(args)))
         if signature not in self._entries:
             shapes = tuple(value.shape for value, leaf in zip(given, leaves) if leaf.is_array)
             ints = tuple(np.asarray(value).item() if leaf.is_countable else None for value, leaf in zip(given, leaves))
             self._entries.setdefault(signature, self.state(signature, shapes, ints).python_entry(self.__name__))
         return self._entries[signature]
+
+    def _leaves_of_out(self, out) -> Leaf | tuple[Leaf, ...] | None:
+        """What memory for results is to an entry."""
+        if out is None:
+            return None
+        arguments = f"{self.__name__}{self.parameters}"
+        if type(out) is tuple:
+            return tuple(_leaf_of_out(array, self.name_of_out(k, len(out)), arguments) for k, array in enumerate(out))
+        return _leaf_of_out(out, self.name_of_out(0, None), arguments)
 
     def _insert_entry(self, args: tuple, entry) -> None:
         """The same entry for every combination of Numba types that comes down to it: read-only, Fortran order, ..."""
@@ -228,15 +245,6 @@ def _leaf(value) -> Leaf | None:
     if isinstance(value, int) and -2**63 <= value < 2**63:
         return Leaf("scalar", "int64")
     return Leaf("scalar", "float64") if isinstance(value, float) else None
-
-
-def _leaves_of_out(out, arguments: str) -> Leaf | tuple[Leaf, ...] | None:
-    """What memory for results is to an entry."""
-    if out is None:
-        return None
-    if type(out) is tuple:
-        return tuple(_leaf_of_out(array, f"{OUT}[{k}]", arguments) for k, array in enumerate(out))
-    return _leaf_of_out(out, OUT, arguments)
 
 
 def _leaf_of_out(array, name: str, arguments: str) -> Leaf:

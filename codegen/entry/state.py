@@ -118,7 +118,7 @@ class EntryState:
         raise ArgumentError(f"{self._name_of_out(number)} shares memory with an argument, or with another array of out. Pass memory of its own.")
 
     def _name_of_out(self, number: int) -> str:
-        return f"out[{number}]" if isinstance(self.signature.out, tuple) else "out"
+        return self.owner().name_of_out(number, len(self.signature.out) if isinstance(self.signature.out, tuple) else None)
 
     def call_with_odd_arrays(self, arguments: tuple):
         """A call from Python with a subclass of ndarray, or a misaligned array; the answer is the result of the call."""

@@ -791,7 +791,10 @@ def test_wrong_arity_of_flat_and_tree_calls():
     tree((1.,), 2.)
     name = "test_wrong_arity_of_flat_and_tree_calls.<locals>.<lambda>()"
     assert message(TypeError, tree, (1.,)) == f"{name} missing 1 required positional argument: 'y'"
-    assert message(TypeError, tree, (1.,), 2., 3.) == f"{name} takes 2 positional arguments but 3 were given"
+    assert message(TypeError, tree, (1.,), 2., 3.) == "out is a float. Behind the arguments of <lambda>() comes memory for the results: (array,)."
+    assert message(TypeError, tree, (1.,), 2., 3., 4.) == f"{name} takes from 2 to 3 positional arguments but 4 were given"
+    tree.value((1.,), 2.)
+    assert message(TypeError, grad(lambda x: (x[0], 1), has_aux=True), [1.], [2.]) == "too many arguments: expected 1, got 2"
 
 
 def here(kind, function, *args):

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,7 @@ REFUSED = {
     "strided": (np.zeros(6)[::2], ArgumentError, "out is not contiguous; results are written into C-contiguous, aligned arrays."),
     "a tuple": ((np.zeros(3),), ArgumentError, "out is float64[1 axis], where the array results are float64[1 axis]. "
                 "Give one array for a single result, and a tuple with an array for each of several."),
-    "a list": ([0.0] * 3, ArgumentError, "out is a list. Behind square(x) comes memory for the results: an array (numpy.ndarray), or a tuple of them."),
+    "a list": ([0.0] * 3, ArgumentError, "square(): out has the structure [array, array, array], but what is written into it has array."),
     "a number": (1.5, ArgumentError, "out is a float. Behind square(x) comes memory for the results: an array (numpy.ndarray), or a tuple of them."),
     "foreign": (np.zeros(3, ">f8"), ArgumentError, "out is an array of '>f8'. Behind square(x) comes memory for the results: "
                 "an array (numpy.ndarray), or a tuple of them."),
@@ -245,7 +246,7 @@ def test_other_transforms():
 def test_where_there_is_no_out():
     with pytest.raises(ArgumentError, match=re.escape("out is float64[1 axis], where the array results are none.")):
         jit(square)(X, np.zeros(3))
-    with pytest.raises(ArgumentError, match="out is not taken with results that are dicts, lists or dataclasses"):
+    with pytest.raises(ArgumentError, match=re.escape("out has the structure array, but what is written into it has dict('a': array).")):
         jit(lambda x: {"a": x})(X, np.zeros(3))
     with pytest.raises(TypeError):
         g.value(X, np.zeros(3))
@@ -253,9 +254,111 @@ def test_where_there_is_no_out():
         grad(lambda x: (np.sum(x), x), has_aux=True)(X, np.zeros(3))
     own = grad(lambda x, out: np.sum(x) * out)
     assert own(X, 2.0).tolist() == own(X, out=2.0).tolist() == [2.] * 3
-    tree = grad(lambda d: np.sum(d["a"]))
-    with pytest.raises(ArgumentError, match="out is not taken with arguments that are no arrays and numbers"):
-        tree({"a": X}, np.zeros(3))
+    with pytest.raises(TypeError):
+        grad(lambda d: (np.sum(d["a"]), 1), has_aux=True)({"a": X}, out={"a": np.zeros(3)})
+
+
+# Trees ----------------------------------------------------------------------------------------------------------------------------
+
+@dataclass
+class Layer:
+    w: np.ndarray
+    b: float
+
+
+def network_sum(layers, x):
+    for layer in layers["all"]:
+        x = np.tanh(x @ layer.w + layer.b)
+    return np.sum(x * x) * layers["scale"][0]
+
+
+LAYERS = {"all": [Layer(np.eye(3) * 0.5, 0.1), Layer(np.ones((3, 2)) * 0.3, -0.2)], "scale": np.array([2.0])}
+
+
+def memory():
+    return {"all": [Layer(np.zeros((3, 3)), None), Layer(np.zeros((3, 2)), None)], "scale": np.zeros(1)}
+
+
+def arrays_of(tree):
+    return [tree["all"][0].w, tree["all"][1].w, tree["scale"]]
+
+
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("make", [grad, value_and_grad])
+def test_trees_are_written_into(make, warm):
+    wanted = value_and_grad(network_sum)(LAYERS, X)
+    made, last = make(network_sum), (lambda found: found[1] if make is value_and_grad else found)
+    if warm:
+        made(LAYERS, X)
+    for by_name in (True, False, True):
+        out = memory()
+        found = made(LAYERS, X, out=out) if by_name else made(LAYERS, X, out)
+        assert make is grad or found[0] == wanted[0]
+        assert all(a is b for a, b in zip(arrays_of(last(found)), arrays_of(out)))
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(arrays_of(out), arrays_of(wanted[1])))
+        assert [layer.b for layer in last(found)["all"]] == [layer.b for layer in wanted[1]["all"]]
+    assert last(made(LAYERS, X))["scale"] is not out["scale"] and last(made(LAYERS, X, None))["scale"].tolist() == out["scale"].tolist()
+
+
+def test_one_object_takes_memory_for_arrays_and_for_trees():
+    f, out = grad(lambda x: np.sum(x[0] * x[1])), np.zeros((2, 2))
+    assert f(np.ones((2, 2)), out) is out
+    first = np.zeros(2)
+    assert f([np.ones(2), np.ones(2)], out=[first, np.zeros(2)])[0] is first and first.tolist() == [1., 1.]
+    assert f(np.ones((2, 2)), out) is out and f(np.ones((2, 2)), out=out) is out
+    returned = {"a": np.zeros(3), "n": None}
+    found = jit(lambda x: {"a": x * 2, "n": np.sum(x)})(X, returned)
+    assert found["a"] is returned["a"] and found["n"] == 1.5 and returned["a"].tolist() == (2 * X).tolist()
+
+
+def test_methods_and_starred_arguments_take_memory():
+    class Spring:
+        k = 3.0
+
+        @grad
+        def energy(self, x):
+            return self.k * np.sum(x * x)
+    out = np.zeros(3)
+    assert Spring().energy(X, out=out) is out and out.tolist() == (6 * X).tolist()
+    assert grad(lambda *xs: np.sum(xs[0] * xs[1]))(X, X + 1, out=out) is out and out.tolist() == (X + 1).tolist()
+
+
+REFUSED_TREES = {
+    "another structure": (lambda m: {"all": m["all"]}, ArgumentError,
+                          "network_sum(): out has the structure dict('all': [Layer(array, array), Layer(array, array)]), but what is written into it has "
+                          "dict('all': [Layer(array, array), Layer(array, array)], 'scale': array)."),
+    "an array for a number": (lambda m: m | {"all": [Layer(m["all"][0].w, np.zeros(1)), m["all"][1]], "scale": None}, ArgumentError,
+                              "out is float64[2 axes], float64[1 axis], float64[2 axes], where the array results are float64[2 axes], float64[2 axes], "
+                              "float64[1 axis]. Give one array for a single result, and a tuple with an array for each of several."),
+    "another shape": (lambda m: m | {"scale": np.zeros(2)}, ShapeError, "out[2] has not the shape of the result, which is (1,)."),
+    "an argument": (lambda m: m | {"scale": LAYERS["scale"]}, ArgumentError,
+                    "out[2] shares memory with an argument, or with another array of out. Pass memory of its own."),
+    "nothing": (lambda m: m | {"scale": None}, ArgumentError,
+                "out is float64[2 axes], float64[2 axes], where the array results are float64[2 axes], float64[2 axes], float64[1 axis]. "
+                "Give one array for a single result, and a tuple with an array for each of several."),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_TREES)
+@pytest.mark.parametrize("warm", [False, True])
+def test_trees_that_cannot_be_written_into(name, warm):
+    change, error, text = REFUSED_TREES[name]
+    made = grad(network_sum)
+    if warm:
+        made(LAYERS, X, memory())
+    for _ in range(2):
+        with pytest.raises(error) as caught:
+            made(LAYERS, X, change(memory()))
+        assert str(caught.value) == text
+
+
+def test_an_array_in_the_place_of_a_number_is_told():
+    made = grad(lambda p: np.sum(p[0]) * p[1])
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match=re.escape("out is float64[1 axis], float64[1 axis], where the array results are float64[1 axis].")):
+            made([X, 2.0], [np.zeros(3), np.zeros(3)])
+        with pytest.raises(ArgumentError, match=re.escape("out[1] is an array, but the result is a number, which is returned. Put None there.")):
+            made([X, 2.0], [None, np.zeros(3)])
 
 
 def test_inside_a_trace():

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..trace.static import Static
-from ..trace.trees import DATA, Describer, Path, Spec, path_text
+from ..trace.trees import DATA, Describer, Path, Spec, path_text, structure_text
 
 
 def fresh(shape: tuple[int, ...], dtype: np.dtype, count: int, in_columns: bool) -> np.ndarray:
@@ -27,7 +27,7 @@ def given(out, spec: Spec, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[n
     describer = Describer(lambda value, path: _classify(value, path, name))
     found = describer(out, (("arg", "out"),))
     if found != spec:
-        raise ArgumentError(f"{name}: out has the structure {_text(found)}, but the results have {_text(spec)}.")
+        raise ArgumentError(f"{name}: out has the structure {structure_text(found)}, but the results have {structure_text(spec)}.")
     for array, path, shape, dtype in zip(describer.leaves, describer.paths, shapes, dtypes):
         _check(array, path, shape, dtype, name)
     known = list(inputs)
@@ -70,12 +70,3 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
         return np.shares_memory(a, b, max_work=10_000)
     except np.exceptions.TooHardError:
         return True
-
-
-def _text(spec: Spec) -> str:
-    if spec is DATA:
-        return "array"
-    if isinstance(spec, Static):
-        return repr(spec.value)
-    parts = ", ".join(f"{key!r}: {_text(part)}" if spec.kind.name.endswith("ict") else _text(part) for key, part in zip(spec.keys, spec.parts))
-    return {"tuple": f"({parts}{',' * (len(spec.parts) == 1)})", "list": f"[{parts}]"}.get(spec.kind.name, f"{spec.type.__name__}({parts})")

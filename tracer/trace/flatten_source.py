@@ -114,14 +114,25 @@ def parameter_list(signature: inspect.Signature, source: CallSource) -> tuple[st
     return ", ".join(parts), "(" + "".join(f"{name}, " for name in signature.parameters) + ")"
 
 
-def call_function(name: str, qualname: str, signature: inspect.Signature, slow, hidden=None, specs=None, entry=None, again=(), result=None):
+def with_out(signature: inspect.Signature) -> inspect.Signature:
+    """The signature with ``out`` behind the arguments, by name alone where these are not plain."""
+    parameters = list(signature.parameters.values())
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) else inspect.Parameter.KEYWORD_ONLY
+    return signature.replace(parameters=[*parameters, inspect.Parameter("out", kind, default=None)])
+
+
+def call_function(name: str, qualname: str, signature: inspect.Signature, slow, hidden=None, specs=None, entry=None, again=(), result=None,
+                  takes_out=False, memory=None):
     """The function behind ``__call__``: all by itself for one spec, or handing everything to ``slow`` when there is none.
 
-    ``hidden`` are values by name that come before the parameters, ``specs`` those of both, ``result`` that of what is returned.
+    ``hidden`` are values by name that come before the parameters, ``specs`` those of both, ``result`` that of what is returned. With
+    ``takes_out`` there is a parameter more, for memory of the structure that ``memory`` tells; ``slow`` gets it behind the values.
     """
     hidden = hidden or {}
     source = CallSource()
-    parameters, everything = parameter_list(signature, source)
+    parameters, everything = parameter_list(with_out(signature) if takes_out else signature, source)
+    if takes_out:
+        everything = f"({''.join(f'{each}, ' for each in signature.parameters)}), out"
     source.namespace |= {"_slow": slow, "_entry": entry, "_again": again}
     if specs is None:
         body = [f"    return _slow({everything})"]
@@ -129,13 +140,29 @@ def call_function(name: str, qualname: str, signature: inspect.Signature, slow, 
         source.lines += [f"        {each} = {source.bind(value)}" for each, value in hidden.items()]
         for parameter, spec in zip((*hidden, *signature.parameters), specs, strict=True):
             source.take(spec, parameter)
-        call = f"_entry({', '.join(source.leaves)})"
+        leaves = ", ".join(source.leaves)
+        calls = [f"_result = _entry({leaves})"]
+        if takes_out:
+            calls = _calls_with_out(source, leaves, memory)
         value = source.make(result, (f"_result[{i}]" for i in itertools.count()))
         tests = [line.replace("_slow(arguments)", f"_slow({everything})") for line in source.lines]
         body = [*(["    try:", *tests, "    except AttributeError:", f"        return _slow({everything})"] if tests else []),
-                "    try:", f"        _result = {call}", "    except _again:", f"        return _slow({everything})", f"    return {value}"]
+                "    try:", *(f"        {line}" for line in calls), "    except _again:", f"        return _slow({everything})", f"    return {value}"]
     text = "\n".join([f"def {name}({parameters}):", *body, ""])
     return compiled_function(text, name, qualname, source.namespace)
+
+
+def _calls_with_out(source: CallSource, leaves: str, memory) -> list[str]:
+    """The lines that call the entry, where there may be memory for the results."""
+    first, arguments = len(source.lines), len(source.leaves)
+    source.lines.append("        if out is not None:")
+    source.take(memory.spec, "out")
+    source.lines[first + 1:] = [f"    {line}" for line in source.lines[first + 1:]]
+    places = f"({''.join(f'{each}, ' for each in source.leaves[arguments:])})"
+    source.lines.append(f"            _places = {places}")
+    source.namespace |= {"_arrays": memory.arrays, "_check": memory.check}
+    return ["if out is None:", f"    _result = _entry({leaves})", "else:", f"    _result = _entry({leaves}{', ' * bool(leaves)}_arrays(_places))",
+            "    _check(_places, _result)"]
 
 
 def stub_function(name: str, qualname: str, signature: inspect.Signature):

@@ -225,6 +225,17 @@ def path_text(path: Path) -> str:
     return "".join(parts).lstrip(".")
 
 
+def structure_text(spec: Spec) -> str:
+    """The structure of a tree as the user would write it: ``(array, {'w': array})``."""
+    if spec is DATA:
+        return "array"
+    if isinstance(spec, Static):
+        return repr(spec.value)
+    texts = [structure_text(part) for part in spec.parts]
+    parts = ", ".join([f"{key!r}: {text}" for key, text in zip(plain_keys(spec), texts)] if spec.kind.name.endswith("ict") else texts)
+    return {"tuple": f"({parts}{',' * (len(spec.parts) == 1)})", "list": f"[{parts}]"}.get(spec.kind.name, f"{spec.type.__name__}({parts})")
+
+
 def identifier(path: Path, taken: set[str]) -> str:
     """A Python name for a path that is not among those taken: ``params_w_0_k``."""
     text = "_".join("".join(c if c.isalnum() else "_" for c in str(key)).strip("_") for _, key in path if str(key)) or "x"
