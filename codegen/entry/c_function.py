@@ -177,8 +177,8 @@ class _Writer:
         self.failure = emit.append_basic_block("failure")
         with emit.goto_block(self.failure):
             emit.ret(self._returned(self.failed, float("nan")))
-        self._read_natural() if self.is_natural else self._read_block()
         head, record = (emit.inttoptr(WORD(address), POINTER) for address in (head, record))
+        self._read_natural() if self.is_natural else self._read_block(head)
         emit.branch_if(shared.launch(emit, head, record, self.buffers, strides), self.failure)
         if self.result == INT32 and not (self.is_natural and self.shape.returns_number):
             emit.ret(INT32(self.succeeded))
@@ -210,7 +210,7 @@ class _Writer:
         for i, place in enumerate(places, count):
             emit.put(place, self.buffers, i)
 
-    def _read_block(self) -> None:
+    def _read_block(self, head: ir.Value) -> None:
         """Arguments in one block of doubles, or a single one; its length, where the caller tells it, must be that of the example."""
         emit, length = self.emit, self.shape.vector_length
         values = list(self.arguments)
@@ -218,7 +218,9 @@ class _Writer:
         place = values.index(block)
         counts = [value for value in values if value.type in (INT32, WORD)]
         for count, wanted in zip(counts, (length, *[shape[0] for shape in self.shape.output_shapes])):
-            emit.branch_if(emit.icmp_signed("!=", count, count.type(wanted)), self.failure)
+            with emit.if_then(emit.icmp_signed("!=", count, count.type(wanted)), likely=False):
+                emit.ask_python(head, "refuse_length", emit.sext(count, WORD) if count.type == INT32 else count, WORD(wanted))
+                emit.branch(self.failure)
         behind = [value for value in values[place + 1:] if isinstance(value.type, ir.PointerType)]
         result = behind[0] if self.result == INT32 else self.number
         for i, leaf in enumerate(self.shape.signature.leaves):

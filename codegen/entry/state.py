@@ -117,6 +117,10 @@ class EntryState:
         """The array that was given for a result shares memory with an argument or with another one."""
         raise ArgumentError(f"{self._name_of_out(number)} shares memory with an argument, or with another array of out. Pass memory of its own.")
 
+    def refuse_length(self, given: int, wanted: int) -> int:
+        """A C caller has passed a block of another length than the example's."""
+        raise ShapeError(f"a caller passes {given} numbers in one block, but the C function is for {wanted}: cfunc() makes it for the shapes of its example.")
+
     def _name_of_out(self, number: int) -> str:
         return self.owner().name_of_out(number, len(self.signature.out) if isinstance(self.signature.out, tuple) else None)
 
@@ -219,6 +223,9 @@ class SilentCallbacks:
 
     def refuse_shape(self, record_address: int, number: int) -> int:
         return self._caught(self._state.refuse_shape, record_address, number)
+
+    def refuse_length(self, given: int, wanted: int) -> int:
+        return self._caught(self._state.refuse_length, given, wanted)
 
     def refuse_overlap(self, number: int, unused: int) -> int:
         return self._caught(self._state.refuse_overlap, number, unused)

@@ -84,11 +84,19 @@ def test_scipy_ndimage():
     np.testing.assert_allclose(found, ndimage.generic_filter1d(image, in_python, filter_size=2))
 
 
-def test_a_block_of_another_length_is_an_error():
-    made = jit(rms).cfunc(np.ones(4), signature="int (double *, intptr_t, double *, void *)")
+@pytest.mark.filterwarnings("ignore:The occurrence of roundoff")
+def test_a_block_of_another_length_is_an_error(capfd):
+    f = jit(rms)
+    made = f.cfunc(np.ones(4), signature="int (double *, intptr_t, double *, void *)")
     with pytest.raises(RuntimeError):
         ndimage.generic_filter(np.ones((5, 5)), made.low_level_callable, size=3)
-    assert np.isnan(jit(lambda x, y: x * y).cfunc(1., 1., signature="double (int, double *)").ctypes(3, address(np.ones(3))))
+    assert str(f.last_error) == "a caller passes 9 numbers in one block, but the C function is for 4: cfunc() makes it for the shapes of its example."
+    assert capfd.readouterr().err.count("ShapeError: a caller passes 9 numbers") == 1
+    product = jit(lambda x, y: x * y)
+    assert np.isnan(product.cfunc(1., 1., signature="double (int, double *)").ctypes(3, address(np.ones(3))))
+    # QUADPACK without `args`
+    assert np.isnan(integrate.quad(product.cfunc(1., 1., signature="double (int, double *)").low_level_callable, 0, 1)[0])
+    assert "passes 1 numbers" in str(product.last_error) or "passes 3 numbers" in str(product.last_error)
 
 
 def test_other_compilers():
