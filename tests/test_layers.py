@@ -57,6 +57,7 @@ tracer.run
 tracer.memory
 tracer.plan
 tracer.batch
+tracer.tree_calls
 tracer.compiled
 tracer.api
 tracer.control

@@ -11,7 +11,6 @@ import functools
 import inspect
 import sys
 import types
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,41 +33,15 @@ from .plan import Plan
 from .run import Again, NeedsInlining, NeedsTree, Program, live_instances
 from .settings import Settings
 from .trace.arguments import Callee, TracedArgument, classify, describe_arguments
-from .trace.flatten_source import call_function, identifier_of, signature_of_names, stub_function
+from .trace.flatten_source import call_function, identifier_of, stub_function
 from .trace.objects import traced_in
 from .trace.session import current_session, session_of
-from .trace.trees import DATA, Spec, build, container_kind, path_text
+from .trace.trees import DATA, build, container_kind
 from .trace.value import Traced
 from .transform import Transform
+from .tree_calls import TreeCall, TreeCalls
 
-KEPT_STRUCTURES = 64  # of arguments that are trees; the least recently used go
 MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
-
-
-class FlatEntry(EntryDispatcher):
-    """The entry behind generated flatten code: leaves only."""
-
-    memory: Memory | None = None  # once results are known
-
-    def name_of_out(self, number, count):
-        if self.memory is None or len(self.memory.paths) != (count or 1):
-            return super().name_of_out(number, count)  # numbers are among them
-        return path_text(self.memory.paths[number])
-
-    def refuse(self, name, value):
-        raise Again
-
-    def compile_for_other(self, args, kwargs):
-        raise Again
-
-
-@dataclasses.dataclass(eq=False)
-class TreeCall:
-    """Calls with arguments of one structure: their plan, the entry for the leaves, and the flatten code, once the result is known."""
-
-    plan: Plan
-    entry: FlatEntry
-    code: Callable | None = None
 
 
 class Compiled(Shown, EntryDispatcher):
@@ -83,7 +56,6 @@ class Compiled(Shown, EntryDispatcher):
         transform.check(callee)
         self._history = History(callee.name, defined_at(callee.function))
         self._program = Program(callee, transform, settings, self._history, {})
-        self._tree_calls: OrderedDict[tuple, TreeCall] = OrderedDict()
         self._batches = Batches(self._program)
         self._siblings: dict[str, Compiled] = {}
         self._parent = parent
@@ -93,6 +65,7 @@ class Compiled(Shown, EntryDispatcher):
         self._wrap(self._document, callee)  # Numba asks for the name already while it is set up
         takes_out = transform.takes_out and not transform.has_aux
         self._takes_trees_out = takes_out and all(p.name != OUT and p.kind is not p.VAR_KEYWORD for p in callee.parameters)
+        self._tree_calls = TreeCalls(self._program, self.__qualname__, self._takes_trees_out)
         key = self._stable_key(self._document, transform, settings)
         super().__init__(_entry_function(callee), self._flat_plan, key, takes_out=takes_out and callee.is_plain)
         self._wrap(self._document, callee)
@@ -191,12 +164,12 @@ class Compiled(Shown, EntryDispatcher):
                 specs, describer = describe_arguments(callee, values, self._program.reads)
             except TracedArgument:
                 return self._inlined(values, out)
-            call = self._tree_call(specs, describer.paths)
+            call = self._tree_calls.find(specs, describer.paths)
             try:
                 with live_instances(describer.instances):
                     flat = call.entry(*describer.leaves) if out is None else self._call_into(call, describer.leaves, out)
             except Again:
-                self._tree_calls.pop(specs, None)  # more is read than it knows
+                self._tree_calls.forget(specs)  # more is read than it knows
                 continue
             except NeedsInlining:
                 return self._inlined(values, out)
@@ -229,19 +202,6 @@ class Compiled(Shown, EntryDispatcher):
         self.refuse_out(out, "values of a trace that is running")
         return self.inline(values)
 
-    def _tree_call(self, specs: tuple[Spec, ...], paths: Sequence) -> TreeCall:
-        with global_compiler_lock:
-            found = self._tree_calls.get(specs)
-            if found is None:
-                plan = Plan(self._program, specs, is_flat=False, paths=paths)
-                stub = stub_function(identifier_of(self.__name__), self.__qualname__, signature_of_names(plan.names))
-                found = self._tree_calls[specs] = TreeCall(plan, FlatEntry(stub, plan, None, takes_out=self._takes_trees_out))
-                while len(self._tree_calls) > KEPT_STRUCTURES:
-                    self._tree_calls.popitem(last=False)
-            else:
-                self._tree_calls.move_to_end(specs)
-            return found
-
     def inline(self, values: Sequence):
         """Run the transform in the trace that is running, on one value per parameter, and return traced values."""
         traced = [value for value in traced_in(tuple(values)) if type(value) is Traced]
@@ -270,7 +230,7 @@ class Compiled(Shown, EntryDispatcher):
             specs, describer = describe_arguments(callee, values, self._program.reads)
             leaves = list(map(leaf_of, values))
             if self._is_tree or None in leaves:
-                plan, leaves, given = self._tree_call(specs, describer.paths).plan, list(map(leaf_of, describer.leaves)), describer.leaves
+                plan, leaves, given = self._tree_calls.find(specs, describer.paths).plan, list(map(leaf_of, describer.leaves)), describer.leaves
             else:
                 plan, given = self._flat_plan, values
             try:
@@ -336,9 +296,6 @@ class Compiled(Shown, EntryDispatcher):
         with global_compiler_lock:
             self._history.clear()
             self._program.reads.clear()
-            for call in self._tree_calls.values():
-                call.plan.clear()
-                call.entry.clear()
             self._tree_calls.clear()
             self._batches.clear()
             self._flat_plan.clear()
@@ -369,8 +326,8 @@ class Compiled(Shown, EntryDispatcher):
         return self.sibling("value_and_grad", self._program.transform.value_and_gradient_transform())
 
     def compiled_attribute(self, name: str) -> Compiled | None:
-        """What ``self.value`` and ``self.value_and_grad`` are in ``@njit`` code."""
-        return getattr(self, name) if name in ("value", "value_and_grad") else None
+        """What ``self.value`` and ``self.value_and_grad`` are in ``@njit`` code, and what is called there for arguments that are tuples."""
+        return getattr(self, name) if name in ("value", "value_and_grad") else self._tree_calls.native(name)
 
     def is_equal(self, other: EntryDispatcher) -> bool:
         """Two objects of one function with the same options."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from codegen.cache.store import open_store
 from codegen.entry import Leaf, Signature, Specialisation
+from codegen.entry.types import flatten
 from codegen.kernel import Options
 
 from .chosen import refuse_non_float
@@ -70,9 +71,15 @@ class Plan:
         if known is not None:
             return known
         if shapes is None:
-            return self._results_from_types(signature)
+            structure = self._results_from_types(signature)
+            return structure if self.is_flat else tuple(flatten(structure))
         self._pending = run = self._run(signature, shapes, ints)
         return self._structure(run, signature)
+
+    def nested(self, signature: Signature):
+        """The structure of what a call with trees returns, whose leaves :meth:`results` gives."""
+        known = self._structures.get(signature)
+        return self._results_from_types(signature) if known is None or None not in self._results else _as_structure(self.result, iter(known))
 
     def specialise(self, signature: Signature, shapes, ints) -> Specialisation:
         return self.find(signature, shapes, ints)[1]
@@ -261,11 +268,11 @@ class Plan:
     def _results_from_types(self, signature: Signature):
         """For a call from compiled code, without an example."""
         program = self.program
-        template = program.transform.template(program.callee) if self.is_flat else None
+        template = program.transform.template(program.callee)
         if template is None:
             known = next((found for other, found in self._structures.items() if _in_any_layout(other) == _in_any_layout(signature)), None)
             if known is not None:
-                return known
+                return known if self.is_flat else _as_structure(self.result, iter(known))
             made = f"{program.transform.maker}({program.callee.name}{', has_aux=True' * program.transform.has_aux})"
             # Not a TypeError, which Numba would take for a TypingError, and remember against the caller for ever.
             raise NotCompiledError(f"what {made} returns is not known before it is traced: call it once from Python, or its specialize(*example), "
@@ -276,16 +283,28 @@ class Plan:
         def number(dtype: str) -> Leaf:
             return Leaf("scalar", dtype, like=_like_scalar(signature, dtype))
 
-        def leaf_of(part):
+        def second(row: Leaf, column: Leaf) -> Leaf:
+            ndim = row.ndim + column.ndim
+            return Leaf("array", row.dtype, ndim, "C") if ndim else number(row.dtype)
+
+        places = iter(range(len(signature.leaves)))
+        arguments = [_as_structure(spec, places) for spec in self.specs]
+
+        def of_floats(argument, make):
+            if isinstance(argument, tuple):
+                return tuple([of_floats(part, make) for part in argument])
+            return make(argument) if signature.leaves[argument].dtype in FLOATS else None
+
+        def structure(part):
             if isinstance(part, tuple):
-                return tuple(map(leaf_of, part))
+                return tuple(map(structure, part))
             if part is VALUE:
                 return number(value_dtype)
             if isinstance(part, Pair):
-                row, ndim = signature.leaves[part.row], signature.leaves[part.row].ndim + signature.leaves[part.column].ndim
-                return Leaf("array", row.dtype, ndim, "C") if ndim else number(row.dtype)
-            return replace(signature.leaves[part], layout="C", like=part)
-        return leaf_of(template)
+                rows, columns = arguments[part.row], arguments[part.column]
+                return of_floats(rows, lambda i: of_floats(columns, lambda j: second(signature.leaves[i], signature.leaves[j])))
+            return of_floats(arguments[part], lambda i: replace(signature.leaves[i], layout="C", like=i))
+        return structure(template)
 
     def _check_floats(self, signature: Signature) -> None:
         """Refuse a gradient with respect to an int before anything is traced."""

@@ -66,6 +66,7 @@ class Transform:
     title: ClassVar[str] = ""
     has_derivative: ClassVar[bool] = True
     takes_out: ClassVar[bool] = False  # may array results be written into memory of the caller's
+    has_value_first: ClassVar[bool] = False  # of results; there is no memory for it
 
     @property
     def maker(self) -> str:
@@ -78,7 +79,7 @@ class Transform:
 
     def written(self, result: Spec) -> tuple[Spec, int]:
         """The part of a result that memory of the caller's is for, and how many leaves come before it."""
-        return result, 0
+        return (result.parts[1], 1) if self.has_value_first else (result, 0)
 
     def callee(self, function) -> Callee:
         """How the object that is made of a function is called."""
@@ -191,12 +192,10 @@ class ValueAndGradient(Gradient):
 
     kind = "value_and_grad"
     title = "Value and gradient"
+    has_value_first = True
 
     def _result(self, value, aux, tree):
         return ((value, aux), tree) if self.has_aux else (value, tree)
-
-    def written(self, result):
-        return result.parts[1], 1
 
     def template(self, callee):
         gradient = super().template(callee)

@@ -115,6 +115,16 @@ class EntryDispatcher(CPUDispatcher):
         """The object that `self.<name>` is in compiled code, None when there is none. It lives as long as this one."""
         return None
 
+    is_of_tree = False      # whether its arguments are the leaves of what was passed
+
+    def written(self, results: Structure) -> Structure:
+        """The part of the results that memory of the caller's is for."""
+        return results
+
+    def structure(self, signature: Signature) -> Structure:
+        """What a call from compiled code returns; its leaves are the results of the signature's state."""
+        return self.state(signature).results
+
     # What Numba's C dispatcher calls.
 
     def typeof_pyval(self, value):

@@ -8,7 +8,7 @@ from numba.core.typing.typeof import typeof
 
 from . import native_entry
 from .emit import POINTER, WORD, item_bytes, widened
-from .registry import keep_text, live_object, request
+from .registry import ATTRIBUTE, keep_text, live_object, request
 from .table import Head
 from .types import DTYPES, UNNAMED, Leaf, Signature, Structure, flatten
 
@@ -43,11 +43,36 @@ def leaf_of_type(kind: types.Type) -> Leaf | None:
     return Leaf("scalar", _DTYPE_OF[kind]) if kind in _DTYPE_OF else None
 
 
-def out_of_type(kind: types.Type) -> Leaf | tuple[Leaf, ...]:
-    """What memory for results of this Numba type is to an entry."""
+def tree_key(slot_key: str, kinds) -> str:
+    """The key of what is called for arguments of these types: with tuples among them an attribute of the object, named by their structure."""
+    trees = tuple(map(_tree_of_type, kinds))
+    return f"{slot_key}{ATTRIBUTE}{trees}" if any(isinstance(tree, tuple) for tree in trees) else slot_key
+
+
+def _tree_of_type(kind: types.Type):
+    return tuple(map(_tree_of_type, kind)) if isinstance(kind, types.BaseAnonymousTuple) else 0
+
+
+def leaves_of_type(kind: types.Type) -> list[types.Type]:
+    """The types of the leaves of an argument."""
+    return [leaf for part in kind for leaf in leaves_of_type(part)] if isinstance(kind, types.BaseAnonymousTuple) else [kind]
+
+
+def out_of_type(kind: types.Type, is_of_tree: bool) -> Leaf | tuple[Leaf, ...]:
+    """What memory for results of this Numba type is to an entry; for calls with trees it is nested as the results are, with None for numbers."""
+    if is_of_tree:
+        arrays = tuple([_leaf_of_out(part, OUT) for part in leaves_of_type(kind) if part != types.none])
+        return arrays[0] if len(arrays) == 1 else arrays
     if isinstance(kind, types.BaseTuple):
         return tuple(_leaf_of_out(part, f"{OUT}[{k}]") for k, part in enumerate(kind))
     return _leaf_of_out(kind, OUT)
+
+
+def is_nested_alike(kind: types.Type, results: Structure) -> bool:
+    """Whether memory of this Numba type has the structure of results."""
+    if isinstance(results, tuple):
+        return isinstance(kind, types.BaseAnonymousTuple) and len(kind) == len(results) and all(map(is_nested_alike, kind, results))
+    return isinstance(kind, types.Array) if results is not None and results.is_array else kind == types.none
 
 
 def _leaf_of_out(kind: types.Type, name: str) -> Leaf:
@@ -61,28 +86,30 @@ def _leaf_of_out(kind: types.Type, name: str) -> Leaf:
 
 def lower_call(slot_key: str, context, builder, sig, args):
     """Emit a call of the object `slot_key`."""
+    count = len(live_object(slot_key).parameters.parameters)
+    slot_key = tree_key(slot_key, sig.args[:count])
     found = live_object(slot_key)
-    count = len(found.parameters.parameters)
-    given = _given_arrays(context, builder, sig.args[count], args[count]) if len(args) > count else []
-    signature = Signature(tuple(map(leaf_of_type, sig.args[:count])), out_of_type(sig.args[count]) if given else None)
-    results = found.state(signature).results
-    text = request(slot_key, signature, results, parallel=IN_PARALLEL_REGION in builder.function.name)
+    given = [(kind, value) for kind, value in _flat(builder, sig.args[count], args[count]) if kind != types.none] if len(args) > count else []
+    arguments = [leaf for kind, value in zip(sig.args[:count], args) for leaf in _flat(builder, kind, value)]
+    signature = Signature(tuple([leaf_of_type(kind) for kind, _ in arguments]), out_of_type(sig.args[count], found.is_of_tree) if given else None)
+    results, structure = found.state(signature).results, found.structure(signature)
+    text = request(slot_key, signature, structure, parallel=IN_PARALLEL_REGION in builder.function.name)
     head = _load_slot(context, builder, _text_address(context, builder, slot_key, text), text)
 
-    blocks = _store_arguments(context, builder, zip(signature.leaves, sig.args, args), len(list(flatten(results))))
+    blocks = _store_arguments(context, builder, ((leaf, kind, value) for leaf, (kind, value) in zip(signature.leaves, arguments)), len(list(flatten(results))))
     result_block = cgutils.alloca_once(builder, POINTER, max(native_entry.result_words(results), 1))
     _store_given(context, builder, given, results, len(signature.leaves), blocks[0], result_block)
     code = builder.load(_word(builder, head, Head.CODE), typ=native_entry.ENTRY.as_pointer())
     status = builder.call(code, [head, *blocks, result_block])
     with builder.if_then(cgutils.is_not_null(builder, status), likely=False):
         context.call_conv.return_exc(builder)
-    return _load_results(context, builder, results, _ResultReader(builder, result_block), iter(given))
+    return _load_results(context, builder, structure, _ResultReader(builder, result_block), iter(given))
 
 
-def _given_arrays(context, builder, kind: types.Type, value) -> list[tuple[types.Type, ir.Value]]:
-    """The arrays of `out`, each with its type."""
-    if isinstance(kind, types.BaseTuple):
-        return [(part, builder.extract_value(value, k)) for k, part in enumerate(kind)]
+def _flat(builder, kind: types.Type, value) -> list[tuple[types.Type, ir.Value]]:
+    """The leaves of nested tuples, each with its type."""
+    if isinstance(kind, types.BaseAnonymousTuple):
+        return [leaf for k, part in enumerate(kind) for leaf in _flat(builder, part, builder.extract_value(value, k))]
     return [(kind, value)]
 
 

@@ -79,9 +79,12 @@ def resolve(text: str) -> int:
     arguments, _, results = call.partition("->")
     try:
         with global_compiler_lock:
-            state = live_object(key).state(Signature.parse(arguments))
-            if structure_text(state.results) != results:
-                raise TypeError(f"`{key}` of ({arguments}) now returns {structure_text(state.results)}, but its caller was compiled for "
+            called, signature = live_object(key), Signature.parse(arguments)
+            if called is None:
+                raise LookupError(f"there is no object `{key}` any more. Delete the __pycache__ of its caller.")
+            state, returned = called.state(signature), structure_text(called.structure(signature))
+            if returned != results:
+                raise TypeError(f"`{key}` of ({arguments}) now returns {returned}, but its caller was compiled for "
                                 f"{results}. Delete the caller's __pycache__.")
             keep_state(state)
             return state.native_head(parallel=region == PARALLEL)

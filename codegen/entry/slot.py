@@ -6,6 +6,8 @@ object that was changed, renamed or removed since then is an answer or a Python 
 """
 import functools
 import inspect
+import itertools
+from collections.abc import Iterator
 
 from numba.core import errors, types
 from numba.core.imputils import lower_constant, lower_getattr_generic
@@ -15,9 +17,9 @@ from numba.core.typing.templates import signature as numba_signature
 from numba.core.typing.typeof import typeof
 from numba.extending import NativeValue, models, register_model, unbox
 
-from .lowering import OUT, leaf_of_type, lower_call, numba_type, number_type, out_of_type
+from .lowering import OUT, is_nested_alike, leaf_of_type, leaves_of_type, lower_call, numba_type, number_type, out_of_type, tree_key
 from .registry import live_object
-from .types import DTYPES, Leaf, Signature
+from .types import DTYPES, Leaf, Signature, structure_text
 
 _OUT = inspect.Parameter(OUT, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
 
@@ -40,11 +42,16 @@ class EntryType(types.Callable, types.Opaque):
             args, kws, out = _split_out(found, args, kws)
             given = found.parameters.bind(*args, **kws).arguments
             kinds = {name: given[name] if name in given else typeof(p.default) for name, p in found.parameters.parameters.items()}
-            leaves = tuple(_leaf(name, kind) for name, kind in kinds.items())
-            results = found.state(Signature(leaves, out and out_of_type(out))).results
+            called = live_object(tree_key(self.slot_key, kinds.values())) or found
+            leaves = {name: [_leaf(name, part) for part in (leaves_of_type(kind) if called.is_of_tree else [kind])] for name, kind in kinds.items()}
+            signature = Signature(tuple(itertools.chain(*leaves.values())), out and out_of_type(out, called.is_of_tree))
+            called.state(signature)
+            results = called.structure(signature)
+            if out is not None and called.is_of_tree and not is_nested_alike(out, called.written(results)):
+                raise TypeError(f"out is {out}, which has not the structure of what is written into it: {structure_text(called.written(results))}.")
         except TypeError as error:
             raise errors.TypingError(f"{found.__name__}(): {error}") from error
-        arguments = [kind if leaf.is_array else number_type(leaf.dtype) for kind, leaf in zip(kinds.values(), leaves)]
+        arguments = [_argument_type(kind, iter(leaves[name])) for name, kind in kinds.items()]
         parameters = found.parameters
         if out is not None:
             arguments.append(out)
@@ -76,11 +83,18 @@ def _split_out(found, args: tuple, kws: dict) -> tuple[tuple, dict, types.Type |
     return (args[:count], kws, args[count]) if len(args) == count + 1 else (args, kws, None)
 
 
+def _argument_type(kind: types.Type, leaves: Iterator[Leaf]) -> types.Type:
+    """What an argument is converted to: literals and omitted numbers to plain ones."""
+    if isinstance(kind, types.BaseAnonymousTuple):
+        return types.BaseTuple.from_types([_argument_type(part, leaves) for part in kind])
+    leaf = next(leaves)
+    return kind if leaf.is_array else number_type(leaf.dtype)
+
+
 def _leaf(name: str, kind: types.Type) -> Leaf:
     leaf = leaf_of_type(kind)
     if leaf is None:
-        raise TypeError(f"argument '{name}' is {kind}. From @njit code arrays and numbers of {', '.join(DTYPES)} are taken; "
-                        "pass the parts of a tuple one by one.")
+        raise TypeError(f"argument '{name}' is {kind}. From @njit code arrays and numbers of {', '.join(DTYPES)} are taken, and tuples of them.")
     return leaf
 
 

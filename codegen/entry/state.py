@@ -122,7 +122,8 @@ class EntryState:
         raise ShapeError(f"a caller passes {given} numbers in one block, but the C function is for {wanted}: cfunc() makes it for the shapes of its example.")
 
     def _name_of_out(self, number: int) -> str:
-        return self.owner().name_of_out(number, len(self.signature.out) if isinstance(self.signature.out, tuple) else None)
+        owner, count = self.owner(), len(self.signature.out) if isinstance(self.signature.out, tuple) else None
+        return "out" if owner is None else owner.name_of_out(number, count)
 
     def call_with_odd_arrays(self, arguments: tuple):
         """A call from Python with a subclass of ndarray, or a misaligned array; the answer is the result of the call."""

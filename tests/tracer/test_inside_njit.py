@@ -5,14 +5,16 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numba import TypingError, njit, prange
 
-from tracer import ShapeError, grad, hessian, jacobian, jit, value_and_grad
+from tracer import NotCompiledError, ShapeError, grad, hessian, jacobian, jit, value_and_grad
 
+Named = namedtuple("Named", "a b")
 ROOT = Path(__file__).parents[2]
 
 
@@ -114,6 +116,82 @@ def test_hessians_before_any_call_from_python(argnums, dtype):
     found, wanted = (leaves_of(made) for made in (njit(lambda x, k, a: inside(x, k, a))(x, k, a), outside(x, k, a)))
     assert [(np.shape(leaf), np.asarray(leaf).tolist()) for leaf in found] == [(np.shape(leaf), np.asarray(leaf).tolist()) for leaf in wanted]
     assert [leaf.dtype for leaf in found if np.ndim(leaf)] == [leaf.dtype for leaf in wanted if np.ndim(leaf)]
+
+
+# Arguments that are tuples --------------------------------------------------------------------------------------------------------
+
+def network(parameters, x, factor=2.0):
+    (w, b), scale = parameters
+    return np.sum(np.tanh(x @ w + b) ** 2) * scale * factor
+
+
+TUPLES = ((np.ones((3, 2)) * 0.1, np.array([0.5, -0.5])), 2.0)
+DATA = np.arange(12.).reshape(4, 3) * 0.1
+
+
+def same(found, wanted):
+    one, other = ([(np.shape(leaf), np.asarray(leaf).tobytes()) for leaf in leaves_of(tree)] for tree in (found, wanted))
+    return one == other
+
+
+@pytest.mark.parametrize("make", [grad, value_and_grad, hessian])
+def test_tuples_before_any_call_from_python(make):
+    inside, outside = make(network), make(network)
+    call = njit(lambda p, x: (inside(p, x), inside.value(p, x), inside(p, x, factor=3.0)))
+    found = call(TUPLES, DATA)
+    assert same(found, (outside(TUPLES, DATA), outside.value(TUPLES, DATA), outside(TUPLES, DATA, factor=3.0)))
+    wider = ((np.ones((3, 5)), np.zeros(5)), 1.0)
+    assert same(call(wider, DATA)[0], outside(wider, DATA))
+    strided = ((np.asfortranarray(TUPLES[0][0]), np.repeat(TUPLES[0][1], 2)[::2]), np.float64(2.0))
+    np.testing.assert_allclose(leaves_of(call(strided, DATA)[0])[0], leaves_of(found[0])[0], rtol=1e-13)
+
+
+def test_tuples_with_integers_and_of_float32():
+    g, outside = (value_and_grad(lambda p: np.sum(p[0]) ** p[1] * p[2][0]) for _ in range(2))
+    call = njit(lambda p: g(p))
+    for exponent in (3, 2):
+        arguments = (np.array([1., 2.], np.float32), exponent, (np.float32(0.5),))
+        value, (first, second, (third,)) = call(arguments)
+        wanted = outside(arguments)
+        assert (value, second, third) == (wanted[0], None, wanted[1][2][0]) and first.tobytes() == wanted[1][0].tobytes() and first.dtype == np.float32
+
+
+def test_results_of_tuples_are_written_into():
+    both, wanted = value_and_grad(network), value_and_grad(network)(TUPLES, DATA)
+    by_place, by_name = njit(lambda p, x, out: both(p, x, 2.0, out)), njit(lambda p, x, out: both(p, x, out=out))
+    for call in (by_place, by_name):
+        out = ((np.zeros((3, 2)), np.zeros(2)), None)
+        value, gradient = call(TUPLES, DATA, out)
+        assert same((value, gradient), wanted) and gradient[0][0] is out[0][0] and same(out[0], wanted[1][0])
+    with pytest.raises(ShapeError, match=r"^out\[0\] has not the shape of the result, which is \(3, 2\).$"):
+        by_name(TUPLES, DATA, ((np.zeros((2, 2)), np.zeros(2)), None))
+    with pytest.raises(TypingError, match="has not the structure of what is written into it"):
+        by_name(TUPLES, DATA, ((np.zeros((3, 2)), None), np.zeros(2)))
+    with pytest.raises(TypingError, match="where the array results are float64\\[2 axes\\], float64\\[1 axis\\]"):
+        by_name(TUPLES, DATA, np.zeros(3))
+
+
+def test_tuples_are_forgotten_by_retrace():
+    g = grad(lambda p: np.sum(p[0]) * scale)
+    call = njit(lambda p: g(p))
+    global scale
+    for factor in (2.0, 3.0, 4.0):
+        scale = factor
+        g.retrace()
+        assert call((X, X))[0].tolist() == [factor] * len(X)
+        assert g((X, X))[0].tolist() == [factor] * len(X)
+
+
+def test_trees_that_compiled_code_has_not():
+    pair = jit(lambda p: (p[0] * 2, {"a": p[1]}))
+    call = njit(lambda p: pair(p))
+    with pytest.raises(NotCompiledError, match=r"^what jit\(<lambda>\) returns is not known before it is traced: call it once from Python, or its specialize"):
+        call((X, 1.0))
+    plain = jit(lambda p: (p[0] * 2, (p[1],)))
+    plain((X, 1.0))
+    assert same(njit(lambda p: plain(p))((X, 1.0)), (2 * X, (1.0,)))
+    with pytest.raises(TypingError, match=r"argument 'p' is Named.*From @njit code arrays and numbers of .* are taken, and tuples of them"):
+        njit(lambda p: plain(p))(Named(X, 1.0))
 
 
 def test_what_is_known_of_one_layout_is_known_of_all():
@@ -297,6 +375,24 @@ def test_a_cached_caller_of_a_function_with_other_results(project):
     answer = project(model.replace("RESULT", "(x, y)"), caller)
     assert answer.startswith("TypeError `model:f:value:0:False:safe` of (float64[1C],float64) now returns (float64[1C], float64), "
                              "but its caller was compiled for (float64, float64).")
+
+
+def test_a_cached_caller_with_tuples(project):
+    caller = "from numba import njit\nfrom model import g\n@njit(cache=True)\ndef call(x, y):\n    a, b = g((x, y))\n    return a.sum(), b, g.value((x, y))\n"
+    model = "import numpy as np\nfrom tracer import grad\ndef f(p):\n    return np.sum(p[0] * p[0]) * FACTOR + 5 * p[1]\ng = grad(f)\n"
+    assert project(model, caller) == "(12.0, 5.0, 23.0) 0"
+    assert project(model, caller, factor="2") == "(24.0, 5.0, 41.0) 1"
+    gone = model.replace("def f(", "def h(").replace("grad(f", "grad(h")
+    assert project(gone, caller).startswith("LookupError there is no object `model:f:grad:0:False:safe`")
+
+
+def test_a_cached_caller_of_tuples_that_are_nested_otherwise(project):
+    model = "import numpy as np\nfrom tracer import jit\ndef f(p):\n    return RESULT\ng = jit(f)\ng.specialize((np.ones(2), 1.0))\n"
+    caller = "from numba import njit\nfrom model import g\n@njit(cache=True)\ndef call(x, y):\n    (a, b), c = g((x, y))\n    return a, b, c\n"
+    assert project(model.replace("RESULT", "(np.sum(p[0]), p[1]), p[1]"), caller) == "(6.0, 1.0, 1.0) 0"
+    answer = project(model.replace("RESULT", "np.sum(p[0]), (p[1], p[1])"), caller)
+    assert answer.startswith("TypeError `model:f:value:0:False:safe>((0, 0),)` of (float64[1C],float64) now returns (float64, (float64, float64)), "
+                             "but its caller was compiled for ((float64, float64), float64).")
 
 
 def test_callers_of_closures_are_compiled_again(project):
