@@ -210,6 +210,93 @@ def test_exceptions_and_assertions_in_arms():
         "the graph is built. Do it behind the `if`, with a value from np.where(condition, a, b).")
 
 
+class Account:
+    def __init__(self):
+        self.value, self.entries = 0.0, []
+
+    def book(self, value):
+        self.value = value
+        self.entries.append(value)
+
+
+REGISTER: list = []
+
+
+def test_objects_made_inside_and_lists_outside_hold_what_one_arm_left():
+    def f(x):
+        account = Account()
+        if x > 0:
+            account.book(2.0 * x)
+        else:
+            account.book(x * x)
+        return account.value + len(account.entries) * account.entries[0] * x
+    agrees(f, 2.0, -3.0)
+
+    def g(x):
+        REGISTER.clear()
+        return within(x)
+
+    def within(x):
+        if x > 0:
+            REGISTER.append(2.0 * x)
+        else:
+            REGISTER.append(x * x)
+        return REGISTER[0] + len(REGISTER) * x
+    agrees(g, 2.0, -3.0)
+
+
+def test_sets_and_iterators_in_arms():
+    def f(x):
+        seen = {0}
+        if x > 0:
+            seen.add(1)
+        return x * len(seen)
+    assert message(f, 1.0) == (f"the arms of the `if` ({line_of(f, 2)}) leave different elements in a set: what it holds would depend on the arguments.")
+
+    def g(x):
+        steps = iter([1.0, 2.0])
+        if x > 0:
+            x = x * next(steps)
+        return x * next(steps)
+    assert message(g, 1.0) == (
+        f"an iterator is advanced by next() in an arm of an `if` on a traced value ({line_of(g, 3)}): whether that happens is not known when "
+        "the graph is built. Do it behind the `if`, with a value from np.where(condition, a, b).")
+
+
+def test_nonlocal_in_a_function_that_branches():
+    def f(x):
+        n = 1.0
+
+        def bump():
+            nonlocal n
+            n = n + x
+        if x > 0:
+            bump()
+        return n * x
+    assert message(f, 1.0) == (f"f() ({line_of(f, 0)}) branches on a traced value, and bump() inside it rebinds `n` by `nonlocal`: that cannot be followed "
+                               "into both arms. Return the new value instead.")
+
+
+def test_a_loop_that_several_conditions_leave_is_traced_once_a_round():
+    def f(x, rounds):
+        guess = 1.0
+        for k in range(rounds):
+            step = 0.5 * (guess - x / guess)
+            if abs(step) < 1e-9 and guess > 0.5:
+                break
+            if guess > 1e3:
+                return guess * k
+            guess = guess - step
+        return guess
+    compiled = value_and_grad(f, cache=False)
+    sizes = []
+    for rounds in (6, 12, 60, 120):
+        value, slope = compiled(4.0, rounds)
+        assert value == pytest.approx(f(4.0, rounds), rel=1e-15) and slope == pytest.approx(0.25, rel=1e-3)
+        sizes.append(len(jit(f, cache=False).lower(4.0, rounds).graph.nodes))
+    assert sizes[1] < 2.1 * sizes[0]
+
+
 def test_a_while_that_data_end():
     def f(x):
         while x > 1.0:

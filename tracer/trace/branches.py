@@ -14,20 +14,18 @@ import inspect
 import operator
 import types
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numba.core import ir
-from numba.core.analysis import compute_cfg_from_blocks
-from numba.core.compiler import run_frontend
-from numba.core.errors import NumbaError
 
 from ..errors import TracedBoolError
-from .buffers import Buffer, become_traced
-from .memory import ELEMENTS, Storage
-from .numpy_api.common import find_trace
-from .value import Traced, as_traced
+from .arm_memory import Cursor, Memory
+from .buffers import Buffer
+from .flow import flow_of
+from .value import Traced
 
-DEEPEST = 100  # arms inside one another: as many rounds of a loop can be left by a traced condition
+ROUNDS = 100  # of a loop that a traced condition alone can end
 _EXIT = object()
 
 
@@ -38,47 +36,19 @@ class Disagreement:
         self.text = text
 
 
-class Cursor:
-    """Where a loop is: an iterator whose place can be put back for the other arm."""
+class Outcome(NamedTuple):
+    """How an arm may end: with which variables and what in memory, before which block or with which result.
 
-    def __init__(self, values):
-        self.values = values if isinstance(values, (list, tuple, range)) else list(values)
-        self.at = 0
+    In a list of them each stands for what its condition says and no earlier one; the last has none.
+    """
 
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        value, is_there = self.step()
-        if not is_there:
-            raise StopIteration
-        return value
-
-    def step(self) -> tuple:
-        """The next element and whether there was one."""
-        if self.at >= len(self.values):
-            return None, False
-        self.at += 1
-        return self.values[self.at - 1], True
-
-
-@functools.lru_cache(maxsize=1024)
-def _code_of(code: types.CodeType):
-    """Blocks of a function's code, the block where the paths from each block meet, and an offset in the code for each line."""
-    function = types.FunctionType(code, {"__builtins__": __builtins__}, closure=tuple([types.CellType(None) for _ in code.co_freevars]))
-    try:
-        blocks = run_frontend(function).blocks
-    except (NumbaError, NotImplementedError, AssertionError) as error:
-        raise TracedBoolError(
-            f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno}) branches on a traced value and contains what cannot be followed into both arms: "
-            f"{str(error).splitlines()[0]}. Put the branch into a function of its own, or write np.where(condition, a, b).") from None
-    after = compute_cfg_from_blocks(blocks).post_dominators()
-    meets = {label: max(after[label] - {label}, key=lambda k: len(after[k]), default=None) for label in blocks}
-    offsets: dict[int, int] = {}
-    for start, _, line in code.co_lines():
-        if line is not None:
-            offsets.setdefault(line, start)
-    return blocks, meets, offsets
+    end: object
+    condition: Traced | None
+    env: dict
+    value: object
+    memory: Memory | None
+    state: dict | None
+    line: int = 0    # of the branch that decides
 
 
 def interpreted(function: types.FunctionType) -> Callable:
@@ -89,29 +59,16 @@ def interpreted(function: types.FunctionType) -> Callable:
     return run
 
 
-def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeType | None:
-    """The code that asked for the truth of a traced value: it can be interpreted if it is a function of the user that the trace has rebound,
-    one whose globals are among ``namespaces`` (by id). None otherwise."""
-    asked, step = None, error.__traceback__
-    while step is not None:
-        frame, step = step.tb_frame, step.tb_next
-        if id(frame.f_globals) in namespaces:
-            asked = frame
-        elif step is not None or frame.f_code.co_name != "__bool__":
-            asked = None  # the question came through a library
-    if asked is None or (asked.f_code.co_name.startswith("<") and asked.f_code.co_name != "<lambda>"):
-        return None  # comprehensions and generators have code of their own, which is no function's
-    return asked.f_code
-
-
 class Interpreter:
     """Runs one call of a function block by block."""
 
     def __init__(self, function: types.FunctionType):
         self.function = function
         self.code = function.__code__
-        self.blocks, self.meets, self.offsets = _code_of(self.code)
-        self.depth = 0
+        self.flow = flow_of(self.code)
+        self.conditional = 0                          # conditions that what is traced now depends on
+        self.around: Memory | None = None             # of the branch whose arm is being traced
+        self.rounds: dict[int, int] = {}              # of endless loops, by the branch that ends them
         self.trace = None
         self.line = self.code.co_firstlineno
 
@@ -119,35 +76,65 @@ class Interpreter:
         bound = inspect.signature(self.function).bind(*args, **kwargs)
         bound.apply_defaults()
         self.arguments = list(bound.arguments.values())
-        end, value = self.run(min(self.blocks), {}, None)
-        assert end is _EXIT
-        return value
+        outcomes = self.run(min(self.flow.blocks), {}, frozenset())
+        assert all(each.end is _EXIT for each in outcomes)
+        return self._result(outcomes)
 
     # Control ---------------------------------------------------------------------------------------------------------------
-    def run(self, label: int, env: dict, stop: int | None):
-        """From a block to ``stop`` (then ``(None, None)``) or to the function's end (then ``(_EXIT, result)``)."""
-        while label != stop:
-            *body, last = self.blocks[label].body
+    def run(self, label, env: dict, stops: frozenset) -> list[Outcome]:
+        """From a block to one of ``stops`` or to the function's end. Of several paths the one that is behind goes on, and takes others up where they wait."""
+        outside = self.conditional
+        outcomes = [self._outcome(label, env)]
+        while True:
+            label = self._behind(outcomes, stops)
+            if label is None:
+                self.conditional = outside
+                return outcomes
+            waiting, env = self._arrived(outcomes, label)
+            self.conditional = outside + bool(waiting)
+            outcomes = [*waiting, *self._until(label, env, stops, frozenset([each.end for each in waiting]))]
+
+    def _behind(self, outcomes: list[Outcome], stops: frozenset):
+        """Where to go on: at the first block of those that paths have come to, unless it is a stop."""
+        found = None
+        for label in {each.end for each in outcomes}:
+            if label is not _EXIT and (found is None or self.flow.comes_before(label, found)):
+                found = label
+        return None if found in stops else found
+
+    def _until(self, label: int, env: dict, stops: frozenset, ends: frozenset) -> list[Outcome]:
+        """From a block to a branch on a traced value and through it, to a stop, or as far as other paths are."""
+        while True:
+            self._leave_loops(label)
+            *body, last = self.flow.blocks[label].body
             for statement in body:
                 self.execute(statement, env)
             self.line = last.loc.line
+            if isinstance(last, ir.Return):
+                return [self._outcome(_EXIT, env, self.read(last.value, env))]
             if isinstance(last, ir.Jump):
                 label = last.target
-            elif isinstance(last, ir.Return):
-                return _EXIT, self.read(last.value, env)
             elif isinstance(last, ir.Branch):
                 condition = self.read(last.cond, env)
-                if not self.is_traced(condition):
-                    label = last.truebr if condition else last.falsebr
-                    continue
-                end, value = self.both(label, last, condition, env, stop)
-                if end is _EXIT:
-                    return end, value
-                label = self.meets[label]
+                if self.is_traced(condition):
+                    return self.both(label, last, condition, env, stops | (ends - {_EXIT}))
+                label = last.truebr if condition else last.falsebr
             else:
                 self.execute(last, env)
                 raise AssertionError(f"a block ends with {last}")
-        return None, None
+            if label in stops or any(each is not _EXIT and (each == label or self.flow.comes_before(each, label)) for each in ends):
+                return [self._outcome(label, env)]
+
+    def _outcome(self, end, env: dict, value=None) -> Outcome:
+        memory = self.around
+        if memory is None and self.trace is not None:
+            memory = Memory(env, self.trace, self.function, None)
+        return Outcome(end, None, env, value, memory, None if memory is None else memory.state())
+
+    def _leave_loops(self, label: int) -> None:
+        """Forget the rounds of loops that have ended."""
+        for branch in [each for each in self.rounds if label not in self.flow.endless[each]]:
+            del self.rounds[branch]
 
     def is_traced(self, condition) -> bool:
         """Is the truth of this value not known while the graph is built?"""
@@ -157,39 +144,78 @@ class Interpreter:
             bool(condition)  # raises NumPy's error
         return not condition.owner.depends_on_integers_only(condition.node)
 
-    def both(self, label: int, branch: ir.Branch, condition: Traced, env: dict, stop: int | None):
-        """Trace both arms and join what they leave."""
-        line = self.line
+    def both(self, label: int, branch: ir.Branch, condition: Traced, env: dict, stops: frozenset) -> list[Outcome]:
+        """Trace both arms, up to where they come together or leave."""
+        line, around = self.line, self.around
         self.trace = condition.owner
         condition = condition if condition.node.type.is_bool else condition != 0
         condition = np.reshape(condition, ()) if condition.shape else condition
-        if self.depth >= DEEPEST:
-            raise TracedBoolError(
-                f"a loop in {self.code.co_name}() ({self.place(line)}) is left by a traced condition, and after {DEEPEST} rounds there is no end: how often it "
-                f"turns depends on the arguments. Write a `for` over a fixed range with an `if` inside.")
-        meet = self.meets[label]
-        memory = Memory(env, self.trace)
-        self.depth += 1
-        outcomes = []
+        self._count_round(label)
+        stops = stops | self.flow.stops[label]
+        self.around = memory = Memory(env, self.trace, self.function, around)
+        self.conditional += 1
+        arms = []
         for target in (branch.truebr, branch.falsebr):
-            memory.restore()
-            arm = dict(env)
-            end, value = self.run(target, arm, meet)
-            outcomes.append((end, value, arm, memory.state()))
-        self.depth -= 1
-        self.line = line
-        (end, yes, first, left), (other, no, second, right) = outcomes
-        if end is not other:
-            raise AssertionError("arms end in different places")
-        memory.join(condition, left, right, self)
-        if end is _EXIT:
-            return _EXIT, self.joined(condition, yes, no, "the results", strict=True)
+            memory.put(memory.start)
+            arms.append(self.run(target, dict(env), stops))
+        self.conditional -= 1
+        self.around, self.line = around, line
+        yes, no = [[each if each.line else each._replace(line=line) for each in arm] for arm in arms]
+        return [*[each._replace(condition=self._all(condition, each.condition)) for each in yes], *no]
+
+    def _count_round(self, label: int) -> None:
+        if label in self.flow.endless:
+            self.rounds[label] = self.rounds.get(label, 0) + 1
+            if self.rounds[label] > ROUNDS:
+                raise TracedBoolError(
+                    f"a loop in {self.code.co_name}() ({self.place(self.line)}) is left by a traced condition, and after {ROUNDS} rounds there is no end: "
+                    f"how often it turns depends on the arguments. Write a `for` over a fixed range with an `if` inside.")
+
+    def _all(self, *conditions: Traced | None) -> Traced:
+        """Are all of these true? None is."""
+        given = [each for each in conditions if each is not None]
+        return given[0] if len(given) == 1 else self.placed(np.logical_and, *given)
+
+    def _arrived(self, outcomes: list[Outcome], label) -> tuple[list[Outcome], dict]:
+        """(the outcomes that end elsewhere, the variables at a block, joined from all that end here); in memory is then what these left."""
+        here = [each for each in outcomes if each.end == label]
+        elsewhere, not_here = [], None
+        for each in outcomes:
+            if each.end != label:
+                elsewhere.append(each._replace(condition=self._all(each.condition, not_here)) if not_here is not None else each)
+            elif each.condition is not None:
+                not_here = self._all(not_here, self.placed(np.logical_not, each.condition))
+        *first, last = here
+        if last.memory is not None:
+            last.memory.put(last.state)
+        live, env = self.flow.live[label], last.env
+        for each in reversed(first):
+            self.line, line = each.line, self.line
+            each.memory.join(each.condition, each.state, self)
+            env = self._merged(each.condition, {k: v for k, v in each.env.items() if k in live}, {k: v for k, v in env.items() if k in live})
+            self.line = line
+        return elsewhere, env
+
+    def _merged(self, condition: Traced, first: dict, second: dict) -> dict:
+        env = {}
         for name in first.keys() | second.keys():
             if name in first and name in second:
                 env[name] = self.joined(condition, first[name], second[name], f"`{_shown(name)}`")
             else:
-                env[name] = Disagreement(f"`{_shown(name)}` is given a value by one arm of the `if` only ({self.place(line)}). Give it one before.")
-        return None, None
+                env[name] = Disagreement(f"`{_shown(name)}` is given a value by one arm of the `if` only ({self.place(self.line)}). Give it one before.")
+        return env
+
+    def _result(self, outcomes: list[Outcome]):
+        """The function's result, from all of its ends."""
+        *first, last = outcomes
+        if last.memory is not None:
+            last.memory.put(last.state)
+        value = last.value
+        for each in reversed(first):
+            self.line = each.line
+            each.memory.join(each.condition, each.state, self)
+            value = self.joined(each.condition, each.value, value, "the results", strict=True)
+        return value
 
     def place(self, line: int) -> str:
         """``file:line``."""
@@ -229,7 +255,7 @@ class Interpreter:
 
     def where(self):
         """The user's place, for what is made here."""
-        return self.code, self.offsets.get(self.line, 0)
+        return self.code, self.flow.offsets.get(self.line, 0)
 
     # Statements ------------------------------------------------------------------------------------------------------------
     def read(self, variable: ir.Var, env: dict):
@@ -263,7 +289,7 @@ class Interpreter:
                                   f"both arms: {type(statement).__name__}. Put the branch into a function of its own.")
 
     def _refuse_in_arm(self, what: str) -> None:
-        if self.depth:
+        if self.conditional:
             raise TracedBoolError(f"{what} in an arm of an `if` on a traced value ({self.place(self.line)}): whether that happens is not known when the "
                                   f"graph is "
                                   f"built. Do it behind the `if`, with a value from np.where(condition, a, b).")
@@ -326,6 +352,8 @@ class Interpreter:
         kwargs = {name: self.read(a, env) for name, a in e.kws} | (self.read(e.varkwarg, env) if getattr(e, "varkwarg", None) is not None else {})
         if function is bool and len(args) == 1 and self.is_traced(args[0]):
             return args[0]
+        if function is next and not isinstance(args[0], Cursor):
+            self._refuse_in_arm("an iterator is advanced by next()")
         if isinstance(function, types.FunctionType) and not (function.__module__ or "").startswith("numpy"):
             return function(*args, **kwargs)
         return self.placed(lambda: function(*args, **kwargs))
@@ -358,99 +386,6 @@ _EXPRESSIONS = {
 }
 
 
-class Memory:
-    """What can be changed in place through the variables: lists, dicts, buffers, places in loops. It is put back before each arm, and joined after."""
-
-    def __init__(self, env: dict, trace):
-        self.objects: dict[int, object] = {}
-        for value in env.values():
-            self._collect(value, trace)
-        self.start = self.state()
-
-    def _collect(self, value, trace) -> None:
-        kind = type(value)
-        if kind is Buffer:
-            become_traced(value, trace)
-            kind = type(value)
-        if kind is Traced:
-            if value.memory is not None:
-                root = value.memory.root
-                self.objects[id(root)] = root
-        elif kind in (list, dict, tuple):
-            if id(value) not in self.objects:
-                if kind is not tuple:
-                    self.objects[id(value)] = value
-                for each in value.values() if kind is dict else value:
-                    if type(each) in (list, dict, tuple, Traced, Buffer):
-                        self._collect(each, trace)
-        elif kind is Cursor:
-            self.objects[id(value)] = value
-
-    def state(self) -> dict[int, object]:
-        """What the objects hold now."""
-        return {key: _state_of(each) for key, each in self.objects.items()}
-
-    def restore(self) -> None:
-        """Put back what they held at the branch."""
-        for key, each in self.objects.items():
-            _set_state(each, self.start[key])
-
-    def join(self, condition: Traced, left: dict, right: dict, interpreter: Interpreter) -> None:
-        """Leave in each object what both arms left, joined."""
-        for key, each in self.objects.items():
-            a, b = left[key], right[key]
-            if isinstance(each, Storage):
-                _join_storage(each, condition, a, b, interpreter)
-            elif isinstance(each, Cursor):
-                each.at = a if a == b else len(each.values)
-            elif len(a) == len(b) and (isinstance(each, list) or a.keys() == b.keys()):
-                joined = interpreter.joined(condition, a, b, "a list" if isinstance(each, list) else "a dict", strict=True)
-                _set_state(each, joined)
-            else:
-                raise TracedBoolError(f"the arms of the `if` ({interpreter.place(interpreter.line)}) leave a {type(each).__name__} with {len(a)} elements "
-                                      f"in one and "
-                                      f"{len(b)} in the other: how long it is would depend on the arguments.")
-
-
-def _state_of(each):
-    if isinstance(each, Storage):
-        return each.ground, each.whole, dict(each.parts), each.pattern
-    return each.at if isinstance(each, Cursor) else each.copy()
-
-
-def _set_state(each, state) -> None:
-    if isinstance(each, Storage):
-        each.ground, each.whole, each.parts, each.pattern = state[0], state[1], dict(state[2]), state[3]
-        each.version += 1
-    elif isinstance(each, Cursor):
-        each.at = state
-    elif isinstance(each, list):
-        each[:] = state
-    else:
-        each.clear()
-        each.update(state)
-
-
-def _join_storage(storage: Storage, condition: Traced, a: tuple, b: tuple, interpreter: Interpreter) -> None:
-    trace = condition.owner
-    if a[0] is b[0] and a[3] is b[3] is ELEMENTS:
-        changed = [key for key in a[2].keys() | b[2].keys() if a[2].get(key) is not b[2].get(key)]
-        _set_state(storage, a)
-        first = {key: storage.element_node(key) for key in changed}
-        _set_state(storage, b)
-        for key in sorted(changed):
-            node = interpreter._selected(condition, Traced(first[key], trace), Traced(storage.element_node(key), trace), "an element").node
-            storage.write_element(key, node)
-        return
-    _set_state(storage, a)
-    first = storage.current()
-    _set_state(storage, b)
-    second = storage.current()
-    if first is not second:
-        node = interpreter._selected(condition, Traced(first, trace), Traced(second, trace), "an array").node
-        _set_state(storage, (node, node, {}, ELEMENTS))
-
-
 def _is_numeric(value) -> bool:
     return isinstance(value, (Traced, Buffer, bool, int, float, np.generic, np.ndarray))
 
@@ -470,4 +405,4 @@ def _shown(name: str) -> str:
     return name.partition(".")[0].lstrip("$")
 
 
-__all__ = ["DEEPEST", "Interpreter", "as_traced", "branching_code", "find_trace", "interpreted"]
+__all__ = ["ROUNDS", "Interpreter", "interpreted"]

@@ -23,10 +23,11 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import ImpureError, TracedBoolError
-from .branches import branching_code, interpreted
+from .branches import interpreted
 from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS
 from .context import user_location
+from .flow import branching_code
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
 from .stand_ins import OBJECTS, TYPES, Captured, element_by_element, refused_intrinsic

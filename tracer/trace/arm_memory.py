@@ -1,0 +1,146 @@
+"""What the arms of a branch leave in memory: lists, dicts, buffers and their like are put back before each arm, and joined behind them."""
+
+from __future__ import annotations
+
+import contextlib
+import types
+
+from ..errors import TracedBoolError
+from .buffers import Buffer, become_traced
+from .builtin_functions import SEEN_CLASS
+from .memory import ELEMENTS, Storage
+from .value import Traced
+
+
+class Cursor:
+    """Where a loop is: an iterator whose place can be put back for the other arm."""
+
+    def __init__(self, values):
+        self.values = values if isinstance(values, (list, tuple, range)) else list(values)
+        self.at = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        value, is_there = self.step()
+        if not is_there:
+            raise StopIteration
+        return value
+
+    def step(self) -> tuple:
+        """The next element and whether there was one."""
+        if self.at >= len(self.values):
+            return None, False
+        self.at += 1
+        return self.values[self.at - 1], True
+
+
+class Memory:
+    """What can be changed in place through the variables: lists, dicts, sets, attributes of objects made in the trace, buffers, places in loops. It is put
+    back before each arm, and joined after."""
+
+    def __init__(self, env: dict, trace, function: types.FunctionType, around: Memory | None):
+        self.objects: dict[int, object] = {} if around is None else dict(around.objects)
+        for value in env.values():
+            self._collect(value, trace)
+        for name in function.__code__.co_names:
+            self._collect(function.__globals__.get(name), trace)
+        for cell in function.__closure__ or ():
+            with contextlib.suppress(ValueError):  # an empty cell
+                self._collect(cell.cell_contents, trace)
+        self.start = self.state()
+
+    def _collect(self, value, trace) -> None:
+        kind = type(value)
+        if kind is Buffer:
+            become_traced(value, trace)
+            kind = type(value)
+        if kind is Traced:
+            if value.memory is not None:
+                root = value.memory.root
+                self.objects[id(root)] = root
+        elif kind is set:
+            self.objects[id(value)] = value
+        elif hasattr(kind, SEEN_CLASS) and hasattr(value, "__dict__"):
+            self._collect(vars(value), trace)
+        elif kind in (list, dict, tuple):
+            if id(value) not in self.objects:
+                if kind is not tuple:
+                    self.objects[id(value)] = value
+                for each in value.values() if kind is dict else value:
+                    if type(each) not in (float, int, str):
+                        self._collect(each, trace)
+        elif kind is Cursor:
+            self.objects[id(value)] = value
+
+    def state(self) -> dict[int, object]:
+        """What the objects hold now."""
+        return {key: _state_of(each) for key, each in self.objects.items()}
+
+    def put(self, state: dict[int, object]) -> None:
+        """Let them hold what they held once."""
+        for key, each in self.objects.items():
+            _set_state(each, state[key])
+
+    def join(self, condition: Traced, left: dict, interpreter) -> None:
+        """Leave in each object what it held in ``left`` where the condition is true, and what it holds now where it is not."""
+        for key, each in self.objects.items():
+            a, b = left[key], _state_of(each)
+            if isinstance(each, Storage):
+                _join_storage(each, condition, a, b, interpreter)
+            elif isinstance(each, Cursor):
+                each.at = a if a == b else len(each.values)
+            elif isinstance(each, set):
+                if a != b:
+                    raise TracedBoolError(f"the arms of the `if` ({interpreter.place(interpreter.line)}) leave different elements in a set: what it holds "
+                                          f"would depend on the arguments.")
+            elif len(a) == len(b) and (isinstance(each, list) or a.keys() == b.keys()):
+                joined = interpreter.joined(condition, a, b, "a list" if isinstance(each, list) else "a dict", strict=True)
+                _set_state(each, joined)
+            else:
+                raise TracedBoolError(f"the arms of the `if` ({interpreter.place(interpreter.line)}) leave a {type(each).__name__} with {len(a)} elements "
+                                      f"in one and "
+                                      f"{len(b)} in the other: how long it is would depend on the arguments.")
+
+
+def _state_of(each):
+    if isinstance(each, Storage):
+        return each.ground, each.whole, dict(each.parts), each.pattern
+    return each.at if isinstance(each, Cursor) else each.copy()
+
+
+def _set_state(each, state) -> None:
+    if isinstance(each, Storage):
+        each.ground, each.whole, each.parts, each.pattern = state[0], state[1], dict(state[2]), state[3]
+        each.version += 1
+    elif isinstance(each, Cursor):
+        each.at = state
+    elif isinstance(each, list):
+        each[:] = state
+    else:
+        each.clear()
+        each.update(state)
+
+
+def _join_storage(storage: Storage, condition: Traced, a: tuple, b: tuple, interpreter) -> None:
+    trace = condition.owner
+    if a[0] is b[0] and a[3] is b[3] is ELEMENTS:
+        changed = [key for key in a[2].keys() | b[2].keys() if a[2].get(key) is not b[2].get(key)]
+        _set_state(storage, a)
+        first = {key: storage.element_node(key) for key in changed}
+        _set_state(storage, b)
+        for key in sorted(changed):
+            node = interpreter._selected(condition, Traced(first[key], trace), Traced(storage.element_node(key), trace), "an element").node
+            storage.write_element(key, node)
+        return
+    _set_state(storage, a)
+    first = storage.current()
+    _set_state(storage, b)
+    second = storage.current()
+    if first is not second:
+        node = interpreter._selected(condition, Traced(first, trace), Traced(second, trace), "an array").node
+        _set_state(storage, (node, node, {}, ELEMENTS))
+
+
+__all__ = ["Cursor", "Memory"]

@@ -1,0 +1,138 @@
+"""What the interpreter of branches knows of a function's code: its blocks, and where the paths from a branch come together again."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import types
+from dataclasses import dataclass
+
+from numba.core import ir
+from numba.core.analysis import compute_cfg_from_blocks, compute_live_map, compute_use_defs
+from numba.core.compiler import run_frontend
+from numba.core.errors import NumbaError
+
+from ..errors import TracedBoolError
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The blocks of a function's code by their labels.
+
+    ``order``     the place of each when no loop goes round
+    ``loops``     for each block the loops around it, the innermost first: where they begin, and their blocks
+    ``stops``     for each branch, where an arm waits for the other: at the blocks that both reach without leaving the innermost loop around them or
+                  beginning it again, at its next round, behind it; if there are none, before the arm that is longer
+    ``endless``   for each branch in a loop that no iterator ends, the blocks of this loop
+    ``live``      the variables that are still needed, before each block
+    ``offsets``   an offset in the code for each line
+    """
+
+    blocks: dict[int, ir.Block]
+    order: dict[int, int]
+    loops: dict[int, tuple[tuple[int, frozenset[int]], ...]]
+    stops: dict[int, frozenset[int]]
+    endless: dict[int, frozenset[int]]
+    live: dict[int, set[str]]
+    offsets: dict[int, int]
+
+    def comes_before(self, one: int, other: int) -> bool:
+        """Do paths that are at these blocks pass the first one before the other? The beginning of a loop around both is that of its next round."""
+        common = next((loop for loop in self.loops[one] if other in loop[1]), None)
+        if common is not None and common[0] in (one, other):
+            return one != common[0]
+        return self._stage(one, common) < self._stage(other, common)
+
+    def _stage(self, label: int, common: tuple | None) -> int:
+        """The place of a block, or of the whole loop that it is in, inside of a loop."""
+        for loop in self.loops[label]:
+            if loop == common:
+                break
+            label = loop[0]
+        return self.order[label]
+
+
+@functools.lru_cache(maxsize=1024)
+def flow_of(code: types.CodeType) -> Flow:
+    """The flow of a function's code. Raises TracedBoolError for what Numba's front end does not read."""
+    function = types.FunctionType(code, {"__builtins__": __builtins__}, closure=tuple([types.CellType(None) for _ in code.co_freevars]))
+    _refuse_nonlocal(code)
+    try:
+        blocks = run_frontend(function).blocks
+    except (NumbaError, NotImplementedError, AssertionError) as error:
+        raise TracedBoolError(
+            f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno}) branches on a traced value and contains what cannot be followed into both arms: "
+            f"{str(error).splitlines()[0]}. Put the branch into a function of its own, or write np.where(condition, a, b).") from None
+    graph = compute_cfg_from_blocks(blocks)
+    after = graph.post_dominators()
+    meets = {label: max(after[label] - {label}, key=lambda k: len(after[k]), default=None) for label in blocks}
+    order = {label: k for k, label in enumerate(graph.topo_order())}
+    loops = {label: tuple([(loop.header, frozenset(loop.body)) for loop in graph.in_loops(label)]) for label in blocks}
+    stops, endless = {}, {}
+    for label, block in blocks.items():
+        if isinstance(block.terminator, ir.Branch):
+            header, inside = loops[label][0] if loops[label] else (None, frozenset(blocks))
+            stops[label] = _stops(graph, block.terminator, header, inside, meets[label])
+            if header is not None and not any(_is_step(statement) for statement in blocks[header].body):
+                endless[label] = inside
+    offsets: dict[int, int] = {}
+    for start, _, line in code.co_lines():
+        if line is not None:
+            offsets.setdefault(line, start)
+    uses = compute_use_defs(blocks)
+    live = compute_live_map(graph, blocks, uses.usemap, uses.defmap)
+    return Flow(blocks, order, loops, stops, endless, live, offsets)
+
+
+def _is_step(statement) -> bool:
+    """Does a statement ask an iterator for its next element?"""
+    return isinstance(statement, ir.Assign) and isinstance(statement.value, ir.Expr) and statement.value.op == "iternext"
+
+
+def _stops(graph, branch: ir.Branch, header: int | None, inside: frozenset[int], meet: int | None) -> frozenset[int]:
+    yes, no = (_reached(graph, target, inside, header) for target in (branch.truebr, branch.falsebr))
+    found = yes & no or {branch.truebr if len(yes) > len(no) else branch.falsebr}
+    left = {target for label in inside for target, _ in graph.successors(label)} - inside
+    return frozenset(found | left | {header, meet} - {None})
+
+
+def _reached(graph, start: int, inside, header: int | None) -> set[int]:
+    """The blocks of a loop on the paths from one of them, as far as the next round."""
+    found, pending = set(), [start]
+    while pending:
+        label = pending.pop()
+        if label in inside and label not in found:
+            found.add(label)
+            if label != header:
+                pending.extend(target for target, _ in graph.successors(label))
+    return found
+
+
+def _refuse_nonlocal(code: types.CodeType) -> None:
+    """A variable that a function inside rebinds is not a variable of this function's blocks alone."""
+    inside = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    for each in inside:
+        rebound = {step.argval for step in dis.get_instructions(each) if step.opname == "STORE_DEREF"} & set(each.co_freevars)
+        if rebound:
+            raise TracedBoolError(
+                f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno}) branches on a traced value, and {each.co_name}() inside it rebinds "
+                f"`{min(rebound)}` by `nonlocal`: that cannot be followed into both arms. Return the new value instead.")
+        _refuse_nonlocal(each)
+
+
+def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeType | None:
+    """The code that asked for the truth of a traced value: it can be interpreted if it is a function of the user that the trace has rebound,
+    one whose globals are among ``namespaces`` (by id). None otherwise."""
+    asked, step = None, error.__traceback__
+    while step is not None:
+        frame, step = step.tb_frame, step.tb_next
+        if id(frame.f_globals) in namespaces:
+            asked = frame
+        elif step is not None or frame.f_code.co_name != "__bool__":
+            asked = None  # the question came through a library
+    if asked is None or (asked.f_code.co_name.startswith("<") and asked.f_code.co_name != "<lambda>"):
+        return None  # comprehensions and generators have code of their own, which is no function's
+    return asked.f_code
+
+
+__all__ = ["Flow", "branching_code", "flow_of"]
