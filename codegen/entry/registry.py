@@ -2,8 +2,6 @@
 import ctypes
 import gc
 import os
-import sys
-import traceback
 import weakref
 
 from numba.core.compiler_lock import global_compiler_lock
@@ -71,27 +69,6 @@ def equal_objects(entry_dispatcher) -> list:
 def request(key: str, signature: Signature, results, *, parallel: bool) -> str:
     """The text with which a compiled caller asks for an entry."""
     return f"{key}|{signature}->{structure_text(results)}|{PARALLEL if parallel else ''}"
-
-
-def resolve(text: str) -> int:
-    """Address of the head of the entry that a compiled caller asks for, see `request`."""
-    key, call, region = text.rsplit("|", 2)
-    arguments, _, results = call.partition("->")
-    try:
-        with global_compiler_lock:
-            called, signature = live_object(key), Signature.parse(arguments)
-            if called is None:
-                raise LookupError(f"there is no object `{key}` any more. Delete the __pycache__ of its caller.")
-            state, returned = called.state(signature), structure_text(called.structure(signature))
-            if returned != results:
-                raise TypeError(f"`{key}` of ({arguments}) now returns {returned}, but its caller was compiled for "
-                                f"{results}. Delete the caller's __pycache__.")
-            keep_state(state)
-            return state.native_head(parallel=region == PARALLEL)
-    except Exception:
-        if region == PARALLEL:
-            traceback.print_exc(file=sys.stderr)        # for Numba loses it there
-        raise
 
 
 def keep_state(state) -> None:

@@ -63,7 +63,7 @@ class EntryState:
         if parallel not in self._native_heads:
             handler = SilentCallbacks(self, "a parallel region") if parallel else self
             self._native_handlers.append(handler)
-            self._native_heads[parallel] = self._new_head(handler, *_native_code(self.signature, self.results, parallel))
+            self._native_heads[parallel] = self._new_head(handler, *native_code(self.signature, self.results, parallel))
         return address_of(self._native_heads[parallel])
 
     def c_function(self, name: str, shapes: tuple, specialisation: Specialisation, text: str | None) -> CFunction:
@@ -257,7 +257,8 @@ def _python_code(signature: Signature, results: Structure) -> tuple[int, int]:
 
 
 @functools.cache
-def _native_code(signature: Signature, results: Structure, parallel: bool) -> tuple[int, int]:
+def native_code(signature: Signature, results: Structure, parallel: bool) -> tuple[int, int]:
+    """The addresses of the entry for compiled callers and of its `publish`."""
     name = _entry_name("parallel" if parallel else "native", signature, results)
     return _built(name, lambda: native_entry.module_text(signature, results, name, parallel=parallel))
 

@@ -91,12 +91,13 @@ class Signature:
     def parse(cls, text: str) -> "Signature":
         """The inverse of `str`."""
         arguments, has_out, given = text.partition(";")
-        out = tuple(_parse_leaf(part) for part in given.removeprefix(TUPLE).split(",") if part)
-        return cls(tuple(_parse_leaf(part) for part in arguments.split(",") if part),
+        out = tuple(parse_leaf(part) for part in given.removeprefix(TUPLE).split(",") if part)
+        return cls(tuple(parse_leaf(part) for part in arguments.split(",") if part),
                    None if not has_out else out if given.startswith(TUPLE) else out[0])
 
 
-def _parse_leaf(text: str) -> Leaf:
+def parse_leaf(text: str) -> Leaf:
+    """The inverse of `str` of a leaf."""
     dtype, _, rest = text.partition("[")
     if not rest:
         return Leaf("scalar", dtype)

@@ -377,6 +377,29 @@ def test_a_cached_caller_of_a_function_with_other_results(project):
                              "but its caller was compiled for (float64, float64).")
 
 
+@pytest.mark.parametrize("layer", ["workqueue", "omp"])
+def test_a_cached_parallel_caller_of_what_is_gone_gets_nan(project, layer, monkeypatch):
+    monkeypatch.setenv("NUMBA_THREADING_LAYER", layer)
+    caller = textwrap.dedent("""
+        import numpy as np
+        from numba import njit, prange
+        import model
+        both = model.both
+        @njit(cache=True, parallel=True)
+        def call(x, y):
+            found, out = np.zeros(8), np.zeros((8, 2))
+            for i in prange(8):
+                value, gradient = both(x, y)
+                found[i] = value + gradient.sum() + both(x, y, out[i])[1][0]
+            return found[0], found[7], out[3, 1]
+    """)
+    model = "import numpy as np\nfrom tracer import value_and_grad\ndef f(x, y):\n    return np.sum(x * x) * y\nboth = value_and_grad(f)\n"
+    if layer == "omp" and sys.platform != "linux":
+        pytest.skip("OpenMP is Numba's default on Linux alone")
+    assert project(model, caller) == "(36.0, 36.0, 6.0) 0"
+    assert project(model.replace("def f(", "def h(").replace("grad(f", "grad(h"), caller) == "(nan, nan, nan) 1"
+
+
 def test_a_cached_caller_with_tuples(project):
     caller = "from numba import njit\nfrom model import g\n@njit(cache=True)\ndef call(x, y):\n    a, b = g((x, y))\n    return a.sum(), b, g.value((x, y))\n"
     model = "import numpy as np\nfrom tracer import grad\ndef f(p):\n    return np.sum(p[0] * p[0]) * FACTOR + 5 * p[1]\ng = grad(f)\n"
