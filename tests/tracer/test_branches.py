@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from tracer import TracedBoolError, grad, jit, value_and_grad
+from tracer import InPlaceError, TracedBoolError, grad, jit, value_and_grad
 
 FILE = __file__
 
@@ -201,13 +201,90 @@ def test_a_variable_that_one_arm_alone_sets():
     assert jit(harmless)(3.0) == 9.0
 
 
-def test_exceptions_and_assertions_in_arms():
+def test_where_an_exception_is_raised_results_are_nan():
     def f(x):
         assert x > 0
+        return x * x
+    compiled = value_and_grad(f)
+    assert compiled(3.0) == (9.0, 6.0) and np.isnan(compiled(-1.0)).all()
+
+    def g(x, rounds):
+        if x <= 0.0:
+            raise ValueError(f"x must be positive, not {x}")
+        total = 0.0
+        for _ in range(rounds):
+            if total > 5:
+                break
+            if x > 100.0:
+                raise OverflowError
+            total += x * math.log(x)
+        return total, {"twice": 2.0 * x, "rounds": rounds}
+    outcome = jit(g)
+    assert outcome(2.0, 9) == g(2.0, 9)
+    value, other = outcome(-1.0, 3)
+    assert np.isnan(value) and np.isnan(other["twice"]) and other["rounds"] == 3
+    assert np.isnan(outcome(101.0, 3)[0])
+
+
+def test_an_exception_that_no_result_could_show():
+    def checked(x):
+        if x < 0:
+            raise ValueError("negative")
+
+    def f(x):
+        checked(x)
         return x
     assert message(f, 1.0) == (
-        f"an exception is raised, or an assertion may fail, in an arm of an `if` on a traced value ({line_of(f, 1)}): whether that happens is not known when "
-        "the graph is built. Do it behind the `if`, with a value from np.where(condition, a, b).")
+        f"ValueError is raised in an arm of an `if` on a traced value ({line_of(checked, 2)}), and checked() returns no float that could be NaN then: "
+        "whether it happens is not known when the graph is built. Check arguments before the call.")
+
+    def g(x):
+        if x > 0:
+            raise ValueError("positive")
+        raise KeyError("other")
+    with pytest.raises(KeyError):
+        jit(g)(1.0)
+
+
+def test_one_array_or_another():
+    def reads(x):
+        a, b = np.ones(2) * x, np.zeros(2) + x * x
+        c = a
+        if x > 0:
+            c = b
+        return c[0] * 2 + np.sum(c[1:]) + a[0] + b[1]
+    agrees(reads, 2.0, -3.0)
+
+    def own(x):
+        v = np.ones(3) * x
+        if x > 0:
+            v = v * 2
+        v[0] = x * x
+        return np.sum(v)
+    agrees(own, 2.0, -3.0)
+
+    def writes(x):
+        a, b = np.ones(2) * x, np.zeros(2)
+        c = a
+        if x > 0:
+            c = b
+        c[0] = x
+        return a[0] * 2 + b[0] * 3
+    with pytest.raises(InPlaceError) as caught:
+        jit(writes)(1.0)
+    assert str(caught.value).replace(FILE, "FILE") == (
+        f"`c` is one array or another that other variables show too, depending on the `if` ({line_of(writes, 3)}), and is written to. Write to it in both "
+        "arms, or to a copy: x = x.copy().")
+
+    def lists(x):
+        a, b = [x], [2 * x]
+        c = a
+        if x > 0:
+            c = b
+        c[0] = x * x
+        return a[0] * 2 + b[0] * 3
+    assert message(lists, 1.0) == (
+        f"`c` is one list or another that other variables show too, depending on the `if` ({line_of(lists, 3)}). Do in both arms what is to be done with it.")
 
 
 class Account:

@@ -23,7 +23,7 @@ from ..errors import TracedBoolError
 from .arm_memory import Cursor, Memory
 from .buffers import Buffer
 from .flow import flow_of
-from .value import Traced
+from .value import Traced, as_traced
 
 ROUNDS = 100  # of a loop that a traced condition alone can end
 _EXIT = object()
@@ -34,6 +34,16 @@ class Disagreement:
 
     def __init__(self, text: str):
         self.text = text
+
+
+_RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
+
+
+class Raised(NamedTuple):
+    """What stands for the result of an arm that raises an exception."""
+
+    exception: BaseException
+    line: int
 
 
 class Outcome(NamedTuple):
@@ -112,6 +122,10 @@ class Interpreter:
             self.line = last.loc.line
             if isinstance(last, ir.Return):
                 return [self._outcome(_EXIT, env, self.read(last.value, env))]
+            if isinstance(last, _RAISES):
+                if not self.conditional:
+                    raise self._exception(last, env)
+                return [Outcome(_EXIT, None, env, Raised(self._exception(last, env), self.line), None, None)]
             if isinstance(last, ir.Jump):
                 label = last.target
             elif isinstance(last, ir.Branch):
@@ -201,12 +215,33 @@ class Interpreter:
         for name in first.keys() | second.keys():
             if name in first and name in second:
                 env[name] = self.joined(condition, first[name], second[name], f"`{_shown(name)}`")
+                if first[name] is not second[name] and _is_mutable(first[name]) and (_has_other_names(name, first) or _has_other_names(name, second)):
+                    env[name] = self._one_of(env[name], name)
             else:
                 env[name] = Disagreement(f"`{_shown(name)}` is given a value by one arm of the `if` only ({self.place(self.line)}). Give it one before.")
         return env
 
+    def _one_of(self, value, name: str):
+        """What stands for one of two objects that others see: it may be read, if it is an array, and not be written to."""
+        if type(value) in (list, dict):
+            return Disagreement(f"`{_shown(name)}` is one {type(value).__name__} or another that other variables show too, depending on the `if` "
+                                f"({self.place(self.line)}). Do in both arms what is to be done with it.")
+        if type(value) is Traced and _is_array(value):
+            self.trace.one_of[value.node] = (f"`{_shown(name)}` is one array or another that other variables show too, depending on the `if` "
+                                             f"({self.place(self.line)}), and is written to. Write to it in both arms, or to a copy: x = x.copy().")
+        return value
+
     def _result(self, outcomes: list[Outcome]):
-        """The function's result, from all of its ends."""
+        """The function's result, from all of its ends; NaN where an exception is raised."""
+        fails, earlier = [], None
+        for each in outcomes:
+            if isinstance(each.value, Raised):
+                fails.append((self._all(each.condition, earlier), each.value))
+            if each.condition is not None:
+                earlier = self._all(earlier, self.placed(np.logical_not, each.condition))
+        outcomes = [each for each in outcomes if not isinstance(each.value, Raised)]
+        if not outcomes:
+            raise fails[-1][1].exception
         *first, last = outcomes
         if last.memory is not None:
             last.memory.put(last.state)
@@ -215,6 +250,29 @@ class Interpreter:
             self.line = each.line
             each.memory.join(each.condition, each.state, self)
             value = self.joined(each.condition, each.value, value, "the results", strict=True)
+        for condition, raised in fails:
+            value = self._marked(value, condition, raised)
+        return value
+
+    def _marked(self, value, condition: Traced, raised: Raised):
+        """A result with NaN for its floats where the condition is true."""
+        marked = 0
+
+        def mark(each):
+            nonlocal marked
+            if type(each) in (tuple, list):
+                return type(each)([mark(part) for part in each])
+            if type(each) is dict:
+                return {key: mark(part) for key, part in each.items()}
+            if isinstance(each, float) or (_is_numeric(each) and np.issubdtype(as_traced(each, self.trace).dtype, np.floating)):
+                marked += 1
+                return self.placed(lambda: each * np.where(condition, np.nan, 1.0))  # a product, so that slopes are NaN too
+            return each
+        value = mark(value)
+        if not marked:
+            raise TracedBoolError(
+                f"{_kind_of(raised.exception)} is raised in an arm of an `if` on a traced value ({self.place(raised.line)}), and {self.code.co_name}() "
+                f"returns no float that could be NaN then: whether it happens is not known when the graph is built. Check arguments before the call.")
         return value
 
     def place(self, line: int) -> str:
@@ -281,8 +339,6 @@ class Interpreter:
         elif isinstance(statement, ir.SetAttr):
             self._refuse_in_arm("an attribute is assigned")
             setattr(self.read(statement.target, env), statement.attr, self.read(statement.value, env))
-        elif isinstance(statement, (ir.Raise, ir.StaticRaise, ir.DynamicRaise)):
-            self._raise(statement, env)
         else:
             raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains a statement that cannot be "
                                   f"followed into "
@@ -294,12 +350,11 @@ class Interpreter:
                                   f"graph is "
                                   f"built. Do it behind the `if`, with a value from np.where(condition, a, b).")
 
-    def _raise(self, statement, env: dict) -> None:
-        self._refuse_in_arm("an exception is raised, or an assertion may fail,")
+    def _exception(self, statement, env: dict) -> BaseException:
         if isinstance(statement, ir.Raise):
-            raise self.read(statement.exception, env)
+            return self.read(statement.exception, env)
         arguments = [self.read(a, env) if isinstance(a, ir.Var) else a for a in statement.exc_args or ()]
-        raise statement.exc_class(*arguments)
+        return statement.exc_class(*arguments)
 
     def value(self, value, env: dict):
         """The right side of an assignment."""
@@ -384,6 +439,24 @@ _EXPRESSIONS = {
     "undef": lambda self, e, env: None,
     "null": lambda self, e, env: None,
 }
+
+
+def _kind_of(exception) -> str:
+    return exception.__name__ if isinstance(exception, type) else type(exception).__name__
+
+
+def _is_array(value) -> bool:
+    return isinstance(value, (Traced, Buffer, np.ndarray)) and bool(np.shape(value))
+
+
+def _is_mutable(value) -> bool:
+    return type(value) in (list, dict) or _is_array(value)
+
+
+def _has_other_names(name: str, env: dict) -> bool:
+    """Do other variables show what this one does?"""
+    value = env[name]
+    return any(each is value or (type(each) in (list, tuple) and any(part is value for part in each)) for other, each in env.items() if other != name)
 
 
 def _is_numeric(value) -> bool:

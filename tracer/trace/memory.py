@@ -155,8 +155,13 @@ class Storage:
         return builder.node(TABLE["cast"], (whole,), (type_.dtype.str,), where) if type_.is_bool else whole
 
     # -- writing -----------------------------------------------------------------------------------------------------
+    def _check_own(self) -> None:
+        if self.ground in self.owner.one_of and not self.parts:
+            raise InPlaceError(self.owner.one_of[self.ground])
+
     def write_element(self, key: tuple, node: Node) -> None:
         """The innermost of all writes."""
+        self._check_own()
         if self.pattern is not ELEMENTS:
             self.flush()
         self.parts[key] = node
@@ -165,6 +170,7 @@ class Storage:
 
     def write_region(self, spec: tuple, node: Node) -> None:
         """The value of a region, of its shape and of the array's dtype."""
+        self._check_own()
         count = size_of(spec)
         if count == 0:
             return
@@ -186,6 +192,7 @@ class Storage:
 
     def write_whole(self, node: Node) -> None:
         """Another value of the whole array."""
+        self._check_own()
         self.ground = self.whole = node
         self.parts, self.pattern = {}, ELEMENTS
         self.version += 1
