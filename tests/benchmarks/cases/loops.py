@@ -1,5 +1,9 @@
 """Code with explicit loops and buffers, as it stands: the first result, and a call beside a hand-written adjoint and JAX's scan."""
 
+import math
+
+import numpy as np
+
 from ..building import first_result
 from ..comparison import per_call
 from ..problems import Problem
@@ -7,7 +11,7 @@ from ..problems.elements import logistic_elements, piecewise, table
 from ..problems.kalman import kalman, observations
 from ..problems.nbody import bodies, cluster
 from ..problems.sequences import diagonals, diffusion, populations, rod, runge_kutta, thomas
-from ..registry import Ask, case
+from ..registry import Ask, Row, case
 
 # Peers that unroll the loop, or walk through it at every call.
 UNROLLED = {name: "not tried: it runs the loop operation by operation, or unrolls it" for name in (
@@ -47,3 +51,28 @@ pair("loop-nbody", "N-body, 5 bodies × 1,000 steps", lambda: (bodies(1_000), cl
 pair("loop-kalman", "Kalman filter, 4 states × 500 steps", lambda: (kalman, observations(500)), 3.0, Ask(0.5, SCAN))
 pair("loop-runge-kutta", "Runge–Kutta of Lotka–Volterra, 2,000 steps", lambda: (runge_kutta(2_000), populations()), 3.0, Ask(2.0, HAND))
 pair("loop-diffusion", "Explicit heat equation, 100 points × 500 steps", lambda: (diffusion(500), rod(100)), 5.0, Ask(2.0, HAND))
+
+
+STEPS, WIDTH = 100_000, 100
+TRAJECTORY, THEORY = STEPS * WIDTH * 8e-6, 2 * math.sqrt(STEPS) * WIDTH * 8e-6  # MB: all states; √n checkpoints and the states of one segment
+
+
+def memory_of_scan(checkpoint: bool) -> list[Row]:
+    """MB of workspace that a gradient through the scan takes; beyond it a call has its results alone."""
+    from tracer import grad, scan
+
+    def loss(x):
+        return np.sum(scan(lambda c, _: (np.sin(c) * 0.999 + 0.001 * c[::-1], None), x, length=STEPS, checkpoint=checkpoint)[0])
+    made = grad(loss, cache=False)
+    made(np.linspace(-1.0, 1.0, WIDTH))
+    return [Row("tracer", made.explain().records[-1].kernel.workspace_bytes * 1e-6, "MB")]
+
+
+@case("scan-memory", "Gradient through a scan of 100,000 steps × 100 floats: workspace", Ask(1.2 * TRAJECTORY))
+def _(effort):
+    return memory_of_scan(False)
+
+
+@case("scan-memory-checkpoint", "The same with checkpoint=True", Ask(3 * THEORY))
+def _(effort):
+    return memory_of_scan(True)
