@@ -164,6 +164,18 @@ def test_a_matrix_recurrence_in_a_python_loop_is_rolled():
     assert loops(compiled.graph) and len(compiled.gradient_graph.nodes) < 250
 
 
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_memory_of_a_gradient(checkpoint):
+    def f(x, r):
+        last, _ = scan(lambda c, k: (np.sin(c) * r + 0.1 * c[::-1] * x, None), x, length=10_000, checkpoint=checkpoint)
+        return np.sum(last * last)
+    compiled = grad(f, argnums=(0, 1), cache=False)
+    compiled(np.linspace(0, 1, 20), 1.2)
+    trajectory = 10_000 * 20 * 8
+    limit = 3 * 2 * trajectory / 10_000**0.5 if checkpoint else 1.2 * trajectory
+    assert compiled._history.last.kernel.program.workspace_bytes <= limit
+
+
 # Without a trace, and under other readings ------------------------------------------------------------------------------------
 
 def test_without_a_trace_it_is_the_loop_that_it_stands_for():
