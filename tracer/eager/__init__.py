@@ -34,12 +34,15 @@ from . import (
     shaping,
 )
 from . import autograd as autograd
+from . import cuda as cuda
 from . import inplace as _inplace  # noqa: F401  the same for what overwrites
 from . import linalg as linalg
 from . import nn as nn
 from . import special as special
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
+from .devices import Device as device
+from .devices import with_device
 from .dtypes import Dtype as dtype
 from .dtypes import (
     bool_,
@@ -62,7 +65,6 @@ from .given import with_out
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .printing import set_printoptions
 from .tensor import STRIDED as strided
-from .tensor import Device as device
 from .tensor import Size, Tensor
 
 # Division by zero and overflow give infinities, silently, as in PyTorch. NumPy warns where the operation stands: here, and in the table of operations.
@@ -75,7 +77,7 @@ contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_
 _FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, rearranging, gathering, numeric, norms, ordering, products, contraction, decompositions,
              activations, special, basics, creation, random)
 for _family in _FAMILIES:
-    globals().update({name: with_out(function) for name, function in _family.FUNCTIONS.items()})
+    globals().update({name: with_out(with_device(function)) for name, function in _family.FUNCTIONS.items()})
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.
@@ -131,8 +133,8 @@ def is_floating_point(input: Tensor) -> bool:
 
 
 __all__ = [
-    "Size", "Tensor", "autograd", "device", "dtype", "enable_grad", "finfo", "float32", "float64", "get_default_dtype", "iinfo", "inference_mode", "int8",
-    "int64",
+    "Size", "Tensor", "autograd", "cuda", "device", "dtype", "enable_grad", "finfo", "float32", "float64", "get_default_dtype", "iinfo", "inference_mode",
+    "int8", "int64",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled",
     "is_tensor", "no_grad", "printing", "promote_types", "set_default_dtype", "strided",
     "set_grad_enabled", "set_printoptions", "uint8",

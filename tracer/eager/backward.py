@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,19 +93,19 @@ def _key(each):
     return id(each) if each.grad_fn is None else (each._grad_fn.seq, each._number)
 
 
-class GradientEdge(tuple):
+class GradientEdge(NamedTuple):
     """A place on the tape: a node and one of its outputs."""
 
-    __slots__ = ()
-    node = property(lambda self: self[0])
-    output_nr = property(lambda self: self[1])
+    node: Node
+    output_nr: int
+    ownership_token: Node | None = None  # PyTorch's own way to keep the node alive; here ``node`` does
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """Where the gradient of a tensor is computed."""
     if not tensor._rg:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
-    return GradientEdge((tensor.grad_fn or accumulator(tensor), tensor._number))
+    return GradientEdge(tensor.grad_fn or accumulator(tensor), tensor._number)
 
 
 def _gradients_of(given, count: int) -> tuple:

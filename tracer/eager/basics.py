@@ -6,10 +6,11 @@ import warnings
 
 import numpy as np
 
+from .devices import Device, check_device
 from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
 from .indexing import CopyBackwards, FillBackward3, ZeroBackward0, copied_into, filled_with
 from .modes import state
-from .node import Node
+from .node import INFERENCE, Node, now
 from .record import broadcast_shape, recorded, result, summed_to
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
 from .views import check_overlap, check_writable, is_dense, update
@@ -73,9 +74,8 @@ def contiguous(input: Tensor) -> Tensor:
 def detach(input: Tensor) -> Tensor:
     """The same memory outside of the tape."""
     made = made_of(shared(input) if input._data.ndim else _shared_scalar(input))
-    if not input._inference:
-        made._counter = counter_of(input)
     made._inference = input._inference
+    made._counter = INFERENCE if made._inference else counter_of(input)
     return made
 
 
@@ -87,6 +87,9 @@ def detach_(self: Tensor) -> Tensor:
     """Take the tensor itself off the tape."""
     if self._view is not None:
         raise RuntimeError(_DETACH_VIEW)
+    if not self.is_leaf:
+        counter_of(self)  # what looks at counters will see it
+        self._detached = now()
     self._rg, self._grad_fn, self._number = False, None, 0
     return self
 
@@ -113,6 +116,9 @@ def sum_to_size(input: Tensor, *size) -> Tensor:
 
 def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocking: bool = False, copy: bool = False, memory_format=None) -> Tensor:
     """The tensor in another dtype; itself if it has that one."""
+    if args and isinstance(args[0], (str, Device, int)):
+        device, args = args[0], args[1:]
+    check_device(device, "to")
     for each in args:
         if isinstance(each, Dtype):
             dtype = each
@@ -126,6 +132,11 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
     if node is not None:
         node.source = input.dtype
     return result(node, input._data.astype(dtype.numpy))
+
+
+def cuda(self: Tensor, *_, **__):
+    """Refused: there is the CPU alone."""
+    check_device("cuda", "cuda")
 
 
 def type_(input: Tensor, dtype=None):
@@ -267,7 +278,7 @@ for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, it
     setattr(Tensor, _function.__name__, _function)
 Tensor.type, Tensor.data = type_, property(_data, _set_data)
 Tensor.type_as = lambda self, other: to(self, other.dtype)
-Tensor.cpu = lambda self: self
+Tensor.cpu, Tensor.cuda, Tensor.get_device = lambda self: self, cuda, lambda self: -1
 Tensor.__array__, Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _array, _bool, _len, _iter, _contains
 Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))
 Tensor.__index__, Tensor.__deepcopy__, Tensor.__reduce__, Tensor.__hash__ = _index, _deepcopy, _reduce, lambda self: id(self)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from .devices import check_device
 from .dtypes import DTYPES, Dtype, bool_, get_default_dtype, int64, of_numpy, promote_types
 from .shaping import sizes_of
 from .tensor import Tensor, made_of, shared
@@ -213,6 +214,7 @@ def scalar_tensor(value, *, dtype: Dtype | None = None, requires_grad: bool = Fa
 
 def _new(function):
     def method(self: Tensor, *args, dtype: Dtype | None = None, requires_grad: bool = False, device=None) -> Tensor:
+        check_device(device, method.__name__)
         return function(*args, dtype=dtype or self.dtype, requires_grad=requires_grad)
     method.__name__ = f"new_{function.__name__}"
     method.__doc__ = f"{function.__name__} in this tensor's dtype."

@@ -241,7 +241,8 @@ class Pass:
             before, state.recording = state.recording, self.create
             try:
                 for hook in list(leaf._post_hooks.values()):
-                    hook(leaf)
+                    if hook(leaf) is not None:
+                        raise RuntimeError("Tensor post accumulate grad hooks should return None.")
             finally:
                 state.recording = before
 

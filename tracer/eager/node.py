@@ -23,6 +23,19 @@ _HINT = ("Hint: enable anomaly detection to find the operation that failed to co
 _HINT_FOUND = ("Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or "
                "anywhere later. Good luck!")
 
+_OF_INFERENCE = ("Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To "
+                 "work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of "
+                 "`torch.inference_mode()`.")
+_DETACHED = ("Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, please use out-of-place `.detach()` "
+             "instead")
+
+INFERENCE = (0,)  # the version counter of all inference tensors: none of them counts, and what looks at counters sees which they are
+
+
+def now() -> int:
+    """The time on the nodes' clock: later than all nodes so far, earlier than those to come."""
+    return next(_sequence)
+
 
 class Output:
     """A result that its own node saved: the data and version counter, not the tensor, which owns the node."""
@@ -108,11 +121,10 @@ class Node:
         self.saved = entries
         for entry in entries:
             counter = getattr(entry, "_counter", None) if not isinstance(entry, Output) else entry.counter
-            if counter is None and getattr(entry, "_inference", False):
-                _check_inference(entries)
-            if counter is not None and counter[0]:
+            if counter is INFERENCE:
+                raise RuntimeError(_OF_INFERENCE)
+            if counter is not None and counter[0] and self.versions is None:
                 self.versions = tuple([_version_of(each) for each in entries])
-                break
         if state.special and state.hooks:
             self._pack(state.hooks[-1])
 
@@ -142,6 +154,8 @@ class Node:
                 raise RuntimeError(_changed(entry.data, self, entry.number, entry.counter[0], expected))
             return entry.tensor(self)
         counter = getattr(entry, "_counter", None)
+        if counter is not None and entry._detached > self.seq:
+            raise RuntimeError(_DETACHED)
         if counter is not None and counter[0] != expected:
             raise RuntimeError(_changed(entry._data, entry.grad_fn, entry._number, counter[0], expected))
         return entry
@@ -150,7 +164,10 @@ class Node:
         """The same checks for all entries at once, for the ways that read the data themselves."""
         for position, entry in enumerate(self.checked_saved()):
             counter = entry.counter if isinstance(entry, Output) else getattr(entry, "_counter", None)
-            if counter is not None and counter[0] != (self.versions[position] if self.versions is not None else 0):
+            if counter is None:
+                continue
+            expected = self.versions[position] if self.versions is not None else 0
+            if counter[0] != expected or getattr(entry, "_detached", -1) > self.seq:
                 self.unpack_one(position)
 
     def release(self) -> None:
@@ -170,13 +187,13 @@ class Node:
         """Call ``hook(grad_inputs, grad_outputs)`` after the node has run; it may return other grad_inputs. Returns a handle."""
         if self.node_hooks is None:
             self.node_hooks = {}
-        return Handle(self.node_hooks, hook)
+        return RemovableHandle(self.node_hooks, hook)
 
     def register_prehook(self, hook):
         """Call ``hook(grad_outputs)`` before the node runs; it may return other grad_outputs. Returns a handle."""
         if self.node_pre_hooks is None:
             self.node_pre_hooks = {}
-        return Handle(self.node_pre_hooks, hook)
+        return RemovableHandle(self.node_pre_hooks, hook)
 
 
 class AccumulateGrad(Node):
@@ -204,7 +221,7 @@ class RawSaved:
         node.saved, node.packed = tuple(entries), True
 
 
-class Handle:
+class RemovableHandle:
     """What registering a hook returns; ``remove()`` takes the hook away, as the end of a ``with`` block does."""
 
     _ids = itertools.count()
@@ -218,7 +235,7 @@ class Handle:
         """Take the hook away; nothing happens the second time."""
         self._hooks.pop(self.id, None)
 
-    def __enter__(self) -> Handle:
+    def __enter__(self) -> RemovableHandle:
         return self
 
     def __exit__(self, *_) -> None:
@@ -261,13 +278,6 @@ def short_name(node: Node) -> str:
 def _version_of(entry) -> int:
     counter = entry.counter if isinstance(entry, Output) else getattr(entry, "_counter", None)
     return counter[0] if counter is not None else 0
-
-
-def _check_inference(entries) -> None:
-    if not state.inference and any(getattr(entry, "_inference", False) for entry in entries):
-        raise RuntimeError("Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by "
-                           "autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` "
-                           "instead of `torch.inference_mode()`.")
 
 
 def _changed(data, grad_fn: Node | None, number: int, version: int, expected: int) -> str:

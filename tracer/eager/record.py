@@ -26,6 +26,8 @@ def recorded(kind: type[Node], inputs) -> Node | None:
         if not tensor._rg:
             return None
         return kind(((tensor._grad_fn or tensor),), (tensor._number,) if tensor._number else None)
+    if state.inference:
+        return None  # enable_grad() changes nothing there
     edges = [(t._grad_fn or t) if isinstance(t, Tensor) and t._rg and state.recording else None for t in inputs]
     tangents = None
     if state.level:

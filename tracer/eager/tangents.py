@@ -27,6 +27,13 @@ def tangent_of(tensor: Tensor) -> Tensor | None:
     return held[1]
 
 
+def check_tangent(tensor: Tensor, tangent: Tensor) -> None:
+    """RuntimeError unless the tangent has the shape of its tensor."""
+    if tensor._data.shape != tangent._data.shape:
+        raise RuntimeError(f"Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
+                           f"Tensor is of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}.")
+
+
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
     """Operations in here give no tangents."""

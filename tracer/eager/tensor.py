@@ -11,9 +11,10 @@ import weakref
 
 import numpy as np
 
+from .devices import CPU
 from .dtypes import DTYPES, Dtype
 from .modes import state
-from .node import UNTRACKED, Handle, Node, Output
+from .node import INFERENCE, UNTRACKED, Node, Output, RemovableHandle
 
 _NOT_LEAF = ("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
              "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If "
@@ -80,6 +81,7 @@ class Tensor:
     _hooks = None        # of register_hook on a leaf
     _post_hooks = None   # of register_post_accumulate_grad_hook
     _inference = False
+    _detached = -1       # the time, on the nodes' clock, of detach_
     _tangent = None      # in forward mode (level, tangent); the tangent may be a Pending
     retains_grad = False
     is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
@@ -175,7 +177,7 @@ class Tensor:
             retain(self)
 
     # Hooks -----------------------------------------------------------------------------------------------------------------
-    def register_hook(self, hook) -> Handle:
+    def register_hook(self, hook) -> RemovableHandle:
         """Call ``hook(grad)`` when the gradient of this tensor is known; what it returns, if not None, replaces it."""
         if not self._rg:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -183,12 +185,12 @@ class Tensor:
         if node is None:
             if self._hooks is None:
                 self._hooks = {}
-            return Handle(self._hooks, hook)
+            return RemovableHandle(self._hooks, hook)
         if node.pre_hooks is None:
             node.pre_hooks = {}
-        return Handle(node.pre_hooks.setdefault(self._number, {}), hook)
+        return RemovableHandle(node.pre_hooks.setdefault(self._number, {}), hook)
 
-    def register_post_accumulate_grad_hook(self, hook) -> Handle:
+    def register_post_accumulate_grad_hook(self, hook) -> RemovableHandle:
         """Call ``hook(tensor)`` after its ``grad`` was added to; leaves only."""
         if not self._rg:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -196,7 +198,7 @@ class Tensor:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         if self._post_hooks is None:
             self._post_hooks = {}
-        return Handle(self._post_hooks, hook)
+        return RemovableHandle(self._post_hooks, hook)
 
     # Shape and dtype -------------------------------------------------------------------------------------------------------
     @property
@@ -217,7 +219,7 @@ class Tensor:
     @property
     def device(self):
         """Always the CPU."""
-        return _CPU
+        return CPU
 
     @property
     def itemsize(self) -> int:
@@ -320,25 +322,6 @@ class Result(Output):
         return made
 
 
-class Device:
-    """``torch.device("cpu")``."""
-
-    type, index = "cpu", None
-
-    def __repr__(self) -> str:
-        return "device(type='cpu')"
-
-    def __str__(self) -> str:
-        return "cpu"
-
-    def __eq__(self, other) -> bool:
-        return str(other) == "cpu"
-
-    def __hash__(self) -> int:
-        return hash("cpu")
-
-
-_CPU = Device()
 _C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
             "uint8": "unsigned char"}
 _new = object.__new__
@@ -349,7 +332,7 @@ def made_of(data) -> Tensor:
     made = _new(Tensor)
     made._data = data
     if state.special and state.inference:
-        made._inference = True
+        made._inference, made._counter = True, INFERENCE
     return made
 
 

@@ -13,14 +13,15 @@ from collections.abc import Callable
 import numpy as np
 
 from .modes import state
-from .node import UNTRACKED, Node, Output, short_name
+from .node import INFERENCE, UNTRACKED, Node, Output, short_name
 from .record import edge, fitted, recorded, result
 from .tensor import Tensor, counter_of, made_by, made_of, retain, shared
 
-NO_GRAD = ("A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is ambiguous and error-prone, it "
-           "is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't want the "
-           "inplace "
-           "to be tracked) or both outside (if you want the inplace to be tracked).")
+_UNTRACKED = ("{view} was created in {mode} mode and {what} modified inplace {now}. Given that this use case is ambiguous and error-prone, it is forbidden. "
+              "You can clarify your code by moving both the view and the inplace either both inside the {block} block (if you don't want the inplace to be "
+              "tracked) or both outside (if you want the inplace to be tracked).")
+_UNTRACKED_TEXTS = {"no_grad": {"mode": "no_grad", "now": "with grad mode enabled", "block": "no_grad"},
+                    "inference": {"mode": "inference", "now": "in normal mode", "block": "inference_mode"}}
 _IN_FUNCTION = ("This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace "
                 "would override "
                 "the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by "
@@ -109,8 +110,10 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
         node.shape, node.apply = array.shape, apply
         if attributes:
             node.__dict__.update(attributes)
-    elif input._rg and not state.recording:
-        origin, made._rg, made._grad_fn = origin or "no_grad", True, UNTRACKED
+    elif state.inference or not state.recording:
+        origin = origin or ("inference" if state.inference else "no_grad")
+        if input._rg:
+            made._rg, made._grad_fn = True, UNTRACKED
     share(made, input, apply, origin)
     return made
 
@@ -118,9 +121,9 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
 def share(made: Tensor, input: Tensor, apply: Callable, origin: str = "") -> None:
     """Make a tensor a view of another, whose memory it has."""
     if input._inference:
-        made._inference = True
+        made._inference, made._counter = True, INFERENCE
         return
-    made._counter = counter_of(input)
+    made._inference, made._counter = False, counter_of(input)
     if input._view is None:
         base = input
     else:
@@ -136,6 +139,13 @@ def share(made: Tensor, input: Tensor, apply: Callable, origin: str = "") -> Non
     base._views.append(weakref.ref(made))
 
 
+def _untracked_text(view: Tensor, what: str) -> str:
+    """Why a view that was made while nothing was recorded cannot be updated, or be used after an update."""
+    node = view.__dict__.get("_grad_fn")  # of an Invalid one too, which does not tell
+    of_view = "A view" if node is None or node is UNTRACKED else f"Output {view._number} of {short_name(node)} is a view of a view which"
+    return _UNTRACKED.format(view=of_view, what=what, **_UNTRACKED_TEXTS[view._view.origin])
+
+
 # In place -------------------------------------------------------------------------------------------------------------------
 
 def check_writable(target: Tensor, records: bool) -> None:
@@ -146,9 +156,8 @@ def check_writable(target: Tensor, records: bool) -> None:
     view = target._view
     if records:
         if view is not None:
-            if view.origin == "no_grad":
-                of_view = f"Output {target._number} of {short_name(target.grad_fn)} is a view of a view which" if target.grad_fn is not None else "A view"
-                raise RuntimeError(NO_GRAD.replace("A view", of_view))
+            if view.origin in _UNTRACKED_TEXTS:
+                raise RuntimeError(_untracked_text(target, "is being"))
             if view.origin == "function":
                 raise RuntimeError(f"Output {target._number} of {short_name(target._grad_fn)} is a view and is being modified inplace. {_IN_FUNCTION}")
             if view.origin == "several":
@@ -193,7 +202,7 @@ def is_dense(array: np.ndarray) -> bool:
 
 def update(target: Tensor, operation: Callable, *operands, **options) -> Tensor:
     """``target.operation_(*operands)``: the operation out of place, its data written into the target, and the tape mended."""
-    records = state.recording and (target._rg or any(isinstance(o, Tensor) and o._rg for o in operands))
+    records = state.recording and not state.inference and (target._rg or any(isinstance(o, Tensor) and o._rg for o in operands))
     if target._inference and not state.inference:
         overwrite(target, operation(target, *operands, **options)._data)  # PyTorch refuses only after it has written
     check_writable(target, records)
@@ -297,8 +306,7 @@ def _regenerate(view: Tensor, base: Tensor) -> None:
     if view._view.stale:
         return
     if origin:
-        view._view.stale = NO_GRAD.replace("is being modified inplace",
-                                           "its base or another view of its base has been modified inplace") if origin == "no_grad" else (
+        view._view.stale = _untracked_text(view, "its base or another view of its base has been") if origin in _UNTRACKED_TEXTS else (
             f"Output {view._number} of {short_name(view._grad_fn) if view._grad_fn else 'a function'} is a view and its base or another view of its base "
             f"has been "
             f"modified inplace. {_SEVERAL}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..modes import _Mode, state
-from ..tangents import paused, tangent_of
+from ..tangents import check_tangent, paused, tangent_of
 from ..tensor import Tensor
 
 
@@ -31,6 +31,8 @@ def enter_dual_level() -> int:
 
 def exit_dual_level(*, level: int | None = None) -> None:
     """Close the level; tangents are gone."""
+    if not state.level and level is None:
+        raise RuntimeError("Dual level must be a positive number.")
     if not state.level or level not in (None, 0):
         raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
     state.level = 0
@@ -54,9 +56,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for what, each in (("primal", tensor), ("tangent", tangent)):
         if not each.is_floating_point():
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {each.dtype}")
-    if tensor.size() != tangent.size():
-        raise RuntimeError(f"Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
-                           f"Tensor is of size {list(tensor.size())} while the given forward gradient is of size {list(tangent.size())}.")
+    check_tangent(tensor, tangent)
     with paused():
         dual = tensor.view_as(tensor)
     dual._tangent = state.level, tangent

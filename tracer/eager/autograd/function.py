@@ -12,6 +12,7 @@ from ..modes import enable_grad, no_grad, state
 from ..node import Node
 from ..origins import remember
 from ..record import fitted
+from ..tangents import check_tangent, paused, tangent_of
 from ..tensor import Result, Tensor, counter_of, made_of
 from ..views import View, check_writable, rebase, share
 
@@ -20,6 +21,7 @@ class _ContextNode(Node):
     """The node of a user's operation; it is the ``ctx`` of its methods too."""
 
     _tensors: tuple = ()
+    _forward_tensors: tuple | None = None
     _dirty: tuple = ()
     _constant: tuple = ()
     _materialize = True
@@ -32,6 +34,10 @@ class _ContextNode(Node):
     def save_for_backward(self, *tensors) -> None:
         """Keep tensors for the backward pass, checked for later changes in place."""
         self._tensors = tensors
+
+    def save_for_forward(self, *tensors) -> None:
+        """Keep tensors for ``jvp``."""
+        self._forward_tensors = tensors
 
     def mark_dirty(self, *tensors) -> None:
         """Say which inputs were overwritten."""
@@ -47,7 +53,9 @@ class _ContextNode(Node):
 
     @property
     def saved_tensors(self) -> tuple:
-        """What ``save_for_backward`` kept."""
+        """What ``save_for_backward`` kept, or in ``jvp`` ``save_for_forward``."""
+        if self._forward_tensors is not None:
+            return self._forward_tensors
         return tuple(self.unpack())
 
     def backward(self, *gradients) -> tuple:
@@ -127,6 +135,11 @@ class Function(metaclass=_FunctionMeta):
         """The gradients of the inputs."""
         raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
 
+    @staticmethod
+    def jvp(ctx, *tangents):
+        """The tangents of the results, from those of the inputs."""
+        raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
+
     @classmethod
     def apply(cls, *args):
         """Run the operation and record it."""
@@ -134,7 +147,7 @@ class Function(metaclass=_FunctionMeta):
         tensors = [a if isinstance(a, Tensor) else None for a in args]
         node.needs_input_grad = tuple([t is not None and t._rg for t in tensors])
         records = state.recording and any(node.needs_input_grad)
-        with no_grad():
+        with no_grad(), paused():
             if cls.setup_context is Function.setup_context:
                 output = cls.forward(node, *args)
             else:
@@ -144,7 +157,31 @@ class Function(metaclass=_FunctionMeta):
         results = list(output) if several else [output]
         if records:
             results = _hang(node, tensors, results)
+        if state.level:
+            _push_tangents(cls, node, tensors, results)
         return tuple(results) if several else results[0]
+
+
+def _push_tangents(function: type[Function], node: _ContextNode, tensors: list, results: list) -> None:
+    """Give the results the tangents that the user's ``jvp`` computes."""
+    tangents = [None if each is None else tangent_of(each) for each in tensors]
+    if all(each is None for each in tangents):
+        return
+    if node._materialize:
+        tangents = [made_of(_zeros(t._data.shape, t._data.dtype)) if each is None and t is not None else each for each, t in zip(tangents, tensors)]
+    with paused():
+        found = function.jvp(node, *tangents)
+    node._forward_tensors = None
+    found = found if isinstance(found, tuple) else (found,)
+    if len(found) != len(results):
+        raise RuntimeError(f"Function's jvp returned an invalid number of forward gradients (expected {len(results)} but got {len(found)})")
+    for number, (each, tangent) in enumerate(zip(results, found)):
+        if tangent is None or not isinstance(each, Tensor):
+            continue
+        if not isinstance(tangent, Tensor):
+            raise RuntimeError(f"expected Variable or None (got {type(tangent).__name__}) for grad output {number}.")
+        check_tangent(each, tangent)
+        each._tangent = state.level, tangent
 
 
 def _hang(node: _ContextNode, tensors: list, results: list) -> list:
@@ -176,7 +213,8 @@ def _hang(node: _ContextNode, tensors: list, results: list) -> list:
             made.append(each)
             continue
         given = next((t for t in tensors if t is each), None)
-        fresh = made_of(each._data)
+        alone = given is None and each._view is None and not each._rg and not each._inference
+        fresh = each if alone else made_of(each._data)  # `forward` may have kept it
         fresh._rg, fresh._grad_fn, fresh._number = True, node, number
         if given is not None:
             share(fresh, given, lambda a: a, "function")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backward import GradientEdge, get_gradient_edge
 from ..modes import state
-from ..node import Handle, Node
+from ..node import Node, RemovableHandle
 
 
 class saved_tensors_hooks:
@@ -44,12 +44,12 @@ class disable_saved_tensors_hooks:
         state.hooks = self._before
 
 
-def register_multi_grad_hook(tensors, fn, *, mode: str = "all") -> Handle:
+def register_multi_grad_hook(tensors, fn, *, mode: str = "all") -> RemovableHandle:
     """Call ``fn`` with the gradients of several tensors once all (or, with mode "any", the first) are known."""
     tensors = list(tensors)
     waiting: dict[int, list] = {}
     hooks: dict = {}
-    handle = Handle(hooks, fn)
+    handle = RemovableHandle(hooks, fn)
 
     def on(position: int):
         def hook(g):
