@@ -256,6 +256,37 @@ def test_eight_threads_compile_once():
     assert g.explain().traces == 1
 
 
+def garch(p, r):
+    """The likelihood of returns whose variance depends on the last one (Bollerslev, J. Econometrics 31, 1986)."""
+    variance, total = 1.0, 0.0
+    for k in range(len(r)):
+        total = total + 0.5 * (np.log(variance) + r[k] ** 2 / variance)
+        variance = np.exp(p[0]) + p[1] ** 2 * r[k] ** 2 + p[2] ** 2 * variance
+    return total
+
+
+def test_a_parallel_loop_over_series_of_different_lengths():
+    both, lengths = value_and_grad(garch), np.array([3, 7, 5, 3, 6, 4, 7, 3, 2, 5])
+    starts, p = np.concatenate([[0], np.cumsum(lengths)]), np.array([-1.0, 0.5, 0.7])
+    returns = np.random.default_rng(0).normal(size=starts[-1])
+
+    @njit(parallel=True)
+    def all_series(p, returns, starts):
+        gradients = np.zeros((len(starts) - 1, 3))
+        for i in prange(len(starts) - 1):
+            both(p, returns[starts[i]:starts[i + 1]], gradients[i])
+        return gradients
+
+    found = all_series(p, returns, starts)
+    assert both.explain().traces == len(set(lengths))
+    for i in range(len(lengths)):
+        series = returns[starts[i]:starts[i + 1]]
+        assert found[i].tobytes() == both(p, series)[1].tobytes()
+        # Complex steps have no rounding error.
+        exact = [garch(p + 1e-30j * unit, series).imag / 1e-30 for unit in np.eye(3)]
+        np.testing.assert_allclose(found[i], exact, rtol=1e-12)
+
+
 def test_an_error_in_a_parallel_loop(capfd):
     g = grad(lambda x: np.sum(x * np.ones(3)))
 
