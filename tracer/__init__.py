@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         TraceError,
         TracerError,
         UnsupportedError,
+        VaryingLengthError,
     )
 
 _MODULE_OF = {
@@ -38,7 +39,8 @@ _MODULE_OF = {
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
     **dict.fromkeys(("ArgumentError", "CacheWarning", "CarryError", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError",
                      "MissingMethodError", "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "SideEffectWarning", "TraceError",
-                     "TracedBoolError", "TracedConversionError", "TracedIndexError", "TracerError", "UnsupportedError"), ".errors"),
+                     "TracedBoolError", "TracedConversionError", "TracedIndexError", "TracerError", "UnsupportedError",
+                     "VaryingLengthError"), ".errors"),
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "TracedIndexError",
     "TracerError",
     "UnsupportedError",
+    "VaryingLengthError",
     "compare",
     "fori_loop",
     "grad",

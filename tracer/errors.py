@@ -11,7 +11,8 @@
     │   ├── LeakedValueError        (RuntimeError) a traced value used after its trace has ended
     │   ├── ImpureError             (RuntimeError) random numbers, clocks or input that a trace would freeze
     │   └── UnsupportedError        (NotImplementedError, TypeError) an operation that is not there
-    │       └── MissingMethodError  (AttributeError) a method of arrays that is not there
+    │       ├── MissingMethodError  (AttributeError) a method of arrays that is not there
+    │       └── VaryingLengthError  a use of x[mask] that has to know how many elements the mask picks
     ├── ArgumentError               (TypeError)   an argument of a kind or dtype that is not taken
     ├── CarryError                  (TypeError, ValueError)  what the body of a loop or an arm returns does not fit
     ├── ShapeError                  (ValueError)  shapes that do not fit
@@ -67,6 +68,10 @@ class UnsupportedError(TraceError, NotImplementedError, TypeError):
 
 class MissingMethodError(UnsupportedError, AttributeError):
     """A method of arrays that traced values do not have."""
+
+
+class VaryingLengthError(UnsupportedError):
+    """How many elements a traced mask picks is not known while the graph is built."""
 
 
 class ArgumentError(TracerError, TypeError):

@@ -23,6 +23,7 @@ from .kept import Kept
 from .settings import Settings
 from .trace.arguments import Callee, classify
 from .trace.buffers import Buffer
+from .trace.numpy_api.masked import Picked
 from .trace.objects import Record as InstanceRecord
 from .trace.objects import SeenMaker, represent
 from .trace.session import Session
@@ -155,6 +156,8 @@ class Arguments(SeenMaker):
             return DATA
         if isinstance(value, (Buffer, Captured)):
             return DATA
+        if isinstance(value, Picked):
+            raise value.refuse("the array")
         found = classify(value, path)
         if found is None:
             raise OutputError(f"{self.program.callee.name}() returned a {type(value).__name__} ({path_text(path)}), which is no tree of arrays and numbers. "

@@ -18,6 +18,7 @@ from .plan import view_leaf
 ADD, MULTIPLY, SUM = TABLE["add"], TABLE["multiply"], TABLE["sum"]
 INVERSION_COLUMNS = 64  # workspace of LAPACK's getri: n times its block size
 ASSEMBLY_CELLS = 8  # a gather-form assembly may have this many cells and as many again per piece; else pieces are added one after another
+COMPARED_PIECES = 64  # of an assembly that is added up, to find those that need no addition
 
 
 # Reductions -------------------------------------------------------------------------------------------------------------
@@ -150,6 +151,16 @@ def _cells(shape, specs):
     return result
 
 
+def are_disjoint(a: tuple, b: tuple) -> bool:
+    """Do two specs certainly name no element in common? Ranges that are far apart, or that step past one another."""
+    return any([_far_apart(*[(e, 1, 1) if isinstance(e, int) else e for e in pair]) for pair in zip(a, b)])
+
+
+def _far_apart(a: tuple[int, int, int], b: tuple[int, int, int]) -> bool:
+    (low, high), (lowest, highest) = [sorted((start, start + (count - 1) * step)) for start, count, step in (a, b)]
+    return 0 in (a[1], b[1]) or high < lowest or highest < low or (a[0] - b[0]) % math.gcd(a[2], b[2]) != 0
+
+
 def _write_cell(schedule, buffer, pieces, corner, extent, active) -> int:
     space = space_of(extent)
     nodes = [pieces[k][0] for k in active]
@@ -184,7 +195,7 @@ def _inverse(spec, corner, local):
 def _add_one_after_another(schedule, node: Node, buffer, pieces) -> int:
     schedule.initial(buffer, 0)
     position = -1
-    for piece, spec in pieces:
+    for k, (piece, spec) in enumerate(pieces):
         shape = piece.type.shape
         nest = schedule.new_nest(space_of(shape))
         map = identity_map(shape)
@@ -196,7 +207,9 @@ def _add_one_after_another(schedule, node: Node, buffer, pieces) -> int:
             else:
                 parts.append(map[axis].scaled(entry[2], entry[0]))
                 axis += 1
-        nest.nest.roots.append(Store(value, buffer, flatten(tuple(parts), buffer.shape, nest.rank), accumulate=True))
+        # What is the first at its place is put there: added to the zero it would lose the sign of -0.0.
+        adds = k > COMPARED_PIECES or any([not are_disjoint(spec, other) for _, other in pieces[:k]])
+        nest.nest.roots.append(Store(value, buffer, flatten(tuple(parts), buffer.shape, nest.rank), accumulate=adds))
         position = nest.position
     return position
 

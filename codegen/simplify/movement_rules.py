@@ -167,7 +167,7 @@ def _assemble_constants(rewriter, node: Node, bound) -> Node | None:
 def _is_zero(node: Node) -> bool:
     if node.op is BROADCAST:
         node = node.inputs[0]
-    return node.op is CONSTANT and not node.attrs[2] and constant_value(node) == 0
+    return node.op is CONSTANT and not node.attrs[2] and not any(node.attrs[1])  # -0.0 has a bit
 
 
 def _cast_twice(rewriter, node: Node, bound) -> Node | None:

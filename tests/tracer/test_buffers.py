@@ -545,3 +545,54 @@ def test_an_array_of_the_module_stays_as_it_is():
         return np.sum(y * y)
     assert grad(f)(3.0) == 6.0
     np.testing.assert_array_equal(GLOBAL, np.arange(5.0))
+
+
+# The sign of zero ------------------------------------------------------------------------------------------------------------
+
+LONG = np.linspace(-1.0, 1.2, 40)
+
+
+def filled_with_negative_zeros(x):
+    y = np.full(40, -0.0)
+    y[3] = x[0]
+    return y
+
+
+def negative_zeros_in_a_range(x):
+    y = np.zeros(40)
+    y[:] = -0.0
+    y[3:5] = x[:2]
+    y[20] = 0.0
+    return y
+
+
+def steps_of_negative_zeros(x):
+    y = x * 1.0
+    y[1::2] = -0.0 * np.abs(x[1::2])
+    y[::4] = 0.0
+    return y
+
+
+def rows_and_columns(x):
+    y = np.zeros((6, 7))
+    y[1] = -0.0
+    y[2] = np.abs(x[:7]) * -0.0
+    y[4, ::2] = np.abs(x[3:7]) * -0.0
+    y[:, 3] = -0.0
+    return y
+
+
+def interleaved(x):
+    y = np.zeros((40, 2))
+    y[::3, 0] = -np.abs(x[::3]) * 0.0
+    y[1::3, 1] = -np.abs(x[1::3]) * 0.0
+    return y
+
+
+@pytest.mark.parametrize("program", [filled_with_negative_zeros, negative_zeros_in_a_range, steps_of_negative_zeros, rows_and_columns, interleaved])
+def test_zeros_keep_their_sign(program):
+    expected = program(LONG)
+    assert np.any(np.signbit(expected[expected == 0]))
+    for result in (jit(program)(LONG), traced(program, LONG)):
+        np.testing.assert_array_equal(np.signbit(result), np.signbit(expected))
+        np.testing.assert_array_equal(result, expected)

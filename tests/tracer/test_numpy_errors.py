@@ -76,7 +76,7 @@ OURS = {
     "one argument": (lambda x: np.where(x), UnsupportedError,
                      "np.where with one argument: how many places it finds is not known while the graph is built. "
                      "Use np.where(condition, x, y), or sums with where=condition."),
-    "traced mask": (lambda x: x[x > 0], UnsupportedError,
+    "traced mask": (lambda x: np.outer(x, x)[:, x > 0], UnsupportedError,
                     "a traced array of bools as index: how many elements it picks is not known while the graph is built. "
                     "Write np.where(mask, x, 0.0), which keeps the shape, or give reductions where=mask."),
     "order": (lambda x: np.ravel(x, "K"), UnsupportedError,

@@ -136,8 +136,12 @@ def _evaluate_concatenate(*pieces_and_axis):
 def _evaluate_assemble(*pieces_and_attrs):
     *pieces, shape, specs = pieces_and_attrs
     result = np.zeros(shape, pieces[0].dtype)
+    written = np.zeros(shape, np.bool_)
     for piece, spec in zip(pieces, specs):
-        result[slices_of(spec)] += piece
+        place = slices_of(spec)
+        # The first piece at a place is put there and not added to zero, which would take the sign from -0.0.
+        result[place] = np.where(written[place], result[place] + piece, piece)
+        written[place] = True
     return result
 
 

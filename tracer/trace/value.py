@@ -17,6 +17,7 @@ from ..errors import (
     TracedConversionError,
     TracedIndexError,
     UnsupportedError,
+    VaryingLengthError,
 )
 from ..graph.node import Node, user_line
 from ..graph.op import Op
@@ -185,7 +186,10 @@ class Traced(Slots):
         if not kwargs and method == "__call__":
             op = UFUNCS.get(ufunc)
             if op is not None:
-                return elementwise(op, inputs)
+                try:
+                    return elementwise(op, inputs)
+                except VaryingLengthError:
+                    return NotImplemented  # x[mask] is among the operands, and knows what to do
         if kwargs.get("out") is not None:
             return FUNCTIONS["out"](ufunc, method, inputs, kwargs)
         kwargs.pop("out", None)

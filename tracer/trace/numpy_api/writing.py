@@ -13,6 +13,7 @@ from ..regions import positions_of
 from ..value import FUNCTIONS, UFUNCS, Traced, as_traced, call, elementwise, implements, implements_method, make
 from .common import cast, contains_traced, filled, find_trace, reshaped, static_value, strong
 from .indexing import getitem, understood
+from .masked import Picked, check_mask, pick, values_for
 
 FUNCTIONS["copy"] = copied
 FUNCTIONS["cast"] = cast
@@ -31,6 +32,8 @@ def _entries(index, x) -> tuple[list, bool]:
 def subscript(x: Traced, index) -> Traced:
     """``x[index]`` as the user writes it: a number, a view of the array's memory, or a copy."""
     plain = x if x.memory is None else snapshot(x.node, x.owner)
+    if _is_traced_mask(index) and index.shape:
+        return pick(plain, index)
     if x.memory is None:
         result = getitem(plain, index)
         if result.node.type.ndim == 0 or x.owner.location is not None or is_argument(x.node):
@@ -45,6 +48,10 @@ def subscript(x: Traced, index) -> Traced:
 
 
 FUNCTIONS["subscript"] = subscript
+
+
+def _is_traced_mask(index) -> bool:
+    return type(index) is Traced and index.node.type.is_bool and static_value(index) is None
 
 
 def _linked(x: Traced, array, result: Traced) -> Traced:
@@ -159,7 +166,7 @@ def _write(x: Traced, index, value) -> None:
     memory = memory_of(x)
     if type(value) is Traced and value.memory is memory:
         value = snapshot(memory.current(), x.owner)
-    if type(index) is Traced and index.node.type.is_bool and static_value(index) is None:
+    if _is_traced_mask(index):
         return _write_where(x, index, value)
     entries, is_basic = _entries(index, x)
     if is_basic:
@@ -191,15 +198,13 @@ def _write_constant_places(x: Traced, entries: list, value) -> None:
 
 
 def _write_where(x: Traced, mask: Traced, value) -> None:
-    """A traced mask: a number is written where it holds."""
+    """A traced mask: a number is written where it holds, or what the same mask has picked."""
     memory = memory_of(x)
     shape = memory.array.shape
-    for axis, (n, m) in enumerate(zip(mask.shape, shape)):
-        if n != m:
-            raise IndexError(f"boolean index did not match indexed array along axis {axis}; size of axis is {m} "
-                             f"but size of corresponding boolean axis is {n}")
-    traced = as_traced(value, x.owner)
-    if traced.ndim:
+    check_mask(mask.shape, shape)
+    is_picked = type(value) is Picked
+    traced = values_for(value, mask) if is_picked else as_traced(value, x.owner)
+    if traced.ndim and not is_picked:
         raise UnsupportedError("x[mask] = values with a traced mask: how many elements it picks is not known while the graph is built. "
                                "Write x = np.where(mask, values_of_all, x), with a value for every element.")
     condition = reshaped(mask, mask.shape + (1,) * (len(shape) - mask.ndim))
