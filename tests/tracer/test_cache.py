@@ -245,6 +245,19 @@ def test_damaged_entries_are_made_again(folder, forget):
             assert path.read_bytes() == data, path
 
 
+def test_damaged_entries_of_batches_are_made_again(folder, forget):
+    batch = CASES["batch in lanes"]
+    right, chance = bits(batch()), random.Random(2)
+    path, = [path for path in folder.iterdir() if path.name.startswith("batch-")]
+    whole = path.read_bytes()
+    for _ in range(40):
+        damaged, place = bytearray(whole), chance.randrange(len(whole))
+        damaged[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(chance.choice([damaged, whole[:place], whole[:place] + bytes(len(whole) - place)]))
+        assert bits(batch()) == right
+        assert path.read_bytes() == whole
+
+
 def test_machine_code_without_what_it_imports_is_a_miss(folder, forget):
     forget()
     right = bits(grad(wave)(X))
