@@ -62,6 +62,7 @@ def plot(file):
             panel.plot(S, values, label=f"{T} years")
             panel.set_title(name)
     panels[0, 0].legend()
+    figure.supxlabel("price of the share (strike 100, rate 3 %, volatility 20 %)")
     figure.savefig(file)
     print(f"drawn: {file}")
 

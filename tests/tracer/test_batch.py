@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import threading
+import time
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from scipy import special
 
 from codegen.batch import threads
-from codegen.batch.kernel import LaneKernel
+from codegen.batch.kernel import LaneKernel, Leaf
 from tracer import ArgumentError, ShapeError, UnsupportedError, grad, hessian, jacobian, jit, value_and_grad
 
 
@@ -387,8 +389,33 @@ def test_an_exception_in_one_thread_is_raised(monkeypatch):
     X, at = rows(4_000, 30), np.random.default_rng(0).integers(0, 30, (4_000, 2))
     np.testing.assert_allclose(pick.batch(X, at, parallel=True), np.take_along_axis(X, at, 1).sum(axis=1))
     at[2_345, 1] = 30
-    with pytest.raises(IndexError, match="an integer index computed from the data is out of bounds"):
-        pick.batch(X, at, parallel=True)
+    for parallel in (True, False):
+        with pytest.raises(IndexError, match="an integer index computed from the data is out of bounds"):
+            pick.batch(X, at, parallel=parallel)
+    at[2_345, 1] = 29
+    np.testing.assert_allclose(pick.batch(X, at, parallel=True), np.take_along_axis(X, at, 1).sum(axis=1))
+
+
+def test_an_exception_is_raised_in_the_call_that_it_belongs_to(monkeypatch):
+    monkeypatch.setattr(threads, "thread_count", lambda: 3)
+    pick = jit(lambda x, i: np.sum(x[i]))
+    X, good = rows(4_000, 30), np.random.default_rng(0).integers(0, 30, (4_000, 2))
+    bad = good.copy()
+    bad[1_234, 0] = 30
+    pick.batch(X, good)
+    found = [None] * 6
+
+    def call(k):
+        try:
+            found[k] = pick.batch(X, (good, bad)[k % 2], parallel=True)
+        except IndexError as error:
+            found[k] = error
+    callers = [threading.Thread(target=call, args=(k,)) for k in range(6)]
+    [caller.start() for caller in callers]
+    [caller.join() for caller in callers]
+    assert all(isinstance(each, IndexError) for each in found[1::2])
+    for each in found[::2]:
+        np.testing.assert_allclose(each, np.take_along_axis(X, good, 1).sum(axis=1))
 
 
 FORKED = """
@@ -414,11 +441,68 @@ def test_after_fork():
     assert found.returncode == 0, found.stderr
 
 
-def test_thread_count_is_numbas(monkeypatch):
-    from numba.core import config
-    monkeypatch.setenv("NUMBA_NUM_THREADS", "7")
-    monkeypatch.setattr(config, "NUMBA_NUM_THREADS", 7)
-    assert threads.thread_count() == 7
+@pytest.mark.parametrize("asked", ["3", None])
+def test_thread_count_is_numbas(asked):
+    environment = {name: text for name, text in os.environ.items() if name != "NUMBA_NUM_THREADS"} | ({"NUMBA_NUM_THREADS": asked} if asked else {})
+    program = "from codegen.batch import threads; from codegen.batch.placement import cores; print(threads.thread_count(), len(cores() or []))"
+    found = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=100, env=environment)
+    count, allowed = map(int, found.stdout.split())
+    assert count == 3 if asked else 1 <= count <= (allowed or os.cpu_count())
+
+
+def test_size_decides_on_threads(monkeypatch):
+    counts = []
+    original = threads.run
+    monkeypatch.setattr(threads, "run", lambda start, pieces, count: (counts.append(count), original(start, pieces, count))[1])
+    monkeypatch.setattr(threads, "thread_count", lambda: 4)
+    for count, asked in ((100, {}), (100, {"parallel": True}), (1_000_000, {}), (1_000_000, {"parallel": False}), (1_000_000, {"reduce": "sum"})):
+        LOSS.batch(np.broadcast_to(rows(1), (count, 4)), **asked)
+    assert counts == [1, 4, 4, 1, 4]
+
+
+def test_other_python_threads_run_during_a_batch():
+    loss = value_and_grad(wave)
+    loss.batch(rows(10))
+    runner = kernel_of(loss).runner([Leaf(rows(200_000))], [Leaf(np.empty(200_000)), Leaf(np.empty((200_000, 4)))])
+    workspace = runner.workspace()
+    ended, turns = threading.Event(), [0]
+
+    def turn():
+        while not ended.is_set():
+            turns[0] += 1
+            time.sleep(0)
+    other = threading.Thread(target=turn)
+    interval = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(1000.0)  # nobody is asked for the interpreter's lock: the other thread turns only while it is given up
+        other.start()
+        for _ in range(200):
+            before = turns[0]
+            runner.over(workspace, 0, 200_000)
+            if turns[0] > before:
+                break
+        else:
+            pytest.fail("the interpreter's lock was held by 200 runs of a kernel")
+    finally:
+        ended.set()
+        sys.setswitchinterval(interval)
+        other.join()
+
+
+def test_memory_does_not_grow_with_the_number_of_rows():
+    def peak(count, **asked):
+        X = rows(count)
+        asked = asked or {"out": (np.empty(count), np.empty((count, 4)))}
+        LOSS.batch(X, parallel=False, **asked)
+        tracemalloc.start()
+        try:
+            LOSS.batch(X, parallel=False, **asked)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    for asked in ({}, {"reduce": "sum"}):
+        few, many = peak(1_000, **asked), peak(100_000, **asked)
+        assert many < few + 64 * 1024, asked  # its results alone would be 4 MB
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores that threads can be put on")
@@ -476,6 +560,26 @@ def bad_calls():
     yield ArgumentError, lambda: k.batch(same[:3], X, out=same[1:4]), (
         "<lambda>.batch(): out shares memory with x, which would change while it is read or written. Pass other memory.")
     yield ArgumentError, lambda: k.batch(X, X, out=np.broadcast_to(np.zeros(2), (3, 2))), "<lambda>.batch(): out is read-only."
+    both = value_and_grad(lambda x: np.sum(x * x))
+    unaligned = np.zeros(49, np.uint8)[1:].view(np.float64).reshape(3, 2)
+    repeated = np.lib.stride_tricks.as_strided(np.zeros(2), (3, 2), (0, 8))
+    yield ShapeError, lambda: both.batch(X, out=(np.zeros(4), np.zeros((3, 2)))), "<lambda>.batch(): out[0] has shape (4,), but the result has (3,)."
+    yield ArgumentError, lambda: both.batch(X, out=(np.zeros(3), unaligned)), (
+        "<lambda>.batch(): out[1] is not aligned to its dtype. Pass np.empty((3, 2), np.float64).")
+    yield ArgumentError, lambda: both.batch(X, out=(np.zeros(3), repeated)), (
+        "<lambda>.batch(): elements of out[1] share memory with one another (a stride is 0). Pass np.empty((3, 2), np.float64).")
+    yield ArgumentError, lambda: both.batch(X, out=(same[:3, 0], same[:3])), (
+        "<lambda>.batch(): out[1] shares memory with out[0], which would change while it is read or written. Pass other memory.")
+    yield ArgumentError, lambda: both.batch(X, out=(np.zeros(3), np.zeros((3, 2), ">f8"))), (
+        "<lambda>.batch(): out[1] is an array of >f8, but the result is of float64. Pass np.empty((3, 2), np.float64).")
+    yield ArgumentError, lambda: both.batch([[1.0, 2.0], [3.0]]), (
+        "<lambda>.batch(): no argument has an axis of samples, so that there is no batch. Pass an array with one sample in each row, and in_axes=0 or an entry "
+        "that is not None for it.")
+    yield ShapeError, lambda: both.batch([np.ones(2), np.ones(3)]), (
+        "<lambda>.batch(): `x[0]` has 2 samples (axis 0), but `x[1]` has 3 (axis 0). An argument that is the same for all samples is named in in_axes with "
+        "None, as in in_axes={'x': None}.")
+    yield ArgumentError, lambda: both.batch(np.array([np.ones(2), np.ones(3)], dtype=object)), (
+        "argument `x` is an array of Python objects. Pass x.astype(float).")
     yield ArgumentError, lambda: jit(lambda x: x > 0).batch(X, reduce="sum"), "<lambda>.batch(): reduce='sum' is of floats, but a result is bool."
     yield UnsupportedError, lambda: grad(lambda x: np.sum(LOSS.batch(x)[0]))(X), (
         "wave.batch() is not called inside a traced function; write the function of all samples there.")
