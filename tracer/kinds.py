@@ -1,4 +1,4 @@
-"""Differences in kind between an eager call and a compiled one: branches and ties. In words, with the user's line."""
+"""Differences in kind between an eager call and a compiled one: branches, updates in place, and ties. In words, with the user's line."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ STEP = 2.0**-26  # relative; half the digits of float64
 
 
 def differences_in_kind(run: EagerRun) -> list[str]:
-    """A line for each branch that Python took on a value, and for each operation at a tie or kink."""
-    return [*_branches(run), *_ties(run)]
+    """A line for each branch that Python took on a value, each line that updates an array, and each operation at a tie or kink."""
+    return [*_branches(run), *_updates(run), *_ties(run)]
 
 
 def _branches(run: EagerRun) -> Iterator[str]:
     for (line, outcome), count in Counter(run.trace.branches).items():
         times = f", {count} times" if count > 1 else ""
         yield f"{_short(line)}: Python branches on a value. Eager asks, gets {outcome}{times}, and runs one arm; a trace has to follow both."
+
+
+def _updates(run: EagerRun) -> Iterator[str]:
+    for line in run.trace.updates:
+        yield f"{_short(line)}: an array is updated in place. Eagerly its memory is overwritten; a graph has a new value instead, which later reads take."
 
 
 def _ties(run: EagerRun) -> Iterator[str]:

@@ -71,6 +71,23 @@ def test_a_branch_is_a_difference_in_kind():
     assert float(compare(huber, 0.5).gradients["x"][0]) == 0.5
 
 
+def test_an_update_in_place_is_a_difference_in_kind():
+    def recurrence(x):
+        y = np.zeros(4)
+        for k in range(1, 4):
+            y[k] = y[k - 1] + x[k]
+        y += x
+        y[1:] *= 2.0
+        return np.sum(y * y)
+
+    start = recurrence.__code__.co_firstlineno
+    found = compare(recurrence, np.array([1.0, 2.0, 3.0, 4.0]))
+    text = "an array is updated in place. Eagerly its memory is overwritten; a graph has a new value instead, which later reads take."
+    assert found.kinds == [f"test_comparison.py:{start + line}: {text}" for line in (3, 4, 5)]
+    assert found.gradients["x"][0].tolist() == found.gradients["x"][1].tolist()
+    assert compare(lambda x: np.sum(np.zeros(4) + x), np.ones(4)).kinds == []
+
+
 def test_ties_are_differences_in_kind():
     def tied(x):
         return np.max(x) + np.sum(np.abs(x)) + np.sum(np.maximum(x, 1.0))

@@ -89,7 +89,7 @@ def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> 
     axis = wrapped_dim(dim, x.ndim)
     e = np.exp(x - x.max(axis=axis, keepdims=True)) if x.ndim else np.ones_like(x)
     node = recorded(SoftmaxBackward0, (input,))
-    made = result(node, e / e.sum(axis=axis, keepdims=True) if x.ndim else e[()])
+    made = result(node, np.ascontiguousarray(e / e.sum(axis=axis, keepdims=True)) if x.ndim else e[()])
     if node is not None:
         node.dim = axis
         node.save(saved_result(made))
@@ -103,7 +103,7 @@ def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3)
     axis = wrapped_dim(dim, x.ndim)
     centred = x - x.max(axis=axis, keepdims=True) if x.ndim else x - x
     node = recorded(LogSoftmaxBackward0, (input,))
-    made = result(node, centred - np.log(np.exp(centred).sum(axis=axis, keepdims=True)) if x.ndim else centred)
+    made = result(node, np.ascontiguousarray(centred - np.log(np.exp(centred).sum(axis=axis, keepdims=True))) if x.ndim else centred)
     if node is not None:
         node.dim = axis
         node.save(saved_result(made))

@@ -78,6 +78,7 @@ class MulBackward0(_Binary):
     """a b; each factor is saved if the other needs it."""
 
     names = ("self", "other")
+    last_first = True
 
     def fast(self, g):
         saved = self.saved
@@ -107,6 +108,7 @@ class DivBackward0(_Binary):
     """a / b; the numerator is saved if the denominator needs it."""
 
     names = ("self", "other")
+    last_first = True
 
     def _slopes(self, g, a, b):
         return g / b if self.edges[0] is not None else None, None if a is None else -g * ((a / b) / b)

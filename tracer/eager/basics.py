@@ -248,7 +248,7 @@ def fill_(self: Tensor, value) -> Tensor:
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
         return update(self, _filled_by, value)
-    return update(self, filled_with, value)
+    return update(self, filled_with, value, overlaps=True)
 
 
 def _filled_by(target: Tensor, value: Tensor) -> Tensor:
@@ -257,7 +257,7 @@ def _filled_by(target: Tensor, value: Tensor) -> Tensor:
 
 def zero_(self: Tensor) -> Tensor:
     """Overwrite with zeros."""
-    return update(self, lambda target: result(recorded(ZeroBackward0, (target,)), np.zeros_like(target._data)))
+    return update(self, lambda target: result(recorded(ZeroBackward0, (target,)), np.zeros_like(target._data)), overlaps=True)
 
 
 def set_default(self: Tensor):

@@ -241,8 +241,11 @@ class Pass:
             before, state.recording = state.recording, self.create
             try:
                 for hook in list(leaf._post_hooks.values()):
-                    if hook(leaf) is not None:
+                    answer = hook(leaf)
+                    if isinstance(answer, Tensor):
                         raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+                    if answer is not None:
+                        raise TypeError(f"expected Variable, but hook returned '{type(answer).__name__}'")
             finally:
                 state.recording = before
 

@@ -274,7 +274,7 @@ def _unrecorded(input: Tensor, parts: list):
 
 def _assign(target: Tensor, value) -> None:
     """``target[...] = value`` for a view made for the purpose."""
-    if target._view is not None and target._view.origin == "no_grad":
+    if not state.recording and target._view is not None and target._view.origin == "no_grad":
         target._view.origin = ""
     update(target, _filled, value)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import weakref
+from collections.abc import Iterable
 
 from .dtypes import of_numpy
 from .modes import state
@@ -77,6 +78,7 @@ class Node:
     numbers: tuple | None = None
     names: tuple[str, ...] = ()   # of what is saved, as in `_saved_self`
     fast = None                   # (gradient of the output) -> gradients of the inputs, on NumPy data
+    last_first = False            # the order in which PyTorch saves and checks: that of its formulas, where the gradient of self may need the other
     packed = False                # some saved tensor went through hooks
     pre_hooks = None              # output number -> hooks of the tensor that it became
     node_hooks = None             # of register_hook
@@ -130,12 +132,20 @@ class Node:
 
     def _pack(self, hooks) -> None:
         pack, unpack = hooks
-        self.saved = tuple([_packed(pack, unpack, self, entry) if hasattr(entry, "_data") or isinstance(entry, Output) else entry for entry in self.saved])
-        self.packed = True
+        entries = list(self.saved)
+        for k in self._order():
+            if hasattr(entries[k], "_data") or isinstance(entries[k], Output):
+                entries[k] = _packed(pack, unpack, self, entries[k])
+        self.saved, self.packed = tuple(entries), True
+
+    def _order(self) -> Iterable[int]:
+        count = range(len(self.checked_saved()))
+        return reversed(count) if self.last_first else count
 
     def unpack(self) -> list:
         """What was saved, checked; own results as tensors that hang on this node."""
-        return [self.unpack_one(k) for k in range(len(self.checked_saved()))]
+        found = {k: self.unpack_one(k) for k in self._order()}
+        return [found[k] for k in range(len(found))]
 
     def checked_saved(self) -> tuple:
         """The entries themselves; RuntimeError when they were freed."""
@@ -162,7 +172,9 @@ class Node:
 
     def check(self) -> None:
         """The same checks for all entries at once, for the ways that read the data themselves."""
-        for position, entry in enumerate(self.checked_saved()):
+        saved = self.checked_saved()
+        for position in self._order():
+            entry = saved[position]
             counter = entry.counter if isinstance(entry, Output) else getattr(entry, "_counter", None)
             if counter is None:
                 continue

@@ -244,7 +244,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out=None) -> Tensor:
     if x.dtype.kind != "f":
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.legacy}\'')
     axis = wrapped_dim(dim, x.ndim)
-    return operation(LOGCUMSUMEXP, (input,), np.logaddexp.accumulate(x, axis) if x.ndim else x, (input, RESULT), dim=axis)
+    return operation(LOGCUMSUMEXP, (input,), np.ascontiguousarray(np.logaddexp.accumulate(x, axis)) if x.ndim else x, (input, RESULT), dim=axis)
 
 
 FUNCTIONS = {f.__name__: f for f in (dist, cdist, renorm, nansum, nanmean, var_mean, std_mean, logcumsumexp)}

@@ -75,7 +75,7 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     else:
         data = np.roll(input._data, shifts, tuple([wrapped_dim(d, input.ndim) for d in dims])) if input.ndim else input._data
-    return operation(ROLL, (input,), np.asarray(data), shifts=shifts, dims=dims)
+    return operation(ROLL, (input,), np.asarray(data, order="C"), shifts=shifts, dims=dims)
 
 
 # Triangles and diagonals -----------------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def repeat(self: Tensor, *repeats) -> Tensor:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(n < 0 for n in repeats):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(repeats)}: {[n * m for n, m in zip(repeats, self._data.shape)]}")
-    return operation(REPEAT, (self,), np.tile(self._data, repeats) if repeats else self._data, repeats=repeats, shape=self._data.shape)
+    return operation(REPEAT, (self,), np.asarray(np.tile(self._data, repeats), order="C") if repeats else self._data, repeats=repeats, shape=self._data.shape)
 
 
 def tile(input: Tensor, *dims) -> Tensor:

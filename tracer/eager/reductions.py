@@ -443,7 +443,7 @@ def cumsum(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     node = recorded(CumsumBackward0, (input,))
     if node is not None:
         node.dim = axis
-    return result(node, np.cumsum(x, axis, dtype=goal) if x.ndim else x.astype(goal))
+    return result(node, np.ascontiguousarray(np.cumsum(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
 
 
 def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -455,7 +455,7 @@ def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     if node is not None:
         node.dim = axis
         node.save(input)
-    return result(node, np.cumprod(x, axis, dtype=goal) if x.ndim else x.astype(goal))
+    return result(node, np.ascontiguousarray(np.cumprod(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
 
 
 def _logical(name: str, function):

@@ -148,8 +148,8 @@ def _untracked_text(view: Tensor, what: str) -> str:
 
 # In place -------------------------------------------------------------------------------------------------------------------
 
-def check_writable(target: Tensor, records: bool) -> None:
-    """PyTorch's errors before an update. ``records``: it will be recorded."""
+def check_writable(target: Tensor, records: bool, overlaps: bool = False) -> None:
+    """PyTorch's errors before an update. ``records``: it will be recorded; ``overlaps``: elements may share their memory."""
     if target._inference and not state.inference:
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing "
                            "inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.")
@@ -168,11 +168,15 @@ def check_writable(target: Tensor, records: bool) -> None:
                 raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if target._rg and target._grad_fn is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    data = target._data
+    if not overlaps:
+        _check_places(target._data)
+
+
+def _check_places(data) -> None:
+    """Refuse to write where several elements lie at one place."""
     if isinstance(data, np.ndarray) and any(step == 0 and extent > 1 for step, extent in zip(data.strides, data.shape)):
         raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the "
-                           "tensor "
-                           "before performing the operation.")
+                           "tensor before performing the operation.")
 
 
 def check_overlap(target: Tensor, other) -> None:
@@ -200,12 +204,15 @@ def is_dense(array: np.ndarray) -> bool:
     return True
 
 
-def update(target: Tensor, operation: Callable, *operands, **options) -> Tensor:
-    """``target.operation_(*operands)``: the operation out of place, its data written into the target, and the tape mended."""
+def update(target: Tensor, operation: Callable, *operands, overlaps: bool = False, **options) -> Tensor:
+    """``target.operation_(*operands)``: the operation out of place, its data written into the target, and the tape mended.
+
+    ``overlaps``: several elements of the target may lie at one place, as all get one number.
+    """
     records = state.recording and not state.inference and (target._rg or any(isinstance(o, Tensor) and o._rg for o in operands))
     if target._inference and not state.inference:
         overwrite(target, operation(target, *operands, **options)._data)  # PyTorch refuses only after it has written
-    check_writable(target, records)
+    check_writable(target, records, overlaps)
     for other in operands:
         check_overlap(target, other)
     made = operation(target, *operands, **options)
@@ -357,7 +364,9 @@ class CopySlices(Node):
 def _replaced(g: Tensor, apply: Callable, first: Tensor | None) -> Tensor:
     """``g`` with what is in the view replaced by ``first``, or by zeros."""
     outside = np.ones(g._data.shape, bool)
-    apply(outside)[...] = False
+    inside = apply(outside)
+    _check_places(inside)
+    inside[...] = False
     kept = masked(g, outside)
     return kept if first is None else kept + scatter(first, g._data.shape, apply)
 

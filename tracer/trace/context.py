@@ -100,6 +100,9 @@ class Trace:
         values = {n: np.asarray(self.concrete[n], n.type.dtype) for n in sources}
         return evaluate_nodes(nodes, values)[node]
 
+    def overwriting(self) -> None:
+        """Called before an array is written to."""
+
     def depends_on_integers_only(self, node: Node) -> bool:
         return all(n in self.concrete for n in live_nodes((node,)) if n.op is INPUT)
 

@@ -52,14 +52,19 @@ class Tape(Builder):
 
 
 class EvaluatedTrace(Trace):
-    """A trace whose every value is known. ``branches`` has the user's line and the outcome of each question that Python asked."""
+    """A trace whose every value is known. ``branches`` has the user's line and the outcome of each question that Python asked, ``updates``
+    the lines that write into arrays."""
 
-    __slots__ = ("branches",)
+    __slots__ = ("branches", "updates")
 
     def __init__(self, name: str):
         super().__init__(name)
         self.builder = Tape()
         self.branches: list[tuple[str, bool]] = []
+        self.updates: dict[str, None] = {}
+
+    def overwriting(self) -> None:
+        self.updates[user_line_of(user_location())] = None
 
     def depends_on_integers_only(self, node: Node) -> bool:
         return True

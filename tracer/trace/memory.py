@@ -158,6 +158,7 @@ class Storage:
     def _check_own(self) -> None:
         if self.ground in self.owner.one_of and not self.parts:
             raise InPlaceError(self.owner.one_of[self.ground])
+        self.owner.overwriting()
 
     def write_element(self, key: tuple, node: Node) -> None:
         """The innermost of all writes."""
