@@ -216,11 +216,15 @@ class Call:
 
 @dataclass(eq=False, slots=True)
 class Loop:
-    """Statements that are run ``extent`` times in a row. ``level``: how many loops are around it."""
+    """Statements that are run ``extent`` times in a row. ``level``: how many loops are around it.
+
+    With a ``condition``, a bool of the workspace and a truth value, they are run only when the one is the other: the arm of a branch.
+    """
 
     extent: int
     level: int
     statements: list[Statement]
+    condition: tuple[Buffer, bool] | None = None
 
 
 Statement = Nest | Blocked | Call | Loop
@@ -262,7 +266,8 @@ def register_axes(root: Reduce, rank: int) -> frozenset[int]:
 def read_buffers(statement: Statement) -> list[Buffer]:
     """The buffers that a statement reads, those among them that it adds to; of a loop, what its rows lie in."""
     if isinstance(statement, Loop):
-        return [root_of(b) for each in statement.statements for b in read_buffers(each)]
+        asked = [] if statement.condition is None else [statement.condition[0]]
+        return asked + [root_of(b) for each in statement.statements for b in read_buffers(each)]
     if isinstance(statement, Blocked):
         return [b for nest in statement.nests for b in read_buffers(nest)]
     if isinstance(statement, Call):

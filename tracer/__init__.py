@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .api import grad, hessian, hvp, jacobian, jit, jvp, stop_gradient, value_and_grad, vjp
     from .comparison import compare
-    from .control import fori_loop, scan
+    from .control import cond, fori_loop, scan
     from .errors import (
         ArgumentError,
         CacheWarning,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "compare": ".comparison",
-    **dict.fromkeys(("fori_loop", "scan"), ".control"),
+    **dict.fromkeys(("cond", "fori_loop", "scan"), ".control"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
     **dict.fromkeys(("ArgumentError", "CacheWarning", "CarryError", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError",
                      "MissingMethodError", "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "SideEffectWarning", "TraceError",
@@ -65,6 +65,7 @@ __all__ = [
     "UnsupportedError",
     "VaryingLengthError",
     "compare",
+    "cond",
     "fori_loop",
     "grad",
     "hessian",

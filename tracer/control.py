@@ -1,4 +1,4 @@
-"""Loops and branches that the user says: ``scan``, ``fori_loop``.
+"""Loops and branches that the user says: ``scan``, ``fori_loop``, ``cond``.
 
 In a traced function the body is traced once and becomes one node of the graph, whatever the number of iterations. Called with plain numbers and
 arrays, or with eager tensors, they are the Python loops that they stand for.
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import operator
 import sys
+import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import ArgumentError, CarryError
+from .errors import ArgumentError, CarryError, InPlaceError
 from .graph.types import ArrayType, array_type
+from .ops import TABLE
 from .rolling.bodies import Body, reshaped, row_of, rows_of
-from .rolling.capture import capture, variables
+from .rolling.capture import capture, capture_since, variables
 from .rolling.distribute import outputs_of
 from .rolling.segments import segmented
+from .trace.arm_memory import Memory
 from .trace.buffers import Buffer
 from .trace.context import Trace, user_location
 from .trace.session import current_session
@@ -27,6 +30,7 @@ from .trace.trees import DATA, Describer, Spec, build, data_count, path_text
 from .trace.value import Traced, as_traced, cast, user_line_of
 
 _NUMBERS = (Traced, Buffer, bool, int, float, np.generic, np.ndarray)
+BRANCH = TABLE["branch"]
 RETRACED = 3  # times that a body may be traced until what goes in and what comes out have the same dtypes
 
 
@@ -64,6 +68,22 @@ def fori_loop(lower: int, upper: int, body: Callable, init: Any) -> Any:
     if high <= low:
         return init
     return scan(lambda value, i: (body(i, value), None), init, np.arange(low, high))[0]
+
+
+def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> Any:
+    """``true_fun(*operands)`` where ``pred`` is true, else ``false_fun(*operands)``: a branch of which only the arm that is taken is computed, and derived.
+
+    ``pred`` is a bool or a number without axes. Operands and results are trees of numbers and arrays; the arms must return the same structure with the same
+    shapes and dtypes. They are given copies of traced operands: what they change in place stays theirs. Semantics are those of ``jax.lax.cond``.
+
+    Raises CarryError (a TypeError) where the arms return what does not fit together, InPlaceError where one writes to an array from around it.
+    """
+    if type(pred) is not Traced:
+        return (true_fun if pred else false_fun)(*operands)
+    if pred.shape:
+        raise ArgumentError(f"cond(){_place()} is asked to choose by an array of shape {pred.shape}; it takes one bool. Reduce it with np.any or np.all, or "
+                            f"choose element by element with np.where.")
+    return _Branch(pred.owner, (true_fun, false_fun), operands).run(pred)
 
 
 # Where a call stands ------------------------------------------------------------------------------------------------------------
@@ -253,6 +273,53 @@ class _Scan:
         raise CarryError(f"the body of scan(){_place()} returns another dtype for its carry each time: start with an array of the dtype that it is to have.")
 
 
+class _Branch:
+    """A branch in a trace."""
+
+    def __init__(self, trace: Trace, arms: tuple[Callable, Callable], operands: tuple):
+        self.trace, self.arms = trace, arms
+        describer = Describer(_leaf)
+        self.spec = describer(operands)
+        self.leaves = describer.leaves
+
+    def run(self, pred: Traced):
+        first = len(self.trace.builder)
+        (spec, left), (other, right) = [self._trace_arm(arm) for arm in self.arms]
+        if spec != other:
+            raise CarryError(f"the arms of cond(){_place()} return {_kind(build(spec, iter(left)))} and {_kind(build(other, iter(right)))}: they must return "
+                             f"the same structure.")
+        pairs = [self._fitted(*pair) for pair in zip(left, right)]
+        arms = capture_since(self.trace, first, list(zip(*pairs)) or [(), ()])
+        condition = (pred if pred.dtype == bool else pred != 0).node
+        attrs = tuple([each.graph for each in arms])
+        made = [Traced(self.trace.builder.node(BRANCH, (condition, *arms[0].taken), (*attrs, k), user_location()), self.trace,
+                       a.weak if b.weak else None) for k, (a, b) in enumerate(pairs)]
+        return build(spec, iter(made))
+
+    def _trace_arm(self, arm: Callable) -> tuple[Spec, list[Traced]]:
+        around = Memory({}, self.trace, arm, None) if isinstance(arm, types.FunctionType) else None
+        own = [Traced(leaf.node, self.trace, leaf.weak) if type(leaf) is Traced else leaf for leaf in self.leaves]
+        result = arm(*build(self.spec, iter(own)))
+        if around is not None and around.was_written():
+            raise InPlaceError(f"an arm of cond(){_place()} writes to an array from around it, which would happen whether the arm is taken or not. Return the "
+                               f"array from both arms instead.")
+        describer = Describer(_leaf)
+        spec = describer(result)
+        return spec, [as_traced(leaf, self.trace) for leaf in describer.leaves]
+
+    def _fitted(self, a: Traced, b: Traced) -> tuple[Traced, Traced]:
+        if a.shape != b.shape:
+            raise CarryError(f"the arms of cond(){_place()} return shapes {a.shape} and {b.shape}: they must be the same.")
+        if a.dtype != b.dtype:
+            if a.weak is not None and np.can_cast(a.dtype, b.dtype, "same_kind"):
+                return cast(a, b.dtype), b
+            if b.weak is not None and np.can_cast(b.dtype, a.dtype, "same_kind"):
+                return a, cast(b, a.dtype)
+            raise CarryError(f"the arms of cond(){_place()} return dtypes {a.dtype} and {b.dtype}: they must be the same. Convert one of them with "
+                             f".astype({a.dtype.name!r}).")
+        return a, b
+
+
 def _row_type(rows: Traced) -> ArrayType:
     return array_type(rows.dtype, rows.shape[1:])
 
@@ -261,4 +328,4 @@ def _number(node):
     return np.frombuffer(node.attrs[1], node.type.dtype)[0]
 
 
-__all__ = ["fori_loop", "scan"]
+__all__ = ["cond", "fori_loop", "scan"]

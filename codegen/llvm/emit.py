@@ -67,7 +67,7 @@ class _Emitter:
     def _write(self, kernel: FunctionText, statements: list) -> None:
         for piece in _pieces(statements):
             if isinstance(piece, Loop):
-                self._write_loop(kernel, piece)
+                (self._write_loop if piece.condition is None else self._write_arm)(kernel, piece)
             else:
                 kernel.do(f"call void @{self._function(piece)}({ARGUMENTS})")
 
@@ -79,6 +79,15 @@ class _Emitter:
             self._write(kernel, loop.statements)
             return []
         kernel.loop("0", kernel.integer(loop.extent), "1", [], iteration)
+
+    def _write_arm(self, kernel: FunctionText, arm: Loop) -> None:
+        buffer, truth = arm.condition
+        value = kernel.let(f"load i8, ptr {Buffers(kernel, self.program.inputs, self.program.offsets, self.addresses).pointer(buffer)}")
+
+        def taken():
+            self._write(kernel, arm.statements)
+            return []
+        kernel.when(kernel.let(f"icmp {'ne' if truth else 'eq'} i8 {value}, 0"), [], taken)
 
     def _function(self, statements: list) -> str:
         """Write a function for these statements; its name."""

@@ -36,6 +36,8 @@ class _Lifetimes:
     def walk(self, statements: list, around: tuple[Loop, ...]) -> None:
         for statement in statements:
             if isinstance(statement, Loop):
+                if statement.condition is not None:
+                    self._note(statement.condition[0], around)
                 start = self.count
                 self.walk(statement.statements, (*around, statement))
                 self.spans[statement] = start, self.count

@@ -11,7 +11,7 @@ from tracer.ops import TABLE
 
 from .maps import is_movement, space_of
 
-MATMUL, RESHAPE, GATHER, LOOP = TABLE["matmul"], TABLE["reshape"], TABLE["gather"], TABLE["loop"]
+MATMUL, RESHAPE, GATHER = TABLE["matmul"], TABLE["reshape"], TABLE["gather"]
 
 LONGEST_CHAIN = 64       # element-wise nodes on one another before one is stored: bounds the size of a loop body
 DEAREST_RECOMPUTE = 10   # in instructions; storing and loading an element costs about as much
@@ -36,7 +36,7 @@ def required(graph: Graph) -> set[Node]:
     flat = _Flatness(found)
     chain: dict[Node, int] = {}
     for node in graph.nodes:
-        if node.op is MATMUL or node.op is LOOP:
+        if node.op is MATMUL or node.op.kind == "loop":
             found.update(leaf for leaf in map(view_leaf, node.inputs) if is_inline(leaf))
         elif node.op is GATHER and is_inline(node.inputs[0]):
             found.add(node.inputs[0])

@@ -17,6 +17,7 @@ from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 from tracer.ops import TABLE
 from tracer.rolling.scalarise import scalarise
 
+from .arms import lower_branch
 from .block import in_row_blocks
 from .expand import expand
 from .maps import Map, identity_map, is_movement, space_of
@@ -27,7 +28,7 @@ from .repeated import lower_loop
 from .straight import in_pieces
 from .structured import LOWERINGS as STRUCTURED
 
-LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop}
+LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop, TABLE["branch"]: lower_branch}
 LARGEST_BODY = 300
 ROUNDS = 4
 

@@ -70,7 +70,7 @@ def _unmerged(statements: list[Statement]) -> list[Nest | Call | Loop]:
     found = []
     for each in flat_statements(statements):
         if isinstance(each, Loop):
-            each = Loop(each.extent, each.level, _unmerged(each.statements))
+            each = Loop(each.extent, each.level, _unmerged(each.statements), each.condition)
         found.append(unmerge(each) if isinstance(each, Nest) else each)
     return found
 
@@ -83,7 +83,11 @@ def _write(text: SourceText, statements: list[Nest | Call | Loop]) -> None:
         inside = [each for inner in all_statements([statement]) for each in (*read_buffers(inner), *written_buffers(inner))]
         for buffer in dict.fromkeys(root_of(each) for each in inside if each.row is not None):
             text.allocate(buffer, "rows")
-        with text.loop(statement.extent):
+        if statement.condition is not None:
+            # What one arm writes the other may write too, and what comes behind them reads.
+            for buffer in dict.fromkeys(root_of(each) for inner in all_statements([statement]) for each in written_buffers(inner)):
+                text.allocate(buffer, "chosen")
+        with text.loop(statement.extent) if statement.condition is None else text.when(*statement.condition):
             _write(text, statement.statements)
 
 

@@ -46,6 +46,17 @@ class SourceText:
         yield
         self.loops.pop()
 
+    @contextlib.contextmanager
+    def when(self, condition: Buffer, truth: bool) -> Iterator[None]:
+        """What is written meanwhile runs only then; what it names are views that nothing else knows."""
+        self.add(f"if {'' if truth else 'not '}{self.name(condition)}:")
+        self.loops.append("")
+        known, views = dict(self._name), dict(self._views)
+        yield
+        self.loops.pop()
+        self._name = {buffer: name for buffer, name in self._name.items() if buffer in known or buffer.row is None}
+        self._views = views
+
     def use(self, template: Template) -> None:
         """Note what a template imports."""
         if template.functions:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from ..graph.graph import live_nodes
 from ..graph.node import Node
-from ..graph.op import LINEAR, NOT_DIFFERENTIABLE, ZERO
+from ..graph.op import JOINTLY, LINEAR, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
 from ..trace.value import Traced, constant, make
+from .branch import push_through_arms
 from .loop import push_through
 from .rules import factor, refuse_derivative, times
 
@@ -24,7 +25,7 @@ def tangents(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], directions
     for node in live_nodes([output.node for output in outputs]):
         if node not in known and node.type.is_float and not known.keys().isdisjoint(node.inputs):
             trace.location = node.where
-            tangent = _loop_tangent(trace, node, known, loops) if node.op is LOOP else _tangent(trace, node, known)
+            tangent = _loop_tangent(trace, node, known, loops) if node.op.jvp is JOINTLY else _tangent(trace, node, known)
             if tangent is not None:
                 known[node] = tangent
     trace.location = outside
@@ -59,9 +60,10 @@ def _tangent(trace, node: Node, known: dict[Node, Traced]) -> Traced | None:
 
 def _loop_tangent(trace, node: Node, known: dict[Node, Traced], loops: dict[tuple, dict[int, Traced]]) -> Traced:
     """The outputs of one loop have their tangents from one loop."""
-    key = node.inputs, node.attrs[:-1]
+    key = node.op, node.inputs, node.attrs[:-1]
     if key not in loops:
-        loops[key] = push_through(trace, node, [known.get(operand) for operand in node.inputs], tangents)
+        through = push_through if node.op is LOOP else push_through_arms
+        loops[key] = through(trace, node, [known.get(operand) for operand in node.inputs], tangents)
     return loops[key][node.attrs[-1]]
 
 

@@ -48,7 +48,7 @@ class Parts:
         return [rows_of(self.trajectory(state), self.before[state].shape[0] - lag, self.length) for state, lag in self.reads]
 
 
-class _Inner:
+class Inner:
     """A body that is being made of another: its inputs come first, reads of states before rows before wholes."""
 
     def __init__(self, trace: Trace):
@@ -90,7 +90,7 @@ def pull_through(trace: Trace, node: Node, cotangents: dict[int, tuple[Traced | 
     """
     parts = Parts(trace, node)
     in_front, cotangents = _taken_apart(parts, cotangents)
-    inner = _Inner(trace)
+    inner = Inner(trace)
     body, states, rest = parts.body, len(parts.before), len(parts.reads)
     reads = [k for k, (state, _) in enumerate(parts.reads) if parts.before[state].node.type.is_float]
     others = [k for k in range(states, len(wanted)) if wanted[k]]
@@ -196,7 +196,7 @@ def push_through(trace: Trace, node: Node, given: Sequence[Traced | None], push:
     ``push(trace, outputs, wrt, directions)``: the forward sweep.
     """
     parts = Parts(trace, node)
-    inner, body = _Inner(trace), parts.body
+    inner, body = Inner(trace), parts.body
     states, rest = len(parts.before), len(parts.reads)
     floats = [k for k, each in enumerate(parts.before) if each.node.type.is_float]
     reads = [k for k, (state, _) in enumerate(parts.reads) if state in floats]
@@ -224,4 +224,4 @@ def push_through(trace: Trace, node: Node, given: Sequence[Traced | None], push:
     return found
 
 
-__all__ = ["last_row_of", "pull_through", "push_through"]
+__all__ = ["Inner", "last_row_of", "pull_through", "push_through"]

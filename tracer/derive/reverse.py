@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from ..errors import DerivativeError
 from ..graph.graph import live_nodes
 from ..graph.node import Node
-from ..graph.op import NOT_DIFFERENTIABLE, ZERO
+from ..graph.op import JOINTLY, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
 from ..trace.value import Traced, constant, make
+from .branch import pull_through_arms
 from .loop import last_row_of, pull_through
 from .rules import factor, refuse_derivative, sum_to, times
 
@@ -56,7 +57,7 @@ def pullback(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], seeds: Seq
     outside = trace.location
     loops = _loops(node for node in nodes if node in on_the_way and node not in targets)
     for node in reversed(nodes):
-        if node.op is LOOP:
+        if node.op.vjp is JOINTLY:
             siblings = loops.get(_loop_of(node), ())
             if node in siblings[:1]:
                 trace.location = node.where
@@ -79,14 +80,14 @@ def _between(nodes: list[Node], targets: set[Node]) -> set[Node]:
 
 def _loop_of(node: Node) -> tuple:
     """What the outputs of one loop have in common."""
-    return node.inputs, node.attrs[:-1]
+    return node.op, node.inputs, node.attrs[:-1]
 
 
 def _loops(nodes) -> dict[tuple, list[Node]]:
     """The outputs of each loop, in the order of their creation."""
     found: dict[tuple, list[Node]] = {}
     for node in nodes:
-        if node.op is LOOP:
+        if node.op.vjp is JOINTLY:
             found.setdefault(_loop_of(node), []).append(node)
     return found
 
@@ -96,6 +97,22 @@ def _push_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], on
     if not outputs:
         return
     node, guarded = outputs[0], any(cotangents[each].guarded for each in outputs)
+    wanted = [operand in on_the_way for operand in node.inputs]
+
+    def sweep(*arguments):
+        return pullback(*arguments, guarded)
+    through = _through_loop if node.op is LOOP else _through_arms
+    for operand, result in zip(node.inputs, through(trace, outputs, cotangents, wanted, sweep)):
+        if result is not None:
+            _add(cotangents, operand, result, guarded)
+
+
+def _through_arms(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
+    return pull_through_arms(trace, outputs[0], {each.attrs[-1]: _dense(trace, cotangents[each], each) for each in outputs}, wanted, sweep)
+
+
+def _through_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
+    node = outputs[0]
     carried = {state for state, lag in node.attrs[4] if lag == 1}
     arrived = {}
     for each in outputs:
@@ -106,11 +123,7 @@ def _push_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], on
             for piece in at_end:
                 last = piece if last is None else make(ADD, (last, piece))
         arrived[each.attrs[-1]] = _dense(trace, entry, each), last
-    wanted = [operand in on_the_way for operand in node.inputs]
-    results = pull_through(trace, node, arrived, wanted, lambda *arguments: pullback(*arguments, guarded))
-    for operand, result in zip(node.inputs, results):
-        if result is not None:
-            _add(cotangents, operand, result, guarded)
+    return pull_through(trace, node, arrived, wanted, sweep)
 
 
 def _push(trace, node: Node, cotangents: dict[Node, Cotangent], on_the_way: set[Node]) -> None:

@@ -11,6 +11,7 @@ import subprocess
 
 from .node import ARRAY, CONSTANT, INPUT, Node, constant_value, user_line
 
+BRANCH_ATTRIBUTES = 3
 DRAWN_NODES = 400  # above this many nodes a drawing helps nobody
 
 
@@ -57,7 +58,7 @@ def format_graph(graph, lines: bool = False) -> str:
         if node.op is ARRAY:
             right = constant_text(node)
         elif node.op.kind == "loop":
-            right = loop_text(node, operands, lines)
+            right = (loop_text if len(node.attrs) > BRANCH_ATTRIBUTES else branch_text)(node, operands, lines)
         else:
             right = f"{node.op.name}({', '.join(operands + [attribute_text(a) for a in node.attrs])})"
         comment = f"    # {user_line(node)}" if lines and node.where else ""
@@ -76,6 +77,13 @@ def loop_text(node: Node, operands: list[str], lines: bool) -> str:
     return f"loop(y{which}, i < {length}; {given}; reads {', '.join(carried) or 'nothing'};\n    {inside})"
 
 
+def branch_text(node: Node, operands: list[str], lines: bool) -> str:
+    """A branch with its arms, indented."""
+    *arms, which = node.attrs
+    inside = [format_graph(arm, lines).replace("\n", "\n    ") for arm in arms]
+    return f"branch(y{which}; if {operands[0]}; given {', '.join(operands[1:]) or 'nothing'};\n    {inside[0]};\n    else {inside[1]})"
+
+
 def to_dot(graph) -> str:
     """The graph in Graphviz' DOT language, operands above their users."""
     texts = node_texts(graph)
@@ -89,7 +97,7 @@ def to_dot(graph) -> str:
         if node.op is INPUT:
             lines.append(f'  n{node.id} [label="{texts[node]}\\n{node.type}", fillcolor="#dff0d8"];')
             continue
-        attributes = node.attrs[1:] if node.op.kind == "loop" else node.attrs  # no room for a body
+        attributes = [a for a in node.attrs if not hasattr(a, "nodes")]  # no room for a body
         label = constant_text(node) if node.op is ARRAY else node.op.name + "".join(f"\\n{attribute_text(a)}" for a in attributes)
         lines.append(f'  n{node.id} [label="{label}\\n{node.type}"];')
         for operand in node.inputs:

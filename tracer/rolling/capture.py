@@ -41,9 +41,22 @@ def capture_all(given: Sequence[Traced], outputs: Sequence[Sequence[Traced]], na
     for node in nodes:
         if not inside.isdisjoint(node.inputs):
             inside.add(node)
-    taken = tuple(dict.fromkeys(o for node in (*[n for n in nodes if n in inside], None) for o in (roots if node is None else node.inputs)
-                                if o not in inside and o.op is not CONSTANT))
+    taken = _taken(nodes, roots, inside)
     return [Captured(_copied(given, taken, [value.node for value in each], inside, name), taken) for each, name in zip(outputs, names)]
+
+
+def capture_since(trace: Trace, first: int, outputs: Sequence[Sequence[Traced]]) -> list[Captured]:
+    """A graph without variables for each list of outputs, of the nodes that were made since there were ``first``; all take the same from around them."""
+    roots = [value.node for each in outputs for value in each]
+    nodes = live_nodes(roots)
+    inside = {node for node in nodes if node.id >= first and node.op.kind != "source"}
+    taken = _taken(nodes, roots, inside)
+    return [Captured(_copied((), taken, [value.node for value in each], inside, trace.name), taken) for each in outputs]
+
+
+def _taken(nodes: Sequence[Node], roots: Sequence[Node], inside: set[Node]) -> tuple[Node, ...]:
+    return tuple(dict.fromkeys(o for node in (*[n for n in nodes if n in inside], None) for o in (roots if node is None else node.inputs)
+                               if o not in inside and o.op is not CONSTANT))
 
 
 def _copied(given: Sequence[Traced], taken: Sequence[Node], outputs: Sequence[Node], inside: set[Node], name: str) -> Graph:
@@ -56,4 +69,4 @@ def _copied(given: Sequence[Traced], taken: Sequence[Node], outputs: Sequence[No
     return Graph([new[node] for node in inputs], [new[node] for node in outputs], name=name)
 
 
-__all__ = ["Captured", "capture", "capture_all", "variables"]
+__all__ = ["Captured", "capture", "capture_all", "capture_since", "variables"]

@@ -78,6 +78,11 @@ class Memory:
         """What the objects hold now."""
         return {key: _state_of(each) for key, each in self.objects.items()}
 
+    def was_written(self) -> bool:
+        """Has any array been written to since this was made?"""
+        return any(any(a is not b for a, b in zip(state[:2], self.start[key][:2])) or state[2] != self.start[key][2]
+                   for key, state in self.state().items() if isinstance(self.objects[key], Storage))
+
     def put(self, state: dict[int, object]) -> None:
         """Let them hold what they held once."""
         for key, each in self.objects.items():
