@@ -394,6 +394,89 @@ def test_lists_of_different_lengths():
                                "how long it is would depend on the arguments.")
 
 
+def test_functions_that_are_made_where_a_branch_is():
+    """What cannot be followed is refused, with the line of the condition."""
+    def inside(x):
+        def square(t):
+            return t * t if t > 0 else -t
+        return square(x)
+
+    def sieved(x):
+        return sum([v for v in (x, -x) if v > 0])
+    for f, offset in ((inside, 2), (sieved, 1)):
+        assert message(f, 1.0) == (
+            f"`if`, `while`, `and`, `or`, `not` and `assert` need a concrete True or False, but `greater`: bool[] ({line_of(f, offset)}) is traced. "
+            "Which way it goes depends on the arguments, and both ways can be followed in functions only, not in comprehensions, generators and "
+            "libraries. Write np.where(condition, a, b); for bools & | ~ instead of and, or, not.")
+
+
+@pytest.mark.xfail(strict=True, reason="a function made in a function that branches keeps the variables that it was made with")
+def test_a_variable_that_changes_behind_the_function_that_reads_it():
+    def f(x):
+        k = 1.0
+
+        def scaled(t):
+            return t * k
+        k = 2.0
+        return scaled(x) if x > 0 else x
+    agrees(f, 1.5)
+
+
+@pytest.mark.xfail(strict=True, raises=TracedBoolError, reason="the counter of the `while` is joined to a traced number")
+def test_a_static_counter_that_both_arms_of_a_while_advance():
+    def f(x):
+        i, total = 0, 0.0
+        while i < 5:
+            if x * i < 3.0:
+                i += 1
+                continue
+            total += x
+            i += 1
+        return total
+    agrees(f, 2.2, -3.0)
+
+
+def test_text_or_nothing_from_an_arm():
+    def text(x):
+        kind = "none"
+        if x > 0:
+            kind = "some"
+        return x if kind == "some" else -x
+    assert message(text, 1.0) == (f"the arms of the `if` ({line_of(text, 2)}) disagree in `kind`: str in one, str in the other. "
+                                  "Both arms must leave the same structure behind.")
+
+    def nothing(x):
+        y = None
+        if x > 0:
+            y = x * x
+        return x if y is None else y
+    assert message(nothing, 1.0) == (f"the arms of the `if` ({line_of(nothing, 2)}) disagree in `y`: Traced in one, None in the other. "
+                                     "Both arms must leave the same structure behind.")
+
+
+def test_buffers_and_dicts_changed_in_arms():
+    def buffer(x):
+        a = np.zeros((2, 2))
+        if x > 0:
+            a[0] += x
+            a[:, 1] *= 2
+        else:
+            a[1, 1] -= x * x
+            a[0] = x
+        return (a * np.array([[1.0, 2.0], [3.0, 4.0]])).sum()
+    agrees(buffer, 0.7, 1.6, -2.3)
+
+    def entries(x):
+        found = {"a": x, "b": 1.0}
+        if x > 0:
+            found["a"] *= 2
+            found["b"] = x
+        else:
+            found.update(a=x * x)
+        return found["a"] + found["b"] * x
+    agrees(entries, 0.7, 1.6, -2.3)
+
+
 def test_the_truth_of_an_array():
     def f(x):
         return x[0] if x > 0 else x[1]
