@@ -74,9 +74,9 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
     """``true_fun(*operands)`` where ``pred`` is true, else ``false_fun(*operands)``: a branch of which only the arm that is taken is computed, and derived.
 
     ``pred`` is a bool or a number without axes. Operands and results are trees of numbers and arrays; the arms must return the same structure with the same
-    shapes and dtypes. They are given copies of traced operands: what they change in place stays theirs. Semantics are those of ``jax.lax.cond``.
+    shapes and dtypes. They change nothing in place that comes from around them. Semantics are those of ``jax.lax.cond``.
 
-    Raises CarryError (a TypeError) where the arms return what does not fit together, InPlaceError where one writes to an array from around it.
+    Raises CarryError (a TypeError) where the arms return what does not fit together, InPlaceError where one changes an array, a list or a dict from around it.
     """
     if type(pred) is not Traced:
         return (true_fun if pred else false_fun)(*operands)
@@ -273,6 +273,10 @@ class _Scan:
         raise CarryError(f"the body of scan(){_place()} returns another dtype for its carry each time: start with an array of the dtype that it is to have.")
 
 
+def _without_names() -> None:
+    """Stands for a callable of which nothing says what it reaches."""
+
+
 class _Branch:
     """A branch in a trace."""
 
@@ -297,12 +301,12 @@ class _Branch:
         return build(spec, iter(made))
 
     def _trace_arm(self, arm: Callable) -> tuple[Spec, list[Traced]]:
-        around = Memory({}, self.trace, arm, None) if isinstance(arm, types.FunctionType) else None
-        own = [Traced(leaf.node, self.trace, leaf.weak) if type(leaf) is Traced else leaf for leaf in self.leaves]
-        result = arm(*build(self.spec, iter(own)))
-        if around is not None and around.was_written():
-            raise InPlaceError(f"an arm of cond(){_place()} writes to an array from around it, which would happen whether the arm is taken or not. Return the "
-                               f"array from both arms instead.")
+        names = arm if isinstance(arm, types.FunctionType) else _without_names
+        around = Memory({"operands": self.leaves}, self.trace, names, None)
+        result = arm(*build(self.spec, iter(self.leaves)))
+        if around.was_written():
+            raise InPlaceError(f"an arm of cond(){_place()} changes an array, a list or a dict from around it, which would happen whether the arm is taken or "
+                               f"not. Change a copy, and return it from both arms.")
         describer = Describer(_leaf)
         spec = describer(result)
         return spec, [as_traced(leaf, self.trace) for leaf in describer.leaves]

@@ -133,14 +133,47 @@ def test_a_condition_that_is_an_array():
         "np.where.")
 
 
-def test_an_arm_that_writes_to_what_is_around_it():
-    def f(x):
-        out = np.zeros(3)
+def closure(x):
+    out = np.zeros(3)
 
-        def arm():
-            out[0] = x
-            return x
-        return cond(x > 0, arm, lambda: x) + out[0]
-    assert message(InPlaceError, f, 2.0) == (
-        "an arm of cond() (HERE) writes to an array from around it, which would happen whether the arm is taken or not. Return the array from both arms "
-        "instead.")
+    def arm():
+        out[0] = x
+        return x
+    return cond(x > 0, arm, lambda: x) + out[0]
+
+
+def operand(x):
+    out = np.zeros(3)
+
+    def arm(out):
+        out[1] = 5.0
+        return out
+    return np.sum(cond(x > 0, arm, lambda out: out * x, out)) + out[1]
+
+
+def elements(x):
+    out = np.zeros(3)
+    out[0] = x
+    return np.sum(cond(x > 0, lambda out: out * x, lambda out: np.negative(out, out=out), out)) + out[0]
+
+
+def appended(x):
+    kept = []
+    return cond(x > 0, lambda: kept.append(x) or x, lambda: x) + len(kept)
+
+
+@pytest.mark.parametrize("function", [closure, operand, elements, appended])
+def test_an_arm_that_changes_what_is_around_it(function):
+    assert message(InPlaceError, function, 2.0) == (
+        "an arm of cond() (HERE) changes an array, a list or a dict from around it, which would happen whether the arm is taken or not. Change a copy, and "
+        "return it from both arms.")
+
+
+def test_an_arm_may_fill_an_array_of_its_own():
+    def f(x):
+        def arm(x):
+            out = np.zeros(3)
+            out[0], out[1] = x, x * x
+            return out
+        return np.sum(cond(x > 0, arm, lambda x: np.ones(3) * x, x))
+    assert grad(f)(2.0) == 5.0 and grad(f)(-2.0) == 3.0

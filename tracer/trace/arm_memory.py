@@ -79,9 +79,8 @@ class Memory:
         return {key: _state_of(each) for key, each in self.objects.items()}
 
     def was_written(self) -> bool:
-        """Has any array been written to since this was made?"""
-        return any(any(a is not b for a, b in zip(state[:2], self.start[key][:2])) or state[2] != self.start[key][2]
-                   for key, state in self.state().items() if isinstance(self.objects[key], Storage))
+        """Has any array, list or dict been changed since this was made?"""
+        return any(_differs(state, self.start[key]) for key, state in self.state().items())
 
     def put(self, state: dict[int, object]) -> None:
         """Let them hold what they held once."""
@@ -113,6 +112,16 @@ def _state_of(each):
     if isinstance(each, Storage):
         return each.ground, each.whole, dict(each.parts), each.pattern
     return each.at if isinstance(each, Cursor) else each.copy()
+
+
+def _differs(a, b) -> bool:
+    if isinstance(a, dict):
+        return a.keys() != b.keys() or any(a[key] is not b[key] for key in a)
+    if isinstance(a, tuple):
+        return a[0] is not b[0] or a[1] is not b[1] or _differs(a[2], b[2])
+    if isinstance(a, list):
+        return len(a) != len(b) or any(x is not y for x, y in zip(a, b))
+    return a != b
 
 
 def _set_state(each, state) -> None:
