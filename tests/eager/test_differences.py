@@ -17,7 +17,8 @@ def rows() -> list[str]:
 
 
 def test_the_table_has_the_rows_that_are_tested_here():
-    beginnings = ("the last digits of sums", "`torch.maximum(0., -0.)`", "a tangent of forward mode", "complex tensors")
+    beginnings = ("the last digits of sums", "`torch.maximum(0., -0.)`", "a tangent of forward mode", "a gradient that is zero", "complex tensors",
+                  "all tensors are on the CPU")
     assert len(rows()) == len(beginnings) and all(row.startswith(f"| {beginning}") for row, beginning in zip(rows(), beginnings))
 
 
@@ -48,6 +49,21 @@ def test_a_maximum_of_zeros_is_a_zero():
     assert eager.maximum(eager.tensor(0.0), eager.tensor(-0.0)).item() == 0.0
 
 
+def test_a_vanishing_gradient_can_be_read():
+    x = eager.tensor([1.0, -2.0], requires_grad=True)
+    slope, = eager.autograd.grad(x.abs().sum(), x, create_graph=True)
+    second, = eager.autograd.grad((slope * slope.detach()).sum(), x)
+    assert second.numpy().tolist() == [0.0, 0.0]
+
+
 def test_complex_tensors_are_refused():
     with pytest.raises(TypeError, match="complex"):
         eager.tensor(1j)
+
+
+def test_other_devices_are_refused():
+    with pytest.raises(NotImplementedError) as caught:
+        eager.zeros(2, device="meta")
+    assert str(caught.value) == 'zeros(): all tensors are on the CPU; write device="cpu", not "meta"'
+    with pytest.raises(AssertionError, match=r"^Torch not compiled with CUDA enabled$"):
+        eager.ones(2).to("cuda")

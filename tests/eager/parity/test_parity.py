@@ -90,7 +90,7 @@ def test_any_program_as_torch(data):
 @needs_torch
 def test_new_programs_with_all_kinds_of_statements_agree_as_a_rule():
     texts = [program_of_seed(seed) for seed in range(1000, 1100)]
-    assert sum(differences(text, ours(text), theirs(text)) != "" for text in texts) <= 5
+    assert sum(differences(text, ours(text), theirs(text)) != "" for text in texts) <= 4
 
 
 @pytest.mark.parametrize(("ours", "theirs", "is_same"), [
