@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -15,6 +16,7 @@ from codegen.report import Report
 from .derivation import expanded
 from .graph.graph import Graph
 from .graph.node import Node
+from .graph.packed import PackedNodes
 from .settings import Settings
 from .trace.session import Session
 
@@ -38,13 +40,49 @@ class TracedNodes:
 
 @dataclass(eq=False)
 class Graphs:
-    """The graphs of one trace. ``strided``: positions of the inputs whose strides are known at run time only."""
+    """The graphs of one trace, packed once they are compiled. ``strided``: positions of the inputs whose strides are known at run time only."""
 
-    traced: TracedNodes
+    _traced: TracedNodes
     settings: Settings
     strided: frozenset[int]
     report: Report = field(default_factory=Report)  # of the simplification
     _expanded: dict[Node, Node] | None = None
+    _packed: PackedNodes | None = None
+    _packed_simplified: PackedNodes | None = None
+
+    @property
+    def traced(self) -> TracedNodes:
+        """The nodes of the trace."""
+        if self._packed is not None:
+            with global_compiler_lock:  # threads may look at the same specialisation
+                self._unpack()
+        return self._traced
+
+    def pack(self) -> None:
+        """Keep the graphs as small as they can be, until somebody looks at one: nothing that runs needs them."""
+        traced = self._traced
+        if self._expanded is None or self._packed is not None:
+            return  # derivatives that are not made yet need their trace
+        graph = self.__dict__.get("simplified")
+        if graph is not None:
+            self._packed_simplified = PackedNodes((*graph.inputs, *graph.outputs))
+        groups = (traced.inputs, traced.leaves, traced.value[0], traced.derivatives[0], list(self._expanded), list(self._expanded.values()))
+        self._packed = PackedNodes([node for group in groups for node in group])
+        self._traced = replace(traced, inputs=len(groups[0]), leaves=len(groups[1]), value=(len(groups[2]), traced.value[1]),
+                               derivatives=(len(groups[3]), traced.derivatives[1]))
+        self._expanded = {}
+        for name in ("request", "graph", "derived", "simplified", "gradient_graph"):
+            self.__dict__.pop(name, None)
+
+    def _unpack(self) -> None:
+        if self._packed is None:
+            return
+        traced, nodes = self._traced, iter(self._packed.unpacked())
+        inputs, leaves, value, derivatives = [list(islice(nodes, count)) for count in (traced.inputs, traced.leaves, traced.value[0], traced.derivatives[0])]
+        rest = list(nodes)
+        self._expanded = dict(zip(rest[:len(rest) // 2], rest[len(rest) // 2:]))
+        self._traced = replace(traced, inputs=inputs, leaves=leaves, value=(value, traced.value[1]), derivatives=(derivatives, traced.derivatives[1]))
+        self._packed = None
 
     def _graph(self, outputs: Sequence[Node], names: Sequence[str]) -> Graph:
         return Graph(self.traced.inputs, outputs, self.traced.input_names, names, self.traced.name)
@@ -62,7 +100,8 @@ class Graphs:
     @property
     def _made(self) -> dict[Node, Node]:
         """What each stand-in stands for."""
-        with global_compiler_lock:  # threads may look at the same specialisation
+        with global_compiler_lock:
+            self._unpack()
             if self._expanded is None:
                 session = self.traced.session
                 with contextlib.nullcontext() if session.trace.active else session.reopened():
@@ -78,6 +117,10 @@ class Graphs:
     @cached_property
     def simplified(self) -> Graph:
         """What a call computes, simplified."""
+        if self._packed_simplified is not None:
+            nodes = self._packed_simplified.unpacked()
+            count = len(self.traced.inputs)
+            return Graph(nodes[:count], nodes[count:], self.traced.input_names, self.traced.leaf_names, self.traced.name)
         from .compiling import simplify  # what a hit of the cache does without takes 0.1 s to import
 
         return simplify(self.derived, self.settings.simplify, self.report)

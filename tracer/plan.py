@@ -149,6 +149,8 @@ class Plan:
             if run.key_on_disk is not None:
                 self.shelf.keep(run.key_on_disk, graphs.request, found, run.store)
         kernel = found.kernel
+        run.graphs.pack()
+        kernel.program = kernel.text = None
         record = Record(self.specs, signature, shapes, integers, tuple(map(path_text, self.paths)), run.graphs, found.nodes, found.report,
                         kernel, seconds | kernel.seconds)
         arrays = [leaf.shape for leaf, kind in zip(run.leaves, self._result_leaves(run, signature)) if kind.is_array]

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from arrays import finish, start
 
-from tracer import jit
+from tracer import grad, jit
 from tracer.derive.reverse import gradients
 from tracer.graph.evaluate import evaluate
 from tracer.graph.graph import Graph
 from tracer.graph.node import CONSTANT, Builder, Node
 from tracer.graph.op import Op
+from tracer.graph.packed import PackedNodes
 from tracer.graph.serial import from_json, to_json
 from tracer.graph.text import format_graph, to_html
 from tracer.graph.types import FLOAT64, INT64, array_type
@@ -167,3 +168,32 @@ def test_depth_100_000_without_recursion():
     for _ in range(25_000):
         expected, tangent = np.sin(expected) * 1.01 + 0.1 * expected, tangent * (np.cos(expected) * 1.01 + 0.1)
     np.testing.assert_allclose([value, slope], [expected, tangent], rtol=1e-10, atol=1e-300)
+
+
+def test_packed_nodes_come_back_as_they_were():
+    def f(x):
+        y = np.zeros(4)
+        for i in range(3):
+            y[i] = np.sin(x[i]) * -0.0 + x[i + 1]
+        return np.sum(y * y), x[0] + 1.5
+    graph = jit(f).lower(np.arange(4.0)).graph
+    again = PackedNodes((*graph.inputs, *graph.outputs)).unpacked()
+    unpacked = Graph(again[:1], again[1:], graph.input_names, graph.output_names, graph.name)
+    assert unpacked.to_text(lines=True) == graph.to_text(lines=True) and "test_graph.py" in graph.to_text(lines=True)
+    verify(unpacked)
+    assert len(unpacked.nodes) == len(graph.nodes) and not set(unpacked.nodes) & set(graph.nodes)
+
+
+def test_graphs_are_packed_after_compilation_and_unpacked_when_somebody_looks():
+    def f(x):
+        return np.sum(np.sin(x) ** 2 / (1.0 + x * x))
+    slope = grad(f, cache=False)
+    slope(np.ones(3))
+    graphs = slope._history.last.graphs
+    assert not {"graph", "derived", "simplified", "gradient_graph"} & set(vars(graphs)) and graphs._packed is not None
+    assert slope._history.last.kernel.program is slope._history.last.kernel.text is None
+    lowered = slope.lower(np.ones(3))
+    assert lowered.graph is slope.graph and lowered.gradient_graph is slope.gradient_graph and graphs._packed is None
+    verify(slope.gradient_graph)
+    assert slope.gradient_graph.output_names == ("value", "gradient") and slope.graph.outputs[0].type.shape == ()
+    assert "def f" in slope.source
