@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from .devices import check_device
-from .dtypes import DTYPES, Dtype, bool_, get_default_dtype, int64, of_numpy, promote_types
+from .dtypes import DTYPES, Dtype, bool_, filled, get_default_dtype, int64, of_numpy, promote_types
 from .shaping import sizes_of
 from .tensor import Tensor, made_of, shared
 
@@ -52,7 +52,12 @@ def _of_sequence(data, dtype: Dtype | None = None):
         each = _dtype_of(value)
         found = each if found is None else promote_types(found, each)
     found = dtype or found or get_default_dtype()
-    return np.array(flat, dtype=found.numpy).reshape(shape), found
+    try:
+        return np.array(flat, dtype=found.numpy).reshape(shape), found
+    except OverflowError:
+        if found is int64:
+            raise ValueError("Overflow when unpacking long long") from None
+        raise RuntimeError(f"value cannot be converted to type {found.name} without overflow") from None
 
 
 def _is_sequence(data) -> bool:
@@ -150,7 +155,7 @@ def full(size, fill_value, *, out=None, dtype: Dtype | None = None, layout=None,
     if not isinstance(fill_value, (bool, int, float, np.number, np.bool_, Tensor)):
         raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(fill_value).__name__}")
     value = fill_value._data if isinstance(fill_value, Tensor) else fill_value
-    return _finished(np.full(_shape_of("full", (size,)), value, (dtype or _dtype_of(value)).numpy), requires_grad)
+    return _finished(filled(_shape_of("full", (size,)), value, (dtype or _dtype_of(value)).numpy), requires_grad)
 
 
 def _like(function):

@@ -130,3 +130,21 @@ class iinfo:
     def __init__(self, dtype: Dtype):
         limits = np.iinfo(dtype.numpy)
         self.bits, self.max, self.min = limits.bits, int(limits.max), int(limits.min)
+
+
+def scalar_of(value, dtype: Dtype):
+    """A number as an operand in a dtype; integers lose their high bits, as in PyTorch's arithmetic. OverflowError beyond 64 bits."""
+    if dtype.numpy.kind not in "iu" or not isinstance(value, int):
+        return dtype.numpy.type(value)
+    if not -(1 << 63) <= value < 1 << 64:
+        raise OverflowError("int too big to convert")
+    return np.uint64(value % (1 << 64)).astype(dtype.numpy)
+
+
+def filled(shape, value, numpy) -> np.ndarray:
+    """An array of one number; PyTorch's RuntimeError where an integer does not fit."""
+    try:
+        return np.full(shape, value, numpy)
+    except OverflowError:
+        name = {"int64": "int64_t", "int32": "int"}.get(np.dtype(numpy).name, f"{np.dtype(numpy).name}_t")
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow") from None

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from .dtypes import bool_
+from .dtypes import bool_, filled
 from .modes import state
 from .node import Node
 from .record import fitted, recorded, result
@@ -286,7 +286,7 @@ def _filled(target: Tensor, value) -> Tensor:
             _check_expandable(value, target._data.shape)
         return copied_into(target, value)
     node = recorded(CopyBackwards, (target, None))
-    return result(node, np.full(target._data.shape, value, target._data.dtype))
+    return result(node, filled(target._data.shape, value, target._data.dtype))
 
 
 def _check_expandable(value: Tensor, shape: tuple) -> None:
@@ -351,11 +351,7 @@ def copied_into(target: Tensor, source: Tensor) -> Tensor:
 
 def filled_with(target: Tensor, value) -> Tensor:
     """The target's shape, all one number."""
-    return result(recorded(FillBackward2, (target,)), np.full(target._data.shape, value, _kind_of(target, value)))
-
-
-def _kind_of(target: Tensor, value):
-    return target._data.dtype
+    return result(recorded(FillBackward2, (target,)), filled(target._data.shape, value, target._data.dtype))
 
 
 def _is_bool(tensor: Tensor) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dtypes import DTYPES, Dtype, get_default_dtype, promoted
+from .dtypes import DTYPES, Dtype, get_default_dtype, promoted, scalar_of
 from .modes import state
 from .node import Node
 from .origins import remember
@@ -71,7 +71,7 @@ def in_common(*operands, floating: bool = False) -> tuple[Dtype, list]:
     dtype = promoted(operands)
     if floating and not dtype.is_floating_point:
         dtype = get_default_dtype()
-    return dtype, [cast(o._data, dtype) if isinstance(o, Tensor) else dtype.numpy.type(o) for o in operands]
+    return dtype, [cast(o._data, dtype) if isinstance(o, Tensor) else scalar_of(o, dtype) for o in operands]
 
 
 def fit_of(operand) -> tuple | None:
