@@ -477,6 +477,18 @@ def test_buffers_and_dicts_changed_in_arms():
     agrees(entries, 0.7, 1.6, -2.3)
 
 
+@pytest.mark.xfail(strict=True, reason="a variable that one arm alone binds anew loses its views")
+def test_views_of_an_array_that_one_arm_binds_anew():
+    def f(x):
+        v = np.array([x, 0.2, 0.4])
+        w = v[1:]
+        if x > 0:
+            v = v * 1.5
+        w[0] *= x
+        return v.sum() + w[0]
+    agrees(f, 0.7, -2.3)
+
+
 def test_the_truth_of_an_array():
     def f(x):
         return x[0] if x > 0 else x[1]
