@@ -216,19 +216,24 @@ class Interpreter:
             if name in first and name in second:
                 env[name] = self.joined(condition, first[name], second[name], f"`{_shown(name)}`")
                 if first[name] is not second[name] and _is_mutable(first[name]) and (_has_other_names(name, first) or _has_other_names(name, second)):
-                    env[name] = self._one_of(env[name], name)
+                    env[name] = self._one_of(env[name], name, (first[name], second[name]))
             else:
                 env[name] = Disagreement(f"`{_shown(name)}` is given a value by one arm of the `if` only ({self.place(self.line)}). Give it one before.")
         return env
 
-    def _one_of(self, value, name: str):
-        """What stands for one of two objects that others see: it may be read, if it is an array, and not be written to."""
+    def _one_of(self, value, name: str, given: tuple):
+        """What stands for one of two objects that others see: they may be read, if they are arrays, and not be written to."""
         if type(value) in (list, dict):
             return Disagreement(f"`{_shown(name)}` is one {type(value).__name__} or another that other variables show too, depending on the `if` "
                                 f"({self.place(self.line)}). Do in both arms what is to be done with it.")
         if type(value) is Traced and _is_array(value):
-            self.trace.one_of[value.node] = (f"`{_shown(name)}` is one array or another that other variables show too, depending on the `if` "
-                                             f"({self.place(self.line)}), and is written to. Write to it in both arms, or to a copy: x = x.copy().")
+            text = (f"`{_shown(name)}` is one array or another that other variables show too, depending on the `if` ({self.place(self.line)}), and one of "
+                    f"these is written to. Write to it in both arms, or to a copy: x = x.copy().")
+            for each in (value, *given):
+                if type(each) is Traced and each.memory is not None:
+                    each.memory.root.joined = text
+                elif type(each) is Traced:
+                    self.trace.one_of[each.node] = text
         return value
 
     def _result(self, outcomes: list[Outcome]):
@@ -455,8 +460,17 @@ def _is_mutable(value) -> bool:
 
 def _has_other_names(name: str, env: dict) -> bool:
     """Do other variables show what this one does?"""
-    value = env[name]
-    return any(each is value or (type(each) in (list, tuple) and any(part is value for part in each)) for other, each in env.items() if other != name)
+    value = _root(env[name])
+    return any(_root(each) is value or (type(each) in (list, tuple) and any(_root(part) is value for part in each))
+               for other, each in env.items() if other != name)
+
+
+def _root(value):
+    """What a value shares with its views."""
+    if isinstance(value, np.ndarray):
+        return value if value.base is None else value.base
+    memory = value.memory if type(value) is Traced else None
+    return value if memory is None else memory.root
 
 
 def _is_numeric(value) -> bool:

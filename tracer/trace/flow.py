@@ -14,6 +14,8 @@ from numba.core.errors import NumbaError
 
 from ..errors import TracedBoolError
 
+_MAKES_CELL = "LOAD_CLOSURE", "LOAD_FAST"  # how a variable gets into a function that is being made, before and from Python 3.13 on
+
 
 @dataclass(frozen=True)
 class Flow:
@@ -57,6 +59,7 @@ def flow_of(code: types.CodeType) -> Flow:
     """The flow of a function's code. Raises TracedBoolError for what Numba's front end does not read."""
     function = types.FunctionType(code, {"__builtins__": __builtins__}, closure=tuple([types.CellType(None) for _ in code.co_freevars]))
     _refuse_nonlocal(code)
+    _refuse_later_assignments(code)
     try:
         blocks = run_frontend(function).blocks
     except (NumbaError, NotImplementedError, AssertionError) as error:
@@ -118,6 +121,18 @@ def _refuse_nonlocal(code: types.CodeType) -> None:
                 f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno}) branches on a traced value, and {each.co_name}() inside it rebinds "
                 f"`{min(rebound)}` by `nonlocal`: that cannot be followed into both arms. Return the new value instead.")
         _refuse_nonlocal(each)
+
+
+def _refuse_later_assignments(code: types.CodeType) -> None:
+    """A function inside reads a variable when it is called; what it is given here is what the variable is when the function is made."""
+    read: set[str] = set()
+    for step in dis.get_instructions(code):
+        if step.opname in _MAKES_CELL and step.argval in code.co_cellvars:
+            read.add(step.argval)
+        elif step.opname == "STORE_DEREF" and step.argval in read:
+            raise TracedBoolError(
+                f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno}) branches on a traced value, and assigns `{step.argval}` after a function inside "
+                f"it has been made that reads it: that cannot be followed into both arms. Pass the value to the function instead.")
 
 
 def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeType | None:

@@ -46,7 +46,7 @@ class Storage:
     All parts are of one pattern, so that two are the same region or disjoint. ``array`` is the real array that views are made of.
     """
 
-    __slots__ = ("array", "ground", "owner", "parts", "pattern", "scalar", "shape", "type", "version", "whole")
+    __slots__ = ("array", "ground", "joined", "owner", "parts", "pattern", "scalar", "shape", "type", "version", "whole")
 
     def __init__(self, owner, ground: Node, array: np.ndarray | None = None):
         self.owner = owner
@@ -58,6 +58,7 @@ class Storage:
         self.parts: dict[tuple, Node] = {}
         self.pattern = ELEMENTS
         self.version = 0
+        self.joined: str | None = None  # what to say to who writes, once an array is this one or another
 
     @property
     def root(self) -> Storage:
@@ -156,8 +157,9 @@ class Storage:
 
     # -- writing -----------------------------------------------------------------------------------------------------
     def _check_own(self) -> None:
-        if self.ground in self.owner.one_of and not self.parts:
-            raise InPlaceError(self.owner.one_of[self.ground])
+        text = self.joined or (self.owner.one_of.get(self.ground) if not self.parts else None)
+        if text is not None:
+            raise InPlaceError(text)
         self.owner.overwriting()
 
     def write_element(self, key: tuple, node: Node) -> None:
