@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, OutputError
+from .errors import ArgumentError, OutputError, TracedBoolError
 from .ops import TABLE
 from .rolling.roll import roll
 from .trace.arguments import Callee, Selection
@@ -33,6 +33,21 @@ def open_tree(session: Session, value, path: Path = ()):
     describer = Describer(classify_traced)
     spec = describer(value, path)
     return spec, [as_traced(leaf, session.trace) for leaf in describer.leaves], describer.paths
+
+
+def failing(session: Session, output):
+    """What the user's function returned, with NaN for its floats where an exception would have been raised on the way."""
+    if not session.trace.failures:
+        return output
+    spec, leaves, _ = open_tree(session, output)
+    floats = [k for k, leaf in enumerate(leaves) if leaf.dtype.kind == "f"]
+    for condition, kind, line in session.trace.failures:
+        if not floats:
+            raise TracedBoolError(f"{kind} is raised in an arm of an `if` on a traced value ({line}), and {session.trace.name}() returns no float that could "
+                                  f"be NaN then: whether it happens is not known when the graph is built. Check arguments before the call.")
+        for k in floats:
+            leaves[k] = leaves[k] * np.where(condition, np.nan, 1.0)
+    return build(spec, iter(leaves))
 
 
 def rolled(session: Session, output):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .chosen import Chosen, classify_traced, float_outputs, rolled, scalar_output, split_auxiliary
+from .chosen import Chosen, classify_traced, failing, float_outputs, rolled, scalar_output, split_auxiliary
 from .derivation import derived
 from .derive.forward import tangents as forward
 from .derive.reverse import gradients as reverse
@@ -98,7 +98,7 @@ class Transform:
     def _output(self, session: Session, callee: Callee, values: Sequence, is_inner: bool):
         """What the user's function returns; loops that it has unrolled are loops again."""
         output = callee.call(session.rebinder.see, values)
-        return output if is_inner else rolled(session, output)
+        return output if is_inner else rolled(session, failing(session, output))
 
     def _chosen(self, session, callee, values, is_inner) -> Chosen:
         return Chosen(session, callee, select(self.argnums, callee, values), values, is_inner)

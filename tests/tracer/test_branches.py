@@ -226,23 +226,59 @@ def test_where_an_exception_is_raised_results_are_nan():
     assert np.isnan(outcome(101.0, 3)[0])
 
 
-def test_an_exception_that_no_result_could_show():
+class Option:
+    def __init__(self, price, strike):
+        assert price > 0, "a price is positive"
+        self.price = price
+        self.strike = strike
+        if strike <= 0:
+            raise ValueError("strike")
+
+    def value(self):
+        return max(self.price - self.strike, 0.0)
+
+
+def test_exceptions_in_functions_without_results():
     def checked(x):
         if x < 0:
             raise ValueError("negative")
 
     def f(x):
         checked(x)
-        return x
-    assert message(f, 1.0) == (
-        f"ValueError is raised in an arm of an `if` on a traced value ({line_of(checked, 2)}), and checked() returns no float that could be NaN then: "
+        return x * x
+    compiled = value_and_grad(f)
+    assert compiled(3.0) == (9.0, 6.0) and np.isnan(compiled(-1.0)).all()
+
+    def in_an_arm(x):
+        if x > 1:
+            checked(x - 2)
+        for k in range(4):
+            if x < -3:
+                break
+            checked(x + k + 3)
+        return x * x
+    compiled = jit(in_an_arm)
+    assert [compiled(x) for x in (0.5, 3.0, -9.0)] == [0.25, 9.0, 81.0] and np.isnan(compiled(1.5))
+
+    def payoff(price, strike):
+        return Option(price, strike).value()
+    compiled = value_and_grad(payoff)
+    assert compiled(3.0, 2.0) == (1.0, 1.0) and np.isnan(compiled(-1.0, 2.0)[0]) and np.isnan(compiled(1.0, -2.0)).all()
+
+    def without_floats(x):
+        checked(x)
+        return x > 2
+    assert message(without_floats, 1.0) == (
+        f"ValueError is raised in an arm of an `if` on a traced value ({line_of(checked, 2)}), and without_floats() returns no float that could be NaN then: "
         "whether it happens is not known when the graph is built. Check arguments before the call.")
 
+
+def test_an_exception_whatever_the_arguments():
     def g(x):
         if x > 0:
             raise ValueError("positive")
         raise KeyError("other")
-    with pytest.raises(KeyError):
+    with pytest.raises((ValueError, KeyError)):
         jit(g)(1.0)
 
 

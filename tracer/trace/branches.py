@@ -9,11 +9,12 @@ not taken gets through, since cotangents that pass a select are guarded.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import operator
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from numba.core import ir
 from ..errors import TracedBoolError
 from .arm_memory import Cursor, Memory
 from .buffers import Buffer
-from .flow import flow_of
+from .flow import RAISES, flow_of
 from .value import Traced, as_traced
 
 ROUNDS = 100  # of a loop that a traced condition alone can end
@@ -34,9 +35,6 @@ class Disagreement:
 
     def __init__(self, text: str):
         self.text = text
-
-
-_RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
 
 
 class Raised(NamedTuple):
@@ -101,8 +99,12 @@ class Interpreter:
                 self.conditional = outside
                 return outcomes
             waiting, env = self._arrived(outcomes, label)
-            self.conditional = outside + bool(waiting)
-            outcomes = [*waiting, *self._until(label, env, stops, frozenset([each.end for each in waiting]))]
+            # Whether a path that raises has been left makes no difference to what others may do.
+            others = [each.condition for each in waiting if not isinstance(each.value, Raised)]
+            self.conditional = outside + bool(others)
+            with self._on_path(lambda others=others: self._all(*map(self._not, others)) if others else None):
+                made = self._until(label, env, stops, frozenset([each.end for each in waiting]))
+            outcomes = [*waiting, *made]
 
     def _behind(self, outcomes: list[Outcome], stops: frozenset):
         """Where to go on: at the first block of those that paths have come to, unless it is a stop."""
@@ -122,7 +124,7 @@ class Interpreter:
             self.line = last.loc.line
             if isinstance(last, ir.Return):
                 return [self._outcome(_EXIT, env, self.read(last.value, env))]
-            if isinstance(last, _RAISES):
+            if isinstance(last, RAISES):
                 if not self.conditional:
                     raise self._exception(last, env)
                 return [Outcome(_EXIT, None, env, Raised(self._exception(last, env), self.line), None, None)]
@@ -169,13 +171,29 @@ class Interpreter:
         self.around = memory = Memory(env, self.trace, self.function, around)
         self.conditional += 1
         arms = []
-        for target in (branch.truebr, branch.falsebr):
+        for target, is_taken in ((branch.truebr, lambda: condition), (branch.falsebr, lambda: self._not(condition))):
             memory.put(memory.start)
-            arms.append(self.run(target, dict(env), stops))
+            with self._on_path(is_taken):
+                arms.append(self.run(target, dict(env), stops))
         self.conditional -= 1
         self.around, self.line = around, line
         yes, no = [[each if each.line else each._replace(line=line) for each in arm] for arm in arms]
         return [*[each._replace(condition=self._all(condition, each.condition)) for each in yes], *no]
+
+    @contextlib.contextmanager
+    def _on_path(self, condition: Callable) -> Iterator[None]:
+        """What functions are called meanwhile is run under this condition; it is made when it is needed."""
+        if self.trace is None:
+            yield
+            return
+        self.trace.path.append(condition)
+        try:
+            yield
+        finally:
+            self.trace.path.pop()
+
+    def _not(self, condition: Traced) -> Traced:
+        return self.placed(np.logical_not, condition)
 
     def _count_round(self, label: int) -> None:
         if label in self.flow.endless:
@@ -188,7 +206,7 @@ class Interpreter:
     def _all(self, *conditions: Traced | None) -> Traced:
         """Are all of these true? None is."""
         given = [each for each in conditions if each is not None]
-        return given[0] if len(given) == 1 else self.placed(np.logical_and, *given)
+        return functools.reduce(functools.partial(self.placed, np.logical_and), given)
 
     def _arrived(self, outcomes: list[Outcome], label) -> tuple[list[Outcome], dict]:
         """(the outcomes that end elsewhere, the variables at a block, joined from all that end here); in memory is then what these left."""
@@ -198,7 +216,7 @@ class Interpreter:
             if each.end != label:
                 elsewhere.append(each._replace(condition=self._all(each.condition, not_here)) if not_here is not None else each)
             elif each.condition is not None:
-                not_here = self._all(not_here, self.placed(np.logical_not, each.condition))
+                not_here = self._all(not_here, self._not(each.condition))
         *first, last = here
         if last.memory is not None:
             last.memory.put(last.state)
@@ -243,7 +261,7 @@ class Interpreter:
             if isinstance(each.value, Raised):
                 fails.append((self._all(each.condition, earlier), each.value))
             if each.condition is not None:
-                earlier = self._all(earlier, self.placed(np.logical_not, each.condition))
+                earlier = self._all(earlier, self._not(each.condition))
         outcomes = [each for each in outcomes if not isinstance(each.value, Raised)]
         if not outcomes:
             raise fails[-1][1].exception
@@ -260,7 +278,7 @@ class Interpreter:
         return value
 
     def _marked(self, value, condition: Traced, raised: Raised):
-        """A result with NaN for its floats where the condition is true."""
+        """A result with NaN for its floats where the condition is true; where it has none, the results of the whole trace will be NaN."""
         marked = 0
 
         def mark(each):
@@ -275,9 +293,8 @@ class Interpreter:
             return each
         value = mark(value)
         if not marked:
-            raise TracedBoolError(
-                f"{_kind_of(raised.exception)} is raised in an arm of an `if` on a traced value ({self.place(raised.line)}), and {self.code.co_name}() "
-                f"returns no float that could be NaN then: whether it happens is not known when the graph is built. Check arguments before the call.")
+            path = [make() for make in self.trace.path]
+            self.trace.failures.append((self._all(*path, condition), _kind_of(raised.exception), self.place(raised.line)))
         return value
 
     def place(self, line: int) -> str:

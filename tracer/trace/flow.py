@@ -14,6 +14,7 @@ from numba.core.errors import NumbaError
 
 from ..errors import TracedBoolError
 
+RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
 _MAKES_CELL = "LOAD_CLOSURE", "LOAD_FAST"  # how a variable gets into a function that is being made, before and from Python 3.13 on
 
 
@@ -24,7 +25,7 @@ class Flow:
     ``order``     the place of each when no loop goes round
     ``loops``     for each block the loops around it, the innermost first: where they begin, and their blocks
     ``stops``     for each branch, where an arm waits for the other: at the blocks that both reach without leaving the innermost loop around them or
-                  beginning it again, at its next round, behind it; if there are none, before the arm that is longer
+                  beginning it again, at its next round, behind it; if there are none, before the arm that goes on longer
     ``endless``   for each branch in a loop that no iterator ends, the blocks of this loop
     ``live``      the variables that are still needed, before each block
     ``offsets``   an offset in the code for each line
@@ -75,7 +76,7 @@ def flow_of(code: types.CodeType) -> Flow:
     for label, block in blocks.items():
         if isinstance(block.terminator, ir.Branch):
             header, inside = loops[label][0] if loops[label] else (None, frozenset(blocks))
-            stops[label] = _stops(graph, block.terminator, header, inside, meets[label])
+            stops[label] = _stops(graph, blocks, label, header, inside, meets[label])
             if header is not None and not any(_is_step(statement) for statement in blocks[header].body):
                 endless[label] = inside
     offsets: dict[int, int] = {}
@@ -92,9 +93,14 @@ def _is_step(statement) -> bool:
     return isinstance(statement, ir.Assign) and isinstance(statement.value, ir.Expr) and statement.value.op == "iternext"
 
 
-def _stops(graph, branch: ir.Branch, header: int | None, inside: frozenset[int], meet: int | None) -> frozenset[int]:
+def _stops(graph, blocks: dict[int, ir.Block], label: int, header: int | None, inside: frozenset[int], meet: int | None) -> frozenset[int]:
+    def goes_on(labels: set[int]) -> int:
+        """How long an arm is; one that does nothing but raise an exception is nothing."""
+        ends = any(each == header or isinstance(blocks[each].terminator, ir.Return) or not inside.issuperset(dict(graph.successors(each))) for each in labels)
+        return len(labels) if ends else 0
+    branch = blocks[label].terminator
     yes, no = (_reached(graph, target, inside, header) for target in (branch.truebr, branch.falsebr))
-    found = yes & no or {branch.truebr if len(yes) > len(no) else branch.falsebr}
+    found = yes & no or {branch.truebr if goes_on(yes) >= goes_on(no) else branch.falsebr}
     left = {target for label in inside for target, _ in graph.successors(label)} - inside
     return frozenset(found | left | {header, meet} - {None})
 
@@ -150,4 +156,4 @@ def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeTy
     return asked.f_code
 
 
-__all__ = ["Flow", "branching_code", "flow_of"]
+__all__ = ["RAISES", "Flow", "branching_code", "flow_of"]
