@@ -459,7 +459,6 @@ def test_a_variable_that_changes_behind_the_function_that_reads_it():
         "into both arms. Pass the value to the function instead.")
 
 
-@pytest.mark.xfail(strict=True, raises=TracedBoolError, reason="the counter of the `while` is joined to a traced number")
 def test_a_static_counter_that_both_arms_of_a_while_advance():
     def f(x):
         i, total = 0, 0.0

@@ -23,7 +23,7 @@ class Flow:
     """The blocks of a function's code by their labels.
 
     ``order``     the place of each when no loop goes round
-    ``loops``     for each block the loops around it, the innermost first: where they begin, and their blocks
+    ``loops``     for each block the loops around it, the innermost first: where their rounds begin, and their blocks
     ``stops``     for each branch, where an arm waits for the other: at the blocks that both reach without leaving the innermost loop around them or
                   beginning it again, at its next round, behind it; if there are none, before the arm that goes on longer
     ``endless``   for each branch in a loop that no iterator ends, the blocks of this loop
@@ -33,7 +33,7 @@ class Flow:
 
     blocks: dict[int, ir.Block]
     order: dict[int, int]
-    loops: dict[int, tuple[tuple[int, frozenset[int]], ...]]
+    loops: dict[int, tuple[tuple[tuple[int, ...], frozenset[int]], ...]]
     stops: dict[int, frozenset[int]]
     endless: dict[int, frozenset[int]]
     live: dict[int, set[str]]
@@ -42,8 +42,9 @@ class Flow:
     def comes_before(self, one: int, other: int) -> bool:
         """Do paths that are at these blocks pass the first one before the other? The beginning of a loop around both is that of its next round."""
         common = next((loop for loop in self.loops[one] if other in loop[1]), None)
-        if common is not None and common[0] in (one, other):
-            return one != common[0]
+        headers = common[0] if common is not None else ()
+        if one in headers or other in headers:
+            return one not in headers or (other in headers and headers.index(one) < headers.index(other))
         return self._stage(one, common) < self._stage(other, common)
 
     def _stage(self, label: int, common: tuple | None) -> int:
@@ -51,7 +52,7 @@ class Flow:
         for loop in self.loops[label]:
             if loop == common:
                 break
-            label = loop[0]
+            label = loop[0][0]
         return self.order[label]
 
 
@@ -71,13 +72,13 @@ def flow_of(code: types.CodeType) -> Flow:
     after = graph.post_dominators()
     meets = {label: max(after[label] - {label}, key=lambda k: len(after[k]), default=None) for label in blocks}
     order = {label: k for k, label in enumerate(graph.topo_order())}
-    loops = {label: tuple([(loop.header, frozenset(loop.body)) for loop in graph.in_loops(label)]) for label in blocks}
+    loops = {label: _loops(graph, label) for label in blocks}
     stops, endless = {}, {}
     for label, block in blocks.items():
         if isinstance(block.terminator, ir.Branch):
-            header, inside = loops[label][0] if loops[label] else (None, frozenset(blocks))
-            stops[label] = _stops(graph, blocks, label, header, inside, meets[label])
-            if header is not None and not any(_is_step(statement) for statement in blocks[header].body):
+            headers, inside = loops[label][0] if loops[label] else ((), frozenset(blocks))
+            stops[label] = _stops(graph, blocks, label, headers, inside, meets[label])
+            if headers and not any(_is_step(statement) for header in headers for statement in blocks[header].body):
                 endless[label] = inside
     offsets: dict[int, int] = {}
     for start, _, line in code.co_lines():
@@ -88,31 +89,46 @@ def flow_of(code: types.CodeType) -> Flow:
     return Flow(blocks, order, loops, stops, endless, live, offsets)
 
 
+def _loops(graph, label: int) -> tuple:
+    """The loops around a block. A `while` is tested in front of its first round and behind each; with `continue`, which goes to the front, it looks like
+    a loop around another that begins with its second block: these are one."""
+    every = list(graph.loops().values())
+    found, inner = [], {}
+    for loop in every:
+        following = {target for target, _ in graph.successors(loop.header)}
+        inner[loop.header] = [each.header for each in every if each.header in following and each.header != loop.header and loop.body.issuperset(each.body)]
+    merged = {header for headers in inner.values() for header in headers}
+    for loop in graph.in_loops(label):
+        if loop.header not in merged:
+            found.append(((loop.header, *inner[loop.header]), frozenset(loop.body)))
+    return tuple(found)
+
+
 def _is_step(statement) -> bool:
     """Does a statement ask an iterator for its next element?"""
     return isinstance(statement, ir.Assign) and isinstance(statement.value, ir.Expr) and statement.value.op == "iternext"
 
 
-def _stops(graph, blocks: dict[int, ir.Block], label: int, header: int | None, inside: frozenset[int], meet: int | None) -> frozenset[int]:
+def _stops(graph, blocks: dict[int, ir.Block], label: int, headers: tuple[int, ...], inside: frozenset[int], meet: int | None) -> frozenset[int]:
     def goes_on(labels: set[int]) -> int:
         """How long an arm is; one that does nothing but raise an exception is nothing."""
-        ends = any(each == header or isinstance(blocks[each].terminator, ir.Return) or not inside.issuperset(dict(graph.successors(each))) for each in labels)
+        ends = any(each in headers or isinstance(blocks[each].terminator, ir.Return) or not inside.issuperset(dict(graph.successors(each))) for each in labels)
         return len(labels) if ends else 0
     branch = blocks[label].terminator
-    yes, no = (_reached(graph, target, inside, header) for target in (branch.truebr, branch.falsebr))
+    yes, no = (_reached(graph, target, inside, headers) for target in (branch.truebr, branch.falsebr))
     found = yes & no or {branch.truebr if goes_on(yes) >= goes_on(no) else branch.falsebr}
     left = {target for label in inside for target, _ in graph.successors(label)} - inside
-    return frozenset(found | left | {header, meet} - {None})
+    return frozenset(found | left | {*headers, meet} - {None})
 
 
-def _reached(graph, start: int, inside, header: int | None) -> set[int]:
+def _reached(graph, start: int, inside, headers: tuple[int, ...]) -> set[int]:
     """The blocks of a loop on the paths from one of them, as far as the next round."""
     found, pending = set(), [start]
     while pending:
         label = pending.pop()
         if label in inside and label not in found:
             found.add(label)
-            if label != header:
+            if label not in headers:
                 pending.extend(target for target, _ in graph.successors(label))
     return found
 
