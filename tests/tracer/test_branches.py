@@ -513,6 +513,18 @@ def test_buffers_and_dicts_changed_in_arms():
     agrees(entries, 0.7, 1.6, -2.3)
 
 
+def test_an_array_that_is_first_written_to_in_an_arm():
+    def f(x):
+        v = np.array([x, 0.2, 0.4]) * 1.5
+        if x > 0:
+            same = v
+            same[1] = x * x
+        else:
+            v[0] = 2.0
+        return np.sum(v * v)
+    agrees(f, 0.7, -2.3)
+
+
 def test_views_of_an_array_that_one_arm_binds_anew():
     def f(x):
         v = np.array([x, 0.2, 0.4])

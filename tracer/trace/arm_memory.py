@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import types
 
-from ..errors import TracedBoolError
+from ..errors import InPlaceError, TracedBoolError
 from .buffers import Buffer, become_traced
 from .builtin_functions import SEEN_CLASS
-from .memory import ELEMENTS, Storage
+from .memory import ELEMENTS, Storage, memory_of
 from .value import Traced
 
 
@@ -57,6 +57,9 @@ class Memory:
             become_traced(value, trace)
             kind = type(value)
         if kind is Traced:
+            if value.memory is None and value.node.type.shape:
+                with contextlib.suppress(InPlaceError):  # what is never written to
+                    memory_of(value)  # now, for both arms
             if value.memory is not None:
                 root = value.memory.root
                 self.objects[id(root)] = root
