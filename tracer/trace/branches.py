@@ -23,6 +23,7 @@ from numba.core import ir
 from ..errors import TracedBoolError
 from .arm_memory import Cursor, Memory
 from .buffers import Buffer
+from .builtin_functions import Super
 from .flow import RAISES, flow_of
 from .value import Traced, as_traced
 
@@ -429,6 +430,8 @@ class Interpreter:
         kwargs = {name: self.read(a, env) for name, a in e.kws} | (self.read(e.varkwarg, env) if getattr(e, "varkwarg", None) is not None else {})
         if function is bool and len(args) == 1 and self.is_traced(args[0]):
             return args[0]
+        if isinstance(function, Super) and not args:
+            args = [self.function.__closure__[self.code.co_freevars.index("__class__")].cell_contents, self.arguments[0]]
         if function is next and not isinstance(args[0], Cursor):
             self._refuse_in_arm("an iterator is advanced by next()")
         if isinstance(function, types.FunctionType) and not (function.__module__ or "").startswith("numpy"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import functools
+import sys
+import types
 from collections.abc import Callable
 
 import numpy as np
@@ -153,7 +155,38 @@ SEEN_CLASS = "__tracer_class__"  # of the class that stands for a user's: that c
 def _original(kinds):
     if builtins.isinstance(kinds, tuple):
         return tuple(map(_original, kinds))
-    return vars(kinds).get(SEEN_CLASS, kinds) if type(kinds) is type else kinds
+    return vars(kinds).get(SEEN_CLASS, kinds) if builtins.isinstance(kinds, type) else kinds
+
+
+class Super:
+    """``super`` in methods that are seen through: the methods of base classes are seen through too. ``see``: what stands for a function."""
+
+    def __init__(self, see: Callable):
+        self.see = see
+
+    def __call__(self, *args):
+        if not args:
+            frame = sys._getframe(1)  # as Python's own finds the class and the instance
+            args = frame.f_locals["__class__"], frame.f_locals[frame.f_code.co_varnames[0]]
+        return _Bases.__new__(_Bases, self.see, super(*args))
+
+
+class _Bases:
+    """What ``super()`` returns."""
+
+    __slots__ = ("found", "see")
+
+    def __new__(cls, see: Callable, found: super):
+        self = object.__new__(cls)
+        _Bases.see.__set__(self, see)
+        _Bases.found.__set__(self, found)
+        return self
+
+    def __getattribute__(self, name: str):
+        value = getattr(_Bases.found.__get__(self), name)
+        if builtins.isinstance(value, types.MethodType) and builtins.isinstance(value.__func__, types.FunctionType):
+            return types.MethodType(_Bases.see.__get__(self)(value.__func__), value.__self__)
+        return value
 
 
 BUILTINS: dict[str, Callable] = {

@@ -117,7 +117,9 @@ def _stops(graph, blocks: dict[int, ir.Block], label: int, headers: tuple[int, .
     branch = blocks[label].terminator
     yes, no = (_reached(graph, target, inside, headers) for target in (branch.truebr, branch.falsebr))
     found = yes & no or {branch.truebr if goes_on(yes) >= goes_on(no) else branch.falsebr}
-    left = {target for label in inside for target, _ in graph.successors(label)} - inside
+    left = {target for each in inside for target, _ in graph.successors(each)} - inside
+    # What does nothing but raise an exception does it at once.
+    left = {each for each in left if any(isinstance(blocks[k].terminator, ir.Return) for k in _reached(graph, each, blocks, ()))}
     return frozenset(found | left | {*headers, meet} - {None})
 
 

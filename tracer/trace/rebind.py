@@ -7,6 +7,7 @@ module is not changed, and no source text is needed. Random numbers, clocks and 
 
 from __future__ import annotations
 
+import abc
 import builtins
 import dataclasses
 import dis
@@ -25,7 +26,7 @@ import numpy as np
 from ..errors import ImpureError, TracedBoolError
 from .branches import interpreted
 from .buffers import NAMES, NUMPY
-from .builtin_functions import BUILTINS, SEEN_CLASS
+from .builtin_functions import BUILTINS, SEEN_CLASS, Super
 from .context import user_location
 from .flow import branching_code
 from .math_functions import MATH, any_traced
@@ -111,8 +112,8 @@ class Rebinder:
         kind = type(value)
         if kind in _PLAIN:
             return value
-        if kind is type or kind is np.ndarray:
-            return self._class(value) if kind is type else self._captured(value)
+        if kind in _METACLASSES or kind is np.ndarray:
+            return self._class(value) if kind in _METACLASSES else self._captured(value)
         if kind in _NUMPY_KINDS and value in NUMPY:
             return NUMPY[value]
         found = self._seen.get(id(value))
@@ -134,12 +135,13 @@ class Rebinder:
         module = sys.modules.get(value.__module__)
         path = getattr(module, "__file__", None) or "<unknown>"
         is_own = value.__module__ != "builtins" and self._is_own_file(path, value.__module__)
-        if not is_own or dataclasses.is_dataclass(value) or not all(type(base) is type and base.__flags__ & _PLAIN_LAYOUT for base in value.__mro__[:-1]) \
-                or issubclass(value, _KEPT_CLASSES):
+        is_plain = all(type(base) in _METACLASSES and base.__flags__ & _PLAIN_LAYOUT for base in value.__mro__[:-1])
+        if not is_own or dataclasses.is_dataclass(value) or not is_plain or issubclass(value, _KEPT_CLASSES):
             return self._remember(value, value)
         functions = {name: found for base in reversed(value.__mro__[:-1]) for name, found in vars(base).items()}
         functions = {name: found for name, found in functions.items() if isinstance(found, (types.FunctionType, property, staticmethod, classmethod))}
-        made = self._remember(value, type(value.__name__, (value,), {"__module__": value.__module__, "__qualname__": value.__qualname__, SEEN_CLASS: value}))
+        named = {"__module__": value.__module__, "__qualname__": value.__qualname__, SEEN_CLASS: value}
+        made = self._remember(value, type(value)(value.__name__, (value,), named))
         for name, found in functions.items():
             if name not in _LEFT_ALONE:
                 setattr(made, name, self._member(found))
@@ -231,7 +233,7 @@ class Rebinder:
 
     def _copy(self, function: types.FunctionType) -> types.FunctionType:
         code = function.__code__
-        cells = [cell if _stays(cell) else types.CellType() for cell in function.__closure__ or ()]
+        cells = [cell if name == "__class__" or _stays(cell) else types.CellType() for name, cell in zip(code.co_freevars, function.__closure__ or ())]
         names = self._globals_of(function)
         copy = types.FunctionType(code, names, function.__name__, None, tuple(cells) or None)
         stand_in = interpreted(copy) if code in self.branching else copy
@@ -266,6 +268,8 @@ class Rebinder:
                 copy[name] = value if value is np and names.isdisjoint(_OF_NUMPY) else self.see(value, name)
             elif name in _BUILTINS:
                 copy[name] = _BUILTINS[name]
+            elif name == "super":
+                copy[name] = Super(self.see)
         if not names.isdisjoint(_OF_NUMPY):
             copy |= {name: self.see(np) for name in names & original.keys() if original[name] is np}
 
@@ -283,11 +287,12 @@ def _stays(cell: types.CellType) -> bool:
         content = cell.cell_contents
     except ValueError:
         return True
-    return not isinstance(content, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, functools.partial, *_GENERATORS)) \
+    return not isinstance(content, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, functools.partial, type, *_GENERATORS)) \
         and not hasattr(type(content), "_numba_type_")
 
 
 _PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.float64, Traced))
+_METACLASSES = type, abc.ABCMeta
 _PLAIN_LAYOUT = 1 << 9  # made by a class statement
 _KEPT_CLASSES = (BaseException, tuple, int, float, str, dict, list, set, np.ndarray)
 _LEFT_ALONE = frozenset(("__init_subclass__", "__class_getitem__", "__new__"))
