@@ -204,7 +204,10 @@ class Plan:
             if arguments.is_incomplete:
                 raise Again
             run = self._finish((signature, shapes, ints), arguments, outcome, spec, result)
-            run.seconds["trace"] = time.perf_counter() - start
+            rolled = session.seconds.get("roll", 0.0)
+            run.seconds["trace"] = time.perf_counter() - start - rolled
+            if rolled:
+                run.seconds["roll"] = rolled
             self._derive(run, session)
         return run
 

@@ -19,16 +19,16 @@ class PackedNodes:
         nodes = live_nodes(roots)
         position = {node: k for k, node in enumerate(nodes)}
         kinds: dict[tuple, int] = {}
-        codes: dict = {None: 0}
+        codes: dict[int, tuple] = {id(None): (0, None)}  # by identity: a code object's hash goes through all of its code
         columns = [array("i") for _ in range(4)]
         operands = array("i")
         for node in nodes:
             code, offset = node.where or (None, 0)
             operands.extend([position[operand] for operand in node.inputs])
-            row = kinds.setdefault((node.op, node.type, node.attrs), len(kinds)), codes.setdefault(code, len(codes)), offset, len(operands)
+            row = kinds.setdefault((node.op, node.type, node.attrs), len(kinds)), codes.setdefault(id(code), (len(codes), code))[0], offset, len(operands)
             for column, entry in zip(columns, row):
                 column.append(entry)
-        self._kinds, self._codes = list(kinds), list(codes)
+        self._kinds, self._codes = list(kinds), [code for _, code in codes.values()]
         # Arrays that have grown keep room to grow further; slices have none.
         self._columns, self._operands = [column[:] for column in columns], operands[:]
         self._roots = array("i", [position[node] for node in roots])
