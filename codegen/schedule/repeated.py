@@ -7,7 +7,6 @@ read and made row by row, are rows of buffers, another one in each iteration.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -18,12 +17,11 @@ from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, Node
 from tracer.ops import TABLE
 from tracer.rolling.bodies import is_scalar
-from tracer.rolling.scalarise import LARGEST, elements
+from tracer.rolling.unpack import in_elements
 
 from .maps import flatten, identity_map, space_of
 
 INDEX = TABLE["index"]
-MOST_SCALARS = 1500  # operations of a body that is taken apart into scalars
 
 
 def lower_loop(schedule, node: Node) -> None:
@@ -35,15 +33,9 @@ def lower_loop(schedule, node: Node) -> None:
     (_Ordered(schedule, outputs, scalars) if scalars is not None else _Repeated(schedule, outputs)).lower()
 
 
-@functools.lru_cache(maxsize=64)
 def in_scalars(body: Graph) -> Graph | None:
     """The body with all arrays as scalars, the elements of each output one after another; None where it works on whole arrays."""
-    if is_scalar(body):
-        return body
-    if any(node.type.size > LARGEST or node.type.size == 0 for node in body.outputs):
-        return None
-    found = elements(body, MOST_SCALARS)
-    return None if isinstance(found, str) else found
+    return body if is_scalar(body) else in_elements(body)
 
 
 class _Parts:

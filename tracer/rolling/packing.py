@@ -23,7 +23,7 @@ from .periods import SMALLEST
 
 INDEX, ASSEMBLE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "transpose"))
 LEAST = 200   # operations of a body in which inner loops are looked for
-ALIKE = 48    # if there are no states: inner loops are axes of arrays then, and run in lanes
+STATELESS = 48    # if there are no states: inner loops are axes of arrays then, and run in lanes
 WORTH = 0.5   # of these that may be left, for loops in loops to be made
 
 Roll = Callable[[Trace, Sequence[Traced], int, int], list[Traced]]
@@ -31,7 +31,7 @@ Roll = Callable[[Trace, Sequence[Traced], int, int], list[Traced]]
 
 def nested(repetition, wanted: Sequence[int], roll: Roll) -> list[Traced] | None:
     """The values of these leaves over all iterations, from a loop with loops inside; None where there are none."""
-    least = LEAST if repetition.states else ALIKE
+    least = LEAST if repetition.states else STATELESS
     if repetition.run.period < least or any(node.type.shape for node in repetition.body_nodes()):
         return None
     return _Packed(repetition).outputs(wanted, roll, least)

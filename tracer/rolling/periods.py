@@ -6,22 +6,15 @@ Everything here is arithmetic on whole arrays; the time is O(n log n) for n inst
 from __future__ import annotations
 
 import heapq
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-FEWEST = 4        # iterations that are worth a loop
+from .stream import FEWEST, Stream
+
 SMALLEST = 150    # instructions that a loop has to save
 LOOP = 100        # what a loop itself costs to compile, in instructions
 CANDIDATES = 3    # periods that are looked at for each length of a window
-
-
-class Stream(Protocol):
-    """Instructions in order: equal ``kinds`` for those that do the same; the ``addresses`` of their operands; ``is_value``: which are of instructions."""
-
-    kinds: np.ndarray
-    addresses: np.ndarray
-    is_value: np.ndarray
 
 
 class Run(NamedTuple):

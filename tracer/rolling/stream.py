@@ -14,10 +14,10 @@ import numpy as np
 from ..graph.graph import live_nodes
 from ..graph.node import CONSTANT, Node
 from ..ops import TABLE
-from .periods import FEWEST
 
 INDEX = TABLE["index"]
 VALUE, ELEMENT, SOURCE, NUMBER = range(4)  # what an operand is; operands of commutative operations are ordered by it
+FEWEST = 4           # iterations that are worth a loop
 MOST_OPERANDS = 16  # of an operation in a loop
 
 

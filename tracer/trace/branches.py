@@ -1,10 +1,10 @@
 """Branches on traced values: both arms are traced, and joined where they meet.
 
 A function runs natively until it asks for the truth of a traced value. From then on it is interpreted, over the intermediate representation that
-Numba's front end makes of its bytecode (no source text is needed). At a branch on a traced condition each arm is traced from there to the block
-where all paths meet again, on the same variables and the same memory; what the arms leave behind is joined by selects. A branch therefore costs
-both of its arms, forward and backward, but no more: code behind it is traced once, however many branches there are. No NaN of the arm that is
-not taken gets through, since cotangents that pass a select are guarded.
+Numba's front end makes of its bytecode (no source text is needed). At a branch on a traced condition both arms are traced, on the same variables and
+the same memory. Of several paths through the function the one that is behind goes on; where paths come together, what they have left is joined by
+selects. A branch therefore costs both of its arms, forward and backward, but no more: code behind it is traced once, however many branches there
+are. No NaN of the arm that is not taken gets through, since cotangents that pass a select are guarded.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from numba.core import ir
 
-from ..errors import TracedBoolError
+from ..errors import InPlaceError, TracedBoolError
 from .arm_memory import Cursor, Memory
 from .buffers import Buffer
 from .builtin_functions import Super
 from .flow import RAISES, flow_of
+from .memory import memory_of
 from .value import Traced, as_traced
 
 ROUNDS = 100  # of a loop that a traced condition alone can end
@@ -249,10 +250,8 @@ class Interpreter:
             text = (f"`{_shown(name)}` is one array or another that other variables show too, depending on the `if` ({self.place(self.line)}), and one of "
                     f"these is written to. Write to it in both arms, or to a copy: x = x.copy().")
             for each in (value, *given):
-                if type(each) is Traced and each.memory is not None:
-                    each.memory.root.joined = text
-                elif type(each) is Traced:
-                    self.trace.one_of[each.node] = text
+                with contextlib.suppress(InPlaceError):  # arguments, which nothing writes to
+                    memory_of(each).root.joined = text
         return value
 
     def _result(self, outcomes: list[Outcome]):
@@ -364,14 +363,12 @@ class Interpreter:
             setattr(self.read(statement.target, env), statement.attr, self.read(statement.value, env))
         else:
             raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains a statement that cannot be "
-                                  f"followed into "
-                                  f"both arms: {type(statement).__name__}. Put the branch into a function of its own.")
+                                  f"followed into both arms: {type(statement).__name__}. Put the branch into a function of its own.")
 
     def _refuse_in_arm(self, what: str) -> None:
         if self.conditional:
             raise TracedBoolError(f"{what} in an arm of an `if` on a traced value ({self.place(self.line)}): whether that happens is not known when the "
-                                  f"graph is "
-                                  f"built. Do it behind the `if`, with a value from np.where(condition, a, b).")
+                                  f"graph is built. Do it behind the `if`, with a value from np.where(condition, a, b).")
 
     def _exception(self, statement, env: dict) -> BaseException:
         if isinstance(statement, ir.Raise):
@@ -400,8 +397,7 @@ class Interpreter:
         handler = _EXPRESSIONS.get(e.op)
         if handler is None:
             raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains an expression that cannot be "
-                                  f"followed into "
-                                  f"both arms: {e.op}. Put the branch into a function of its own.")
+                                  f"followed into both arms: {e.op}. Put the branch into a function of its own.")
         return handler(self, e, env)
 
     def placed(self, function: Callable, *operands):

@@ -48,7 +48,7 @@ class Trace:
     ``location``, while a pass sets it, is the user's line that new nodes are given: that of the node which they are derived from.
     """
 
-    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal", "variables", "one_of", "path", "failures")
+    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal", "variables", "path", "failures")
 
     def __init__(self, name: str = "f"):
         self.builder = Builder()
@@ -59,7 +59,6 @@ class Trace:
         self._copies = 0
         self.location = None
         self.refusal: Exception | None = None  # the last conversion that was refused
-        self.one_of: dict[Node, str] = {}      # arrays that stand for one of two, with what to say to who writes to them
         self.path: list = []                   # what makes the conditions under which the traced code is run, the outermost first
         self.failures: list = []               # (condition under which an exception would be raised, its kind, the user's line)
         self.variables: set[Node] = set()      # inputs of the bodies of loops and of arms, which nothing outside of these may use

@@ -157,9 +157,8 @@ class Storage:
 
     # -- writing -----------------------------------------------------------------------------------------------------
     def _check_own(self) -> None:
-        text = self.joined or (self.owner.one_of.get(self.ground) if not self.parts else None)
-        if text is not None:
-            raise InPlaceError(text)
+        if self.joined is not None:
+            raise InPlaceError(self.joined)
         self.owner.overwriting()
 
     def write_element(self, key: tuple, node: Node) -> None:
