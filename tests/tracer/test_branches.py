@@ -285,6 +285,26 @@ def test_exceptions_in_functions_without_results():
         "whether it happens is not known when the graph is built. Check arguments before the call.")
 
 
+def refuse(text):
+    raise ValueError(text)
+
+
+def test_functions_called_in_an_arm_that_do_nothing_but_raise():
+    def f(x):
+        if x < 0:
+            refuse("negative")
+        return x * x
+    compiled = value_and_grad(f)
+    assert compiled(3.0) == (9.0, 6.0) and np.isnan(compiled(-1.0)).all()
+
+    def mistaken(x):
+        if x < 0:
+            x = [x].pop(3)
+        return x * x
+    with pytest.raises(IndexError):
+        jit(mistaken)(1.0)
+
+
 def test_an_exception_whatever_the_arguments():
     def g(x):
         if x > 0:

@@ -10,9 +10,9 @@ are. No NaN of the arm that is not taken gets through, since cotangents that pas
 from __future__ import annotations
 
 import contextlib
+import dis
 import functools
 import inspect
-import operator
 import types
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -20,23 +20,16 @@ from typing import NamedTuple
 import numpy as np
 from numba.core import ir
 
-from ..errors import InPlaceError, TracedBoolError
+from ..errors import InPlaceError, TracedBoolError, TracerError
 from .arm_memory import Cursor, Memory
 from .buffers import Buffer
-from .builtin_functions import Super
-from .flow import RAISES, flow_of
+from .flow import LIBRARIES, OURS, RAISES
 from .memory import memory_of
+from .statements import Disagreement, Statements
 from .value import Traced, as_traced
 
 ROUNDS = 100  # of a loop that a traced condition alone can end
 _EXIT = object()
-
-
-class Disagreement:
-    """A variable that two arms leave with values that cannot be joined; an error for whoever reads it."""
-
-    def __init__(self, text: str):
-        self.text = text
 
 
 class Raised(NamedTuple):
@@ -69,18 +62,13 @@ def interpreted(function: types.FunctionType) -> Callable:
     return run
 
 
-class Interpreter:
+class Interpreter(Statements):
     """Runs one call of a function block by block."""
 
     def __init__(self, function: types.FunctionType):
-        self.function = function
-        self.code = function.__code__
-        self.flow = flow_of(self.code)
-        self.conditional = 0                          # conditions that what is traced now depends on
+        super().__init__(function)
         self.around: Memory | None = None             # of the branch whose arm is being traced
         self.rounds: dict[int, int] = {}              # of endless loops, by the branch that ends them
-        self.trace = None
-        self.line = self.code.co_firstlineno
 
     def call(self, args: tuple, kwargs: dict):
         bound = inspect.signature(self.function).bind(*args, **kwargs)
@@ -122,7 +110,12 @@ class Interpreter:
             self._leave_loops(label)
             *body, last = self.flow.blocks[label].body
             for statement in body:
-                self.execute(statement, env)
+                try:
+                    self.execute(statement, env)
+                except Exception as error:
+                    if not self.conditional or not _is_raised_on_purpose(error):
+                        raise
+                    return [Outcome(_EXIT, None, env, Raised(error, self.line), None, None)]
             self.line = last.loc.line
             if isinstance(last, ir.Return):
                 return [self._outcome(_EXIT, env, self.read(last.value, env))]
@@ -154,14 +147,6 @@ class Interpreter:
         for branch in [each for each in self.rounds if label not in self.flow.endless[each]]:
             del self.rounds[branch]
 
-    def is_traced(self, condition) -> bool:
-        """Is the truth of this value not known while the graph is built?"""
-        if type(condition) is not Traced:
-            return False
-        if condition.size != 1:
-            bool(condition)  # raises NumPy's error
-        return not condition.owner.depends_on_integers_only(condition.node)
-
     def both(self, label: int, branch: ir.Branch, condition: Traced, env: dict, stops: frozenset) -> list[Outcome]:
         """Trace both arms, up to where they come together or leave."""
         line, around = self.line, self.around
@@ -181,6 +166,12 @@ class Interpreter:
         self.around, self.line = around, line
         yes, no = [[each if each.line else each._replace(line=line) for each in arm] for arm in arms]
         return [*[each._replace(condition=self._all(condition, each.condition)) for each in yes], *no]
+
+    def _exception(self, statement, env: dict) -> BaseException:
+        if isinstance(statement, ir.Raise):
+            return self.read(statement.exception, env)
+        arguments = [self.read(a, env) if isinstance(a, ir.Var) else a for a in statement.exc_args or ()]
+        return statement.exc_class(*arguments)
 
     @contextlib.contextmanager
     def _on_path(self, condition: Callable) -> Iterator[None]:
@@ -297,10 +288,6 @@ class Interpreter:
             self.trace.failures.append((self._all(*path, condition), _kind_of(raised.exception), self.place(raised.line)))
         return value
 
-    def place(self, line: int) -> str:
-        """``file:line``."""
-        return f"{self.code.co_filename}:{line}"
-
     # Joining ---------------------------------------------------------------------------------------------------------------
     def joined(self, condition: Traced, a, b, what: str, strict: bool = False):
         """One value for both arms; a :class:`Disagreement`, or if ``strict`` the error at once, where there is none."""
@@ -333,133 +320,16 @@ class Interpreter:
         self.trace.location = None
         return Traced(made.node, made.owner, float if weak == {float, int} else weak.pop()) if weak <= {float, int, bool} else made
 
-    def where(self):
-        """The user's place, for what is made here."""
-        return self.code, self.flow.offsets.get(self.line, 0)
-
-    # Statements ------------------------------------------------------------------------------------------------------------
-    def read(self, variable: ir.Var, env: dict):
-        value = env[variable.name]
-        if isinstance(value, Disagreement):
-            raise TracedBoolError(value.text)
-        return value
-
-    def execute(self, statement, env: dict) -> None:
-        """One statement that does not end its block."""
-        self.line = statement.loc.line
-        if isinstance(statement, ir.Assign):
-            env[statement.target.name] = self.value(statement.value, env)
-        elif isinstance(statement, (ir.Del, ir.PopBlock)):
-            pass
-        elif isinstance(statement, (ir.SetItem, ir.StaticSetItem)):
-            index = self.read(statement.index if isinstance(statement, ir.SetItem) else statement.index_var, env)
-            self.placed(operator.setitem, self.read(statement.target, env), index, self.read(statement.value, env))
-        elif isinstance(statement, ir.DelItem):
-            del self.read(statement.target, env)[self.read(statement.index, env)]
-        elif isinstance(statement, ir.StoreMap):
-            self.read(statement.dct, env)[self.read(statement.key, env)] = self.read(statement.value, env)
-        elif isinstance(statement, ir.SetAttr):
-            self._refuse_in_arm("an attribute is assigned")
-            setattr(self.read(statement.target, env), statement.attr, self.read(statement.value, env))
-        else:
-            raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains a statement that cannot be "
-                                  f"followed into both arms: {type(statement).__name__}. Put the branch into a function of its own.")
-
-    def _refuse_in_arm(self, what: str) -> None:
-        if self.conditional:
-            raise TracedBoolError(f"{what} in an arm of an `if` on a traced value ({self.place(self.line)}): whether that happens is not known when the "
-                                  f"graph is built. Do it behind the `if`, with a value from np.where(condition, a, b).")
-
-    def _exception(self, statement, env: dict) -> BaseException:
-        if isinstance(statement, ir.Raise):
-            return self.read(statement.exception, env)
-        arguments = [self.read(a, env) if isinstance(a, ir.Var) else a for a in statement.exc_args or ()]
-        return statement.exc_class(*arguments)
-
-    def value(self, value, env: dict):
-        """The right side of an assignment."""
-        if isinstance(value, ir.Var):
-            return env[value.name]  # a disagreement may be copied about as long as nobody reads it
-        if isinstance(value, ir.Const):
-            return value.value
-        if isinstance(value, ir.Arg):
-            return self.arguments[value.index]
-        if isinstance(value, ir.Global):
-            names = self.function.__globals__
-            builtins = names["__builtins__"]
-            return names[value.name] if value.name in names else (builtins if isinstance(builtins, dict) else vars(builtins))[value.name]
-        if isinstance(value, ir.FreeVar):
-            return self.function.__closure__[value.index].cell_contents
-        return self.expression(value, env)
-
-    def expression(self, e: ir.Expr, env: dict):
-        """The value of an expression."""
-        handler = _EXPRESSIONS.get(e.op)
-        if handler is None:
-            raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains an expression that cannot be "
-                                  f"followed into both arms: {e.op}. Put the branch into a function of its own.")
-        return handler(self, e, env)
-
-    def placed(self, function: Callable, *operands):
-        """Call an operation with its nodes at the user's line."""
-        trace = self.trace or next((o.owner for o in operands if type(o) is Traced), None)
-        if trace is None:
-            return function(*operands)
-        before, trace.location = trace.location, self.where()
-        try:
-            return function(*operands)
-        finally:
-            trace.location = before
-
-    def binop(self, e, env):
-        return self.placed(e.fn, self.read(e.lhs, env), self.read(e.rhs, env))
-
-    def unary(self, e, env):
-        operand = self.read(e.value, env)
-        if e.fn is operator.not_ and self.is_traced(operand):
-            return self.placed(lambda x: np.logical_not(x if x.node.type.is_bool else x != 0), operand)
-        return self.placed(e.fn, operand)
-
-    def call_(self, e, env):
-        function = self.read(e.func, env)
-        args = [self.read(a, env) for a in e.args] + (list(self.read(e.vararg, env)) if e.vararg is not None else [])
-        kwargs = {name: self.read(a, env) for name, a in e.kws} | (self.read(e.varkwarg, env) if getattr(e, "varkwarg", None) is not None else {})
-        if function is bool and len(args) == 1 and self.is_traced(args[0]):
-            return args[0]
-        if isinstance(function, Super) and not args:
-            args = [self.function.__closure__[self.code.co_freevars.index("__class__")].cell_contents, self.arguments[0]]
-        if function is next and not isinstance(args[0], Cursor):
-            self._refuse_in_arm("an iterator is advanced by next()")
-        if isinstance(function, types.FunctionType) and not (function.__module__ or "").startswith("numpy"):
-            return function(*args, **kwargs)
-        return self.placed(lambda: function(*args, **kwargs))
-
-    def make_function(self, e, env):
-        code = e.code.value if hasattr(e.code, "value") else e.code
-        captured = self.read(e.closure, env) if isinstance(e.closure, ir.Var) else ()
-        defaults = self.read(e.defaults, env) if isinstance(e.defaults, ir.Var) else e.defaults
-        return types.FunctionType(code, self.function.__globals__, code.co_name, defaults, tuple([types.CellType(value) for value in captured]) or None)
 
 
-_EXPRESSIONS = {
-    "binop": Interpreter.binop, "unary": Interpreter.unary, "call": Interpreter.call_, "make_function": Interpreter.make_function,
-    "inplace_binop": lambda self, e, env: self.placed(e.fn, self.read(e.lhs, env), self.read(e.rhs, env)),
-    "build_tuple": lambda self, e, env: tuple([self.read(v, env) for v in e.items]),
-    "build_list": lambda self, e, env: [self.read(v, env) for v in e.items],
-    "build_set": lambda self, e, env: {self.read(v, env) for v in e.items},
-    "build_map": lambda self, e, env: {self.read(k, env): self.read(v, env) for k, v in e.items},
-    "getattr": lambda self, e, env: getattr(self.read(e.value, env), e.attr),
-    "getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), self.read(e.index, env)),
-    "static_getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), e.index),
-    "cast": lambda self, e, env: self.read(e.value, env),
-    "getiter": lambda self, e, env: Cursor(self.read(e.value, env)),
-    "iternext": lambda self, e, env: self.read(e.value, env).step(),
-    "pair_first": lambda self, e, env: self.read(e.value, env)[0],
-    "pair_second": lambda self, e, env: self.read(e.value, env)[1],
-    "exhaust_iter": lambda self, e, env: tuple(self.read(e.value, env)),
-    "undef": lambda self, e, env: None,
-    "null": lambda self, e, env: None,
-}
+def _is_raised_on_purpose(error: Exception) -> bool:
+    """Does the error come from a `raise` or `assert` of the user's, and not from an operation or a library?"""
+    step = error.__traceback__
+    while step.tb_next is not None:
+        step = step.tb_next
+    code = step.tb_frame.f_code
+    is_theirs = code is Interpreter._until.__code__ or not code.co_filename.startswith((*LIBRARIES, *OURS))
+    return is_theirs and not isinstance(error, TracerError) and code.co_code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 def _kind_of(exception) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dis
 import functools
+import os
+import sysconfig
 import types
 from dataclasses import dataclass
 
@@ -14,6 +16,9 @@ from numba.core.errors import NumbaError
 
 from ..errors import TracedBoolError
 
+LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package in ("tracer", "codegen"))
 RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
 _MAKES_CELL = "LOAD_CLOSURE", "LOAD_FAST"  # how a variable gets into a function that is being made, before and from Python 3.13 on
 

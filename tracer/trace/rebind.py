@@ -16,7 +16,6 @@ import math
 import os
 import random
 import sys
-import sysconfig
 import time
 import types
 from collections.abc import Callable
@@ -28,15 +27,12 @@ from .branches import interpreted
 from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS, Super
 from .context import user_location
-from .flow import branching_code
+from .flow import LIBRARIES, OURS, branching_code
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
 from .stand_ins import OBJECTS, TYPES, Captured, element_by_element, refused_intrinsic
 from .value import FUNCTIONS, Traced, call, user_line_of
 
-_LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package in ("tracer", "codegen"))
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _CACHED = type(functools.lru_cache(len))
 _IMPURE_MODULES = {np.random: "np.random", random: "random", time: "time"}
@@ -205,9 +201,9 @@ class Rebinder:
 
     def _is_own_file(self, path: str, module: str) -> bool:
         path = os.path.abspath(path) if path[:1] not in "<" else path
-        if path.startswith(_OURS):
+        if path.startswith(OURS):
             return False
-        return not path.startswith(_LIBRARIES) or module.partition(".")[0] == self._own_package
+        return not path.startswith(LIBRARIES) or module.partition(".")[0] == self._own_package
 
     def _builtin(self, value):
         if value in MATH:
