@@ -13,7 +13,7 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from .cache.fingerprint import fingerprint
 from .cache.store import Entry, Store, digest_of
-from .llvm.abi import BAD_INDEX, KERNEL
+from .llvm.abi import BAD_INDEX, KERNEL, NO_MEMORY
 from .llvm.target import Linked, is_callable
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Kernel:
         """The exception that a kernel's return code stands for."""
         if status == BAD_INDEX:
             return IndexError("an integer index computed from the data is out of bounds")
+        if status == NO_MEMORY:
+            return MemoryError("there is no memory left for what a loop keeps of its iterations, for its gradient")
         return AssertionError("a kernel has left its buffers; this is a bug of tracegrad, please report it")
 
 

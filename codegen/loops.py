@@ -7,6 +7,9 @@ what changes from one iteration to the next is where its *rows* lie.
 
 Integers stand here as numbers. The emitters hand them to the kernel as run-time parameters, so that the text of a kernel, which is
 its identity, does not depend on extents.
+
+A :class:`While` runs statements until they say that there is no other iteration. What its states were may be kept on *tapes*, which grow; an
+:class:`Unwind` goes back through them.
 """
 
 from __future__ import annotations
@@ -34,9 +37,10 @@ class Affine(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Buffer:
-    """Memory of one dtype. ``kind``: input, output, array (captured), work or row (of another buffer); ``position`` counts within the kind.
+    """Memory of one dtype. ``kind``: input, output, array (captured), work, tape or row (of another buffer); ``position`` counts within the kind.
 
-    All but inputs are C-contiguous. An input with ``dense`` False has strides that are known when the kernel runs.
+    All but inputs are C-contiguous. An input with ``dense`` False has strides that are known when the kernel runs. The rows of a tape, of which there
+    are as many as iterations need, have the shape that is behind its first axis; ``slot``, a number of the workspace, is where it starts.
     """
 
     kind: str
@@ -46,6 +50,7 @@ class Buffer:
     dense: bool = True
     name: str = ""
     row: Row | None = None
+    slot: Buffer | None = None
 
     def strides(self) -> tuple[int, ...]:
         """C-order strides in elements."""
@@ -227,7 +232,57 @@ class Loop:
     condition: tuple[Buffer, bool] | None = None
 
 
-Statement = Nest | Blocked | Call | Loop
+@dataclass(eq=False, slots=True)
+class While:
+    """Statements that are run as long as ``going``, a bool of the workspace, is true: ``before`` the first iteration the counter of this level is 0,
+    ``behind`` the last it is their number. With tapes that number is left in ``count``, for who goes back through them.
+    """
+
+    level: int
+    going: Buffer
+    before: list[Statement]
+    statements: list[Statement]
+    behind: list[Statement]
+    tapes: tuple[Buffer, ...] = ()
+    count: Buffer | None = None
+
+    def numbers(self) -> list[Buffer]:
+        """What it has in the workspace beside what its statements use."""
+        return [self.going, *[tape.slot for tape in self.tapes], *([] if self.count is None else [self.count])]
+
+
+@dataclass(eq=False, slots=True)
+class Unwind:
+    """Statements that are run for each iteration of a While, from the last to the first; ``before`` them the counter is the number of iterations."""
+
+    level: int
+    count: Buffer
+    before: list[Statement]
+    statements: list[Statement]
+
+
+@dataclass(eq=False, slots=True)
+class Release:
+    """Give the memory of tapes back."""
+
+    tapes: tuple[Buffer, ...]
+
+
+Statement = Nest | Blocked | Call | Loop | While | Unwind | Release
+
+
+def inner_statements(statement: Statement) -> list[Statement]:
+    """The statements that stand inside of one."""
+    if isinstance(statement, While):
+        return [*statement.before, *statement.statements, *statement.behind]
+    if isinstance(statement, Unwind):
+        return [*statement.before, *statement.statements]
+    return statement.statements if isinstance(statement, Loop) else []
+
+
+def is_repeated(statement: Statement) -> bool:
+    """Do others stand inside of it?"""
+    return isinstance(statement, (Loop, While, Unwind))
 
 
 @dataclass(eq=False, slots=True)
@@ -265,9 +320,12 @@ def register_axes(root: Reduce, rank: int) -> frozenset[int]:
 
 def read_buffers(statement: Statement) -> list[Buffer]:
     """The buffers that a statement reads, those among them that it adds to; of a loop, what its rows lie in."""
-    if isinstance(statement, Loop):
-        asked = [] if statement.condition is None else [statement.condition[0]]
-        return asked + [root_of(b) for each in statement.statements for b in read_buffers(each)]
+    if is_repeated(statement):
+        asked = [statement.condition[0]] if isinstance(statement, Loop) and statement.condition is not None else []
+        asked += [statement.going] if isinstance(statement, While) else [statement.count] if isinstance(statement, Unwind) else []
+        return asked + [root_of(b) for each in inner_statements(statement) for b in read_buffers(each)]
+    if isinstance(statement, Release):
+        return list(statement.tapes)
     if isinstance(statement, Blocked):
         return [b for nest in statement.nests for b in read_buffers(nest)]
     if isinstance(statement, Call):
@@ -285,8 +343,11 @@ def accumulates(root: Root, rank: int) -> bool:
 
 def written_buffers(statement: Statement) -> list[Buffer]:
     """The buffers that a statement writes; of a loop, what its rows lie in."""
-    if isinstance(statement, Loop):
-        return [root_of(b) for each in statement.statements for b in written_buffers(each)]
+    if is_repeated(statement):
+        counted = [statement.count] if isinstance(statement, While) and statement.count is not None else []
+        return counted + [root_of(b) for each in inner_statements(statement) for b in written_buffers(each)]
+    if isinstance(statement, Release):
+        return list(statement.tapes)
     if isinstance(statement, Blocked):
         return [b for nest in statement.nests for b in written_buffers(nest)]
     if isinstance(statement, Call):
@@ -294,14 +355,15 @@ def written_buffers(statement: Statement) -> list[Buffer]:
     return [root.buffer for root in statement.roots]
 
 
-def flat_statements(statements: list[Statement]) -> list[Nest | Call | Loop]:
+def flat_statements(statements: list[Statement]) -> list[Nest | Call | Loop | While | Unwind | Release]:
     """The statements with those of row blocks one after another, as if each ran over all rows at once."""
     return [s for statement in statements for s in (statement.nests if isinstance(statement, Blocked) else (statement,))]
 
 
 def all_statements(statements: list[Statement]) -> list[Nest | Call]:
     """The nests and calls among the statements, and inside their loops."""
-    return [each for s in flat_statements(statements) for each in (all_statements(s.statements) if isinstance(s, Loop) else (s,))]
+    return [each for s in flat_statements(statements) if not isinstance(s, Release)
+            for each in (all_statements(inner_statements(s)) if is_repeated(s) else (s,))]
 
 
 def verify(program: Program) -> Program:
@@ -319,25 +381,30 @@ def verify(program: Program) -> Program:
     return program
 
 
-def _verify_loops(statements: list[Statement], level: int, extents: tuple[int, ...] = ()) -> None:
-    """Loops count from the outermost, and rows stay inside of what they are rows of."""
+def _verify_loops(statements: list[Statement], level: int, extents: tuple[int | None, ...] = ()) -> None:
+    """Loops count from the outermost, and rows stay inside of what they are rows of. Extents that are not known are None."""
     for statement in flat_statements(statements):
-        if isinstance(statement, Loop):
+        if is_repeated(statement):
             assert statement.level == level, "a loop at another level than it says"
-            _verify_loops(statement.statements, level + 1, (*extents, statement.extent))
+            _verify_loops(inner_statements(statement), level + 1, (*extents, statement.extent if isinstance(statement, Loop) else None))
+            continue
+        if isinstance(statement, Release):
             continue
         for buffer in (*read_buffers(statement), *written_buffers(statement)):
             while buffer.row is not None:
-                if all(extents):
+                if 0 not in extents:
                     _verify_row(buffer, extents)
                 buffer = buffer.row.parent
 
 
-def _verify_row(buffer: Buffer, extents: tuple[int, ...]) -> None:
+def _verify_row(buffer: Buffer, extents: tuple[int | None, ...]) -> None:
     parent, start, step, level, slots = buffer.row
     assert not step or level < len(extents), "a row outside of its loop"
+    if parent.kind == "tape":
+        return
+    assert slots or not step or extents[level] is not None, "rows without end in a buffer that has one"
     rows, length = parent.shape[0], int(np.prod(buffer.shape)) // max(1, int(np.prod(parent.shape[1:])))
-    last = start + step * (extents[level] - 1) if step else start
+    last = start + step * (extents[level] - 1) if step and not slots else start
     ends = (0, slots - 1) if slots else (start, last)
     assert parent.dense and parent.dtype == buffer.dtype, "a row is of a dense buffer of its dtype"
     # Of what only the last rows are there, the first is where it would be: in front of the buffer.

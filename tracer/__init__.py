@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .api import grad, hessian, hvp, jacobian, jit, jvp, stop_gradient, value_and_grad, vjp
     from .comparison import compare
-    from .control import cond, fori_loop, scan
+    from .control import cond, fori_loop, scan, while_loop
     from .errors import (
         ArgumentError,
         CacheWarning,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "compare": ".comparison",
-    **dict.fromkeys(("cond", "fori_loop", "scan"), ".control"),
+    **dict.fromkeys(("cond", "fori_loop", "scan", "while_loop"), ".control"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "stop_gradient", "value_and_grad", "vjp"), ".api"),
     **dict.fromkeys(("ArgumentError", "CacheWarning", "CarryError", "DerivativeError", "ImpureError", "InPlaceError", "LeakedValueError",
                      "MissingMethodError", "NotCompiledError", "OutputError", "RecompileWarning", "ShapeError", "SideEffectWarning", "TraceError",
@@ -77,6 +77,7 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "while_loop",
 ]
 
 

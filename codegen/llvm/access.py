@@ -33,11 +33,14 @@ class Buffers:
         """Where a buffer starts. Scalars of the workspace lie in front, at places that do not depend on extents: their address is made where it
         is used, which an instruction's addressing mode then takes in (kept in registers from the start of a function they took half of LLVM's time)."""
         if buffer.kind == "work" and not buffer.shape:
-            return self.f.let(f"getelementptr i8, ptr %workspace, i64 {self.offsets[buffer]}", "w")
+            return self.f.let(self._workspace(buffer), "w")
         found = self._pointers.get(buffer)
         if found is None:
             found = self._pointers[buffer] = self._find(buffer)
         return found
+
+    def _workspace(self, number: Buffer) -> str:
+        return f"getelementptr i8, ptr %workspace, i64 {self.offsets[number]}"
 
     def _find(self, buffer: Buffer) -> str:
         if buffer.kind == "work":
@@ -48,6 +51,8 @@ class Buffers:
             return self.f.entry(f"inttoptr i64 {number} to ptr", "a")
         if buffer.kind == "row":
             return self._row(buffer)
+        if buffer.kind == "tape":
+            return self.f.entry(f"load ptr, ptr {self.f.entry(self._workspace(buffer.slot), 'w')}, align 8", "t")
         slot = buffer.position + (self.input_count if buffer.kind == "output" else 0)
         place = self.f.entry(f"getelementptr ptr, ptr %buffers, i64 {slot}", "b")
         return self.f.entry(f"load ptr, ptr {place}, align 8", "b")
@@ -59,7 +64,8 @@ class Buffers:
         if step:
             counter = f.entry(f"load i64, ptr {f.entry(f'getelementptr i64, ptr %counters, i64 {level}', 'q')}, align 8", "i")
             at = f.entry(f"add i64 {at}, {f.entry(f'mul i64 {counter}, {f.integer(step)}', 'i')}", "i")
-            at = f.entry(f"urem i64 {at}, {f.integer(slots)}", "i") if slots else at
+            if slots:
+                at = f.entry(f"and i64 {at}, 1" if slots == 2 else f"urem i64 {at}, {f.integer(slots)}", "i")
         offset = f.entry(f"mul i64 {at}, {f.integer(int(np.prod(parent.shape[1:])))}", "i")
         return f.entry(f"getelementptr {memory_type(buffer.dtype)}, ptr {pointer}, i64 {offset}", "w")
 

@@ -30,7 +30,7 @@ class Declarations:
 
     def declare(self, name: str, result: str, arguments: tuple[str, ...], external: bool = False) -> str:
         if name not in self.lines:
-            attributes = " #1" if external and result != "void" else ""
+            attributes = " #1" if external and result not in ("void", "ptr") else ""  # what gives memory is no pure function
             self.lines[name] = f"declare {result} @{name}({', '.join(arguments)}){attributes}"
             if external:
                 self.imports.add(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.loops import Blocked, Loop, Nest, Program, all_statements
+from codegen.loops import Blocked, Loop, Nest, Program, Release, Unwind, While, all_statements, inner_statements, is_repeated
 
 from .abi import KERNEL
 from .access import AccessWriter, Buffers
@@ -13,6 +13,7 @@ from .compute import ComputeWriter, Declarations
 from .nest import NestWriter
 from .rows import RowWriter, has_short_rows
 from .target import attributes
+from .tapes import grow, release, start
 from .text import ARGUMENTS, KERNEL_ARGUMENTS, FunctionText, Integers
 
 LARGEST_PIECE = 450  # instructions in one function: LLVM takes more than linear time beyond (see codegen.schedule.straight)
@@ -68,11 +69,17 @@ class _Emitter:
         for piece in _pieces(statements):
             if isinstance(piece, Loop):
                 (self._write_loop if piece.condition is None else self._write_arm)(kernel, piece)
+            elif isinstance(piece, While):
+                self._write_while(kernel, piece)
+            elif isinstance(piece, Unwind):
+                self._write_unwind(kernel, piece)
+            elif isinstance(piece, Release):
+                release(kernel, self.declarations, self._buffers(kernel), piece.tapes)
             else:
                 kernel.do(f"call void @{self._function(piece)}({ARGUMENTS})")
 
     def _write_loop(self, kernel: FunctionText, loop: Loop) -> None:
-        place = kernel.entry(f"getelementptr i64, ptr %counters, i64 {loop.level}", "q")
+        place = self._counter(kernel, loop.level)
 
         def iteration(counter, _):
             kernel.do(f"store i64 {counter}, ptr {place}, align 8")
@@ -82,17 +89,62 @@ class _Emitter:
 
     def _write_arm(self, kernel: FunctionText, arm: Loop) -> None:
         buffer, truth = arm.condition
-        value = kernel.let(f"load i8, ptr {Buffers(kernel, self.program.inputs, self.program.offsets, self.addresses).pointer(buffer)}")
+        value = kernel.let(f"load i8, ptr {self._buffers(kernel).pointer(buffer)}")
 
         def taken():
             self._write(kernel, arm.statements)
             return []
         kernel.when(kernel.let(f"icmp {'ne' if truth else 'eq'} i8 {value}, 0"), [], taken)
 
+    def _buffers(self, function: FunctionText) -> Buffers:
+        return Buffers(function, self.program.inputs, self.program.offsets, self.addresses)
+
+    def _counter(self, kernel: FunctionText, level: int) -> str:
+        return kernel.entry(f"getelementptr i64, ptr %counters, i64 {level}", "q")
+
+    def _write_while(self, kernel: FunctionText, loop: While) -> None:
+        place, buffers = self._counter(kernel, loop.level), self._buffers(kernel)
+        head, inside, out, end = (kernel.label(stem) for stem in ("while", "round", "done", "end"))
+        kernel.do(f"store i64 0, ptr {place}, align 8")
+        room = start(kernel, self.declarations, buffers, loop, end) if loop.tapes else None
+        self._write(kernel, loop.before)
+        kernel.branch(head)
+        kernel.start_block(head)
+        going = kernel.let(f"load i8, ptr {buffers.pointer(loop.going)}")
+        kernel.do(f"br i1 {kernel.let(f'icmp ne i8 {going}, 0')}, label %{inside}, label %{out}")
+        kernel.start_block(inside)
+        if room is not None:
+            grow(kernel, self.declarations, buffers, loop, room, kernel.let(f"load i64, ptr {place}, align 8", "i"), out)
+        self._write(kernel, loop.statements)
+        following = kernel.let(f"load i64, ptr {place}, align 8", "i")
+        following = kernel.let(f"add i64 {following}, 1", "i")
+        kernel.do(f"store i64 {following}, ptr {place}, align 8")
+        kernel.branch(head)
+        kernel.start_block(out)
+        if loop.count is not None:
+            kernel.do(f"store i64 {kernel.let(f'load i64, ptr {place}, align 8', 'i')}, ptr {buffers.pointer(loop.count)}, align 8")
+        self._write(kernel, loop.behind)
+        kernel.branch(end)
+        kernel.start_block(end)
+
+    def _write_unwind(self, kernel: FunctionText, loop: Unwind) -> None:
+        place = self._counter(kernel, loop.level)
+        count = kernel.let(f"load i64, ptr {self._buffers(kernel).pointer(loop.count)}, align 8", "i")
+        kernel.do(f"store i64 {count}, ptr {place}, align 8")
+        self._write(kernel, loop.before)
+
+        def iteration(*_):
+            current = kernel.let(f"load i64, ptr {place}, align 8", "i")
+            current = kernel.let(f"sub i64 {current}, 1", "i")
+            kernel.do(f"store i64 {current}, ptr {place}, align 8")
+            self._write(kernel, loop.statements)
+            return []
+        kernel.loop("0", count, "1", [], iteration)
+
     def _function(self, statements: list) -> str:
         """Write a function for these statements; its name."""
         function = FunctionText(f"piece{len(self.functions)}", self.integers)
-        buffers = Buffers(function, self.program.inputs, self.program.offsets, self.addresses)
+        buffers = self._buffers(function)
         compute = ComputeWriter(function, self.declarations, self.fast)
         access = AccessWriter(function, buffers, self.declarations, self.checked)
         for statement in statements:
@@ -133,18 +185,18 @@ def _is_straight(statement) -> bool:
 
 def _levels(statements: list) -> int:
     """How many loops stand inside one another."""
-    return max((1 + _levels(s.statements) for s in statements if isinstance(s, Loop)), default=0)
+    return max((1 + _levels(inner_statements(s)) for s in statements if is_repeated(s)), default=0)
 
 
 def _pieces(statements: list) -> list:
     """Lists of statements for one function each, and the loops between them."""
     pieces, size = [], 0
     for statement in statements:
-        if isinstance(statement, Loop):
+        if is_repeated(statement) or isinstance(statement, Release):
             pieces.append(statement)
             continue
         weight = _weight(statement)
-        if not pieces or isinstance(pieces[-1], Loop) or size + weight > LARGEST_PIECE:
+        if not pieces or not isinstance(pieces[-1], list) or size + weight > LARGEST_PIECE:
             pieces.append([])
             size = 0
         pieces[-1].append(statement)

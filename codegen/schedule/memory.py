@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from codegen.loops import Buffer, Loop, Program, read_buffers, written_buffers
+from codegen.loops import Buffer, Loop, Program, Statement, While, inner_statements, is_repeated, read_buffers, written_buffers
 
 ALIGNMENT = 64
 SMALL = 8  # bytes; scalars are packed
@@ -29,29 +29,33 @@ class _Lifetimes:
 
     def __init__(self):
         self.count = 0
-        self.uses: dict[Buffer, list[tuple[int, tuple[Loop, ...]]]] = {}
+        self.uses: dict[Buffer, list[tuple[int, tuple[Statement, ...]]]] = {}
         self.depth: dict[Buffer, int] = {}  # of the innermost loop that a buffer may live in one iteration of
-        self.spans: dict[Loop, tuple[int, int]] = {}
+        self.spans: dict[Statement, tuple[int, int]] = {}
 
-    def walk(self, statements: list, around: tuple[Loop, ...]) -> None:
+    def walk(self, statements: list, around: tuple[Statement, ...]) -> None:
         for statement in statements:
-            if isinstance(statement, Loop):
-                if statement.condition is not None:
-                    self._note(statement.condition[0], around)
+            if is_repeated(statement):
                 start = self.count
-                self.walk(statement.statements, (*around, statement))
+                for buffer in _numbers(statement):
+                    self._note(buffer, around)
+                    self._note(buffer, (*around, statement))
+                self.walk(inner_statements(statement), (*around, statement))
                 self.spans[statement] = start, self.count
+                self.count += 1
                 continue
             for buffer in (*read_buffers(statement), *written_buffers(statement)):
                 self._note(buffer, around)
             self.count += 1
 
-    def _note(self, buffer: Buffer, around: tuple[Loop, ...]) -> None:
+    def _note(self, buffer: Buffer, around: tuple[Statement, ...]) -> None:
         depth = len(around)
         while buffer.row is not None:
             if buffer.row.step:
                 depth = min(depth, buffer.row.level)
             buffer = buffer.row.parent
+        if buffer.slot is not None:
+            buffer, depth = buffer.slot, 0
         if buffer.kind == "work":
             self.uses.setdefault(buffer, []).append((self.count, around))
             self.depth[buffer] = min(depth, self.depth.get(buffer, depth))
@@ -67,6 +71,15 @@ class _Lifetimes:
             spans = [self.spans[around[len(home)]] if len(around) > len(home) else (at, at) for at, around in uses]
             first[buffer], last[buffer] = min(low for low, _ in spans), max(high for _, high in spans)
         return first, last
+
+
+def _numbers(statement: Statement) -> list[Buffer]:
+    """What a statement with others in it has in the workspace itself."""
+    if isinstance(statement, While):
+        return statement.numbers()
+    if isinstance(statement, Loop):
+        return [] if statement.condition is None else [statement.condition[0]]
+    return [statement.count]
 
 
 def _place(buffers: list[Buffer], first: dict, last: dict, top: int, program: Program) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from codegen.loops import Buffer, Call, Loop, Nest, Program, Statement, Store
+from codegen.loops import Buffer, Call, Loop, Nest, Program, Release, Statement, Store, Unwind, While
 from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
@@ -27,8 +27,9 @@ from .plan import GATHER, RESHAPE, is_inline, required, strided_inputs_to_copy, 
 from .repeated import lower_loop
 from .straight import in_pieces
 from .structured import LOWERINGS as STRUCTURED
+from .while_loop import Recording, lower_unwind, lower_while
 
-LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop, TABLE["branch"]: lower_branch}
+LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop, TABLE["branch"]: lower_branch, TABLE["while"]: lower_while, TABLE["unwind"]: lower_unwind}
 LARGEST_BODY = 300
 ROUNDS = 4
 
@@ -67,11 +68,12 @@ class Scheduler:
         self.copied = strided_inputs_to_copy(graph, self.strided)
         self.level = 0                          # loops around the statements
         self.given: dict[Node, Buffer] = {}     # where inputs lie that are no inputs of the kernel
-        self.statements: list[OpenNest | Call | Loop] = []
+        self.statements: list[OpenNest | Call | Loop | While | Unwind] = []
         self.prologue: dict[tuple, OpenNest] = {}
         self.home: dict[Node, Buffer] = {}
         self.made_at: dict[Node, int] = {}
         self.contexts: dict[Node, set] = {}
+        self.recordings: dict[tuple, Recording] = {}  # of loops, for the way back through them
         self.inputs: list[Buffer] = []
         self.arrays: list[np.ndarray] = []
         self.work: list[Buffer] = []
@@ -255,6 +257,8 @@ class Scheduler:
         statements = [nest.nest for nest in self.prologue.values()]
         for statement in self.statements:
             statements += in_pieces(statement.nest, self.new_work) if isinstance(statement, OpenNest) else [statement]
+        if self.recordings:
+            statements.append(Release(tuple([tape for each in self.recordings.values() for tape in each.tapes.values()])))
         return in_row_blocks([s for s in statements if not isinstance(s, Nest) or s.roots])
 
     def _is_mere_reading(self, node: Node) -> bool:

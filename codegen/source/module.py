@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from codegen.loops import (
     Buffer,
     Call,
@@ -10,9 +12,13 @@ from codegen.loops import (
     Nest,
     Program,
     Reduce,
+    Release,
     Statement,
+    Unwind,
+    While,
     all_statements,
     flat_statements,
+    is_repeated,
     read_buffers,
     root_of,
     written_buffers,
@@ -66,29 +72,66 @@ def to_source(program: Program) -> str:
                       f"def {function}({', '.join([*parameters, *captured])}):", *documentation, *text.lines, ""])
 
 
-def _unmerged(statements: list[Statement]) -> list[Nest | Call | Loop]:
+def _unmerged(statements: list[Statement]) -> list[Statement]:
     found = []
     for each in flat_statements(statements):
         if isinstance(each, Loop):
-            each = Loop(each.extent, each.level, _unmerged(each.statements), each.condition)
+            each = replace(each, statements=_unmerged(each.statements))
+        elif isinstance(each, While):
+            each = replace(each, before=_unmerged(each.before), statements=_unmerged(each.statements), behind=_unmerged(each.behind))
+        elif isinstance(each, Unwind):
+            each = replace(each, before=_unmerged(each.before), statements=_unmerged(each.statements))
         found.append(unmerge(each) if isinstance(each, Nest) else each)
     return found
 
 
-def _write(text: SourceText, statements: list[Nest | Call | Loop]) -> None:
+def _write(text: SourceText, statements: list[Statement]) -> None:
     for statement in statements:
-        if not isinstance(statement, Loop):
-            (NestWriter if isinstance(statement, Nest) else CallWriter)(text, statement).write()
+        if not is_repeated(statement):
+            if not isinstance(statement, Release):  # memory that nobody names any more goes by itself
+                (NestWriter if isinstance(statement, Nest) else CallWriter)(text, statement).write()
             continue
         inside = [each for inner in all_statements([statement]) for each in (*read_buffers(inner), *written_buffers(inner))]
         for buffer in dict.fromkeys(root_of(each) for each in inside if each.row is not None):
             text.allocate(buffer, "rows")
-        if statement.condition is not None:
-            # What one arm writes the other may write too, and what comes behind them reads.
+        if not isinstance(statement, Loop) or statement.condition is not None:
+            # What one arm writes the other may write too, and what comes behind them reads; a loop may turn not once.
             for buffer in dict.fromkeys(root_of(each) for inner in all_statements([statement]) for each in written_buffers(inner)):
                 text.allocate(buffer, "chosen")
-        with text.loop(statement.extent) if statement.condition is None else text.when(*statement.condition):
-            _write(text, statement.statements)
+        if isinstance(statement, While):
+            _write_while(text, statement)
+        elif isinstance(statement, Unwind):
+            _write_unwind(text, statement)
+        else:
+            with text.loop(statement.extent) if statement.condition is None else text.when(*statement.condition):
+                _write(text, statement.statements)
+
+
+def _write_while(text: SourceText, loop: While) -> None:
+    counter = text.names.take("t")
+    text.add(f"{counter} = 0")
+    with text.at(counter):
+        _write(text, loop.before)
+    with text.turning(f"while {text.name(loop.going)}:", counter):
+        for tape in loop.tapes:
+            name = text.name(tape)
+            text.add(f"if len({name}) < {counter} + 2:")
+            text.add(f"    {name} = np.concatenate(({name}, np.empty_like({name})))")
+        _write(text, loop.statements)
+        text.add(f"{counter} += 1")
+    if loop.count is not None:
+        text.add(f"{text.create(loop.count, 'count')} = {counter}")
+    with text.at(counter):
+        _write(text, loop.behind)
+
+
+def _write_unwind(text: SourceText, loop: Unwind) -> None:
+    count = text.name(loop.count)
+    with text.at(count):
+        _write(text, loop.before)
+    counter = text.names.take("t")
+    with text.turning(f"for {counter} in range({count} - 1, -1, -1):", counter):
+        _write(text, loop.statements)
 
 
 def captured_arrays(program: Program) -> list:

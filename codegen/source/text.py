@@ -15,6 +15,7 @@ from .places import affine_text, along_axes
 
 COLUMNS = 70  # of a statement without its comment; longer expressions are cut into several
 INDENT = "    "
+TAPE_ROWS = 64  # of memory that grows, when it is new
 
 
 class SourceText:
@@ -25,6 +26,7 @@ class SourceText:
         self.counters = counters
         self.lines: list[str] = []
         self.loops: list[str] = []  # the counters of the loops around what is written
+        self.outdent = 0            # of these loops, those that it only borrows the counter of
         self.functions: set[str] = set()
         self.modules: set[str] = set()
         self.user_line = UserLines()
@@ -35,7 +37,7 @@ class SourceText:
 
     # -- lines -----------------------------------------------------------------------------------------------------
     def add(self, text: str, depth: int = 0) -> None:
-        self.lines.append(f"{INDENT * (depth + len(self.loops) + 1)}{text}")
+        self.lines.append(f"{INDENT * (depth + len(self.loops) - self.outdent + 1)}{text}")
 
     @contextlib.contextmanager
     def loop(self, extent: int) -> Iterator[None]:
@@ -47,15 +49,39 @@ class SourceText:
         self.loops.pop()
 
     @contextlib.contextmanager
+    def turning(self, head: str, counter: str) -> Iterator[None]:
+        """The same in a loop with this head; what is named in it are views of rows, which are others behind it."""
+        self.add(head)
+        with self._forgetting():
+            self.loops.append(counter)
+            yield
+            self.loops.pop()
+
+    @contextlib.contextmanager
+    def at(self, counter: str) -> Iterator[None]:
+        """What is written meanwhile stands in front of a loop or behind it, with this number as its counter."""
+        with self._forgetting():
+            self.loops.append(counter)
+            self.outdent += 1
+            yield
+            self.outdent -= 1
+            self.loops.pop()
+
+    @contextlib.contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        known, views = dict(self._name), dict(self._views)
+        yield
+        self._name = {buffer: name for buffer, name in self._name.items() if buffer in known or buffer.row is None}
+        self._views = views
+
+    @contextlib.contextmanager
     def when(self, condition: Buffer, truth: bool) -> Iterator[None]:
         """What is written meanwhile runs only then; what it names are views that nothing else knows."""
         self.add(f"if {'' if truth else 'not '}{self.name(condition)}:")
-        self.loops.append("")
-        known, views = dict(self._name), dict(self._views)
-        yield
-        self.loops.pop()
-        self._name = {buffer: name for buffer, name in self._name.items() if buffer in known or buffer.row is None}
-        self._views = views
+        with self._forgetting():
+            self.loops.append("")
+            yield
+            self.loops.pop()
 
     def use(self, template: Template) -> None:
         """Note what a template imports."""
@@ -121,6 +147,9 @@ class SourceText:
         if self.exists(buffer) or not buffer.shape:
             return
         name = self.create(buffer, base)
+        if buffer.kind == "tape":
+            self.add(f"{name} = np.empty({(TAPE_ROWS, *buffer.shape[1:])}, {dtype_text(buffer.dtype)})")
+            return
         shape = str(buffer.shape[0]) if len(buffer.shape) == 1 else str(buffer.shape)
         dtype = "" if buffer.dtype.name == "float64" else f", {dtype_text(buffer.dtype)}"
         if fill is None:

@@ -18,8 +18,10 @@ from ..graph.op import JOINTLY, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
 from ..trace.value import Traced, constant, make
 from .branch import pull_through_arms
+from .forward import tangents
 from .loop import last_row_of, pull_through
 from .rules import factor, refuse_derivative, sum_to, times
+from .while_loop import pull_through_unwind, pull_through_while
 
 WHERE, ASSEMBLE, ADD, BROADCAST, LOOP = (TABLE[name] for name in ("where", "assemble", "add", "broadcast_to", "loop"))
 
@@ -101,14 +103,22 @@ def _push_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], on
 
     def sweep(*arguments):
         return pullback(*arguments, guarded)
-    through = _through_loop if node.op is LOOP else _through_arms
-    for operand, result in zip(node.inputs, through(trace, outputs, cotangents, wanted, sweep)):
+    if node.op is LOOP:
+        results = _through_loop(trace, outputs, cotangents, wanted, sweep)
+    else:
+        arrived = {each.attrs[-1]: _dense(trace, cotangents[each], each) for each in outputs}
+        results = _THROUGH[node.op](trace, node, arrived, wanted, sweep)
+    for operand, result in zip(node.inputs, results):
         if result is not None:
             _add(cotangents, operand, result, guarded)
 
 
-def _through_arms(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
-    return pull_through_arms(trace, outputs[0], {each.attrs[-1]: _dense(trace, cotangents[each], each) for each in outputs}, wanted, sweep)
+def _through_while(trace, node: Node, arrived: dict[int, Traced], wanted: list[bool], sweep) -> list[Traced | None]:
+    through = pull_through_while if node.op is TABLE["while"] else pull_through_unwind
+    return through(trace, node, arrived, wanted, sweep, tangents)
+
+
+_THROUGH = {TABLE["branch"]: pull_through_arms, TABLE["while"]: _through_while, TABLE["unwind"]: _through_while}
 
 
 def _through_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:

@@ -11,7 +11,6 @@ import subprocess
 
 from .node import ARRAY, CONSTANT, INPUT, Node, constant_value, user_line
 
-BRANCH_ATTRIBUTES = 3
 DRAWN_NODES = 400  # above this many nodes a drawing helps nobody
 
 
@@ -58,7 +57,7 @@ def format_graph(graph, lines: bool = False) -> str:
         if node.op is ARRAY:
             right = constant_text(node)
         elif node.op.kind == "loop":
-            right = (loop_text if len(node.attrs) > BRANCH_ATTRIBUTES else branch_text)(node, operands, lines)
+            right = _WITH_BODIES[node.op.name](node, operands, lines)
         else:
             right = f"{node.op.name}({', '.join(operands + [attribute_text(a) for a in node.attrs])})"
         comment = f"    # {user_line(node)}" if lines and node.where else ""
@@ -82,6 +81,31 @@ def branch_text(node: Node, operands: list[str], lines: bool) -> str:
     *arms, which = node.attrs
     inside = [format_graph(arm, lines).replace("\n", "\n    ") for arm in arms]
     return f"branch(y{which}; if {operands[0]}; given {', '.join(operands[1:]) or 'nothing'};\n    {inside[0]};\n    else {inside[1]})"
+
+
+def while_text(node: Node, operands: list[str], lines: bool) -> str:
+    """A loop that turns while its first output is true: what its states are in front, what it sees whole."""
+    body, which = node.attrs
+    states = len(body.outputs)
+    inside = format_graph(body, lines).replace("\n", "\n    ")
+    return f"while(y{which}; if {operands[0]}; {_run_text(operands[1:states], operands[states:])};\n    {inside})"
+
+
+def unwind_text(node: Node, operands: list[str], lines: bool) -> str:
+    """The way back through such a loop: the cotangents behind it, and the graph that gives those in front of an iteration."""
+    body, backward, *_, which = node.attrs
+    states, count = len(body.outputs), 1 + len(body.inputs)
+    inside = [format_graph(each, lines).replace("\n", "\n    ") for each in (body, backward)]
+    given = _run_text(operands[1:states], operands[states:count])
+    return f"unwind(y{which}; if {operands[0]}; {given}; cotangents {', '.join(operands[count:]) or 'none'};\n    {inside[0]};\n    back {inside[1]})"
+
+
+def _run_text(states: list[str], wholes: list[str]) -> str:
+    parts = [("after", states), ("whole", wholes)]
+    return "; ".join(f"{name} {', '.join(each)}" for name, each in parts if each) or "nothing carried"
+
+
+_WITH_BODIES = {"loop": loop_text, "branch": branch_text, "while": while_text, "unwind": unwind_text}
 
 
 def to_dot(graph) -> str:

@@ -1,0 +1,7 @@
+"""Loops and branches that the user says."""
+
+from .cond import cond
+from .scan import fori_loop, scan
+from .while_loop import while_loop
+
+__all__ = ["cond", "fori_loop", "scan", "while_loop"]

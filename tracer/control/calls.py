@@ -1,0 +1,50 @@
+"""Where a call of a loop or branch stands: in a trace, or among plain numbers; and the trees that it takes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..trace.buffers import Buffer
+from ..trace.context import Trace, user_location
+from ..trace.session import current_session
+from ..trace.static import Static
+from ..trace.trees import DATA, Describer
+from ..trace.value import Traced, user_line_of
+
+_NUMBERS = (Traced, Buffer, bool, int, float, np.generic, np.ndarray)
+
+
+def leaf(value, path):
+    return DATA if isinstance(value, _NUMBERS) or is_tensor(value) else Static(value, None if value is None else (id(value),))
+
+
+def leaves_of(value) -> list:
+    describer = Describer(leaf)
+    describer(value)
+    return describer.leaves
+
+
+def is_tensor(value) -> bool:
+    eager = sys.modules.get("tracer.eager")
+    return eager is not None and isinstance(value, eager.Tensor)
+
+
+def trace_of(leaves: Sequence) -> Trace | None:
+    """The trace that a loop over these values belongs to; None where it runs as it is."""
+    for leaf in leaves:
+        if type(leaf) is Traced:
+            return leaf.owner
+    session = current_session()
+    return session.trace if session is not None and not any(map(is_tensor, leaves)) else None
+
+
+def place() -> str:
+    line = user_line_of(user_location(2))
+    return f" ({line})" if line else ""
+
+
+def kind(value) -> str:
+    return f"a {type(value).__name__} of {len(value)}" if isinstance(value, (tuple, list, dict)) else f"a {type(value).__name__}"
