@@ -12,8 +12,8 @@ from .calls import CallWriter
 from .compute import ComputeWriter, Declarations
 from .nest import NestWriter
 from .rows import RowWriter, has_short_rows
-from .target import attributes
 from .tapes import grow, release, start
+from .target import attributes
 from .text import ARGUMENTS, KERNEL_ARGUMENTS, FunctionText, Integers
 
 LARGEST_PIECE = 450  # instructions in one function: LLVM takes more than linear time beyond (see codegen.schedule.straight)

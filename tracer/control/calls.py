@@ -18,16 +18,19 @@ _NUMBERS = (Traced, Buffer, bool, int, float, np.generic, np.ndarray)
 
 
 def leaf(value, path):
+    """What a leaf of a tree that goes through a loop is: data, or the same in all iterations."""
     return DATA if isinstance(value, _NUMBERS) or is_tensor(value) else Static(value, None if value is None else (id(value),))
 
 
 def leaves_of(value) -> list:
+    """The numbers and arrays of a tree."""
     describer = Describer(leaf)
     describer(value)
     return describer.leaves
 
 
 def is_tensor(value) -> bool:
+    """Is it a tensor of the eager mode?"""
     eager = sys.modules.get("tracer.eager")
     return eager is not None and isinstance(value, eager.Tensor)
 
@@ -42,9 +45,11 @@ def trace_of(leaves: Sequence) -> Trace | None:
 
 
 def place() -> str:
+    """The user's line, for messages."""
     line = user_line_of(user_location(2))
     return f" ({line})" if line else ""
 
 
 def kind(value) -> str:
+    """What a value is, for messages."""
     return f"a {type(value).__name__} of {len(value)}" if isinstance(value, (tuple, list, dict)) else f"a {type(value).__name__}"
