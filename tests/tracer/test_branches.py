@@ -442,16 +442,6 @@ def test_a_loop_that_several_conditions_leave_is_traced_once_a_round():
     assert sizes[1] < 2.1 * sizes[0]
 
 
-def test_a_while_that_data_end():
-    def f(x):
-        while x > 1.0:
-            x = x / 2.0
-        return x
-    assert message(f, 5.0) == (
-        f"a loop in f() ({line_of(f, 1)}) is left by a traced condition, and after 100 rounds there is no end: how often it turns depends on the arguments. "
-        "Write a `for` over a fixed range with an `if` inside.")
-
-
 def test_lists_of_different_lengths():
     def f(x):
         found = [x]

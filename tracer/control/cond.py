@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import ArgumentError, CarryError, InPlaceError
 from ..ops import TABLE
-from ..rolling.capture import capture_since
 from ..trace.arm_memory import Memory
+from ..trace.capture import capture_since
 from ..trace.context import Trace, user_location
 from ..trace.trees import Describer, Spec, build
 from ..trace.value import Traced, as_traced, cast

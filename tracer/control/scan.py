@@ -16,9 +16,9 @@ import numpy as np
 from ..errors import ArgumentError, CarryError
 from ..graph.types import ArrayType, array_type
 from ..rolling.bodies import Body, reshaped, row_of, rows_of
-from ..rolling.capture import capture, variables
 from ..rolling.distribute import outputs_of
 from ..rolling.segments import segmented
+from ..trace.capture import capture, variables
 from ..trace.context import Trace
 from ..trace.trees import Describer, Spec, build, data_count, path_text
 from ..trace.value import Traced, as_traced

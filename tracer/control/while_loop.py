@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import CarryError
-from ..ops import TABLE
-from ..rolling.capture import capture, variables
-from ..trace.context import Trace, user_location
+from ..trace.capture import variables
+from ..trace.context import Trace
 from ..trace.trees import Describer, build
+from ..trace.turning import turned
 from ..trace.value import Traced, as_traced
 from .calls import kind, leaf, place, trace_of
 from .carried import RETRACED, Carried
-
-WHILE = TABLE["while"]
 
 
 def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
@@ -54,13 +52,4 @@ def _asked(answer, trace: Trace) -> Traced:
     return value if value.dtype == bool else value != 0
 
 
-def turned(trace: Trace, going: Traced, before: Sequence[Traced], given: Sequence[Traced], again: Traced, made: Sequence[Traced]) -> list[Traced]:
-    """What is carried behind a loop that begins with ``before`` if ``going`` is true. One iteration makes ``made`` of the variables ``given``, and there
-    is another one if ``again`` is true then."""
-    found = capture(given, [again, *made], trace.name)
-    operands = (going.node, *[each.node for each in before], *found.taken)
-    finals = [trace.builder.node(WHILE, operands, (found.graph, 1 + k), user_location()) for k in range(len(made))]
-    return [Traced(node, trace, first.weak if value.weak else None) for node, first, value in zip(finals, before, made)]
-
-
-__all__ = ["turned", "while_loop"]
+__all__ = ["while_loop"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import types
 
+import numpy as np
+
 from ..errors import InPlaceError, TracedBoolError
 from .buffers import Buffer, become_traced
 from .builtin_functions import SEEN_CLASS
 from .memory import ELEMENTS, Storage, memory_of
-from .value import Traced
+from .value import Traced, as_traced
 
 
 class Cursor:
@@ -38,7 +40,7 @@ class Cursor:
 
 class Memory:
     """What can be changed in place through the variables: lists, dicts, sets, attributes of objects made in the trace, buffers, places in loops. It is put
-    back before each arm, and joined after."""
+    back before each arm, and joined after. Without a trace, arrays in which nothing is traced stay so; what is kept of them can be put back only."""
 
     def __init__(self, env: dict, trace, function: types.FunctionType, around: Memory | None):
         self.objects: dict[int, object] = {} if around is None else dict(around.objects)
@@ -54,6 +56,9 @@ class Memory:
     def _collect(self, value, trace) -> None:
         kind = type(value)
         if kind is Buffer:
+            if trace is None:
+                self.objects[id(value.memory.base)] = value
+                return
             become_traced(value, trace)
             kind = type(value)
         if kind is Traced:
@@ -114,6 +119,8 @@ class Memory:
 def _state_of(each):
     if isinstance(each, Storage):
         return each.ground, each.whole, dict(each.parts), each.pattern
+    if type(each) is Buffer:
+        return each.memory.base.copy()
     return each.at if isinstance(each, Cursor) else each.copy()
 
 
@@ -131,6 +138,11 @@ def _set_state(each, state) -> None:
     if isinstance(each, Storage):
         each.ground, each.whole, each.parts, each.pattern = state[0], state[1], dict(state[2]), state[3]
         each.version += 1
+    elif isinstance(state, np.ndarray):
+        if type(each) is Buffer:
+            each.memory.base[...] = state
+        else:  # it has become a traced array
+            each.memory.root.write_whole(as_traced(state, each.owner).node)
     elif isinstance(each, Cursor):
         each.at = state
     elif isinstance(each, list):

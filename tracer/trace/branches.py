@@ -15,7 +15,6 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 from numba.core import ir
@@ -25,33 +24,12 @@ from .arm_memory import Cursor, Memory
 from .buffers import Buffer
 from .flow import LIBRARIES, OURS, RAISES
 from .memory import memory_of
+from .outcomes import EXIT, Outcome, Raised
 from .statements import Disagreement, Statements
+from .turning import Turning, Unturnable
 from .value import Traced, as_traced
 
-ROUNDS = 100  # of a loop that a traced condition alone can end
-_EXIT = object()
-
-
-class Raised(NamedTuple):
-    """What stands for the result of an arm that raises an exception."""
-
-    exception: BaseException
-    line: int
-
-
-class Outcome(NamedTuple):
-    """How an arm may end: with which variables and what in memory, before which block or with which result.
-
-    In a list of them each stands for what its condition says and no earlier one; the last has none.
-    """
-
-    end: object
-    condition: Traced | None
-    env: dict
-    value: object
-    memory: Memory | None
-    state: dict | None
-    line: int = 0    # of the branch that decides
+ROUNDS = 100  # of a loop that a traced condition alone can end, where it cannot be a loop of the graph
 
 
 def interpreted(function: types.FunctionType) -> Callable:
@@ -69,20 +47,24 @@ class Interpreter(Statements):
         super().__init__(function)
         self.around: Memory | None = None             # of the branch whose arm is being traced
         self.rounds: dict[int, int] = {}              # of endless loops, by the branch that ends them
+        self.unrolled: dict[int, str] = {}            # loops that cannot be loops of the graph, by their first block, and why
 
     def call(self, args: tuple, kwargs: dict):
         bound = inspect.signature(self.function).bind(*args, **kwargs)
         bound.apply_defaults()
         self.arguments = list(bound.arguments.values())
         outcomes = self.run(min(self.flow.blocks), {}, frozenset())
-        assert all(each.end is _EXIT for each in outcomes)
+        assert all(each.end is EXIT for each in outcomes)
         return self._result(outcomes)
 
     # Control ---------------------------------------------------------------------------------------------------------------
     def run(self, label, env: dict, stops: frozenset) -> list[Outcome]:
         """From a block to one of ``stops`` or to the function's end. Of several paths the one that is behind goes on, and takes others up where they wait."""
+        return self.continued([self._outcome(label, env)], stops)
+
+    def continued(self, outcomes: list[Outcome], stops: frozenset) -> list[Outcome]:
+        """The same for several paths."""
         outside = self.conditional
-        outcomes = [self._outcome(label, env)]
         while True:
             label = self._behind(outcomes, stops)
             if label is None:
@@ -100,13 +82,16 @@ class Interpreter(Statements):
         """Where to go on: at the first block of those that paths have come to, unless it is a stop."""
         found = None
         for label in {each.end for each in outcomes}:
-            if label is not _EXIT and (found is None or self.flow.comes_before(label, found)):
+            if label is not EXIT and (found is None or self.flow.comes_before(label, found)):
                 found = label
         return None if found in stops else found
 
-    def _until(self, label: int, env: dict, stops: frozenset, ends: frozenset) -> list[Outcome]:
-        """From a block to a branch on a traced value and through it, to a stop, or as far as other paths are."""
+    def _until(self, label: int, env: dict, stops: frozenset, ends: frozenset, is_inside: bool = False) -> list[Outcome]:
+        """From a block to a branch on a traced value and through it, to a stop, or as far as other paths are. ``is_inside``: this is a round of a loop."""
         while True:
+            if label in self.flow.turning and label not in self.unrolled and not is_inside:
+                return self._turn(label, env)
+            is_inside = False
             self._leave_loops(label)
             *body, last = self.flow.blocks[label].body
             for statement in body:
@@ -115,26 +100,59 @@ class Interpreter(Statements):
                 except Exception as error:
                     if not self.conditional or not _is_raised_on_purpose(error):
                         raise
-                    return [Outcome(_EXIT, None, env, Raised(error, self.line), None, None)]
+                    return [Outcome(EXIT, None, env, Raised(error, self.line), None, None)]
             self.line = last.loc.line
             if isinstance(last, ir.Return):
-                return [self._outcome(_EXIT, env, self.read(last.value, env))]
+                return [self._outcome(EXIT, env, self.read(last.value, env))]
             if isinstance(last, RAISES):
                 if not self.conditional:
                     raise self._exception(last, env)
-                return [Outcome(_EXIT, None, env, Raised(self._exception(last, env), self.line), None, None)]
+                return [Outcome(EXIT, None, env, Raised(self._exception(last, env), self.line), None, None)]
             if isinstance(last, ir.Jump):
                 label = last.target
             elif isinstance(last, ir.Branch):
                 condition = self.read(last.cond, env)
                 if self.is_traced(condition):
-                    return self.both(label, last, condition, env, stops | (ends - {_EXIT}))
+                    return self.both(label, last, condition, env, stops | (ends - {EXIT}))
                 label = last.truebr if condition else last.falsebr
             else:
                 self.execute(last, env)
                 raise AssertionError(f"a block ends with {last}")
-            if label in stops or any(each is not _EXIT and (each == label or self.flow.comes_before(each, label)) for each in ends):
+            if label in stops or any(each is not EXIT and (each == label or self.flow.comes_before(each, label)) for each in ends):
                 return [self._outcome(label, env)]
+
+    def _turn(self, label: int, env: dict) -> list[Outcome]:
+        """A loop that no iterator ends, round by round until a round is left on a traced condition: from that on, it is a loop of the graph."""
+        stops = self.flow.turning[label]
+        kept = Memory(env, None, self.function, self.around)
+        outcomes = self._until(label, dict(env), stops, frozenset(), is_inside=True)
+        while True:
+            outcomes = self.continued(outcomes, stops)
+            again = [each for each in outcomes if each.end == label]
+            if not again or (kept is None and self.trace is None):
+                return outcomes
+            if len(again) < len(outcomes):
+                return self._turned(label, env, kept, outcomes)
+            _, env = self._arrived(outcomes, label)
+            kept = None
+            outcomes = self._until(label, dict(env), stops, frozenset(), is_inside=True)
+
+    def _turned(self, label: int, env: dict, kept: Memory | None, outcomes: list[Outcome]) -> list[Outcome]:
+        """The ways out of a loop whose round has ended in several ways: from the beginning of its first round, or behind the round that there was."""
+        try:
+            if kept is not None:
+                kept.put(kept.start)
+                return Turning(self, label, env, self.flow.turning[label]).outcomes()
+        except (Unturnable, TracerError):
+            pass  # its first round may be another than all later ones
+        waiting, env = self._arrived(outcomes, label)
+        others = [each.condition for each in waiting]
+        try:
+            with self._on_path(lambda: self._all(*map(self._not, others))):
+                return [*waiting, *Turning(self, label, env, self.flow.turning[label]).outcomes()]
+        except (Unturnable, TracerError) as error:
+            self.unrolled[label] = str(error)
+            return outcomes
 
     def _outcome(self, end, env: dict, value=None) -> Outcome:
         memory = self.around
@@ -192,9 +210,11 @@ class Interpreter(Statements):
         if label in self.flow.endless:
             self.rounds[label] = self.rounds.get(label, 0) + 1
             if self.rounds[label] > ROUNDS:
+                why = next((text for first, text in self.unrolled.items() if label in self.flow.inside[first]), "")
                 raise TracedBoolError(
                     f"a loop in {self.code.co_name}() ({self.place(self.line)}) is left by a traced condition, and after {ROUNDS} rounds there is no end: "
-                    f"how often it turns depends on the arguments. Write a `for` over a fixed range with an `if` inside.")
+                    f"how often it turns depends on the arguments. It cannot be a loop of the graph: {why} Have each round leave what the next one needs "
+                    f"as numbers and arrays that keep their shapes, or write a `for` over a fixed range with an `if` inside.")
 
     def _all(self, *conditions: Traced | None) -> Traced:
         """Are all of these true? None is."""

@@ -32,6 +32,8 @@ class Flow:
     ``stops``     for each branch, where an arm waits for the other: at the blocks that both reach without leaving the innermost loop around them or
                   beginning it again, at its next round, behind it; if there are none, before the arm that goes on longer
     ``endless``   for each branch in a loop that no iterator ends, the blocks of this loop
+    ``turning``   for each loop that no iterator ends, by the block that its rounds begin with, where a round stops: at the next one, or behind the loop
+    ``inside``    the blocks of each of these loops
     ``live``      the variables that are still needed, before each block
     ``offsets``   an offset in the code for each line
     """
@@ -41,6 +43,8 @@ class Flow:
     loops: dict[int, tuple[tuple[tuple[int, ...], frozenset[int]], ...]]
     stops: dict[int, frozenset[int]]
     endless: dict[int, frozenset[int]]
+    turning: dict[int, frozenset[int]]
+    inside: dict[int, frozenset[int]]
     live: dict[int, set[str]]
     offsets: dict[int, int]
 
@@ -76,22 +80,38 @@ def flow_of(code: types.CodeType) -> Flow:
     graph = compute_cfg_from_blocks(blocks)
     after = graph.post_dominators()
     meets = {label: max(after[label] - {label}, key=lambda k: len(after[k]), default=None) for label in blocks}
-    order = {label: k for k, label in enumerate(graph.topo_order())}
+    order = _order(graph, blocks)
     loops = {label: _loops(graph, label) for label in blocks}
     stops, endless = {}, {}
     for label, block in blocks.items():
         if isinstance(block.terminator, ir.Branch):
             headers, inside = loops[label][0] if loops[label] else ((), frozenset(blocks))
             stops[label] = _stops(graph, blocks, label, headers, inside, meets[label])
-            if headers and not any(_is_step(statement) for header in headers for statement in blocks[header].body):
+            if headers and not _steps(blocks, headers):
                 endless[label] = inside
+    endless_loops = {loop for found in loops.values() for loop in found if not _steps(blocks, loop[0])}
+    inside = {headers[-1]: body for headers, body in endless_loops}
+    turning = {first: frozenset({target for each in body for target, _ in graph.successors(each)} - body | {first}) for first, body in inside.items()}
     offsets: dict[int, int] = {}
     for start, _, line in code.co_lines():
         if line is not None:
             offsets.setdefault(line, start)
     uses = compute_use_defs(blocks)
     live = compute_live_map(graph, blocks, uses.usemap, uses.defmap)
-    return Flow(blocks, order, loops, stops, endless, live, offsets)
+    return Flow(blocks, order, loops, stops, endless, turning, inside, live, offsets)
+
+
+def _order(graph, blocks: dict[int, ir.Block]) -> dict[int, int]:
+    """The place of each block behind all that lead to it, not counting the ways back to the beginning of a loop; Numba's own order has not got that."""
+    over = graph.dominators()
+    before = {label: {source for source, _ in graph.predecessors(label) if label not in over[source]} for label in blocks}
+    order: dict[int, int] = {}
+    pending = sorted(blocks)
+    while pending:
+        label = next((each for each in pending if before[each] <= order.keys()), pending[0])
+        order[label] = len(order)
+        pending.remove(label)
+    return order
 
 
 def _loops(graph, label: int) -> tuple:
@@ -101,12 +121,24 @@ def _loops(graph, label: int) -> tuple:
     found, inner = [], {}
     for loop in every:
         following = {target for target, _ in graph.successors(loop.header)}
-        inner[loop.header] = [each.header for each in every if each.header in following and each.header != loop.header and loop.body.issuperset(each.body)]
+        # One that begins with another, with code behind that in its round, is two.
+        inner[loop.header] = [each.header for each in every if each.header in following and each.header != loop.header and loop.body.issuperset(each.body)
+                              ] if following - set(loop.body) else []
     merged = {header for headers in inner.values() for header in headers}
     for loop in graph.in_loops(label):
         if loop.header not in merged:
             found.append(((loop.header, *inner[loop.header]), frozenset(loop.body)))
     return tuple(found)
+
+
+def _steps(blocks: dict[int, ir.Block], headers: tuple[int, ...]) -> bool:
+    """Do the rounds of a loop begin with asking an iterator? With `continue` in it, its first block is an empty one."""
+    for label in headers:
+        while isinstance(blocks[label].terminator, ir.Jump) and len(blocks[label].body) == 1:
+            label = blocks[label].terminator.target
+        if any(map(_is_step, blocks[label].body)):
+            return True
+    return False
 
 
 def _is_step(statement) -> bool:

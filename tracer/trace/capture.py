@@ -12,8 +12,8 @@ from typing import NamedTuple
 from ..graph.graph import Graph, live_nodes
 from ..graph.node import CONSTANT, Node
 from ..graph.types import ArrayType
-from ..trace.context import Trace
-from ..trace.value import Traced
+from .context import Trace
+from .value import Traced
 
 
 class Captured(NamedTuple):
