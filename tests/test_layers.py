@@ -28,6 +28,7 @@ tracer.ops
 tracer.trace
 tracer.rolling
 tracer.derive
+tracer.arms
 tracer.eager
 tracer.derivation
 tracer.symbolic

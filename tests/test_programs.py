@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.many_digits import DIGITS, gradient, in_many_digits
-from tracer import TracedBoolError, value_and_grad
+from tracer import value_and_grad
 
 FOLDER = Path(__file__).parents[1] / "examples" / "programs"
 DRAW = np.random.default_rng(3)
@@ -53,10 +53,8 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_gradient_of_the_program_as_written(case, request):
+def test_the_gradient_of_the_program_as_written(case):
     name, function, arguments, argnum = CASES[case]
-    if name == "bisection":
-        request.applymarker(pytest.mark.xfail(raises=TracedBoolError, strict=True, reason="a `while` on a traced condition"))
     module = program(name)
     plain = getattr(module, function)
     value, slope = value_and_grad(plain, argnum)(*arguments)

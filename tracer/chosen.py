@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .arms import in_arms
 from .errors import ArgumentError, OutputError, TracedBoolError
 from .ops import TABLE
 from .rolling.roll import roll
@@ -51,12 +52,15 @@ def failing(session: Session, output):
 
 
 def rolled(session: Session, output):
-    """What the user's function returned, with what it has unrolled as loops again; the same where there is little of it."""
-    if len(session.trace.builder) < session.rolled_from:
+    """What the user's function returned, with what it has unrolled as loops again, and what is dear in an arm of a branch in that arm alone."""
+    builder = session.trace.builder
+    is_long, chooses = len(builder) >= session.rolled_from, builder.has(TABLE["where"])
+    if not (is_long or chooses):
         return output
     spec, leaves, _ = open_tree(session, output)
     with session.timed("roll"):
-        return build(spec, iter(roll(session.trace, leaves, session.rolled_from)))
+        leaves = roll(session.trace, leaves, session.rolled_from) if is_long else leaves
+        return build(spec, iter(in_arms(session.trace, leaves) if chooses else leaves))
 
 
 class Chosen:

@@ -17,6 +17,8 @@ from tracer.graph.op import STRUCTURAL, lowering
 from tracer.ops import TABLE
 from tracer.rolling.scalarise import elements
 
+from .selects import in_selects
+
 MOST_INSTRUCTIONS = 20_000  # beyond, compiling takes seconds
 
 
@@ -60,7 +62,7 @@ class LaneProgram:
 def lower(graph: Graph, mapped: tuple[bool, ...]) -> LaneProgram | NoLanes:
     """The lane program of the graph of one sample; ``mapped``: the inputs that differ from sample to sample."""
     shapes = [node.type.shape for node in graph.outputs]
-    flat = elements(expand(graph), MOST_INSTRUCTIONS)
+    flat = elements(expand(in_selects(graph)), MOST_INSTRUCTIONS)
     if isinstance(flat, str):
         return NoLanes(flat)
     flat = rewrite(flat)

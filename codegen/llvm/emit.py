@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.loops import Blocked, Loop, Nest, Program, Release, Unwind, While, all_statements, inner_statements, is_repeated
+from codegen.loops import Blocked, Gather, Loop, Nest, Program, Release, Scatter, Unwind, While, all_statements, inner_statements, is_repeated
 
 from .abi import KERNEL
 from .access import AccessWriter, Buffers
@@ -111,7 +111,12 @@ class _Emitter:
         kernel.branch(head)
         kernel.start_block(head)
         going = kernel.let(f"load i8, ptr {buffers.pointer(loop.going)}")
-        kernel.do(f"br i1 {kernel.let(f'icmp ne i8 {going}, 0')}, label %{inside}, label %{out}")
+        going = kernel.let(f"icmp ne i8 {going}, 0")
+        if self.checked or any(map(_can_fail, all_statements(loop.statements))):
+            # What was read at a wrong index is no number that brings a loop to its end.
+            status = kernel.let("load i32, ptr %status, align 4")
+            going = kernel.let(f"and i1 {going}, {kernel.let(f'icmp eq i32 {status}, 0')}")
+        kernel.do(f"br i1 {going}, label %{inside}, label %{out}")
         kernel.start_block(inside)
         if room is not None:
             grow(kernel, self.declarations, buffers, loop, room, kernel.let(f"load i64, ptr {place}, align 8", "i"), out)
@@ -181,6 +186,12 @@ def _write_blocked(function: FunctionText, writers: list[NestWriter], blocked: B
 
 def _is_straight(statement) -> bool:
     return isinstance(statement, Nest) and not statement.extents
+
+
+def _can_fail(statement) -> bool:
+    """Are there indices that the data give?"""
+    nests = statement.nests if isinstance(statement, Blocked) else [statement] if isinstance(statement, Nest) else []
+    return any(isinstance(each, (Gather, Scatter)) for nest in nests for each in (*nest.body, *nest.roots))
 
 
 def _levels(statements: list) -> int:

@@ -94,6 +94,10 @@ class Builder:
             self._next += 1
         return found
 
+    def has(self, op: Op) -> bool:
+        """Was a node of this operation made?"""
+        return any(made is op for made, _, _ in self._nodes)
+
     def _infer(self, op, inputs, attrs) -> ArrayType:
         types = tuple([node.type for node in inputs])
         key = (op, types, attrs)
