@@ -112,7 +112,8 @@ def test_loops_in_loops_and_arms():
 def test_states_of_several_dtypes_and_shapes():
     def f(x, w):
         def body(s):
-            return {"m": s["m"] @ w + 0.1, "k": s["k"] + 1, "even": np.logical_not(s["even"]), "x": np.where(s["even"], s["x"] * 1.1, s["x"] + np.sum(s["m"]) * 0.01)}
+            x = np.where(s["even"], s["x"] * 1.1, s["x"] + np.sum(s["m"]) * 0.01)
+            return {"m": s["m"] @ w + 0.1, "k": s["k"] + 1, "even": np.logical_not(s["even"]), "x": x}
         s = while_loop(lambda s: (s["k"] < 9) & (np.max(s["x"]) < 3), body, {"m": w, "k": 0, "even": True, "x": x})
         return np.sum(s["x"]) + np.sum(s["m"]) + s["k"]
     checked(f, X, W)
