@@ -190,8 +190,8 @@ def test_arms_that_disagree():
 def test_a_variable_that_one_arm_alone_sets():
     def f(x):
         if x > 0:
-            y = x
-        return y * 2.0
+            y = (x, 1)
+        return y[0] * 2.0
     assert message(f, 1.0) == f"`y` is given a value by one arm of the `if` only ({line_of(f, 1)}). Give it one before."
 
     def harmless(x):
@@ -608,3 +608,101 @@ def test_random_programs_of_branches(seed):
         if f(x) == f(x):
             near = [(f(x + h) - f(x - h)) / (2 * h) for h in (1e-6, 1e-5)]
             assert min(abs(slope - n) for n in near) <= 1e-4 * (1 + abs(slope)), source
+
+
+def test_try_in_a_function_that_branches():
+    def looked_up(x):
+        try:
+            k = {"a": 2.0}["b"]
+        except KeyError:
+            k = 5.0
+        return x * k if x > 1 else x
+    agrees(looked_up, 2.0, 0.5)
+
+    def raised(x):
+        try:
+            if x < 0:
+                raise ValueError("negative")
+            y = x * 3
+        except ValueError:
+            y = -x * x
+        return y * 2
+    agrees(raised, 2.0, -1.5)
+
+    def again(x):
+        try:
+            y = {}["x"]
+        except ValueError:
+            y = 1.0
+        return y if x > 1 else x
+    with pytest.raises(KeyError):
+        jit(again)(2.0)
+
+
+def test_with_blocks_that_change_no_numbers():
+    def f(x):
+        with np.errstate(all="ignore"):
+            y = np.sqrt(np.abs(x))
+        return y * x if x > 0 else y
+    agrees(f, 2.0, -0.5)
+
+
+def test_a_traced_bool_is_true_or_false():
+    def f(x):
+        b = bool(x > 1)
+        if b is False:
+            return x * 5
+        return x * 2 if b is not False else x
+    agrees(f, 2.0, 0.5)
+
+
+def test_in_a_list_of_numbers():
+    f = grad(lambda x: 7 * x if x in (1.0, 2.0) else x)
+    assert (f(2.0), f(1.0), f(3.0)) == (7.0, 7.0, 1.0)
+    agrees(lambda x: 7 * x if x not in [1.0, x * x] else x, 3.0)
+
+
+def test_an_assignment_inside_an_expression():
+    def f(x):
+        return y * 2 if (y := x * x) > 1 else y
+    assert message(f, 2.0) == (f"f() ({line_of(f, 1)}) branches on a traced value and assigns by `:=` inside an expression. Give the variable its value in a "
+                               "statement before.")
+
+
+class Calculator:
+    def __init__(self, x):
+        if x > 1:
+            self.value, self.extra = x * x, 3.0 * x
+        else:
+            self.value = x
+
+    def bump(self, by):
+        if by > 0.5:
+            self.value = self.value * by
+
+
+def test_attributes_of_what_is_made_inside():
+    def f(x):
+        made = Calculator(x)
+        made.bump(x * 0.6)
+        if x > 1:
+            return made.value + made.extra
+        return made.value
+    agrees(f, 2.0, 0.9, 0.1)
+
+
+def test_a_float_that_one_arm_alone_gives_a_value():
+    def f(x):
+        if x > 1:
+            p = x * x
+        if x > 2:
+            return p * 3
+        return x
+    agrees(f, 3.0, 1.5, 0.5)
+
+    def g(x):
+        if x > 1:
+            p = x * x
+        return p * 3
+    compiled = value_and_grad(g)
+    assert compiled(2.0) == (12.0, 12.0) and np.isnan(compiled(0.5)[0])

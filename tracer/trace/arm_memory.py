@@ -13,6 +13,8 @@ from .builtin_functions import SEEN_CLASS
 from .memory import ELEMENTS, Storage, memory_of
 from .value import Traced, as_traced
 
+MISSING = object()  # a variable or attribute that there is none of
+
 
 class Cursor:
     """Where a loop is: an iterator whose place can be put back for the other arm."""
@@ -44,6 +46,7 @@ class Memory:
 
     def __init__(self, env: dict, trace, function: types.FunctionType, around: Memory | None):
         self.objects: dict[int, object] = {} if around is None else dict(around.objects)
+        self.attributes: set[int] = set() if around is None else set(around.attributes)  # those of them that are the attributes of an object
         for value in env.values():
             self._collect(value, trace)
         for name in function.__code__.co_names:
@@ -71,6 +74,7 @@ class Memory:
         elif kind is set:
             self.objects[id(value)] = value
         elif hasattr(kind, SEEN_CLASS) and hasattr(value, "__dict__"):
+            self.attributes.add(id(vars(value)))
             self._collect(vars(value), trace)
         elif kind in (list, dict, tuple):
             if id(value) not in self.objects:
@@ -107,6 +111,10 @@ class Memory:
                 if a != b:
                     raise TracedBoolError(f"the arms of the `if` ({interpreter.place(interpreter.line)}) leave different elements in a set: what it holds "
                                           f"would depend on the arguments.")
+            elif key in self.attributes and a.keys() != b.keys():
+                names = dict.fromkeys((*a, *b))
+                _set_state(each, {name: interpreter.joined(condition, a[name], b[name], f"`.{name}`") if name in a and name in b else
+                                  interpreter.one_sided(condition, a.get(name, MISSING), b.get(name, MISSING), f"`.{name}`") for name in names})
             elif len(a) == len(b) and (isinstance(each, list) or a.keys() == b.keys()):
                 joined = interpreter.joined(condition, a, b, "a list" if isinstance(each, list) else "a dict", strict=True)
                 _set_state(each, joined)
@@ -172,4 +180,4 @@ def _join_storage(storage: Storage, condition: Traced, a: tuple, b: tuple, inter
         _set_state(storage, (node, node, {}, ELEMENTS))
 
 
-__all__ = ["Cursor", "Memory"]
+__all__ = ["MISSING", "Cursor", "Memory"]

@@ -25,7 +25,7 @@ from .buffers import Buffer
 from .flow import LIBRARIES, OURS, RAISES
 from .memory import memory_of
 from .outcomes import EXIT, Outcome, Raised
-from .statements import Disagreement, Statements
+from .statements import MISSING, Disagreement, Statements
 from .turning import Turning, Unturnable
 from .value import Traced, as_traced
 
@@ -94,10 +94,12 @@ class Interpreter(Statements):
             is_inside = False
             self._leave_loops(label)
             *body, last = self.flow.blocks[label].body
-            for statement in body:
+            for at, statement in enumerate(body):
                 try:
                     self.execute(statement, env)
                 except Exception as error:
+                    if self.caught(error, body, at, env):
+                        continue
                     if not self.conditional or not _is_raised_on_purpose(error):
                         raise
                     return [Outcome(EXIT, None, env, Raised(error, self.line), None, None)]
@@ -185,12 +187,6 @@ class Interpreter(Statements):
         yes, no = [[each if each.line else each._replace(line=line) for each in arm] for arm in arms]
         return [*[each._replace(condition=self._all(condition, each.condition)) for each in yes], *no]
 
-    def _exception(self, statement, env: dict) -> BaseException:
-        if isinstance(statement, ir.Raise):
-            return self.read(statement.exception, env)
-        arguments = [self.read(a, env) if isinstance(a, ir.Var) else a for a in statement.exc_args or ()]
-        return statement.exc_class(*arguments)
-
     @contextlib.contextmanager
     def _on_path(self, condition: Callable) -> Iterator[None]:
         """What functions are called meanwhile is run under this condition; it is made when it is needed."""
@@ -249,8 +245,16 @@ class Interpreter(Statements):
                 if first[name] is not second[name] and _is_mutable(first[name]) and (_has_other_names(name, first) or _has_other_names(name, second)):
                     env[name] = self._one_of(env[name], name, (first[name], second[name]))
             else:
-                env[name] = Disagreement(f"`{_shown(name)}` is given a value by one arm of the `if` only ({self.place(self.line)}). Give it one before.")
+                env[name] = self.one_sided(condition, first.get(name, MISSING), second.get(name, MISSING), f"`{_shown(name)}`")
         return env
+
+    def one_sided(self, condition: Traced, a, b, what: str):
+        """What one arm alone gives a value: a float is NaN behind the other, as where code would raise an exception."""
+        value = b if a is MISSING else a
+        if _is_numeric(value) and np.issubdtype(as_traced(value, self.trace).dtype, np.floating):
+            sides = (np.nan, value) if a is MISSING else (value, np.nan)
+            return self.placed(lambda: np.where(condition, *sides))
+        return Disagreement(f"{what} is given a value by one arm of the `if` only ({self.place(self.line)}). Give it one before.")
 
     def _one_of(self, value, name: str, given: tuple):
         """What stands for one of two objects that others see: they may be read, if they are arrays, and not be written to."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from numba.core import ir
 from numba.core.analysis import compute_cfg_from_blocks, compute_live_map, compute_use_defs
 from numba.core.compiler import run_frontend
-from numba.core.errors import NumbaError
+from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from ..errors import TracedBoolError
 
@@ -73,10 +73,11 @@ def flow_of(code: types.CodeType) -> Flow:
     _refuse_later_assignments(code)
     try:
         blocks = run_frontend(function).blocks
-    except (NumbaError, NotImplementedError, AssertionError) as error:
+    except (NumbaError, UnsupportedBytecodeError, NotImplementedError, AssertionError) as error:
         raise TracedBoolError(
             f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno}) branches on a traced value and contains what cannot be followed into both arms: "
             f"{str(error).splitlines()[0]}. Put the branch into a function of its own, or write np.where(condition, a, b).") from None
+    _refuse_unmade(code, blocks)
     graph = compute_cfg_from_blocks(blocks)
     after = graph.post_dominators()
     meets = {label: max(after[label] - {label}, key=lambda k: len(after[k]), default=None) for label in blocks}
@@ -170,6 +171,16 @@ def _reached(graph, start: int, inside, headers: tuple[int, ...]) -> set[int]:
             if label not in headers:
                 pending.extend(target for target, _ in graph.successors(label))
     return found
+
+
+def _refuse_unmade(code: types.CodeType, blocks: dict[int, ir.Block]) -> None:
+    """Of a value that `:=` both names and hands on, the front end forgets the second."""
+    made = {statement.target.name for block in blocks.values() for statement in block.find_insts(ir.Assign)}
+    for block in blocks.values():
+        for statement in block.body:
+            if any(name.name.startswith("$") and name.name not in made for name in statement.list_vars()):
+                raise TracedBoolError(f"{code.co_name}() ({code.co_filename}:{statement.loc.line}) branches on a traced value and assigns by `:=` inside an "
+                                      f"expression. Give the variable its value in a statement before.")
 
 
 def _refuse_nonlocal(code: types.CodeType) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import types
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numba.core import ir
 
-from ..errors import TracedBoolError
-from .arm_memory import Cursor
-from .builtin_functions import Super
+from ..errors import TracedBoolError, TracerError
+from .arm_memory import MISSING, Cursor
+from .builtin_functions import SEEN_CLASS, Super
 from .flow import flow_of
 from .value import Traced
+
+PENDING, CAUGHT = "$pending", "$caught"  # variables: an exception that was raised, and one that is being handled
+_AGAIN = "Unreachable condition reached (op code RERAISE"  # how the front end begins what stands for `raise` without anything
+_WITHOUT_EFFECT = (np.errstate, warnings.catch_warnings, type(np.printoptions()))
 
 
 class Disagreement:
@@ -67,16 +73,46 @@ class Statements:
         elif isinstance(statement, (ir.SetItem, ir.StaticSetItem)):
             index = self.read(statement.index if isinstance(statement, ir.SetItem) else statement.index_var, env)
             self.placed(operator.setitem, self.read(statement.target, env), index, self.read(statement.value, env))
+        elif isinstance(statement, ir.EnterWith):
+            self._enter(self.read(statement.contextmanager, env))
+        elif isinstance(statement, (ir.TryRaise, ir.StaticTryRaise, ir.DynamicTryRaise)):
+            error = self._exception(statement, env)  # the next block handles it
+            env[CAUGHT] = error() if isinstance(error, type) else error
         elif isinstance(statement, ir.DelItem):
             del self.read(statement.target, env)[self.read(statement.index, env)]
         elif isinstance(statement, ir.StoreMap):
             self.read(statement.dct, env)[self.read(statement.key, env)] = self.read(statement.value, env)
         elif isinstance(statement, ir.SetAttr):
-            self._refuse_in_arm("an attribute is assigned")
-            setattr(self.read(statement.target, env), statement.attr, self.read(statement.value, env))
+            target = self.read(statement.target, env)
+            if not hasattr(type(target), SEEN_CLASS):  # of what was made in the trace, memory knows the attributes
+                self._refuse_in_arm("an attribute is assigned")
+            setattr(target, statement.attr, self.read(statement.value, env))
         else:
             raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and contains a statement that cannot be "
                                   f"followed into both arms: {type(statement).__name__}. Put the branch into a function of its own.")
+
+    def _enter(self, manager) -> None:
+        """What a `with` block that changes no numbers begins with."""
+        if type(manager) not in _WITHOUT_EFFECT:
+            raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and has a `with` block of a "
+                                  f"{type(manager).__name__}, which cannot be followed into both arms. Put the branch into a function of its own.")
+
+    def _exception(self, statement, env: dict) -> BaseException:
+        if isinstance(statement, (ir.Raise, ir.TryRaise)):
+            return env.get(CAUGHT) if statement.exception is None else self.read(statement.exception, env)
+        if statement.exc_class is AssertionError and str((statement.exc_args or ("",))[0]).startswith(_AGAIN) and env.get(CAUGHT) is not None:
+            return env[CAUGHT]
+        arguments = [self.read(a, env) if isinstance(a, ir.Var) else a for a in statement.exc_args or ()]
+        return statement.exc_class(*arguments)
+
+    def caught(self, error: Exception, body: Sequence, at: int, env: dict) -> bool:
+        """Is a statement inside of `try`? Then the exception is kept for what asks for it behind the statement."""
+        if isinstance(error, TracerError) or not any(_is_marker(each, "exception_check") for each in body[at:]):
+            return False
+        env[PENDING] = error
+        if isinstance(body[at], ir.Assign):
+            env[body[at].target.name] = Disagreement(f"an exception was raised before this had a value ({self.place(self.line)})")
+        return True
 
     def _refuse_in_arm(self, what: str) -> None:
         if self.conditional:
@@ -94,7 +130,10 @@ class Statements:
         if isinstance(value, ir.Global):
             names = self.function.__globals__
             builtins = names["__builtins__"]
-            return names[value.name] if value.name in names else (builtins if isinstance(builtins, dict) else vars(builtins))[value.name]
+            if value.name in names:
+                return names[value.name]
+            builtins = builtins if isinstance(builtins, dict) else vars(builtins)
+            return builtins[value.name] if value.name in builtins else value.value  # a marker of the front end's own
         if isinstance(value, ir.FreeVar):
             return self.function.__closure__[value.index].cell_contents
         return self.expression(value, env)
@@ -119,7 +158,35 @@ class Statements:
             trace.location = before
 
     def binop(self, e, env):
-        return self.placed(e.fn, self.read(e.lhs, env), self.read(e.rhs, env))
+        left, right = self.read(e.lhs, env), self.read(e.rhs, env)
+        if e.fn in _IDENTITIES and any(self.is_traced(a) and a.node.type.is_bool and type(b) is bool for a, b in ((left, right), (right, left))):
+            return self.placed(_IDENTITIES[e.fn], left, right)  # True and False are what a bool may be
+        if e.fn is operator.contains:
+            return self._is_in(left, right)
+        return self.placed(e.fn, left, right)
+
+    def attribute(self, e, env):
+        found = getattr(self.read(e.value, env), e.attr)
+        if isinstance(found, Disagreement):
+            raise TracedBoolError(found.text)
+        return found
+
+    def _is_in(self, container, value):
+        """`value in container`, which == tells."""
+        if type(container) not in (list, tuple) or not any(type(each) is Traced and not each.shape for each in (value, *container)):
+            return value in container
+        equal = [self.placed(operator.eq, each, value) for each in container]
+        return functools.reduce(functools.partial(self.placed, np.logical_or), equal, False)
+
+    def _ask(self, e, env) -> bool:
+        """Is there an exception that the last statement has raised?"""
+        error = env.pop(PENDING, None)
+        if error is not None:
+            env[CAUGHT] = error
+        return error is not None
+
+    def _matches(self, e, env) -> bool:
+        return isinstance(env.get(CAUGHT), self.read(e.args[1], env))
 
     def unary(self, e, env):
         operand = self.read(e.value, env)
@@ -129,6 +196,9 @@ class Statements:
 
     def call_(self, e, env):
         function = self.read(e.func, env)
+        marker = getattr(function, "_name", None) if hasattr(function, "_defn") else None
+        if marker in _MARKERS:
+            return _MARKERS[marker](self, e, env)
         args = [self.read(a, env) for a in e.args] + (list(self.read(e.vararg, env)) if e.vararg is not None else [])
         kwargs = {name: self.read(a, env) for name, a in e.kws} | (self.read(e.varkwarg, env) if getattr(e, "varkwarg", None) is not None else {})
         if function is bool and len(args) == 1 and self.is_traced(args[0]):
@@ -148,6 +218,13 @@ class Statements:
         return types.FunctionType(code, self.function.__globals__, code.co_name, defaults, tuple([types.CellType(value) for value in captured]) or None)
 
 
+def _is_marker(statement, name: str) -> bool:
+    return isinstance(statement, ir.Assign) and isinstance(statement.value, ir.Global) and statement.value.name == name
+
+
+_IDENTITIES = {operator.is_: np.equal, operator.is_not: np.not_equal}
+_MARKERS = {"mark_try_block": lambda self, e, env: None, "end_try_block": lambda self, e, env: None, "exception_check": Statements._ask,
+            "exception_match": Statements._matches}
 _EXPRESSIONS = {
     "binop": Statements.binop, "unary": Statements.unary, "call": Statements.call_, "make_function": Statements.make_function,
     "inplace_binop": lambda self, e, env: self.placed(e.fn, self.read(e.lhs, env), self.read(e.rhs, env)),
@@ -155,7 +232,7 @@ _EXPRESSIONS = {
     "build_list": lambda self, e, env: [self.read(v, env) for v in e.items],
     "build_set": lambda self, e, env: {self.read(v, env) for v in e.items},
     "build_map": lambda self, e, env: {self.read(k, env): self.read(v, env) for k, v in e.items},
-    "getattr": lambda self, e, env: getattr(self.read(e.value, env), e.attr),
+    "getattr": Statements.attribute,
     "getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), self.read(e.index, env)),
     "static_getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), e.index),
     "cast": lambda self, e, env: self.read(e.value, env),
@@ -169,4 +246,4 @@ _EXPRESSIONS = {
 }
 
 
-__all__ = ["Disagreement", "Statements"]
+__all__ = ["MISSING", "Disagreement", "Statements"]
