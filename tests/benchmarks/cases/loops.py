@@ -10,6 +10,7 @@ from ..problems import Problem
 from ..problems.elements import logistic_elements, piecewise, table
 from ..problems.kalman import kalman, observations
 from ..problems.nbody import bodies, cluster
+from ..problems.pendulum import pendulum, start
 from ..problems.sequences import diagonals, diffusion, populations, rod, runge_kutta, thomas
 from ..registry import Ask, Row, case
 
@@ -51,6 +52,7 @@ pair("loop-nbody", "N-body, 5 bodies × 1,000 steps", lambda: (bodies(1_000), cl
 pair("loop-kalman", "Kalman filter, 4 states × 500 steps", lambda: (kalman, observations(500)), 3.0, Ask(0.5, SCAN))
 pair("loop-runge-kutta", "Runge–Kutta of Lotka–Volterra, 2,000 steps", lambda: (runge_kutta(2_000), populations()), 3.0, Ask(2.0, HAND))
 pair("loop-diffusion", "Explicit heat equation, 100 points × 500 steps", lambda: (diffusion(500), rod(100)), 5.0, Ask(2.0, HAND))
+pair("loop-pendulum", "A pendulum until it rests: a `while` of some 10,000 rounds", lambda: (pendulum, start()), 3.0, Ask(2.0, HAND))
 
 
 STEPS, WIDTH = 100_000, 100
