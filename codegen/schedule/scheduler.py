@@ -27,8 +27,9 @@ from .plan import GATHER, RESHAPE, is_inline, required, strided_inputs_to_copy, 
 from .repeated import lower_loop
 from .straight import in_pieces
 from .structured import LOWERINGS as STRUCTURED
+from .walks import lower_walk
 
-LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop, TABLE["branch"]: lower_branch}
+LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop, TABLE["branch"]: lower_branch, TABLE["walk"]: lower_walk}
 LARGEST_BODY = 300
 ROUNDS = 4
 

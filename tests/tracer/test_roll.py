@@ -97,14 +97,14 @@ def checked(function, *arguments, rtol=1e-7):
 
 
 def operations(compiled) -> int:
-    """Unique operations of value and gradient, those in loops counted once; inputs and numbers are none."""
+    """Unique operations of value and gradient, those in loops and walks counted once; inputs and numbers are none."""
     seen, pending = set(), [compiled.gradient_graph]
     while pending:
         graph = pending.pop()
         for node in graph.nodes:
             if node.op.kind != "source" and node not in seen:
                 seen.add(node)
-                pending += [node.attrs[0]] if node.op is LOOP else []
+                pending += [each for each in node.attrs if isinstance(each, Graph)]
     return len(seen)
 
 

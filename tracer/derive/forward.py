@@ -12,8 +12,10 @@ from ..trace.value import Traced, constant, make
 from .branch import push_through_arms
 from .loop import push_through
 from .rules import factor, refuse_derivative, times
+from .walk import push_through_walk
 
-WHERE, BROADCAST, LOOP = TABLE["where"], TABLE["broadcast_to"], TABLE["loop"]
+WHERE, BROADCAST = TABLE["where"], TABLE["broadcast_to"]
+_THROUGH = {TABLE["loop"]: push_through, TABLE["branch"]: push_through_arms, TABLE["walk"]: push_through_walk}
 
 
 def tangents(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], directions: Sequence[Traced]) -> list[Traced]:
@@ -62,8 +64,7 @@ def _loop_tangent(trace, node: Node, known: dict[Node, Traced], loops: dict[tupl
     """The outputs of one loop have their tangents from one loop."""
     key = node.op, node.inputs, node.attrs[:-1]
     if key not in loops:
-        through = push_through if node.op is LOOP else push_through_arms
-        loops[key] = through(trace, node, [known.get(operand) for operand in node.inputs], tangents)
+        loops[key] = _THROUGH[node.op](trace, node, [known.get(operand) for operand in node.inputs], tangents)
     return loops[key][node.attrs[-1]]
 
 

@@ -20,8 +20,9 @@ from ..trace.value import Traced, constant, make
 from .branch import pull_through_arms
 from .loop import last_row_of, pull_through
 from .rules import factor, refuse_derivative, sum_to, times
+from .walk import pull_through_walk
 
-WHERE, ASSEMBLE, ADD, BROADCAST, LOOP = (TABLE[name] for name in ("where", "assemble", "add", "broadcast_to", "loop"))
+WHERE, ASSEMBLE, ADD, BROADCAST = (TABLE[name] for name in ("where", "assemble", "add", "broadcast_to"))
 
 
 @dataclass(slots=True)
@@ -101,8 +102,7 @@ def _push_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], on
 
     def sweep(*arguments):
         return pullback(*arguments, guarded)
-    through = _through_loop if node.op is LOOP else _through_arms
-    for operand, result in zip(node.inputs, through(trace, outputs, cotangents, wanted, sweep)):
+    for operand, result in zip(node.inputs, _THROUGH[node.op](trace, outputs, cotangents, wanted, sweep)):
         if result is not None:
             _add(cotangents, operand, result, guarded)
 
@@ -124,6 +124,15 @@ def _through_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent],
                 last = piece if last is None else make(ADD, (last, piece))
         arrived[each.attrs[-1]] = _dense(trace, entry, each), last
     return pull_through(trace, node, arrived, wanted, sweep)
+
+
+def _through_walk(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
+    node, = outputs
+    entry = cotangents[node]
+    return [pull_through_walk(trace, node, _dense(trace, entry, node), entry.guarded, pullback), None]
+
+
+_THROUGH = {TABLE["loop"]: _through_loop, TABLE["branch"]: _through_arms, TABLE["walk"]: _through_walk}
 
 
 def _push(trace, node: Node, cotangents: dict[Node, Cotangent], on_the_way: set[Node]) -> None:

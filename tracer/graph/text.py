@@ -11,7 +11,6 @@ import subprocess
 
 from .node import ARRAY, CONSTANT, INPUT, Node, constant_value, user_line
 
-BRANCH_ATTRIBUTES = 3
 DRAWN_NODES = 400  # above this many nodes a drawing helps nobody
 
 
@@ -58,7 +57,7 @@ def format_graph(graph, lines: bool = False) -> str:
         if node.op is ARRAY:
             right = constant_text(node)
         elif node.op.kind == "loop":
-            right = (loop_text if len(node.attrs) > BRANCH_ATTRIBUTES else branch_text)(node, operands, lines)
+            right = _TEXTS[node.op.name](node, operands, lines)
         else:
             right = f"{node.op.name}({', '.join(operands + [attribute_text(a) for a in node.attrs])})"
         comment = f"    # {user_line(node)}" if lines and node.where else ""
@@ -82,6 +81,17 @@ def branch_text(node: Node, operands: list[str], lines: bool) -> str:
     *arms, which = node.attrs
     inside = [format_graph(arm, lines).replace("\n", "\n    ") for arm in arms]
     return f"branch(y{which}; if {operands[0]}; given {', '.join(operands[1:]) or 'nothing'};\n    {inside[0]};\n    else {inside[1]})"
+
+
+def walk_text(node: Node, operands: list[str], lines: bool) -> str:
+    """A walk with its bodies, indented, each with the pairs of the table that its inputs and outputs are at."""
+    *bodies, slots, is_backward, is_adding, size, _ = node.attrs
+    inside = [f"{attribute_text(places)} {format_graph(body, lines)}".replace("\n", "\n    ") for body, places in zip(bodies, slots)]
+    words = f"{operands[0]} as {size}; {'back ' if is_backward else ''}over {operands[1]}{'; adding' if is_adding else ''}"
+    return "walk(" + ";\n    ".join([words, *inside]) + ")"
+
+
+_TEXTS = {"loop": loop_text, "branch": branch_text, "walk": walk_text}
 
 
 def to_dot(graph) -> str:

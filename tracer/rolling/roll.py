@@ -2,6 +2,7 @@
 
 A loop over elements is traced element by element. Here the operations are searched for runs that repeat with operands at constant strides (``periods``).
 Each run becomes arrays over its iterations and loop nodes for what goes from one iteration to the next (``bodies``). Another trip count changes extents alone.
+What is left and repeats, but not as often each time, becomes walks (``ragged``).
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from ..trace.context import Trace
 from ..trace.value import Traced, make
 from .bodies import all_of, final, row_of, rows_of
 from .periods import SMALLEST, Run, find_runs
+from .ragged import Ragged, find_ragged, without_ragged
 from .repetition import Repetition, Unrollable
 from .stream import Stream, is_element, read_stream
+from .walks import Walk, picked
 
 INDEX, ASSEMBLE, RESHAPE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "reshape", "transpose"))
 SHORTEST = 400  # operations; shorter code is left as it is: unrolled it runs faster
@@ -33,25 +36,32 @@ def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smal
     stream = read_stream([output.node for output in outputs])
     if len(stream.nodes) < shortest:
         return list(outputs)
-    runs = find_runs(stream, smallest)
-    while runs:
+    runs = without_ragged(stream, find_runs(stream, smallest))
+    while True:
+        ragged = find_ragged(stream, runs, max(shortest, smallest))
+        if not runs and not ragged:
+            return list(outputs)
         try:
-            return _Roller(trace, stream, runs).run(outputs)
+            return _Roller(trace, stream, runs, ragged).run(outputs)
         except Unrollable as refused:
             runs = runs[:refused.run] + runs[refused.run + 1:]
-    return list(outputs)
 
 
 class _Roller:
     """Makes the operations of a stream whose runs are known."""
 
-    def __init__(self, trace: Trace, stream: Stream, runs: list[Run]):
+    def __init__(self, trace: Trace, stream: Stream, runs: list[Run], ragged: list[Ragged]):
         self.trace = trace
         self.stream = stream
         self.runs = runs
         self.run_of = np.full(len(stream.nodes), -1)
         for number, run in enumerate(runs):
             self.run_of[run.start:run.stop] = number
+        self.ragged = ragged
+        self.walk_of = np.full(len(stream.nodes), -1)
+        for number, each in enumerate(ragged):
+            self.walk_of[each.start:each.stop] = number
+        self.walks: list[Walk] = []
         self.made: dict[Node, Traced] = {}                      # single values
         self.series: dict[tuple[int, int], Traced] = {}         # (run, leaf) -> the values of all iterations
         self.wanted: list[set[int]] = [set() for _ in runs]     # leaves that something else reads
@@ -60,10 +70,14 @@ class _Roller:
     def run(self, outputs: Sequence[Traced]) -> list[Traced]:
         self._find_wanted([output.node for output in outputs])
         here, outside = 0, self.trace.location
-        for number, run in enumerate(self.runs):
-            self._copy(range(here, run.start))
-            self._make_loop(number)
-            here = run.stop
+        for each in sorted([*self.runs, *self.ragged], key=lambda each: each.start):
+            self._copy(range(here, each.start))
+            if isinstance(each, Run):
+                self._make_loop(self.runs.index(each))
+            else:
+                self.trace.location = self.stream.nodes[each.start].where
+                self.walks.append(Walk(self, each, self._read_outside(each)))
+            here = each.stop
         self._copy(range(here, len(self.stream.nodes)))
         self.trace.location = outside
         return [self.value(output.node) for output in outputs]
@@ -79,6 +93,13 @@ class _Roller:
             number = self.run_of[token]
             if number >= 0:
                 self.wanted[number].add((token - self.runs[number].start) % self.runs[number].period)
+        self.outputs = {token for token in map(self._token, outputs) if token is not None}
+
+    def _read_outside(self, ragged: Ragged) -> set[int]:
+        """The tokens of a ragged stretch that something behind it reads."""
+        behind = (o for node in self.stream.nodes[ragged.stop:] for o in node.inputs)
+        found = {token for token in map(self._token, behind) if token is not None}
+        return {token for token in found | self.outputs if ragged.start <= token < ragged.stop}
 
     def _token(self, node: Node) -> int | None:
         return self.stream.token_of(node.inputs[0] if is_element(node) else node)
@@ -93,6 +114,8 @@ class _Roller:
                 run, leaf, iteration = self._place(token)
                 series = self.series[run, leaf]
                 found = final(series) if iteration == self.runs[run].count - 1 else row_of(series, iteration)
+            elif token is not None and self.walk_of[token] >= 0:
+                found = self.walks[self.walk_of[token]].value(token)
             elif is_element(node):
                 found = make(INDEX, (self.value(node.inputs[0]),), node.attrs)
             else:

@@ -1,0 +1,46 @@
+"""How a walk becomes a statement: its memory is filled from the front, its bodies are straight-line code on numbers."""
+
+from __future__ import annotations
+
+from codegen.loops import Affine, Buffer, Cell, Load, Nest, Store, Walk
+from tracer.graph.graph import Graph
+from tracer.graph.node import CONSTANT, Node
+
+from .maps import flatten, identity_map, space_of
+from .nests import OpenNest
+
+HERE = Affine(0, ())  # the place of a number
+
+
+def lower_walk(schedule, node: Node) -> None:
+    """The memory as it is behind the last step."""
+    *bodies, slots, is_backward, is_adding, _, _ = node.attrs
+    given, table = node.inputs
+    memory = schedule.allocate(node)
+    space = space_of(given.type.shape)
+    nest = schedule.nest_for(space, schedule.earliest_to_read(given, space))
+    map = identity_map(given.type.shape)
+    nest.nest.roots.append(Store(nest.evaluate(given, map), memory, flatten(map, memory.shape, nest.rank)))
+    position = len(schedule.statements)
+    lowered = [_body(schedule, position, body, places) for body, places in zip(bodies, slots)]
+    schedule.statements.append(Walk(memory, schedule.dense(table), [nest for nest, _ in lowered], [cells for _, cells in lowered], is_backward, is_adding))
+    schedule.made_at[node] = position
+
+
+def _body(schedule, position: int, body: Graph, places: tuple) -> tuple[Nest, tuple[list[Cell], list[Cell]]]:
+    cells = [Cell(Buffer("cell", k, node.type.dtype, ()), *place) for k, (node, place) in enumerate(zip((*body.inputs, *body.outputs), places))]
+    count = len(body.inputs)
+    open_nest = OpenNest(schedule, (), position)
+    made = open_nest.values
+    for node, cell in zip(body.inputs, cells):
+        made[node, ()] = open_nest.add(Load(cell.number, HERE))
+    for node in body.nodes:
+        if node.op is CONSTANT:
+            open_nest.evaluate(node, ())
+        elif (node, ()) not in made:
+            made[node, ()] = open_nest.compute(node.op, tuple([made[o, ()] for o in node.inputs]), node.type.dtype, node.inputs[0].type.dtype, node)
+    open_nest.nest.roots += [Store(made[node, ()], cell.number, HERE) for node, cell in zip(body.outputs, cells[count:])]
+    return open_nest.nest, (cells[:count], cells[count:])
+
+
+__all__ = ["lower_walk"]

@@ -1,0 +1,33 @@
+"""A walk as Python: a loop over the rows of its table, in which one of the bodies is chosen and repeated."""
+
+from __future__ import annotations
+
+from codegen.loops import Cell, Walk
+
+from .nests import NestWriter
+from .text import SourceText
+
+
+def write_walk(text: SourceText, walk: Walk) -> None:
+    memory, table = text.flat(walk.memory), text.name(walk.table)
+    step, at = text.names.take("step"), text.names.take("k")
+    text.add(f"for {step} in {table}{'[::-1]' if walk.is_backward else ''}:")
+    text.add(f"for {at} in range({f'{step}[1] - 1, -1, -1' if walk.is_backward else f'{step}[1]'}):", 1)
+
+    def element(cell: Cell) -> str:
+        column = 2 + 2 * cell.pair
+        return f"{memory}[{f'{cell.offset} + ' if cell.offset else ''}{step}[{column}] + {at}*{step}[{column + 1}]]"
+    for code, (body, (reads, writes)) in enumerate(zip(walk.bodies, walk.cells)):
+        text.add(f"{'elif' if code else 'if'} {step}[0] == {code}:", 2)
+        text.loops += [""] * 3
+        for cell in reads:
+            text.add(f"{text.declare(cell.number, text.names.take('x'))} = {element(cell)}")
+        NestWriter(text, body).write()
+        for cell in writes:
+            text.add(f"{element(cell)} {'+=' if walk.is_adding else '='} {text.name(cell.number)}")
+        if not writes:
+            text.add("pass")
+        del text.loops[-3:]
+
+
+__all__ = ["write_walk"]

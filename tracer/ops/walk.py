@@ -1,0 +1,54 @@
+"""Walks as nodes: small bodies of scalars that are run in the order of a table, on elements of one memory that the table names.
+
+What a loop in a loop has unrolled whose trip count depends on the outer loop (a triangular solve, a factorisation, sums over pairs) is a walk:
+the table has the trip counts and the places, the code has the bodies once.
+
+Operands: what is in the memory first, a vector; then the table, int64, one row a *step*: which body, how often it is run, and for each place
+that it works on the first and the distance from one time to the next. Attributes: ``(body, ..., slots, is_backward, is_adding, size, which)``.
+``slots`` has for each body, for each of its inputs and then of its outputs, (which pair of the table's row, what is added to the first).
+The table is followed from its end if ``is_backward``; outputs are added to what is there if ``is_adding``. The value is the memory behind the last
+step, ``size`` elements: what is behind the operand is written before it is read. ``which`` is 0: the one output.
+
+Whatever is read is read only once all is there that is ever written to it, so that what was read stands in the memory behind the last step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..graph.evaluate import evaluate
+from ..graph.op import JOINTLY, STRUCTURAL, Op
+from ..graph.types import INT64, ArrayType, array_type
+
+HEAD = 2  # columns of the table in front of the pairs
+
+
+def _made(types, attrs) -> ArrayType:
+    *bodies, slots, _, _, size, _ = attrs
+    memory, table = types
+    assert memory.ndim == 1 and memory.shape[0] <= size and table.ndim == 2 and table.dtype == INT64.dtype, types
+    for body, places in zip(bodies, slots, strict=True):
+        nodes = (*body.inputs, *body.outputs)
+        assert len(places) == len(nodes) and all(node.type.shape == () and node.type.dtype == memory.dtype for node in nodes), attrs
+        assert all(HEAD + 2 * pair + 1 < table.shape[1] for pair, _ in places), (types, attrs)
+    return array_type(memory.dtype, (size,))
+
+
+def _run(memory, table, *attrs):
+    *bodies, slots, is_backward, is_adding, size, _ = attrs
+    result = np.full(size, np.nan, memory.dtype)
+    result[:len(memory)] = memory
+    way = -1 if is_backward else 1
+    for body, count, *places in table[::way].tolist():
+        first = np.array([places[2 * pair] + offset for pair, offset in slots[body]])
+        step = np.array([places[2 * pair + 1] for pair, _ in slots[body]])
+        inputs = len(bodies[body].inputs)
+        for k in range(count)[::way]:
+            at = first + k * step
+            for place, value in zip(at[inputs:], evaluate(bodies[body], *result[at[:inputs]])):
+                result[place] = result[place] + value if is_adding else value
+    return result
+
+
+WALK = Op(name="walk", kind="loop", infer=_made, evaluate=_run, vjp=JOINTLY, jvp=JOINTLY, lower=STRUCTURAL, source=STRUCTURAL,
+          grad_fn="WalkBackward0", domain=None)

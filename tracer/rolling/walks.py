@@ -1,0 +1,221 @@
+"""A ragged stretch of a stream as one walk: its memory, its table, its bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..graph.graph import Graph
+from ..graph.node import CONSTANT, Builder, Node, constant_value
+from ..graph.types import ArrayType, array_type
+from ..ops import TABLE
+from ..ops.walk import HEAD
+from ..trace.value import Traced, as_traced, make
+from .bodies import joined, reshaped, rows_of
+from .ragged import Ragged, operands_of
+from .stream import is_element, split
+
+WALK, INDEX, GATHER, CAST, NOT_EQUAL = (TABLE[name] for name in ("walk", "index", "gather", "cast", "not_equal"))
+DENSE = 4   # of an array of which one element in so many is read, all are given
+
+
+class Walk:
+    """The memory holds what comes from outside, then for each operation that is needed later its values, one execution after another."""
+
+    def __init__(self, roller, ragged: Ragged, wanted: set[int]):
+        self.roller, self.ragged, self.stream = roller, ragged, roller.stream
+        self.nodes = self.stream.nodes[ragged.start:ragged.stop]
+        self.type = array_type(next(node.type.dtype for node in self.nodes if node.type.is_float), ())
+        self.execution = np.repeat(np.arange(len(ragged.heads)), np.diff(np.append(ragged.heads, len(self.nodes))))
+        self.outside: dict[Node, int] = {}       # what comes from outside, by its number
+        self.wires: list[list[list[tuple]]] = []    # body, leaf, operand -> ("leaf", k), ("number", node) or ("cell",)
+        self.refs: list[dict[tuple, np.ndarray]] = []   # body -> (leaf, operand) -> for each execution the token, or -1 - number of what is outside
+        for code in range(len(ragged.lengths)):
+            self._read_body(code)
+        self.pieces: list[Traced] = []
+        self.cells = np.full(len(self.nodes), -1)   # where each token's value lies
+        given = self._place_outside()
+        self.size = self.given = sum(piece.shape[0] for piece in self.pieces)
+        self.exported = self._exported(wanted)
+        self.memory = self._make(given)
+
+    # -- what is read ------------------------------------------------------------------------------------------------
+    def _first(self, code: int) -> int:
+        """The token, counted from the first of the stretch, at which a body stands first."""
+        return int(self.ragged.heads[np.argmax(self.ragged.codes == code)])
+
+    def _read_body(self, code: int) -> None:
+        heads = self.ragged.heads[self.ragged.codes == code].tolist()
+        wires, refs = [], {}
+        for leaf in range(self.ragged.lengths[code]):
+            wires.append([])
+            for position in range(len(self.nodes[heads[0] + leaf].inputs)):
+                operands = [operands_of(self.nodes[head + leaf])[position] for head in heads]
+                wires[leaf].append(self._wire(operands, heads[0], leaf))
+                if wires[leaf][-1] == ("cell",):
+                    refs[leaf, position] = np.array([self._reference(each) for each in operands])
+        self.wires.append(wires)
+        self.refs.append(refs)
+
+    def _wire(self, operands: Sequence[Node], head: int, leaf: int) -> tuple:
+        first = operands[0]
+        token = None if first.op is CONSTANT else self.stream.token_of(first)
+        if token is not None and token - self.ragged.start >= head:
+            return "leaf", token - self.ragged.start - head
+        if first.op is CONSTANT and all(each is first for each in operands):
+            return "number", first
+        return ("cell",)
+
+    def _reference(self, operand: Node) -> int:
+        token = None if operand.op is CONSTANT or is_element(operand) else self.stream.token_of(operand)
+        if token is not None and token >= self.ragged.start:
+            return token - self.ragged.start
+        return -1 - self.outside.setdefault(operand, len(self.outside))
+
+    def _place_outside(self) -> np.ndarray:
+        """Where each thing from outside lies; the pieces that the front of the memory is made of."""
+        given = np.zeros(len(self.outside), np.int64)
+        sorts: dict[object, list[Node]] = {}
+        for node in self.outside:
+            token = None if node.op is CONSTANT else self.stream.token_of(node)
+            key = "numbers" if node.op is CONSTANT else node.inputs[0] if is_element(node) else "values" if token is not None else node
+            sorts.setdefault(key, []).append(node)
+        top = 0
+        for key, nodes in sorts.items():
+            numbers = [self.outside[node] for node in nodes]
+            if key == "numbers":
+                values = np.array([constant_value(node) for node in nodes]).astype(self.type.dtype)
+                piece, at = as_traced(values, self.roller.trace), np.arange(len(nodes))
+            elif key == "values":
+                tokens = np.array([self.stream.token_of(node) for node in nodes])
+                order = np.argsort(tokens)
+                piece, at = self.roller.sequence(tokens[order]), np.argsort(order)
+            elif key in self.outside:
+                piece, at = reshaped(self.roller.value(key), (1,)), np.zeros(1, np.int64)
+            else:
+                piece, at = self._elements(key, np.array([split(node)[0] for node in nodes]))
+            given[numbers] = top + at
+            self.pieces.append(piece.astype(self.type.dtype) if piece.dtype != self.type.dtype else piece)
+            top += piece.shape[0]
+        return given
+
+    def _elements(self, array: Node, at: np.ndarray) -> tuple[Traced, np.ndarray]:
+        """Elements of an array, by their flat indices: from the first to the last, or those alone where few of them are read."""
+        flat = reshaped(self.roller.value(array), (array.type.size,))
+        low, high = int(at.min()), int(at.max()) + 1
+        if DENSE * len(at) >= high - low:
+            return rows_of(flat, low, high - low), at - low
+        return make(GATHER, (flat, as_traced(at, self.roller.trace))), np.arange(len(at))
+
+    # -- what is made ------------------------------------------------------------------------------------------------
+    def _exported(self, wanted: set[int]) -> list[list[int]]:
+        """For each body the operations whose values lie in the memory; their places."""
+        needed = np.zeros(len(self.nodes), bool)
+        needed[[token - self.ragged.start for token in wanted]] = True
+        for refs in self.refs:
+            for each in refs.values():
+                needed[each[each >= 0]] = True
+        exported: list[list[int]] = []
+        for code, length in enumerate(self.ragged.lengths):
+            heads = self.ragged.heads[self.ragged.codes == code]
+            exported.append([leaf for leaf in range(length) if needed[heads + leaf].any()])
+            for leaf in exported[-1]:
+                self.cells[heads + leaf] = self.size + np.arange(len(heads))
+                self.size += len(heads)
+        return exported
+
+    def _make(self, given: np.ndarray) -> Traced:
+        bodies, slots, columns = [], [], []
+        for code in range(len(self.ragged.lengths)):
+            names, places = self._inputs(code, given)
+            body, outputs = self._body(code, names)
+            heads = self.ragged.heads[self.ragged.codes == code]
+            places += [self.cells[heads + leaf] for leaf in outputs]
+            bodies.append(body)
+            slots.append(tuple([(k, 0) for k in range(len(places))]))
+            columns.append(places)
+        trace = self.roller.trace
+        memory, table = joined(self.pieces), as_traced(steps_of(self.ragged.codes, columns), trace)
+        attrs = (*bodies, tuple(slots), False, False, self.size, 0)
+        return Traced(trace.builder.node(WALK, (memory.node, table.node), attrs, self.nodes[0].where), trace)
+
+    def _inputs(self, code: int, given: np.ndarray) -> tuple[dict[tuple, int], list[np.ndarray]]:
+        """Which input each operand in the memory is, and where the inputs lie in each execution; what always lies in one place is one input."""
+        known: dict[bytes, int] = {}
+        names, places = {}, []
+        for name, refs in self.refs[code].items():
+            at = np.where(refs >= 0, self.cells[refs], given[np.minimum(refs, -1) * -1 - 1]) if len(given) else self.cells[refs]
+            names[name] = known.setdefault((at.tobytes(), self._operand(code, *name).type), len(known))
+            if names[name] == len(places):
+                places.append(at)
+        return names, places
+
+    def _operand(self, code: int, leaf: int, position: int) -> Node:
+        return operands_of(self.nodes[self._first(code) + leaf])[position]
+
+    def _body(self, code: int, names: dict[tuple, int]) -> tuple[Graph, list[int]]:
+        builder, head = Builder(), self._first(code)
+        inputs = [builder.input(self.type, k) for k in range(len(set(names.values())))]
+        made: list[Node] = []
+        for leaf, wires in enumerate(self.wires[code]):
+            node = self.nodes[head + leaf]
+            operands = []
+            for position, wire in enumerate(wires):
+                if wire[0] == "leaf":
+                    operands.append(made[wire[1]])
+                elif wire[0] == "number":
+                    operands.append(builder.node(CONSTANT, (), wire[1].attrs))
+                else:
+                    operands.append(self._read(builder, inputs[names[leaf, position]], operands_of(node)[position].type))
+            made.append(builder.node(node.op, tuple(operands), node.attrs, node.where))
+        outputs = self.exported[code]
+        results = [made[leaf] if made[leaf].type is self.type else builder.node(CAST, (made[leaf],), (self.type.dtype.str,)) for leaf in outputs]
+        return Graph(inputs, results, name=self.roller.trace.name), outputs
+
+    def _read(self, builder: Builder, cell: Node, type: ArrayType) -> Node:
+        """Bools lie in the memory as 0 and 1."""
+        return cell if type is self.type else builder.node(NOT_EQUAL, (cell, builder.constant(0, self.type.dtype)))
+
+    # -- what is asked for ---------------------------------------------------------------------------------------------
+    def value(self, token: int) -> Traced:
+        """The value of one operation."""
+        found = make(INDEX, (self.memory,), ((int(self.cells[token - self.ragged.start]),),))
+        return found if self.stream.nodes[token].type is self.type else found.astype(self.stream.nodes[token].type.dtype)
+
+    def values(self, tokens: np.ndarray) -> Traced:
+        """The values of several, as a vector."""
+        return picked(self.memory, self.cells[tokens - self.ragged.start])
+
+
+def picked(memory: Traced, cells: np.ndarray) -> Traced:
+    """Elements of a vector by their places: a slice where these are regular."""
+    steps = np.diff(cells)
+    if (steps == (steps[0] if len(steps) else 1)).all() and 0 not in steps:
+        return rows_of(memory, int(cells[0]), len(cells), int(steps[0]) if len(steps) else 1)
+    return make(GATHER, (memory, as_traced(cells, memory.owner)))
+
+
+def steps_of(codes: np.ndarray, columns: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """The table of a walk: neighbours of one body whose places all advance by constant strides are one step."""
+    width = max(map(len, columns))
+    places = np.zeros((len(codes), width), np.int64)
+    for code, each in enumerate(columns):
+        here = np.flatnonzero(codes == code)
+        for k, at in enumerate(each):
+            places[here, k] = at
+    strides, same = np.diff(places, axis=0), codes[1:] == codes[:-1]
+    turns = np.zeros(len(codes), bool)
+    turns[2:] = (strides[1:] != strides[:-1]).any(axis=1) & same[1:] & same[:-1]
+    # Where the stride changes a step begins, whose own stride is that to the next one: a change right behind it is none.
+    order = np.arange(len(codes))
+    group = np.maximum.accumulate(np.where(turns & ~np.append(False, turns[:-1]), order, 0))
+    starts = np.flatnonzero(np.append(True, ~same) | (turns & ((order - group) % 2 == 0)))
+    counts = np.diff(np.append(starts, len(codes)))
+    table = np.zeros((len(starts), HEAD + 2 * width), np.int64)
+    table[:, 0], table[:, 1], table[:, HEAD::2] = codes[starts], counts, places[starts]
+    table[counts > 1, HEAD + 1::2] = strides[starts[counts > 1]]
+    return table
+
+
+__all__ = ["Walk", "picked", "steps_of"]
