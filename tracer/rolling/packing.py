@@ -23,10 +23,11 @@ from .periods import SMALLEST
 
 INDEX, ASSEMBLE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "transpose"))
 LEAST = 200   # operations of a body in which inner loops are looked for
+LEAST_WALK = 2000  # operations of a body that become a walk: fewer run much faster as straight code, and are compiled once
 STATELESS = 48    # if there are no states: inner loops are axes of arrays then, and run in lanes
 WORTH = 0.5   # of these that may be left, for loops in loops to be made
 
-Roll = Callable[[Trace, Sequence[Traced], int, int], list[Traced]]
+Roll = Callable[[Trace, Sequence[Traced], int, int, int], list[Traced]]
 
 
 def nested(repetition, wanted: Sequence[int], roll: Roll) -> list[Traced] | None:
@@ -176,7 +177,7 @@ class _Packed:
         others = grouped([leaf for leaf in wanted if leaf not in states], lambda leaf: self.stream.kinds[self.run.start + leaf])
         packs = [*self.states, *others.values()]
         flat = [self._joined(leaves) for leaves in packs]
-        made = roll(inner, flat, least, min(least, SMALLEST))
+        made = roll(inner, flat, least, min(least, SMALLEST), LEAST_WALK)
         if len(live_nodes([each.node for each in made])) > WORTH * len(live_nodes([each.node for each in flat])):
             return None
         if least < LEAST and not can_map(Graph(self.inputs, [each.node for each in made])):

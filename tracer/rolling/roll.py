@@ -8,6 +8,7 @@ What is left and repeats, but not as often each time, becomes walks (``ragged``)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,21 +16,21 @@ from ..graph.node import Node
 from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, make
-from .bodies import all_of, final, row_of, rows_of
+from .bodies import all_of, final, joined, row_of, rows_of
 from .periods import SMALLEST, Run, find_runs
 from .ragged import Ragged, find_ragged, without_ragged
 from .repetition import Repetition, Unrollable
 from .stream import Stream, is_element, read_stream
-from .walks import Walk, picked
+from .walks import Walk
 
 INDEX, ASSEMBLE, RESHAPE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "reshape", "transpose"))
 SHORTEST = 400  # operations; shorter code is left as it is: unrolled it runs faster
 
 
-def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smallest: int = SMALLEST) -> list[Traced]:
+def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smallest: int = SMALLEST, shortest_walk: int = SHORTEST) -> list[Traced]:
     """The same values with repetitions as loops; the same nodes where there are fewer than ``shortest`` operations or no repetition.
 
-    ``smallest``: operations that a loop has to save.
+    ``smallest``: operations that a loop has to save; ``shortest_walk``: operations that a walk has to stand for.
     """
     if len(trace.builder) < shortest:
         return list(outputs)
@@ -38,7 +39,7 @@ def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smal
         return list(outputs)
     runs = without_ragged(stream, find_runs(stream, smallest))
     while True:
-        ragged = find_ragged(stream, runs, max(shortest, smallest))
+        ragged = find_ragged(stream, runs, shortest_walk)
         if not runs and not ragged:
             return list(outputs)
         try:
@@ -144,6 +145,9 @@ class _Roller:
         pieces, places = [], []
         at = 0
         while at < len(specs):
+            if self._is_walked(node.inputs[at]):
+                at += 1
+                continue
             count, spec = self._stretch(node, at)
             if count > 1:
                 number, leaf, first = self._place(self.stream.token_of(node.inputs[at]))
@@ -153,7 +157,17 @@ class _Roller:
                 pieces.append(self.value(node.inputs[at]))
             places.append(spec)
             at += count
-        return make(ASSEMBLE, tuple(pieces), (shape, tuple(places)))
+        for number in range(len(self.walks)):
+            which = [k for k, each in enumerate(node.inputs) if self._is_walked(each) and self.walk_of[self.stream.token_of(each)] == number]
+            if which:
+                piece, spec = self.walks[number].assembled(np.array([self.stream.token_of(node.inputs[k]) for k in which]), [specs[k] for k in which], shape)
+                pieces.append(piece)
+                places.append(spec)
+        return pieces[0] if places == [all_of(shape)] else make(ASSEMBLE, tuple(pieces), (shape, tuple(places)))
+
+    def _is_walked(self, node: Node) -> bool:
+        token = self.stream.token_of(node)
+        return token is not None and self.walk_of[token] >= 0
 
     def _stretch(self, node: Node, at: int) -> tuple[int, tuple]:
         """How many pieces from this one on are values of one series at constant strides along one axis, and their common spec."""
@@ -182,6 +196,11 @@ class _Roller:
     def sequence(self, tokens: np.ndarray) -> Traced:
         """The values of these tokens as an array."""
         runs = self.run_of[tokens]
+        walks = self.walk_of[tokens]
+        if (walks >= 0).any():
+            cuts = np.concatenate([[0], np.flatnonzero(np.diff(walks)) + 1, [len(tokens)]])
+            parts = [tokens[a:b] for a, b in pairwise(cuts.tolist())]
+            return joined([self.walks[self.walk_of[each[0]]].values(each) if self.walk_of[each[0]] >= 0 else self.sequence(each) for each in parts])
         starts = np.array([run.start for run in self.runs])[runs]
         periods = np.array([run.period for run in self.runs])[runs]
         iterations, leaves = np.divmod(tokens - starts, periods)

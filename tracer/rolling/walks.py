@@ -36,7 +36,9 @@ class Walk:
         self.pieces: list[Traced] = []
         self.cells = np.full(len(self.nodes), -1)   # where each token's value lies
         given = self._place_outside()
-        self.size = self.given = sum(piece.shape[0] for piece in self.pieces)
+        self.pieces.append(as_traced(np.zeros(1, self.type.dtype), roller.trace))   # what lies around values in an array
+        self.size = sum(piece.shape[0] for piece in self.pieces)
+        self.zero = self.size - 1
         self.exported = self._exported(wanted)
         self.memory = self._make(given)
 
@@ -185,7 +187,26 @@ class Walk:
 
     def values(self, tokens: np.ndarray) -> Traced:
         """The values of several, as a vector."""
-        return picked(self.memory, self.cells[tokens - self.ragged.start])
+        found, type = picked(self.memory, self.cells[tokens - self.ragged.start]), self.stream.nodes[tokens[0]].type
+        return found if type is self.type else found.astype(type.dtype)
+
+
+    def assembled(self, tokens: np.ndarray, specs: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> tuple[Traced, tuple]:
+        """These values at these places of an array, with zeros around; where that lies in an array of this shape."""
+        at = np.array(specs).reshape(len(specs), len(shape))
+        steps, moves = np.diff(at, axis=0), np.ptp(at, axis=0)
+        axis = int(np.argmax(moves)) if len(shape) else 0
+        if np.count_nonzero(moves) <= 1 and (steps == steps[:1]).all():
+            spec: list = list(specs[0])
+            if len(specs) > 1:
+                spec[axis] = spec[axis], len(specs), int(steps[0, axis])
+            values = self.values(tokens)
+            return (values if len(specs) > 1 else reshaped(values, ())), tuple(spec)
+        low, high = at.min(axis=0), at.max(axis=0) + 1
+        cells = np.full(high - low, self.zero)
+        cells[tuple((at - low).T)] = self.cells[tokens - self.ragged.start]
+        found = make(GATHER, (self.memory, as_traced(cells, self.memory.owner)))
+        return found, tuple([(int(a), int(n), 1) for a, n in zip(low, high - low)])
 
 
 def picked(memory: Traced, cells: np.ndarray) -> Traced:
