@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracer.graph.op import Op
+from tracer.ops.walk import Slot
 
 
 class Affine(NamedTuple):
@@ -228,11 +229,10 @@ class Loop:
 
 
 class Cell(NamedTuple):
-    """One element of a walk's memory, a number in its bodies: ``offset`` behind what pair ``pair`` of the table's row tells."""
+    """One element of a walk's memory, a number in its bodies."""
 
     number: Buffer
-    pair: int
-    offset: int
+    slot: Slot
 
 
 @dataclass(eq=False, slots=True)

@@ -29,10 +29,6 @@ class Buffers:
             self._first_stride[buffer] = total
             total += len(buffer.shape)
 
-    def place(self, buffer: Buffer, pointer: str) -> None:
-        """Tell where a number lies that is of a kind of its own."""
-        self._pointers[buffer] = pointer
-
     def pointer(self, buffer: Buffer) -> str:
         """Where a buffer starts. Scalars of the workspace lie in front, at places that do not depend on extents: their address is made where it
         is used, which an instruction's addressing mode then takes in (kept in registers from the start of a function they took half of LLVM's time)."""

@@ -1,20 +1,25 @@
-"""A walk as LLVM: a loop over the rows of its table, a switch to the body, a loop around it."""
+"""A walk as LLVM: a loop over the rows of its table, a switch to the body, a loop around it.
+
+A value that goes from one time to the next stays in a register: read back from where it was written a moment ago, it would take twice as long.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
-from codegen.loops import Cell, Nest, Walk
+from codegen.loops import Buffer, Cell, Load, Nest, Walk
+from tracer.graph.op import lowering
+from tracer.ops import TABLE
+from tracer.ops.walk import HEAD
 
 from .abi import BAD_ACCESS
 from .access import AccessWriter
 from .compute import ComputeWriter
 from .nest import NestWriter
 from .text import FunctionText
-from .types import memory_type
+from .types import literal_of, memory_type
 
-HEAD = 2  # columns of the table in front of its pairs
+ADD = TABLE["add"]
 
 
 class WalkWriter:
@@ -28,6 +33,8 @@ class WalkWriter:
         self.memory = access.buffers.pointer(walk.memory)
         self.table = access.buffers.pointer(walk.table)
         self.size = function.integer(prod(walk.memory.shape))
+        self.dtype = walk.memory.dtype
+        self.element = memory_type(self.dtype)
 
     def write(self) -> None:
         steps, width = map(self.f.integer, self.walk.table.shape)
@@ -42,36 +49,37 @@ class WalkWriter:
         """The counter, from the end where that is the way."""
         return self.f.let(f"sub i64 {self.f.let(f'sub i64 {count}, 1', 'i')}, {at}", "i") if self.walk.is_backward else at
 
-    def _column(self, row: str, column: int) -> str:
+    def column(self, row: str, column: int) -> str:
         place = self.f.let(f"getelementptr i64, ptr {row}, i64 {column}", "q")
         return self.f.let(f"load i64, ptr {place}, align 8", "n")
 
     def _choose(self, row: str) -> None:
         f = self.f
-        code, count = self._column(row, 0), self._column(row, 1)
+        code, count = self.column(row, 0), self.column(row, 1)
         labels, out = [f.label("case") for _ in self.walk.bodies], f.label("end")
         cases = " ".join(f"i64 {k}, label %{label}" for k, label in enumerate(labels))
         f.do(f"switch i64 {code}, label %{out} [ {cases} ]")
-        for label, body, (reads, writes) in zip(labels, self.walk.bodies, self.walk.cells):
+        for label, body, cells in zip(labels, self.walk.bodies, self.walk.cells):
             f.start_block(label)
-            self._run(row, count, body, (*reads, *writes))
+            _Step(self, row, count, body, *cells).write()
             f.branch(out)
         f.start_block(out)
 
-    def _run(self, row: str, count: str, body: Nest, cells: Sequence[Cell]) -> None:
-        f = self.f
-        pairs = {pair: (self._column(row, HEAD + 2 * pair), self._column(row, HEAD + 2 * pair + 1)) for pair in {cell.pair: None for cell in cells}}
-        nest = Nest((), body.body, [root._replace(accumulate=self.walk.is_adding) for root in body.roots])
+    # -- memory ----------------------------------------------------------------------------------------------------
+    def load(self, place: str) -> str:
+        return self.f.let(f"load {self.element}, ptr {self._address(place)}, align {self.dtype.itemsize}")
 
-        def once(at, _):
-            turn = self._turned(at, count)
-            moved = {pair: f.add(first, f.mul(turn, step)) for pair, (first, step) in pairs.items()}
-            for cell in cells:
-                place = self._inside(f.add(moved[cell.pair], f.integer(cell.offset)))
-                self.access.buffers.place(cell.number, f.let(f"getelementptr {memory_type(cell.number.dtype)}, ptr {self.memory}, i64 {place}", "p"))
-            NestWriter(f, self.access, self.compute, nest).write()
-            return []
-        f.loop("0", count, "1", [], once)
+    def store(self, place: str, value: str) -> None:
+        self.f.do(f"store {self.element} {value}, ptr {self._address(place)}, align {self.dtype.itemsize}")
+
+    def add(self, place: str, value: str) -> str:
+        """Add to what is there; the total."""
+        total = self.compute.apply(lowering(ADD, self.dtype), [self.load(place), value], self.dtype, self.dtype, 0)
+        self.store(place, total)
+        return total
+
+    def _address(self, place: str) -> str:
+        return self.f.let(f"getelementptr {self.element}, ptr {self.memory}, i64 {self._inside(place)}", "p")
 
     def _inside(self, place: str) -> str:
         """In a checked build places that are none are errors."""
@@ -80,6 +88,83 @@ class WalkWriter:
             self.f.when(bad, [], lambda: self.f.do(f"store i32 {BAD_ACCESS}, ptr %status, align 4") or [])
             return self.f.let(f"select i1 {bad}, i64 0, i64 {place}", "i")
         return place
+
+
+class _Step:
+    """A body that is run some times."""
+
+    def __init__(self, walk: WalkWriter, row: str, count: str, body: Nest, reads: list[Cell], writes: list[Cell]):
+        self.walk, self.f, self.count, self.body, self.reads, self.writes = walk, walk.f, count, body, reads, writes
+        self.is_backward, self.is_adding = walk.walk.is_backward, walk.walk.is_adding
+        pairs = dict.fromkeys(pair for cell in (*reads, *writes) for pair in (cell.slot.pair, cell.slot.after) if pair is not None)
+        self.first, self.step = ({pair: walk.column(row, HEAD + 2 * pair + k) for pair in pairs} for k in (0, 1))
+        self.carried = dict(self._carried())
+
+    def _carried(self):
+        """(cell that is read, cell that was written to its place the time before, in the order of the walk)."""
+        for read in self.reads:
+            for written in self.writes:
+                later, earlier = (written, read) if self.is_backward else (read, written)
+                if later.slot.after is not None and (later.slot.after, later.slot.offset) == (earlier.slot.pair, earlier.slot.offset):
+                    yield read, written
+                    break
+
+    def write(self) -> None:
+        f, walk = self.f, self.walk
+        if self.is_adding:
+            # What changes nothing when it is added is -0.
+            values = [literal_of(-0.0, walk.dtype) for _ in self.carried]
+        else:
+            values = [walk.load(f.add(self.first[read.slot.pair], f.integer(read.slot.offset))) for read in self.carried]
+        last = f.let(f"sub i64 {self.count}, 1", "i") if self.is_backward else "0"
+        places = [f.add(first, f.mul(last, self.step[pair])) for pair, first in self.first.items()]
+        carried = [*[("i64", place) for place in places], *[(walk.element, value) for value in values]]
+        values = f.loop("0", self.count, "1", carried, self._once)[len(places):]
+        if self.is_adding:
+            for written, value in zip(self.carried.values(), values):
+                walk.add(f.add(self.first[written.slot.pair], f.integer(written.slot.offset)), value)
+
+    def _once(self, counter: str, carried: list[str]) -> list[str]:
+        f, walk = self.f, self.walk
+        at = dict(zip(self.first, carried))
+        known = dict(zip(self.carried, carried[len(at):]))
+        is_first = f.let(f"icmp eq i64 {counter}, {f.let(f'sub i64 {self.count}, 1', 'i') if self.is_backward else '0'}")
+        for cell in self.reads:
+            if cell not in known:
+                known[cell] = walk.load(self._place(cell, at, is_first))
+            elif self.is_adding:
+                known[cell] = walk.add(self._place(cell, at, is_first), known[cell])
+        writer = _BodyWriter(f, walk.access, walk.compute, self.body)
+        writer.given = {cell.number: value for cell, value in known.items()}
+        writer.write()
+        kept = set(self.carried.values()) if self.is_adding else ()
+        for cell in self.writes:
+            if cell not in kept:
+                (walk.add if self.is_adding else walk.store)(self._place(cell, at, is_first), writer.made[cell.number])
+        moved = [f.let(f"{'sub' if self.is_backward else 'add'} i64 {place}, {self.step[pair]}", "i") for pair, place in at.items()]
+        return [*moved, *[writer.made[written.number] for written in self.carried.values()]]
+
+    def _place(self, cell: Cell, at: dict[int, str], is_first: str) -> str:
+        f, (pair, offset, after) = self.f, cell.slot
+        place = at[pair]
+        if after is not None:
+            place = f.let(f"select i1 {is_first}, i64 {place}, i64 {f.let(f'sub i64 {at[after]}, {self.step[after]}', 'i')}", "i")
+        return f.add(place, f.integer(offset))
+
+
+class _BodyWriter(NestWriter):
+    """Straight-line code from and to numbers in registers, by their buffers."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.given: dict[Buffer, str] = {}
+        self.made: dict[Buffer, str] = {}
+
+    def _scalar(self, instruction) -> str:
+        return self.given[instruction.buffer] if isinstance(instruction, Load) else super()._scalar(instruction)
+
+    def _scalar_roots(self) -> None:
+        self.made = {root.buffer: self._value(root.value) for root in self.nest.roots}
 
 
 __all__ = ["WalkWriter"]

@@ -28,7 +28,7 @@ def lower_walk(schedule, node: Node) -> None:
 
 
 def _body(schedule, position: int, body: Graph, places: tuple) -> tuple[Nest, tuple[list[Cell], list[Cell]]]:
-    cells = [Cell(Buffer("cell", k, node.type.dtype, ()), *place) for k, (node, place) in enumerate(zip((*body.inputs, *body.outputs), places))]
+    cells = [Cell(Buffer("cell", k, node.type.dtype, ()), place) for k, (node, place) in enumerate(zip((*body.inputs, *body.outputs), places))]
     count = len(body.inputs)
     open_nest = OpenNest(schedule, (), position)
     made = open_nest.values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codegen.loops import Cell, Walk
+from tracer.ops.walk import HEAD
 
 from .nests import NestWriter
 from .text import SourceText
@@ -15,8 +16,9 @@ def write_walk(text: SourceText, walk: Walk) -> None:
     text.add(f"for {at} in range({f'{step}[1] - 1, -1, -1' if walk.is_backward else f'{step}[1]'}):", 1)
 
     def element(cell: Cell) -> str:
-        column = 2 + 2 * cell.pair
-        return f"{memory}[{f'{cell.offset} + ' if cell.offset else ''}{step}[{column}] + {at}*{step}[{column + 1}]]"
+        pair, offset, after = cell.slot
+        place = _place(step, pair, at) if after is None else f"({_place(step, after, f'({at} - 1)')} if {at} else {step}[{HEAD + 2 * pair}])"
+        return f"{memory}[{f'{offset} + ' if offset else ''}{place}]"
     for code, (body, (reads, writes)) in enumerate(zip(walk.bodies, walk.cells)):
         text.add(f"{'elif' if code else 'if'} {step}[0] == {code}:", 2)
         text.loops += [""] * 3
@@ -28,6 +30,10 @@ def write_walk(text: SourceText, walk: Walk) -> None:
         if not writes:
             text.add("pass")
         del text.loops[-3:]
+
+
+def _place(step: str, pair: int, at: str) -> str:
+    return f"{step}[{HEAD + 2 * pair}] + {at}*{step}[{HEAD + 2 * pair + 1}]"
 
 
 __all__ = ["write_walk"]

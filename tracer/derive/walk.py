@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from ..graph.graph import Graph
 from ..graph.node import CONSTANT, Node, constant_value
 from ..ops import TABLE
+from ..ops.walk import Slot
 from ..rolling.bodies import joined, rows_of
 from ..trace.context import Trace
 from ..trace.value import Traced, make
 from .loop import Inner
 
 WALK, WHERE = TABLE["walk"], TABLE["where"]
-Slots = tuple[tuple[int, int], ...]
+Slots = tuple[Slot, ...]
 
 
 def pull_through_walk(trace: Trace, node: Node, cotangent: Traced, guarded: bool, pullback: Callable) -> Traced:
@@ -58,8 +59,8 @@ def _is_zero(node: Node) -> bool:
     return node.op is CONSTANT and not constant_value(node)
 
 
-def _behind(places: Sequence[tuple[int, int]], size: int) -> Slots:
-    return tuple([(pair, offset + size) for pair, offset in places])
+def _behind(places: Sequence[Slot], size: int) -> Slots:
+    return tuple([slot._replace(offset=slot.offset + size) for slot in places])
 
 
 def _walk(trace: Trace, node: Node, derived: list[tuple[Graph, Slots]], behind: Traced, table: Traced, is_backward: bool, is_adding: bool) -> Traced:

@@ -5,14 +5,15 @@ the table has the trip counts and the places, the code has the bodies once.
 
 Operands: what is in the memory first, a vector; then the table, int64, one row a *step*: which body, how often it is run, and for each place
 that it works on the first and the distance from one time to the next. Attributes: ``(body, ..., slots, is_backward, is_adding, size, which)``.
-``slots`` has for each body, for each of its inputs and then of its outputs, (which pair of the table's row, what is added to the first).
-The table is followed from its end if ``is_backward``; outputs are added to what is there if ``is_adding``. The value is the memory behind the last
+``slots`` has for each body a :class:`Slot` for each of its inputs, then of its outputs. The table is followed from its end if ``is_backward``; outputs are added to what is there if ``is_adding``. The value is the memory behind the last
 step, ``size`` elements: what is behind the operand is written before it is read. ``which`` is 0: the one output.
 
 Whatever is read is read only once all is there that is ever written to it, so that what was read stands in the memory behind the last step.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,20 @@ from ..graph.types import INT64, ArrayType, array_type
 HEAD = 2  # columns of the table in front of the pairs
 
 
+class Slot(NamedTuple):
+    """A place of a body: that of pair ``pair`` of the table's row, ``offset`` further. With ``after``, a pair, it is so the first time only, and later where
+    that pair was the time before: a value that goes from one time to the next."""
+
+    pair: int
+    offset: int
+    after: int | None = None
+
+    def at(self, places: list[int], k: int) -> int:
+        """The place in a step with these pairs, time ``k``."""
+        pair, k = (self.pair, k) if self.after is None or not k else (self.after, k - 1)
+        return places[2 * pair] + k * places[2 * pair + 1] + self.offset
+
+
 def _made(types, attrs) -> ArrayType:
     *bodies, slots, _, _, size, _ = attrs
     memory, table = types
@@ -30,7 +45,7 @@ def _made(types, attrs) -> ArrayType:
     for body, places in zip(bodies, slots, strict=True):
         nodes = (*body.inputs, *body.outputs)
         assert len(places) == len(nodes) and all(node.type.shape == () and node.type.dtype == memory.dtype for node in nodes), attrs
-        assert all(HEAD + 2 * pair + 1 < table.shape[1] for pair, _ in places), (types, attrs)
+        assert all(HEAD + 2 * max(slot.pair, slot.after or 0) + 1 < table.shape[1] for slot in places), (types, attrs)
     return array_type(memory.dtype, (size,))
 
 
@@ -40,11 +55,9 @@ def _run(memory, table, *attrs):
     result[:len(memory)] = memory
     way = -1 if is_backward else 1
     for body, count, *places in table[::way].tolist():
-        first = np.array([places[2 * pair] + offset for pair, offset in slots[body]])
-        step = np.array([places[2 * pair + 1] for pair, _ in slots[body]])
         inputs = len(bodies[body].inputs)
         for k in range(count)[::way]:
-            at = first + k * step
+            at = [slot.at(places, k) for slot in slots[body]]
             for place, value in zip(at[inputs:], evaluate(bodies[body], *result[at[:inputs]])):
                 result[place] = result[place] + value if is_adding else value
     return result

@@ -10,7 +10,7 @@ from ..graph.graph import Graph
 from ..graph.node import CONSTANT, Builder, Node, constant_value
 from ..graph.types import ArrayType, array_type
 from ..ops import TABLE
-from ..ops.walk import HEAD
+from ..ops.walk import HEAD, Slot
 from ..trace.value import Traced, as_traced, make
 from .bodies import joined, reshaped, rows_of
 from .ragged import Ragged, operands_of
@@ -135,10 +135,10 @@ class Walk:
             heads = self.ragged.heads[self.ragged.codes == code]
             places += [self.cells[heads + leaf] for leaf in outputs]
             bodies.append(body)
-            slots.append(tuple([(k, 0) for k in range(len(places))]))
-            columns.append(places)
+            columns.append(np.stack(places, axis=1))
+            slots.append(tuple([Slot(k, 0, after) for k, after in enumerate(carried(columns[-1], np.flatnonzero(self.ragged.codes == code), len(body.inputs)))]))
         trace = self.roller.trace
-        memory, table = joined(self.pieces), as_traced(steps_of(self.ragged.codes, columns), trace)
+        memory, table = joined(self.pieces), as_traced(steps_of(self.ragged.codes, columns, slots), trace)
         attrs = (*bodies, tuple(slots), False, False, self.size, 0)
         return Traced(trace.builder.node(WALK, (memory.node, table.node), attrs, self.nodes[0].where), trace)
 
@@ -217,15 +217,31 @@ def picked(memory: Traced, cells: np.ndarray) -> Traced:
     return make(GATHER, (memory, as_traced(cells, memory.owner)))
 
 
-def steps_of(codes: np.ndarray, columns: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """The table of a walk: neighbours of one body whose places all advance by constant strides are one step."""
-    width = max(map(len, columns))
-    places = np.zeros((len(codes), width), np.int64)
+def carried(places: np.ndarray, executions: np.ndarray, inputs: int) -> list[int | None]:
+    """For each place of a body the output that it mostly was in the execution in front; None for what is not carried from one to the next."""
+    before, here = places[:-1], places[1:]
+    follows = np.diff(executions) == 1
+    found: list[int | None] = [None] * places.shape[1]
+    for k in range(inputs):
+        shares = [np.count_nonzero(follows & (here[:, k] == before[:, j])) for j in range(inputs, places.shape[1])]
+        if shares and 2 * max(shares) > np.count_nonzero(follows):
+            found[k] = inputs + int(np.argmax(shares))
+    return found
+
+
+def steps_of(codes: np.ndarray, columns: Sequence[np.ndarray], slots: Sequence[Sequence[Slot]]) -> np.ndarray:
+    """The table of a walk: neighbours of one body whose places all advance by constant strides, or are carried on, are one step."""
+    width = max(each.shape[1] for each in columns)
+    places, free = np.zeros((len(codes), width), np.int64), np.zeros((len(codes), width), bool)
+    same = codes[1:] == codes[:-1]
     for code, each in enumerate(columns):
         here = np.flatnonzero(codes == code)
-        for k, at in enumerate(each):
-            places[here, k] = at
-    strides, same = np.diff(places, axis=0), codes[1:] == codes[:-1]
+        places[here, :each.shape[1]] = each
+        for slot in slots[code]:
+            if slot.after is not None:
+                free[here, slot.pair] = True
+                same[here[1:] - 1] &= each[1:, slot.pair] == each[:-1, slot.after]
+    strides = np.where(free[1:], 0, np.diff(places, axis=0))
     turns = np.zeros(len(codes), bool)
     turns[2:] = (strides[1:] != strides[:-1]).any(axis=1) & same[1:] & same[:-1]
     # Where the stride changes a step begins, whose own stride is that to the next one: a change right behind it is none.
