@@ -239,10 +239,10 @@ class Cell(NamedTuple):
 class Walk:
     """Bodies that are run in the order of a table, on elements of ``memory`` that it names (see ``tracer.ops.walk``).
 
-    A body is straight-line code over the numbers of its cells, (what it reads, what it makes).
+    ``sources``: the memory, then what is read alone. A body is straight-line code over the numbers of its cells, (what it reads, what it makes).
     """
 
-    memory: Buffer
+    sources: list[Buffer]
     table: Buffer
     bodies: list[Nest]
     cells: list[tuple[list[Cell], list[Cell]]]
@@ -296,7 +296,7 @@ def read_buffers(statement: Statement) -> list[Buffer]:
     if isinstance(statement, Call):
         return [matrix.buffer for matrix in statement.reads]
     if isinstance(statement, Walk):
-        return [statement.memory, statement.table]
+        return [*statement.sources, statement.table]
     reads = [i.buffer for i in statement.body if isinstance(i, (Load, Gather))]
     return reads + [r.buffer for r in statement.roots if accumulates(r, len(statement.extents))]
 
@@ -317,7 +317,7 @@ def written_buffers(statement: Statement) -> list[Buffer]:
     if isinstance(statement, Call):
         return [*(matrix.buffer for matrix in statement.writes), *statement.scratch]
     if isinstance(statement, Walk):
-        return [statement.memory]
+        return statement.sources[:1]
     return [root.buffer for root in statement.roots]
 
 

@@ -30,10 +30,10 @@ class WalkWriter:
         self.access = access
         self.compute = compute
         self.walk = walk
-        self.memory = access.buffers.pointer(walk.memory)
+        self.sources = [access.buffers.pointer(each) for each in walk.sources]
         self.table = access.buffers.pointer(walk.table)
-        self.size = function.integer(prod(walk.memory.shape))
-        self.dtype = walk.memory.dtype
+        self.sizes = [function.integer(prod(each.shape)) for each in walk.sources]
+        self.dtype = walk.sources[0].dtype
         self.element = memory_type(self.dtype)
 
     def write(self) -> None:
@@ -66,11 +66,11 @@ class WalkWriter:
         f.start_block(out)
 
     # -- memory ----------------------------------------------------------------------------------------------------
-    def load(self, place: str) -> str:
-        return self.f.let(f"load {self.element}, ptr {self._address(place)}, align {self.dtype.itemsize}")
+    def load(self, place: str, source: int = 0) -> str:
+        return self.f.let(f"load {self.element}, ptr {self._address(place, source)}, align {self.dtype.itemsize}")
 
     def store(self, place: str, value: str) -> None:
-        self.f.do(f"store {self.element} {value}, ptr {self._address(place)}, align {self.dtype.itemsize}")
+        self.f.do(f"store {self.element} {value}, ptr {self._address(place, 0)}, align {self.dtype.itemsize}")
 
     def add(self, place: str, value: str) -> str:
         """Add to what is there; the total."""
@@ -78,13 +78,13 @@ class WalkWriter:
         self.store(place, total)
         return total
 
-    def _address(self, place: str) -> str:
-        return self.f.let(f"getelementptr {self.element}, ptr {self.memory}, i64 {self._inside(place)}", "p")
+    def _address(self, place: str, source: int) -> str:
+        return self.f.let(f"getelementptr {self.element}, ptr {self.sources[source]}, i64 {self._inside(place, source)}", "p")
 
-    def _inside(self, place: str) -> str:
+    def _inside(self, place: str, source: int) -> str:
         """In a checked build places that are none are errors."""
         if self.access.checked:
-            bad = self.f.let(f"icmp uge i64 {place}, {self.size}")
+            bad = self.f.let(f"icmp uge i64 {place}, {self.sizes[source]}")
             self.f.when(bad, [], lambda: self.f.do(f"store i32 {BAD_ACCESS}, ptr %status, align 4") or [])
             return self.f.let(f"select i1 {bad}, i64 0, i64 {place}", "i")
         return place
@@ -105,7 +105,7 @@ class _Step:
         for read in self.reads:
             for written in self.writes:
                 later, earlier = (written, read) if self.is_backward else (read, written)
-                if later.slot.after is not None and (later.slot.after, later.slot.offset) == (earlier.slot.pair, earlier.slot.offset):
+                if later.slot.after is not None and not later.slot.source and later.slot._replace(pair=later.slot.after, after=None) == earlier.slot:
                     yield read, written
                     break
 
@@ -131,7 +131,7 @@ class _Step:
         is_first = f.let(f"icmp eq i64 {counter}, {f.let(f'sub i64 {self.count}, 1', 'i') if self.is_backward else '0'}")
         for cell in self.reads:
             if cell not in known:
-                known[cell] = walk.load(self._place(cell, at, is_first))
+                known[cell] = walk.load(self._place(cell, at, is_first), cell.slot.source)
             elif self.is_adding:
                 known[cell] = walk.add(self._place(cell, at, is_first), known[cell])
         writer = _BodyWriter(f, walk.access, walk.compute, self.body)
@@ -145,7 +145,7 @@ class _Step:
         return [*moved, *[writer.made[written.number] for written in self.carried.values()]]
 
     def _place(self, cell: Cell, at: dict[int, str], is_first: str) -> str:
-        f, (pair, offset, after) = self.f, cell.slot
+        f, (pair, offset, after, _) = self.f, cell.slot
         place = at[pair]
         if after is not None:
             place = f.let(f"select i1 {is_first}, i64 {place}, i64 {f.let(f'sub i64 {at[after]}, {self.step[after]}', 'i')}", "i")

@@ -6,7 +6,7 @@ from codegen.loops import Affine, Buffer, Cell, Load, Nest, Store, Walk
 from tracer.graph.graph import Graph
 from tracer.graph.node import CONSTANT, Node
 
-from .maps import flatten, identity_map, space_of
+from .maps import identity_map, space_of
 from .nests import OpenNest
 
 HERE = Affine(0, ())  # the place of a number
@@ -14,17 +14,27 @@ HERE = Affine(0, ())  # the place of a number
 
 def lower_walk(schedule, node: Node) -> None:
     """The memory as it is behind the last step."""
-    *bodies, slots, is_backward, is_adding, _, _ = node.attrs
-    given, table = node.inputs
-    memory = schedule.allocate(node)
-    space = space_of(given.type.shape)
-    nest = schedule.nest_for(space, schedule.earliest_to_read(given, space))
-    map = identity_map(given.type.shape)
-    nest.nest.roots.append(Store(nest.evaluate(given, map), memory, flatten(map, memory.shape, nest.rank)))
+    *bodies, slots, is_backward, is_adding, _ = node.attrs
+    given, table, *vectors = node.inputs
+    memory = _memory(schedule, node, given)
+    sources, table = [memory, *map(schedule.dense, vectors)], schedule.dense(table)
     position = len(schedule.statements)
     lowered = [_body(schedule, position, body, places) for body, places in zip(bodies, slots)]
-    schedule.statements.append(Walk(memory, schedule.dense(table), [nest for nest, _ in lowered], [cells for _, cells in lowered], is_backward, is_adding))
+    schedule.statements.append(Walk(sources, table, [nest for nest, _ in lowered], [cells for _, cells in lowered], is_backward, is_adding))
     schedule.made_at[node] = position
+
+
+def _memory(schedule, node: Node, given: Node) -> Buffer:
+    """The memory with what is in it first: the very buffer that was made for that, where nothing else reads it."""
+    found = schedule.home.get(given)
+    if found is not None and found.kind == "work" and schedule.users(given) == [node] and schedule.output_of(node) is None:
+        schedule.home[node] = found
+        return found
+    memory = schedule.allocate(node)
+    space, places = space_of(given.type.shape), identity_map(given.type.shape)
+    nest = schedule.nest_for(space, schedule.earliest_to_read(given, space))
+    nest.nest.roots.append(Store(nest.evaluate(given, places), memory, nest.place(memory, places)))
+    return memory
 
 
 def _body(schedule, position: int, body: Graph, places: tuple) -> tuple[Nest, tuple[list[Cell], list[Cell]]]:

@@ -10,15 +10,15 @@ from .text import SourceText
 
 
 def write_walk(text: SourceText, walk: Walk) -> None:
-    memory, table = text.flat(walk.memory), text.name(walk.table)
+    sources, table = [text.name(each) for each in walk.sources], text.name(walk.table)
     step, at = text.names.take("step"), text.names.take("k")
     text.add(f"for {step} in {table}{'[::-1]' if walk.is_backward else ''}:")
     text.add(f"for {at} in range({f'{step}[1] - 1, -1, -1' if walk.is_backward else f'{step}[1]'}):", 1)
 
     def element(cell: Cell) -> str:
-        pair, offset, after = cell.slot
+        pair, offset, after, source = cell.slot
         place = _place(step, pair, at) if after is None else f"({_place(step, after, f'({at} - 1)')} if {at} else {step}[{HEAD + 2 * pair}])"
-        return f"{memory}[{f'{offset} + ' if offset else ''}{place}]"
+        return f"{sources[source]}[{f'{offset} + ' if offset else ''}{place}]"
     for code, (body, (reads, writes)) in enumerate(zip(walk.bodies, walk.cells)):
         text.add(f"{'elif' if code else 'if'} {step}[0] == {code}:", 2)
         text.loops += [""] * 3

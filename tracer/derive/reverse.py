@@ -129,7 +129,7 @@ def _through_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent],
 def _through_walk(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
     node, = outputs
     entry = cotangents[node]
-    return [pull_through_walk(trace, node, _dense(trace, entry, node), entry.guarded, pullback), None]
+    return pull_through_walk(trace, node, _dense(trace, entry, node), wanted, entry.guarded, pullback)
 
 
 _THROUGH = {TABLE["loop"]: _through_loop, TABLE["branch"]: _through_arms, TABLE["walk"]: _through_walk}

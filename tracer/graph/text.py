@@ -85,9 +85,10 @@ def branch_text(node: Node, operands: list[str], lines: bool) -> str:
 
 def walk_text(node: Node, operands: list[str], lines: bool) -> str:
     """A walk with its bodies, indented, each with the pairs of the table that its inputs and outputs are at."""
-    *bodies, slots, is_backward, is_adding, size, _ = node.attrs
+    *bodies, slots, is_backward, is_adding, _ = node.attrs
     inside = [f"{attribute_text(places)} {format_graph(body, lines)}".replace("\n", "\n    ") for body, places in zip(bodies, slots)]
-    words = f"{operands[0]} as {size}; {'back ' if is_backward else ''}over {operands[1]}{'; adding' if is_adding else ''}"
+    given = f"; given {', '.join(operands[2:])}" if operands[2:] else ""
+    words = f"{operands[0]}; {'back ' if is_backward else ''}over {operands[1]}{'; adding' if is_adding else ''}{given}"
     return "walk(" + ";\n    ".join([words, *inside]) + ")"
 
 

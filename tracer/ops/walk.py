@@ -4,11 +4,13 @@ What a loop in a loop has unrolled whose trip count depends on the outer loop (a
 the table has the trip counts and the places, the code has the bodies once.
 
 Operands: what is in the memory first, a vector; then the table, int64, one row a *step*: which body, how often it is run, and for each place
-that it works on the first and the distance from one time to the next. Attributes: ``(body, ..., slots, is_backward, is_adding, size, which)``.
-``slots`` has for each body a :class:`Slot` for each of its inputs, then of its outputs. The table is followed from its end if ``is_backward``; outputs are added to what is there if ``is_adding``. The value is the memory behind the last
-step, ``size`` elements: what is behind the operand is written before it is read. ``which`` is 0: the one output.
+that it works on the first and the distance from one time to the next; then vectors that are read alone. Attributes:
+``(body, ..., slots, is_backward, is_adding, which)``. ``slots`` has for each body a :class:`Slot` for each of its inputs, then of its outputs.
+The table is followed from its end if ``is_backward``; outputs are added to what is there if ``is_adding``. The value is the memory behind the
+last step. ``which`` is 0: the one output.
 
-Whatever is read is read only once all is there that is ever written to it, so that what was read stands in the memory behind the last step.
+Whatever is read is read only once all is there that is ever written to it, so that what was read stands in the memory behind the last step. What is
+written over is nobody's variable: it has no cotangent.
 """
 
 from __future__ import annotations
@@ -19,18 +21,19 @@ import numpy as np
 
 from ..graph.evaluate import evaluate
 from ..graph.op import JOINTLY, STRUCTURAL, Op
-from ..graph.types import INT64, ArrayType, array_type
+from ..graph.types import INT64, ArrayType
 
 HEAD = 2  # columns of the table in front of the pairs
 
 
 class Slot(NamedTuple):
     """A place of a body: that of pair ``pair`` of the table's row, ``offset`` further. With ``after``, a pair, it is so the first time only, and later where
-    that pair was the time before: a value that goes from one time to the next."""
+    that pair was the time before: a value that goes from one time to the next. ``source``: 0 for the memory, or the number of a vector that is read alone."""
 
     pair: int
-    offset: int
+    offset: int = 0
     after: int | None = None
+    source: int = 0
 
     def at(self, places: list[int], k: int) -> int:
         """The place in a step with these pairs, time ``k``."""
@@ -39,28 +42,31 @@ class Slot(NamedTuple):
 
 
 def _made(types, attrs) -> ArrayType:
-    *bodies, slots, _, _, size, _ = attrs
-    memory, table = types
-    assert memory.ndim == 1 and memory.shape[0] <= size and table.ndim == 2 and table.dtype == INT64.dtype, types
+    *bodies, slots, _, _, _ = attrs
+    memory, table, *vectors = types
+    assert all(each.ndim == 1 and each.dtype == memory.dtype for each in (memory, *vectors)), types
+    assert table.ndim == 2 and table.dtype == INT64.dtype, types
     for body, places in zip(bodies, slots, strict=True):
-        nodes = (*body.inputs, *body.outputs)
-        assert len(places) == len(nodes) and all(node.type.shape == () and node.type.dtype == memory.dtype for node in nodes), attrs
-        assert all(HEAD + 2 * max(slot.pair, slot.after or 0) + 1 < table.shape[1] for slot in places), (types, attrs)
-    return array_type(memory.dtype, (size,))
+        assert all(node.type.shape == () and node.type.dtype == memory.dtype for node in (*body.inputs, *body.outputs)), attrs
+        for position, slot in zip(range(len(body.inputs) + len(body.outputs)), places, strict=True):
+            assert HEAD + 2 * max(slot.pair, slot.after or 0) + 1 < table.shape[1], (types, attrs)
+            assert slot.source <= (len(vectors) if position < len(body.inputs) else 0), (types, attrs)
+    return memory
 
 
-def _run(memory, table, *attrs):
-    *bodies, slots, is_backward, is_adding, size, _ = attrs
-    result = np.full(size, np.nan, memory.dtype)
-    result[:len(memory)] = memory
-    way = -1 if is_backward else 1
+def _run(memory, table, *vectors_and_attrs):
+    split = next(k for k, each in enumerate(vectors_and_attrs) if not isinstance(each, np.ndarray))
+    vectors, (*bodies, slots, is_backward, is_adding, _) = vectors_and_attrs[:split], vectors_and_attrs[split:]
+    memory = memory.copy()
+    sources, way = (memory, *vectors), -1 if is_backward else 1
     for body, count, *places in table[::way].tolist():
         inputs = len(bodies[body].inputs)
         for k in range(count)[::way]:
-            at = [slot.at(places, k) for slot in slots[body]]
-            for place, value in zip(at[inputs:], evaluate(bodies[body], *result[at[:inputs]])):
-                result[place] = result[place] + value if is_adding else value
-    return result
+            given = [sources[slot.source][slot.at(places, k)] for slot in slots[body][:inputs]]
+            for slot, value in zip(slots[body][inputs:], evaluate(bodies[body], *given)):
+                place = slot.at(places, k)
+                memory[place] = memory[place] + value if is_adding else value
+    return memory
 
 
 WALK = Op(name="walk", kind="loop", infer=_made, evaluate=_run, vjp=JOINTLY, jvp=JOINTLY, lower=STRUCTURAL, source=STRUCTURAL,

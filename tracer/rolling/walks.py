@@ -12,11 +12,11 @@ from ..graph.types import ArrayType, array_type
 from ..ops import TABLE
 from ..ops.walk import HEAD, Slot
 from ..trace.value import Traced, as_traced, make
-from .bodies import joined, reshaped, rows_of
+from .bodies import reshaped, rows_of
 from .ragged import Ragged, operands_of
 from .stream import is_element, split
 
-WALK, INDEX, GATHER, CAST, NOT_EQUAL = (TABLE[name] for name in ("walk", "index", "gather", "cast", "not_equal"))
+WALK, INDEX, ASSEMBLE, GATHER, CAST, NOT_EQUAL = (TABLE[name] for name in ("walk", "index", "assemble", "gather", "cast", "not_equal"))
 DENSE = 4   # of an array of which one element in so many is read, all are given
 
 
@@ -138,9 +138,11 @@ class Walk:
             columns.append(np.stack(places, axis=1))
             slots.append(tuple([Slot(k, 0, after) for k, after in enumerate(carried(columns[-1], np.flatnonzero(self.ragged.codes == code), len(body.inputs)))]))
         trace = self.roller.trace
-        memory, table = joined(self.pieces), as_traced(steps_of(self.ragged.codes, columns, slots), trace)
-        attrs = (*bodies, tuple(slots), False, False, self.size, 0)
-        return Traced(trace.builder.node(WALK, (memory.node, table.node), attrs, self.nodes[0].where), trace)
+        starts = np.cumsum([0, *[piece.shape[0] for piece in self.pieces[:-1]]]).tolist()
+        places = tuple([((start, piece.shape[0], 1),) for start, piece in zip(starts, self.pieces)])
+        memory = make(ASSEMBLE, tuple(self.pieces), ((self.size,), places))
+        table = as_traced(steps_of(self.ragged.codes, columns, slots), trace)
+        return make(WALK, (memory, table), (*bodies, tuple(slots), False, False, 0))
 
     def _inputs(self, code: int, given: np.ndarray) -> tuple[dict[tuple, int], list[np.ndarray]]:
         """Which input each operand in the memory is, and where the inputs lie in each execution; what always lies in one place is one input."""
