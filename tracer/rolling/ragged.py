@@ -1,7 +1,7 @@
 """What a loop in a loop has unrolled whose trip count depends on the outer one: stretches of a stream in which few bodies stand again and again,
 neither equally often nor with operands at constant strides.
 
-The place in the user's code where an operation was made tells which are one and the same: what always follows one another is a *body*, as in
+The place in the user's code where an operation was made tells which are one and the same: what mostly follows one another is a *body*, as in
 the flow graph of a program. A stretch is then a table: which body, how often in a row, and where each of its operands lies.
 """
 
@@ -19,7 +19,8 @@ from .stream import FEWEST, Stream, is_element
 LONGEST_RARE = 32   # operations that are not repeated and yet are not a reason to end a stretch
 REPEATED = 4        # operations for each one of the bodies, at least
 PER_STEP = 6        # operations for each step of the table, at least: it is read, and its branch guessed, once a step
-MOST_RUNS = 8       # loops that differ in their trip count alone, from which on they are one walk
+DIFFERENT = 3       # loops of different lengths or trip counts, from which on a walk is made instead of them
+ROUNDS = 3          # how often operations are told apart further, by what is in front of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +33,53 @@ class Ragged:
     heads: np.ndarray
     lengths: tuple[int, ...]    # operations of each body
 
+    @property
+    def size(self) -> int:
+        """Operations of all bodies."""
+        return sum(self.lengths)
 
-def without_ragged(stream: Stream, runs: list[Run]) -> list[Run]:
-    """The runs without those that are one loop with another trip count each time."""
-    alike: dict[Hashable, list[Run]] = {}
-    for run in runs:
-        alike.setdefault((run.period, tuple(np.sort(stream.kinds[run.start:run.start + run.period]).tolist())), []).append(run)
-    ragged = {run for group in alike.values() if len(group) >= MOST_RUNS and len({run.count for run in group}) > 1 for run in group}
-    return [run for run in runs if run not in ragged]
-
-
-def find_ragged(stream: Stream, runs: list[Run], shortest: int) -> list[Ragged]:
-    """Stretches between the runs, of at least ``shortest`` operations."""
-    found, here = [], 0
-    for stop, after in [*[(run.start, run.stop) for run in runs], (len(stream.nodes), 0)]:
-        if stop - here >= shortest:
-            for a, b in _stretches(stream.nodes[here:stop], shortest):
-                ragged = in_bodies(stream, here + a, here + b)
-                if ragged is not None:
-                    found.append(ragged)
-        here = after
-    return found
+    @property
+    def is_worth_it(self) -> bool:
+        """Are the bodies few, and the steps not too short?"""
+        steps = 1 + np.count_nonzero(np.diff(self.codes))
+        return max(self.size * REPEATED, steps * PER_STEP) <= self.stop - self.start
 
 
-def can_walk(node: Node) -> bool:
-    """Is a node an operation on scalars, of one kind of float or bools?"""
+def find_ragged(stream: Stream, runs: list[Run], shortest: int) -> tuple[list[Run], list[Ragged]]:
+    """(the runs that are left, stretches of at least ``shortest`` operations): between the runs, or instead of many that differ in length alone."""
+    kept, found = list(runs), []
+    for start, stop in _stretches(stream.nodes, shortest):
+        inside = [run for run in runs if start <= run.start and run.stop <= stop]
+        ragged = _instead_of(stream, start, stop, inside, shortest) if inside else in_bodies(stream, start, stop)
+        if ragged is not None:
+            found.append(ragged)
+            kept = [run for run in kept if run not in inside]
+        elif inside:
+            found += _between(stream, start, stop, runs, shortest)
+    return kept, found
+
+
+def _instead_of(stream: Stream, start: int, stop: int, runs: list[Run], shortest: int) -> Ragged | None:
+    """The whole stretch, where its loops and what they leave are much longer code. Many iterations of one loop are best left to it."""
+    cost = stop - start - sum(run.saved for run in runs)
+    is_one = 2 * max(run.stop - run.start for run in runs) > stop - start
+    if cost < shortest or is_one or len({(run.period, run.count) for run in runs}) < DIFFERENT:
+        return None
+    ragged = in_bodies(stream, start, stop)
+    return ragged if ragged is not None and ragged.size * REPEATED <= cost else None
+
+
+def _between(stream: Stream, start: int, stop: int, runs: list[Run], shortest: int) -> list[Ragged]:
+    found, here = [], start
+    for low, high in [*[(run.start, run.stop) for run in runs if run.stop > start and run.start < stop], (stop, stop)]:
+        if low - here >= shortest:
+            found += [in_bodies(stream, here + a, here + b) for a, b in _stretches(stream.nodes[here:low], shortest)]
+        here = max(here, high)
+    return [each for each in found if each is not None]
+
+
+def _can_walk(node: Node) -> bool:
+    """Is a node an operation on scalars, floats or bools?"""
     return node.op.kind == "elementwise" and _is_plain(node) and all(map(_is_plain, node.inputs))
 
 
@@ -71,38 +94,36 @@ def _is_plain(node: Node) -> bool:
 
 
 def _stretches(nodes: Sequence[Node], shortest: int) -> list[tuple[int, int]]:
-    """(first, stop) of neighbours that can walk, most of which are repeated."""
-    keys = _numbers([(node.op, node.attrs, node.where) if can_walk(node) else None for node in nodes])
+    """(first, stop) of neighbours that can walk, most of which are repeated, with floats of one kind."""
+    keys = _numbered([(node.op, node.attrs, node.where) if _can_walk(node) else None for node in nodes])
     rare = np.bincount(keys)[keys] < FEWEST
-    walks = np.array([can_walk(node) for node in nodes])
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], rare.astype(np.int8), [0]]))).reshape(-1, 2)
-    keep = walks.copy()
-    for a, b in edges:
+    keep = np.array([_can_walk(node) for node in nodes])
+    for a, b in _edges(rare):
         if b - a > LONGEST_RARE or a == 0 or b == len(nodes):
             keep[a:b] = False
-    spans = np.flatnonzero(np.diff(np.concatenate([[0], keep.astype(np.int8), [0]]))).reshape(-1, 2)
-    dtype_of = [node.type.dtype if node.type.is_float else None for node in nodes]
-    return [(int(a), int(b)) for a, b in spans if b - a >= shortest and len({d for d in dtype_of[a:b] if d is not None}) == 1]
+    return [(a, b) for a, b in _edges(keep) if b - a >= shortest and len({node.type.dtype for node in nodes[a:b] if node.type.is_float}) == 1]
 
 
-def _numbers(keys: Sequence[Hashable]) -> np.ndarray:
+def _edges(flags: np.ndarray) -> list[list[int]]:
+    """(first, stop) of the neighbours that are set."""
+    return np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8))).reshape(-1, 2).tolist()
+
+
+def _numbered(keys: Sequence[Hashable]) -> np.ndarray:
+    """Equal numbers for equal keys, in the order of the first ones."""
     numbers: dict = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
 def in_bodies(stream: Stream, start: int, stop: int) -> Ragged | None:
-    """The stretch as bodies; None where these would not be few."""
-    nodes = stream.nodes[start:stop]
-    kinds = _numbers(_kinds_of(nodes))
-    apart = np.zeros(int(kinds.max()) + 1, bool)    # kinds that have to begin a body
-    while True:
-        ragged = _bodies(kinds, apart, start, stop)
-        mixed = _mixed(stream, ragged, kinds)
-        if not len(mixed):
-            break
-        apart[mixed] = True
-    steps = 1 + np.count_nonzero(np.diff(ragged.codes))
-    return ragged if sum(ragged.lengths) * REPEATED <= stop - start and steps * PER_STEP <= stop - start else None
+    """The stretch as bodies; None where these would not be few, or no more than single operations."""
+    kinds = _numbered(_kinds_of(stream.nodes[start:stop]))
+    for _ in range(ROUNDS):
+        ragged = _wired(stream, kinds, start, stop)
+        if ragged.is_worth_it:
+            return ragged
+        kinds = _told_apart(kinds)
+    return None
 
 
 def _kinds_of(nodes: Sequence[Node]) -> list[Hashable]:
@@ -116,41 +137,57 @@ def _kinds_of(nodes: Sequence[Node]) -> list[Hashable]:
     return [(key, *[o if (key, k) in fixed else None for k, o in enumerate(operands_of(node))]) for key, node in zip(keys, nodes)]
 
 
+def _told_apart(kinds: np.ndarray) -> np.ndarray:
+    """Kinds that come behind several others, and behind none of them mostly, as several."""
+    count = int(kinds.max()) + 1
+    ways, number = np.unique(kinds[1:] * count + kinds[:-1], return_counts=True)
+    most = np.zeros(count, np.int64)
+    np.maximum.at(most, ways // count, number)
+    is_vague = 2 * most <= np.bincount(kinds)
+    before = np.append(-1, kinds[:-1])
+    return _numbered((kinds * (count + 1) + np.where(is_vague[kinds], before + 1, 0)).tolist())
+
+
+def _wired(stream: Stream, kinds: np.ndarray, start: int, stop: int) -> Ragged:
+    """Bodies in which each operand comes always from the same operation of the same execution, or never."""
+    apart = np.zeros(int(kinds.max()) + 1, bool)    # kinds that have to begin a body
+    while True:
+        ragged = _bodies(kinds, apart, start, stop)
+        mixed = kinds[_mixed(stream, ragged)]
+        if not len(mixed):
+            return ragged
+        apart[mixed] = True
+
+
 def _bodies(kinds: np.ndarray, apart: np.ndarray, start: int, stop: int) -> Ragged:
-    """Kinds that always follow one another, as bodies."""
+    """Kinds that mostly follow one another, as bodies; where they do not, only a part of a body is executed, which is one of its own."""
     count = len(apart)
-    pairs = np.unique(kinds[:-1] * count + kinds[1:])
+    pairs, number = np.unique(kinds[:-1] * count + kinds[1:], return_counts=True)
     before, after = np.divmod(pairs, count)
-    ways_out, ways_in = np.bincount(before, minlength=count), np.bincount(after, minlength=count)
-    ways_in[kinds[0]] += 1
-    ways_out[kinds[-1]] += 1
-    joined = (ways_out[before] == 1) & (ways_in[after] == 1) & ~apart[after]
-    following = dict(zip(before[joined].tolist(), after[joined].tolist()))
-    is_head = np.ones(count, bool)
-    is_head[after[joined]] = False
-    lengths, code_of = [], np.full(count, -1)
-    for head in np.flatnonzero(is_head).tolist():
-        code_of[head], length = len(lengths), 1
-        while head in following:
-            head, length = following[head], length + 1
-        lengths.append(length)
-    heads = np.flatnonzero(is_head[kinds])
-    return Ragged(start, stop, code_of[kinds[heads]], heads, tuple(lengths))
+    occurrences = np.bincount(kinds, minlength=count)
+    # Kinds are numbered in the order of their first ones: what leads back is a loop.
+    mostly = (2 * number > occurrences[before]) & (2 * number > occurrences[after]) & (after > before) & ~apart[after]
+    following = np.full(count, -1)
+    following[before[mostly]] = after[mostly]
+    heads = np.flatnonzero(np.append(True, following[kinds[:-1]] != kinds[1:]))
+    lengths = np.diff(np.append(heads, len(kinds)))
+    bodies, codes = np.unique(kinds[heads] * (count + 1) + lengths, return_inverse=True)
+    return Ragged(start, stop, codes, heads, tuple((bodies % (count + 1)).tolist()))
 
 
-def _mixed(stream: Stream, ragged: Ragged, kinds: np.ndarray) -> np.ndarray:
-    """The kinds with an operand that comes now from the same execution of their body, now from elsewhere."""
-    execution = np.repeat(np.arange(len(ragged.heads)), np.diff(np.append(ragged.heads, len(kinds))))
-    seen: dict[tuple, tuple] = {}
-    mixed = set()
-    for at, node in enumerate(stream.nodes[ragged.start:ragged.stop]):
-        head = ragged.heads[execution[at]]
-        for position, operand in enumerate(operands_of(node)):
-            token = None if operand.op is CONSTANT or is_element(operand) else stream.token_of(operand)
-            inside = -1 if token is None or token < ragged.start + head else token - ragged.start - int(head)
-            if seen.setdefault((int(kinds[at]), position), inside) != inside:
-                mixed.add(int(kinds[at]))
-    return np.array(sorted(mixed), np.int64)
+def _mixed(stream: Stream, ragged: Ragged) -> list[int]:
+    """Tokens with an operand that comes now from the same execution of their body, now from elsewhere."""
+    seen: dict[tuple, int] = {}
+    mixed = []
+    for code, head in zip(ragged.codes.tolist(), ragged.heads.tolist()):
+        first = ragged.start + head
+        for leaf in range(ragged.lengths[code]):
+            for position, operand in enumerate(operands_of(stream.nodes[first + leaf])):
+                token = None if operand.op is CONSTANT or is_element(operand) else stream.token_of(operand)
+                inside = -1 if token is None or token < first else token - first
+                if seen.setdefault((code, leaf, position), inside) != inside:
+                    mixed.append(head + leaf)
+    return mixed
 
 
-__all__ = ["Ragged", "find_ragged", "operands_of", "without_ragged"]
+__all__ = ["Ragged", "find_ragged", "operands_of"]

@@ -18,7 +18,7 @@ from ..trace.context import Trace
 from ..trace.value import Traced, make
 from .bodies import all_of, final, joined, row_of, rows_of
 from .periods import SMALLEST, Run, find_runs
-from .ragged import Ragged, find_ragged, without_ragged
+from .ragged import Ragged, find_ragged
 from .repetition import Repetition, Unrollable
 from .stream import Stream, is_element, read_stream
 from .walks import Walk
@@ -37,9 +37,8 @@ def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smal
     stream = read_stream([output.node for output in outputs])
     if len(stream.nodes) < shortest:
         return list(outputs)
-    runs = without_ragged(stream, find_runs(stream, smallest))
+    runs, ragged = find_ragged(stream, find_runs(stream, smallest), shortest_walk)
     while True:
-        ragged = find_ragged(stream, runs, shortest_walk)
         if not runs and not ragged:
             return list(outputs)
         try:
