@@ -165,14 +165,26 @@ def _bodies(kinds: np.ndarray, apart: np.ndarray, start: int, stop: int) -> Ragg
     pairs, number = np.unique(kinds[:-1] * count + kinds[1:], return_counts=True)
     before, after = np.divmod(pairs, count)
     occurrences = np.bincount(kinds, minlength=count)
-    # Kinds are numbered in the order of their first ones: what leads back is a loop.
-    mostly = (2 * number > occurrences[before]) & (2 * number > occurrences[after]) & (after > before) & ~apart[after]
+    mostly = (2 * number > occurrences[before]) & (2 * number > occurrences[after]) & ~apart[after]
     following = np.full(count, -1)
     following[before[mostly]] = after[mostly]
+    _open_rings(following)
     heads = np.flatnonzero(np.append(True, following[kinds[:-1]] != kinds[1:]))
     lengths = np.diff(np.append(heads, len(kinds)))
     bodies, codes = np.unique(kinds[heads] * (count + 1) + lengths, return_inverse=True)
     return Ragged(start, stop, codes, heads, tuple((bodies % (count + 1)).tolist()))
+
+
+def _open_rings(following: np.ndarray) -> None:
+    """What goes round is cut in front of the kind that was there first."""
+    seen = np.zeros(len(following), bool)
+    for first in [*np.setdiff1d(np.arange(len(following)), following).tolist(), *range(len(following))]:
+        kind = first
+        while kind >= 0 and not seen[kind]:
+            seen[kind] = True
+            if following[kind] == first:
+                following[kind] = -1
+            kind = following[kind]
 
 
 def _mixed(stream: Stream, ragged: Ragged) -> list[int]:
