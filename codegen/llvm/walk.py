@@ -121,8 +121,10 @@ class _Step:
         carried = [*[("i64", place) for place in places], *[(walk.element, value) for value in values]]
         values = f.loop("0", self.count, "1", carried, self._once)[len(places):]
         if self.is_adding:
+            end = "0" if self.is_backward else f.let(f"sub i64 {self.count}, 1", "i")
             for written, value in zip(self.carried.values(), values):
-                walk.add(f.add(self.first[written.slot.pair], f.integer(written.slot.offset)), value)
+                pair, offset = written.slot.pair, f.integer(written.slot.offset)
+                walk.add(f.add(f.add(self.first[pair], f.mul(end, self.step[pair])), offset), value)
 
     def _once(self, counter: str, carried: list[str]) -> list[str]:
         f, walk = self.f, self.walk

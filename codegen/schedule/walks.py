@@ -5,6 +5,7 @@ from __future__ import annotations
 from codegen.loops import Affine, Buffer, Cell, Load, Nest, Store, Walk
 from tracer.graph.graph import Graph
 from tracer.graph.node import CONSTANT, Node
+from tracer.ops.walk import Slot, parts_of
 
 from .maps import identity_map, space_of
 from .nests import OpenNest
@@ -14,7 +15,7 @@ HERE = Affine(0, ())  # the place of a number
 
 def lower_walk(schedule, node: Node) -> None:
     """The memory as it is behind the last step."""
-    *bodies, slots, is_backward, is_adding, _ = node.attrs
+    bodies, slots, is_backward, is_adding = parts_of(node.attrs)
     given, table, *vectors = node.inputs
     memory = _memory(schedule, node, given)
     sources, table = [memory, *map(schedule.dense, vectors)], schedule.dense(table)
@@ -37,7 +38,7 @@ def _memory(schedule, node: Node, given: Node) -> Buffer:
     return memory
 
 
-def _body(schedule, position: int, body: Graph, places: tuple) -> tuple[Nest, tuple[list[Cell], list[Cell]]]:
+def _body(schedule, position: int, body: Graph, places: list[Slot]) -> tuple[Nest, tuple[list[Cell], list[Cell]]]:
     cells = [Cell(Buffer("cell", k, node.type.dtype, ()), place) for k, (node, place) in enumerate(zip((*body.inputs, *body.outputs), places))]
     count = len(body.inputs)
     open_nest = OpenNest(schedule, (), position)

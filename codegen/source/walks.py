@@ -10,6 +10,7 @@ from .text import SourceText
 
 
 def write_walk(text: SourceText, walk: Walk) -> None:
+    """Add the loops of a walk."""
     sources, table = [text.name(each) for each in walk.sources], text.name(walk.table)
     step, at = text.names.take("step"), text.names.take("k")
     text.add(f"for {step} in {table}{'[::-1]' if walk.is_backward else ''}:")

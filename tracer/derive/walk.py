@@ -12,7 +12,7 @@ import numpy as np
 from ..graph.graph import Graph
 from ..graph.node import CONSTANT, Node, constant_value
 from ..ops import TABLE
-from ..ops.walk import Slot
+from ..ops.walk import Slot, parts_of
 from ..rolling.bodies import joined, rows_of
 from ..trace.context import Trace
 from ..trace.value import Traced, as_traced, make
@@ -23,7 +23,7 @@ WALK, WHERE = TABLE["walk"], TABLE["where"]
 
 def pull_through_walk(trace: Trace, node: Node, cotangent: Traced, wanted: Sequence[bool], guarded: bool, pullback: Callable) -> list[Traced | None]:
     """The cotangents of a walk's operands. One that has passed a select in one step is guarded in the steps before it."""
-    *bodies, slots, is_backward, _, _ = node.attrs
+    bodies, slots, is_backward, _ = parts_of(node.attrs)
     table, *vectors = (Traced(operand, trace) for operand in node.inputs[1:])
     guarded = guarded or any(each.op is WHERE for body in bodies for each in body.nodes)
     moving = [k for k, is_wanted in enumerate(wanted) if k > 1 and is_wanted]
@@ -50,7 +50,7 @@ def pull_through_walk(trace: Trace, node: Node, cotangent: Traced, wanted: Seque
 
 def push_through_walk(trace: Trace, node: Node, given: Sequence[Traced | None], push: Callable) -> dict[int, Traced]:
     """The tangent of the memory, for those of the operands."""
-    *bodies, slots, is_backward, is_adding, _ = node.attrs
+    bodies, slots, is_backward, is_adding = parts_of(node.attrs)
     table, *vectors = (Traced(operand, trace) for operand in node.inputs[1:])
     moving = [k for k, tangent in enumerate(given) if k > 1 and tangent is not None]
     source = {0: 0} | {k - 1: len(vectors) + 2 + position for position, k in enumerate(moving)}   # of the tangents of each source

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..graph.evaluate import evaluate
+from ..graph.graph import Graph
 from ..graph.op import JOINTLY, STRUCTURAL, Op
 from ..graph.types import INT64, ArrayType
 
@@ -41,8 +42,23 @@ class Slot(NamedTuple):
         return places[2 * pair] + k * places[2 * pair + 1] + self.offset
 
 
+class Parts(NamedTuple):
+    """The attributes of a walk by their names."""
+
+    bodies: list[Graph]
+    slots: list[list[Slot]]
+    is_backward: bool
+    is_adding: bool
+
+
+def parts_of(attrs: tuple) -> Parts:
+    """What the attributes of a walk are."""
+    *bodies, slots, is_backward, is_adding, _ = attrs
+    return Parts(bodies, [[Slot(*slot) for slot in places] for places in slots], is_backward, is_adding)
+
+
 def _made(types, attrs) -> ArrayType:
-    *bodies, slots, _, _, _ = attrs
+    bodies, slots, _, _ = parts_of(attrs)
     memory, table, *vectors = types
     assert all(each.ndim == 1 and each.dtype == memory.dtype for each in (memory, *vectors)), types
     assert table.ndim == 2 and table.dtype == INT64.dtype, types
@@ -56,7 +72,7 @@ def _made(types, attrs) -> ArrayType:
 
 def _run(memory, table, *vectors_and_attrs):
     split = next(k for k, each in enumerate(vectors_and_attrs) if not isinstance(each, np.ndarray))
-    vectors, (*bodies, slots, is_backward, is_adding, _) = vectors_and_attrs[:split], vectors_and_attrs[split:]
+    vectors, (bodies, slots, is_backward, is_adding) = vectors_and_attrs[:split], parts_of(vectors_and_attrs[split:])
     memory = memory.copy()
     sources, way = (memory, *vectors), -1 if is_backward else 1
     for body, count, *places in table[::way].tolist():

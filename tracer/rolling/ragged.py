@@ -7,6 +7,8 @@ the flow graph of a program. A stretch is then a table: which body, how often in
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +51,7 @@ def find_ragged(stream: Stream, runs: list[Run], shortest: int) -> tuple[list[Ru
     """(the runs that are left, stretches of at least ``shortest`` operations): between the runs, or instead of many that differ in length alone."""
     kept, found = list(runs), []
     for start, stop in _stretches(stream.nodes, shortest):
-        inside = [run for run in runs if start <= run.start and run.stop <= stop]
+        inside = [run for run in runs if start < run.stop and run.start < stop]
         ragged = _instead_of(stream, start, stop, inside, shortest) if inside else in_bodies(stream, start, stop)
         if ragged is not None:
             found.append(ragged)
@@ -63,7 +65,8 @@ def _instead_of(stream: Stream, start: int, stop: int, runs: list[Run], shortest
     """The whole stretch, where its loops and what they leave are much longer code. Many iterations of one loop are best left to it."""
     cost = stop - start - sum(run.saved for run in runs)
     is_one = 2 * max(run.stop - run.start for run in runs) > stop - start
-    if cost < shortest or is_one or len({(run.period, run.count) for run in runs}) < DIFFERENT:
+    is_within = all(start <= run.start and run.stop <= stop for run in runs)
+    if cost < shortest or is_one or not is_within or len({(run.period, run.count) for run in runs}) < DIFFERENT:
         return None
     ragged = in_bodies(stream, start, stop)
     return ragged if ragged is not None and ragged.size * REPEATED <= cost else None
@@ -95,13 +98,24 @@ def _is_plain(node: Node) -> bool:
 
 def _stretches(nodes: Sequence[Node], shortest: int) -> list[tuple[int, int]]:
     """(first, stop) of neighbours that can walk, most of which are repeated, with floats of one kind."""
-    keys = _numbered([(node.op, node.attrs, node.where) if _can_walk(node) else None for node in nodes])
+    keys = _numbered([(node.op, node.attrs, _written_at(node.where)) if _can_walk(node) else None for node in nodes])
     rare = np.bincount(keys)[keys] < FEWEST
     keep = np.array([_can_walk(node) for node in nodes])
     for a, b in _edges(rare):
         if b - a > LONGEST_RARE or a == 0 or b == len(nodes):
             keep[a:b] = False
-    return [(a, b) for a, b in _edges(keep) if b - a >= shortest and len({node.type.dtype for node in nodes[a:b] if node.type.is_float}) == 1]
+    return [(a, b) for a, b in _edges(keep) if b - a >= shortest
+            and len({each.type.dtype for node in nodes[a:b] for each in (node, *node.inputs) if each.type.is_float}) == 1]
+
+
+@functools.lru_cache(maxsize=4096)
+def _written_at(where: tuple | None) -> Hashable:
+    """The user's expression. A call that CPython has specialised in the meantime is at another instruction than before."""
+    if where is None:
+        return None
+    code, offset = where
+    span = next(itertools.islice(code.co_positions(), max(offset, 0) // 2, None), (None,))
+    return where if None in span else (code, span)
 
 
 def _edges(flags: np.ndarray) -> list[list[int]]:
@@ -128,7 +142,7 @@ def in_bodies(stream: Stream, start: int, stop: int) -> Ragged | None:
 
 def _kinds_of(nodes: Sequence[Node]) -> list[Hashable]:
     """What makes two operations one: what they do, and where it is written. A number belongs to it if it is the same everywhere."""
-    keys = [(node.op, node.attrs, node.where, *[o.type.dtype for o in node.inputs]) for node in nodes]
+    keys = [(node.op, node.attrs, _written_at(node.where), *[o.type.dtype for o in node.inputs]) for node in nodes]
     numbers: dict[Hashable, set] = {}
     for key, node in zip(keys, nodes):
         for position, operand in enumerate(operands_of(node)):

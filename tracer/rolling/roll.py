@@ -200,8 +200,8 @@ class _Roller:
             cuts = np.concatenate([[0], np.flatnonzero(np.diff(walks)) + 1, [len(tokens)]])
             parts = [tokens[a:b] for a, b in pairwise(cuts.tolist())]
             return joined([self.walks[self.walk_of[each[0]]].values(each) if self.walk_of[each[0]] >= 0 else self.sequence(each) for each in parts])
-        starts = np.array([run.start for run in self.runs])[runs]
-        periods = np.array([run.period for run in self.runs])[runs]
+        starts = np.array([*[run.start for run in self.runs], 0])[runs]     # the last: of no run
+        periods = np.array([*[run.period for run in self.runs], 1])[runs]
         iterations, leaves = np.divmod(tokens - starts, periods)
         pieces, specs, at = [], [], 0
         while at < len(tokens):

@@ -81,7 +81,7 @@ class Walk:
         sorts: dict[object, list[Node]] = {}
         for node in self.outside:
             token = None if node.op is CONSTANT else self.stream.token_of(node)
-            key = "numbers" if node.op is CONSTANT else node.inputs[0] if is_element(node) else "values" if token is not None else node
+            key = "numbers" if node.op is CONSTANT else node.inputs[0] if is_element(node) else ("values", node.type) if token is not None else node
             sorts.setdefault(key, []).append(node)
         top = 0
         for key, nodes in sorts.items():
@@ -89,7 +89,7 @@ class Walk:
             if key == "numbers":
                 values = np.array([constant_value(node) for node in nodes]).astype(self.type.dtype)
                 piece, at = as_traced(values, self.roller.trace), np.arange(len(nodes))
-            elif key == "values":
+            elif type(key) is tuple:
                 tokens = np.array([self.stream.token_of(node) for node in nodes])
                 order = np.argsort(tokens)
                 piece, at = self.roller.sequence(tokens[order]), np.argsort(order)
@@ -136,7 +136,8 @@ class Walk:
             places += [self.cells[heads + leaf] for leaf in outputs]
             bodies.append(body)
             columns.append(np.stack(places, axis=1))
-            slots.append(tuple([Slot(k, 0, after) for k, after in enumerate(carried(columns[-1], np.flatnonzero(self.ragged.codes == code), len(body.inputs)))]))
+            after = carried(columns[-1], np.flatnonzero(self.ragged.codes == code), len(body.inputs))
+            slots.append(tuple([Slot(k, 0, each) for k, each in enumerate(after)]))
         trace = self.roller.trace
         starts = np.cumsum([0, *[piece.shape[0] for piece in self.pieces[:-1]]]).tolist()
         places = tuple([((start, piece.shape[0], 1),) for start, piece in zip(starts, self.pieces)])
