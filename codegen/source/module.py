@@ -58,6 +58,8 @@ def to_source(program: Program) -> str:
         text.promise(buffer, name)
     for root in (root for s in statements if isinstance(s, Nest) for root in s.roots if isinstance(root, Reduce)):
         text.hint(root.buffer, root.op.name)
+    for each in (s for s in statements if isinstance(s, Walk)):
+        text.hint(each.sources[0], "memory")
     for buffer, name in zip(inputs, parameters):
         if not buffer.shape and buffer.dtype.name not in ("float64", "int64", "bool"):
             text.add(f"{name} = {dtype_text(buffer.dtype)}({name})")

@@ -298,3 +298,43 @@ def test_second_derivatives_through_rolled_loops():
     first, step = grad(f, cache=False), 1e-5
     expected = [(first(x + step * e) - first(x - step * e)) / (2 * step) for e in np.eye(2)]
     np.testing.assert_allclose(hessian(f, cache=False)(x), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_first_round_that_reads_arguments_is_in_the_loop():
+    """Runge-Kutta: what stands in front are elements, later what the round before has made."""
+    def rate(p, x, y):
+        return p[0] * x - p[1] * x * y, p[3] * x * y - p[2] * y
+
+    def f(p, start):
+        x, y, h = start[0], start[1], 0.01
+        for _ in range(150):
+            k1, l1 = rate(p, x, y)
+            k2, l2 = rate(p, x + h / 2 * k1, y + h / 2 * l1)
+            x, y = x + h * k2, y + h * l2
+        return x * x + y * y
+    compiled = checked(f, np.array([1.5, 1.0, 3.0, 1.0]), np.array([1.0, 0.8]))
+    loops = {node.attrs[1] for node in compiled.gradient_graph.nodes if node.op is LOOP}
+    assert loops == {150} and operations(compiled) < 150
+
+
+def test_a_first_round_that_reads_a_number_and_another_loop_is_in_the_loop():
+    def f(x):
+        a = x[0]
+        for k in range(120):
+            a = np.sin(a) * x[k] + 0.1
+        b, c = a, 0.5
+        for k in range(120):
+            b, c = np.cos(b * x[k]) + c * a, c * 0.9 + b
+        return b + c
+    compiled = checked(f, np.random.default_rng(11).normal(size=120))
+    assert {node.attrs[1] for node in compiled.gradient_graph.nodes if node.op is LOOP} == {120}
+
+
+def test_a_first_round_of_another_kind_stays_in_front():
+    """Two values that begin as the same one, and a first round that adds where later ones subtract."""
+    def f(x):
+        a, b = x[0], x[0]
+        for k in range(150):
+            a, b = np.sin(b) + x[k], (b + a if k == 0 else b - a) * 0.5
+        return a * b
+    checked(f, np.random.default_rng(12).normal(size=150))

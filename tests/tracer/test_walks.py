@@ -7,10 +7,9 @@ import pytest
 
 from codegen.llvm import walk as walk_writer
 from codegen.pipeline import Options, compile_graph
-from codegen.schedule.scheduler import schedule
 from codegen.simplify import simplify
-from codegen.source import compile_source, load_source, to_source
 from tests.codegen.kernel_call import call
+from tests.codegen.source_checks import check
 from tests.tracer.test_roll import OPERATIONS, checked, operations
 from tracer import grad, hessian, value_and_grad
 from tracer.derive.forward import tangents
@@ -297,13 +296,9 @@ ARGUMENTS = lower(np.random.default_rng(4), 16), np.random.default_rng(5).normal
 def test_kernel_source_and_meaning_agree(directions):
     graph = walked(substitution, *ARGUMENTS, directions=directions)
     assert WALK in {node.op for node in graph.nodes}
-    program = schedule(graph)
-    arrays = [program.arrays[k] for k in range(len(program.arrays))]
-    results = [evaluate(graph, *ARGUMENTS), call(compile_graph(graph, Options(checked=True)), graph, *ARGUMENTS)]
-    results += [run(*ARGUMENTS) for run in (compile_source(program), load_source(to_source(program)))] if not arrays else []
-    for found in results[1:]:
-        for a, b in zip(found, results[0], strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
+    check(graph, *ARGUMENTS)
+    for a, b in zip(call(compile_graph(graph, Options(checked=True)), graph, *ARGUMENTS), evaluate(graph, *ARGUMENTS), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
 
 
 def test_json_keeps_a_walk():

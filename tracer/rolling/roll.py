@@ -21,6 +21,7 @@ from .periods import SMALLEST, Run, find_runs
 from .ragged import Ragged, find_ragged
 from .repetition import Repetition, Unrollable
 from .stream import Stream, is_element, read_stream
+from .unpeel import Front, unpeeled
 from .walks import Walk
 
 INDEX, ASSEMBLE, RESHAPE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "reshape", "transpose"))
@@ -38,22 +39,24 @@ def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smal
     if len(stream.nodes) < shortest:
         return list(outputs)
     runs, ragged = find_ragged(stream, find_runs(stream, smallest), shortest_walk)
+    runs, fronts = unpeeled(stream, runs, ragged)
     while True:
         if not runs and not ragged:
             return list(outputs)
         try:
-            return _Roller(trace, stream, runs, ragged).run(outputs)
+            return _Roller(trace, stream, runs, fronts, ragged).run(outputs)
         except Unrollable as refused:
-            runs = runs[:refused.run] + runs[refused.run + 1:]
+            del runs[refused.run], fronts[refused.run]
 
 
 class _Roller:
     """Makes the operations of a stream whose runs are known."""
 
-    def __init__(self, trace: Trace, stream: Stream, runs: list[Run], ragged: list[Ragged]):
+    def __init__(self, trace: Trace, stream: Stream, runs: list[Run], fronts: list[Front], ragged: list[Ragged]):
         self.trace = trace
         self.stream = stream
         self.runs = runs
+        self.fronts = fronts
         self.run_of = np.full(len(stream.nodes), -1)
         for number, run in enumerate(runs):
             self.run_of[run.start:run.stop] = number

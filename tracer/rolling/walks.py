@@ -15,6 +15,7 @@ from ..trace.value import Traced, as_traced, make
 from .bodies import reshaped, rows_of
 from .ragged import Ragged, operands_of
 from .stream import is_element, split
+from .vectors import picked
 
 WALK, INDEX, ASSEMBLE, GATHER, CAST, NOT_EQUAL = (TABLE[name] for name in ("walk", "index", "assemble", "gather", "cast", "not_equal"))
 DENSE = 4   # of an array of which one element in so many is read, all are given
@@ -212,14 +213,6 @@ class Walk:
         return found, tuple([(int(a), int(n), 1) for a, n in zip(low, high - low)])
 
 
-def picked(memory: Traced, cells: np.ndarray) -> Traced:
-    """Elements of a vector by their places: a slice where these are regular."""
-    steps = np.diff(cells)
-    if (steps == (steps[0] if len(steps) else 1)).all() and 0 not in steps:
-        return rows_of(memory, int(cells[0]), len(cells), int(steps[0]) if len(steps) else 1)
-    return make(GATHER, (memory, as_traced(cells, memory.owner)))
-
-
 def carried(places: np.ndarray, executions: np.ndarray, inputs: int) -> list[int | None]:
     """For each place of a body the output that it mostly was in the execution in front; None for what is not carried from one to the next."""
     before, here = places[:-1], places[1:]
@@ -258,4 +251,4 @@ def steps_of(codes: np.ndarray, columns: Sequence[np.ndarray], slots: Sequence[S
     return table
 
 
-__all__ = ["Walk", "picked", "steps_of"]
+__all__ = ["Walk", "carried", "steps_of"]
