@@ -30,7 +30,8 @@ from tracer.trace.value import Traced, as_traced
 WALK = TABLE["walk"]
 X, A = (60,), (40, 40)
 RANGES = {
-    "below": lambda n, i: range(i), "below and on": lambda n, i: range(i + 1), "above": lambda n, i: range(i + 1, n), "backwards": lambda n, i: range(i - 1, -1, -1),
+    "below": lambda n, i: range(i), "below and on": lambda n, i: range(i + 1), "above": lambda n, i: range(i + 1, n),
+    "backwards": lambda n, i: range(i - 1, -1, -1),
     "other corner": lambda n, i: range(n - i), "every other": lambda n, i: range(0, i, 2), "twice": lambda n, i: range(min(2 * i, n)),
 }
 SOURCES = {
@@ -65,7 +66,8 @@ class Program:
                 self.cells[i, j] = self.carry
                 self.total = self.total * 0.9 + self.carry * 0.1
             self.rows.append(self.carry * 0.5 + self.total)
-        self.kept = [*self.rows, self.total, *rng.sample(list(self.cells.values()), len(self.cells) // 2)] if rng.random() < 0.5 else [self.total, self.rows[-1]]
+        some = rng.sample(list(self.cells.values()), len(self.cells) // 2)
+        self.kept = [*self.rows, self.total, *some] if rng.random() < 0.5 else [self.total, self.rows[-1]]
 
 
 @pytest.mark.parametrize("first", range(0, 36, 6))

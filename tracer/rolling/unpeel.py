@@ -24,10 +24,10 @@ class Front(NamedTuple):
 def unpeeled(stream: Stream, runs: list[Run], ragged: list[Ragged]) -> tuple[list[Run], list[Front]]:
     """The runs with the iteration in front of them where that is one; for each run what stands in front."""
     found, fronts = [], []
-    stops = sorted(each.stop for each in (*runs, *ragged))
+    stops = [each.stop for each in (*runs, *ragged)]
     for run in runs:
-        free = max((stop for stop in stops if stop <= run.start), default=0)
-        front = _Zeroth(stream, run).found() if run.start - run.period >= free else None
+        is_there = run.start - run.period >= max((stop for stop in stops if stop <= run.start), default=0)
+        front = _Zeroth(stream, run).found() if is_there else None
         found.append(run if front is None else Run(run.start - run.period, run.period, run.count + 1))
         fronts.append(front or Front({}, set()))
     return found, fronts
