@@ -220,11 +220,11 @@ def test_without_a_vector_library_results_are_right(monkeypatch):
 def test_products_of_small_matrices_call_nothing(sizes):
     """Term by term in order, as a person would write it, to the last bit; in any layout, and of batches."""
     m, n, k = sizes
-    a, b, batch = RNG.normal(size=(m, k)), RNG.normal(size=(k, n)), RNG.normal(size=(3, m, k))
+    a, b, batches = RNG.normal(size=(m, k)), RNG.normal(size=(k, n)), (RNG.normal(size=(5, m, k)), RNG.normal(size=(5, k, n)))
 
-    def f(a, b, c, d, batch):
-        return a @ b, c.T @ b, a @ d.T, (c.T @ d.T).T, batch @ b, a[::-1] @ b[:, ::-1]
-    kernel = check(f, a, b, a.T.copy(), b.T.copy(), batch)
+    def f(a, b, c, d, e, f):
+        return a @ b, c.T @ b, a @ d.T, (c.T @ d.T).T, e @ f, a[::-1] @ b[:, ::-1]
+    kernel = check(f, a, b, a.T.copy(), b.T.copy(), *batches)
     assert "gem" not in kernel.text
     graph = graph_of(lambda a, b: a @ b, a, b)
     total = a[:, :1] * b[:1]
