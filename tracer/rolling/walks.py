@@ -13,7 +13,7 @@ from ..ops import TABLE
 from ..ops.walk import HEAD, Slot
 from ..trace.value import Traced, as_traced, make
 from .bodies import reshaped, rows_of
-from .ragged import Ragged, operands_of
+from .ragged import NONE, Ragged
 from .stream import is_element, split
 from .vectors import picked
 
@@ -28,80 +28,75 @@ class Walk:
         self.roller, self.ragged, self.stream = roller, ragged, roller.stream
         self.nodes = self.stream.nodes[ragged.start:ragged.stop]
         self.type = array_type(next(node.type.dtype for node in self.nodes if node.type.is_float), ())
-        self.execution = np.repeat(np.arange(len(ragged.heads)), np.diff(np.append(ragged.heads, len(self.nodes))))
-        self.outside: dict[Node, int] = {}       # what comes from outside, by its number
-        self.wires: list[list[list[tuple]]] = []    # body, leaf, operand -> ("leaf", k), ("number", node) or ("cell",)
-        self.refs: list[dict[tuple, np.ndarray]] = []   # body -> (leaf, operand) -> for each execution the token, or -1 - number of what is outside
-        for code in range(len(ragged.lengths)):
-            self._read_body(code)
+        self.inside = ragged.inside()
+        self.heads = [ragged.heads[ragged.codes == code] for code in range(len(ragged.lengths))]
+        self.fixed = [self._fixed(code) for code in range(len(ragged.lengths))]
         self.pieces: list[Traced] = []
         self.cells = np.full(len(self.nodes), -1)   # where each token's value lies
-        given = self._place_outside()
+        self.given = self._place_outside()          # where what comes from outside lies, by its number
         self.pieces.append(as_traced(np.zeros(1, self.type.dtype), roller.trace))   # what lies around values in an array
         self.size = sum(piece.shape[0] for piece in self.pieces)
         self.zero = self.size - 1
         self.exported = self._exported(wanted)
-        self.memory = self._make(given)
+        self.memory = self._make()
 
     # -- what is read ------------------------------------------------------------------------------------------------
-    def _first(self, code: int) -> int:
-        """The token, counted from the first of the stretch, at which a body stands first."""
-        return int(self.ragged.heads[np.argmax(self.ragged.codes == code)])
+    def _read(self, code: int, leaf: int) -> np.ndarray:
+        """The operands of an operation of a body in each execution, as :class:`Ragged` tells them."""
+        return self.ragged.operands[self.heads[code] + leaf]
 
-    def _read_body(self, code: int) -> None:
-        heads = self.ragged.heads[self.ragged.codes == code].tolist()
-        wires, refs = [], {}
+    def _fixed(self, code: int) -> dict[tuple[int, int], Node]:
+        """The operands of a body that are one number in all executions, by (operation, position)."""
+        found = {}
         for leaf in range(self.ragged.lengths[code]):
-            wires.append([])
-            for position in range(len(self.nodes[heads[0] + leaf].inputs)):
-                operands = [operands_of(self.nodes[head + leaf])[position] for head in heads]
-                wires[leaf].append(self._wire(operands, heads[0], leaf))
-                if wires[leaf][-1] == ("cell",):
-                    refs[leaf, position] = np.array([self._reference(each) for each in operands])
-        self.wires.append(wires)
-        self.refs.append(refs)
+            first, *more = self._read(code, leaf)[[0, -1]]
+            for position, operand in enumerate(first.tolist()):
+                if NONE < operand < 0 and operand == more[0][position] and self.ragged.outside[-1 - operand].op is CONSTANT:
+                    if (self._read(code, leaf)[:, position] == operand).all():
+                        found[leaf, position] = self.ragged.outside[-1 - operand]
+        return found
 
-    def _wire(self, operands: Sequence[Node], head: int, leaf: int) -> tuple:
-        first = operands[0]
-        token = None if first.op is CONSTANT else self.stream.token_of(first)
-        if token is not None and token - self.ragged.start >= head:
-            return "leaf", token - self.ragged.start - head
-        if first.op is CONSTANT and all(each is first for each in operands):
-            return "number", first
-        return ("cell",)
-
-    def _reference(self, operand: Node) -> int:
-        token = None if operand.op is CONSTANT or is_element(operand) else self.stream.token_of(operand)
-        if token is not None and token >= self.ragged.start:
-            return token - self.ragged.start
-        return -1 - self.outside.setdefault(operand, len(self.outside))
+    def _places(self, code: int) -> dict[tuple[int, int], np.ndarray]:
+        """Operands of a body that lie in the memory, by (operation, position): what they are in each execution."""
+        found = {}
+        head = int(self.heads[code][0])
+        for leaf in range(self.ragged.lengths[code]):
+            operands = self._read(code, leaf)
+            for position in range(len(self.nodes[head + leaf].inputs)):
+                if self.inside[head + leaf, position] < 0 and (leaf, position) not in self.fixed[code]:
+                    found[leaf, position] = operands[:, position]
+        return found
 
     def _place_outside(self) -> np.ndarray:
         """Where each thing from outside lies; the pieces that the front of the memory is made of."""
-        given = np.zeros(len(self.outside), np.int64)
-        sorts: dict[object, list[Node]] = {}
-        for node in self.outside:
+        outside = self.ragged.outside
+        given = np.zeros(len(outside), np.int64)
+        read = {number for code in range(len(self.heads)) for each in self._places(code).values() for number in np.unique(-1 - each[each < 0]).tolist()}
+        sorts: dict[object, list[int]] = {}
+        for number in sorted(read):
+            node = outside[number]
             token = None if node.op is CONSTANT else self.stream.token_of(node)
             key = "numbers" if node.op is CONSTANT else node.inputs[0] if is_element(node) else ("values", node.type) if token is not None else node
-            sorts.setdefault(key, []).append(node)
+            sorts.setdefault(key, []).append(number)
         top = 0
-        for key, nodes in sorts.items():
-            numbers = [self.outside[node] for node in nodes]
-            if key == "numbers":
-                values = np.array([constant_value(node) for node in nodes]).astype(self.type.dtype)
-                piece, at = as_traced(values, self.roller.trace), np.arange(len(nodes))
-            elif type(key) is tuple:
-                tokens = np.array([self.stream.token_of(node) for node in nodes])
-                order = np.argsort(tokens)
-                piece, at = self.roller.sequence(tokens[order]), np.argsort(order)
-            elif key in self.outside:
-                piece, at = reshaped(self.roller.value(key), (1,)), np.zeros(1, np.int64)
-            else:
-                piece, at = self._elements(key, np.array([split(node)[0] for node in nodes]))
+        for key, numbers in sorts.items():
+            piece, at = self._piece(key, [outside[number] for number in numbers])
             given[numbers] = top + at
             self.pieces.append(piece.astype(self.type.dtype) if piece.dtype != self.type.dtype else piece)
             top += piece.shape[0]
         return given
+
+    def _piece(self, key: object, nodes: list[Node]) -> tuple[Traced, np.ndarray]:
+        """A vector with these, which are of one sort, and where they lie in it."""
+        if key == "numbers":
+            return as_traced(np.array([constant_value(node) for node in nodes]).astype(self.type.dtype), self.roller.trace), np.arange(len(nodes))
+        if type(key) is tuple:
+            tokens = np.array([self.stream.token_of(node) for node in nodes])
+            order = np.argsort(tokens)
+            return self.roller.sequence(tokens[order]), np.argsort(order)
+        if key is nodes[0]:
+            return reshaped(self.roller.value(key), (1,)), np.zeros(1, np.int64)
+        return self._elements(key, np.array([split(node)[0] for node in nodes]))
 
     def _elements(self, array: Node, at: np.ndarray) -> tuple[Traced, np.ndarray]:
         """Elements of an array, by their flat indices: from the first to the last, or those alone where few of them are read."""
@@ -116,70 +111,68 @@ class Walk:
         """For each body the operations whose values lie in the memory; their places."""
         needed = np.zeros(len(self.nodes), bool)
         needed[[token - self.ragged.start for token in wanted]] = True
-        for refs in self.refs:
-            for each in refs.values():
+        for code in range(len(self.heads)):
+            for each in self._places(code).values():
                 needed[each[each >= 0]] = True
         exported: list[list[int]] = []
-        for code, length in enumerate(self.ragged.lengths):
-            heads = self.ragged.heads[self.ragged.codes == code]
+        for heads, length in zip(self.heads, self.ragged.lengths):
             exported.append([leaf for leaf in range(length) if needed[heads + leaf].any()])
             for leaf in exported[-1]:
                 self.cells[heads + leaf] = self.size + np.arange(len(heads))
                 self.size += len(heads)
         return exported
 
-    def _make(self, given: np.ndarray) -> Traced:
+    def _make(self) -> Traced:
         bodies, slots, columns = [], [], []
-        for code in range(len(self.ragged.lengths)):
-            names, places = self._inputs(code, given)
-            body, outputs = self._body(code, names)
-            heads = self.ragged.heads[self.ragged.codes == code]
-            places += [self.cells[heads + leaf] for leaf in outputs]
-            bodies.append(body)
+        for code, heads in enumerate(self.heads):
+            names, places = self._inputs(code)
+            bodies.append(self._body(code, names))
+            places += [self.cells[heads + leaf] for leaf in self.exported[code]]
             columns.append(np.stack(places, axis=1))
-            after = carried(columns[-1], np.flatnonzero(self.ragged.codes == code), len(body.inputs))
+            after = carried(columns[-1], np.flatnonzero(self.ragged.codes == code), len(bodies[-1].inputs))
             slots.append(tuple([Slot(k, 0, each) for k, each in enumerate(after)]))
-        trace = self.roller.trace
         starts = np.cumsum([0, *[piece.shape[0] for piece in self.pieces[:-1]]]).tolist()
-        places = tuple([((start, piece.shape[0], 1),) for start, piece in zip(starts, self.pieces)])
-        memory = make(ASSEMBLE, tuple(self.pieces), ((self.size,), places))
-        table = as_traced(steps_of(self.ragged.codes, columns, slots), trace)
+        memory = make(ASSEMBLE, tuple(self.pieces), ((self.size,), tuple([((start, piece.shape[0], 1),) for start, piece in zip(starts, self.pieces)])))
+        table = as_traced(steps_of(self.ragged.codes, columns, slots), self.roller.trace)
         return make(WALK, (memory, table), (*bodies, tuple(slots), False, False, 0))
 
-    def _inputs(self, code: int, given: np.ndarray) -> tuple[dict[tuple, int], list[np.ndarray]]:
+    def _inputs(self, code: int) -> tuple[dict[tuple[int, int], int], list[np.ndarray]]:
         """Which input each operand in the memory is, and where the inputs lie in each execution; what always lies in one place is one input."""
         known: dict[bytes, int] = {}
         names, places = {}, []
-        for name, refs in self.refs[code].items():
-            at = np.where(refs >= 0, self.cells[refs], given[np.minimum(refs, -1) * -1 - 1]) if len(given) else self.cells[refs]
-            names[name] = known.setdefault((at.tobytes(), self._operand(code, *name).type), len(known))
+        for name, operands in self._places(code).items():
+            is_made = operands >= 0
+            at = np.empty(len(operands), np.int64)
+            at[is_made], at[~is_made] = self.cells[operands[is_made]], self.given[-1 - operands[~is_made]]
+            names[name] = known.setdefault(at.tobytes(), len(known))
             if names[name] == len(places):
                 places.append(at)
         return names, places
 
-    def _operand(self, code: int, leaf: int, position: int) -> Node:
-        return operands_of(self.nodes[self._first(code) + leaf])[position]
-
-    def _body(self, code: int, names: dict[tuple, int]) -> tuple[Graph, list[int]]:
-        builder, head = Builder(), self._first(code)
+    def _body(self, code: int, names: dict[tuple[int, int], int]) -> Graph:
+        builder, head = Builder(), int(self.heads[code][0])
         inputs = [builder.input(self.type, k) for k in range(len(set(names.values())))]
         made: list[Node] = []
-        for leaf, wires in enumerate(self.wires[code]):
+        for leaf in range(self.ragged.lengths[code]):
             node = self.nodes[head + leaf]
             operands = []
-            for position, wire in enumerate(wires):
-                if wire[0] == "leaf":
-                    operands.append(made[wire[1]])
-                elif wire[0] == "number":
-                    operands.append(builder.node(CONSTANT, (), wire[1].attrs))
+            for position, operand in enumerate(self._ordered(head + leaf)):
+                if self.inside[head + leaf, position] >= 0:
+                    operands.append(made[self.inside[head + leaf, position]])
+                elif (leaf, position) in self.fixed[code]:
+                    operands.append(builder.node(CONSTANT, (), operand.attrs))
                 else:
-                    operands.append(self._read(builder, inputs[names[leaf, position]], operands_of(node)[position].type))
+                    operands.append(self._from_memory(builder, inputs[names[leaf, position]], operand.type))
             made.append(builder.node(node.op, tuple(operands), node.attrs, node.where))
-        outputs = self.exported[code]
-        results = [made[leaf] if made[leaf].type is self.type else builder.node(CAST, (made[leaf],), (self.type.dtype.str,)) for leaf in outputs]
-        return Graph(inputs, results, name=self.roller.trace.name), outputs
+        results = [made[leaf] if made[leaf].type is self.type else builder.node(CAST, (made[leaf],), (self.type.dtype.str,)) for leaf in self.exported[code]]
+        return Graph(inputs, results, name=self.roller.trace.name)
 
-    def _read(self, builder: Builder, cell: Node, type: ArrayType) -> Node:
+    def _ordered(self, token: int) -> list[Node]:
+        """The operands of a token in the order that :class:`Ragged` has them in."""
+        found = self.ragged.operands[token]
+        return [self.nodes[k] if k >= 0 else self.ragged.outside[-1 - k] for k in found[found != NONE].tolist()]
+
+    def _from_memory(self, builder: Builder, cell: Node, type: ArrayType) -> Node:
         """Bools lie in the memory as 0 and 1."""
         return cell if type is self.type else builder.node(NOT_EQUAL, (cell, builder.constant(0, self.type.dtype)))
 
