@@ -7,6 +7,7 @@ import pytest
 
 from codegen.pipeline import compile_graph
 from codegen.simplify import simplify
+from tests.benchmarks.counting import unique_operations
 from tests.codegen.kernel_call import call
 from tracer import value_and_grad
 from tracer.derive.reverse import gradients
@@ -98,14 +99,7 @@ def checked(function, *arguments, rtol=1e-7):
 
 def operations(compiled) -> int:
     """Unique operations of value and gradient, those in loops and walks counted once; inputs and numbers are none."""
-    seen, pending = set(), [compiled.gradient_graph]
-    while pending:
-        graph = pending.pop()
-        for node in graph.nodes:
-            if node.op.kind != "source" and node not in seen:
-                seen.add(node)
-                pending += [each for each in node.attrs if isinstance(each, Graph)]
-    return len(seen)
+    return unique_operations(compiled.gradient_graph)
 
 
 def thomas(a, b, c, d):
