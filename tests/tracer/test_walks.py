@@ -219,6 +219,28 @@ def test_what_is_around_the_triangle_is_never_read():
     assert (found[1][0][np.triu_indices(40, 1)] == 0).all()
 
 
+def test_a_few_long_loops_stay_loops_and_run_in_lanes():
+    def part(x, a):
+        total = 0.0
+        for each in x:
+            u = np.sin(each * a) + each
+            v = np.exp(-u * u) * 0.5 + u / (1.0 + each * each)
+            w = np.tanh(v - u) + np.log1p(v * v) * 0.25
+            total += w * w + np.cos(w * a) * v - u * 0.1
+        return total
+
+    def f(x, a):
+        start, total = 0, 0.0
+        for length in (300, 310, 330, 350, 400, 420, 430, 440, 470, 490, 500):
+            total += part(x[start:start + length], a)
+            start += length
+        return total
+    compiled = value_and_grad(f, argnums=(0, 1), cache=False)
+    x = np.random.default_rng(7).normal(size=4440)
+    np.testing.assert_allclose(compiled(x, 0.7)[0], f(x, 0.7), rtol=1e-12)
+    assert WALK not in {node.op for node in compiled.gradient_graph.nodes}
+
+
 def test_an_arm_that_is_not_taken_makes_no_nan():
     def f(x):
         total = 0.0

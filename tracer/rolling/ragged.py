@@ -22,6 +22,7 @@ LONGEST_RARE = 32   # operations that are not repeated and yet are not a reason 
 REPEATED = 4        # operations for each one of the bodies, at least
 PER_STEP = 6        # operations for each step of the table, at least: it is read, and its branch guessed, once a step
 DIFFERENT = 3       # loops of different lengths or trip counts, from which on a walk is made instead of them
+FEW, LONG = 16, 200  # so few loops of so many iterations each are worth their code: a walk has no lanes
 ROUNDS = 3          # how often operations are told apart further, by what is in front of them
 NONE = np.iinfo(np.int64).min
 
@@ -82,8 +83,9 @@ def _instead_of(stream: Stream, kinds: _Kinds, start: int, stop: int, runs: list
     """The whole stretch, where its loops and what they leave are much longer code. Many iterations of one loop are best left to it."""
     cost = stop - start - sum(run.saved for run in runs)
     is_one = 2 * max(run.stop - run.start for run in runs) > stop - start
+    is_wide = len(runs) <= FEW and sum(run.count for run in runs) >= LONG * len(runs)
     is_within = all(start <= run.start and run.stop <= stop for run in runs)
-    if cost < shortest or is_one or not is_within or len({(run.period, run.count) for run in runs}) < DIFFERENT:
+    if cost < shortest or is_one or is_wide or not is_within or len({(run.period, run.count) for run in runs}) < DIFFERENT:
         return None
     ragged = in_bodies(stream, kinds, start, stop)
     return ragged if ragged is not None and ragged.size * REPEATED <= cost else None
