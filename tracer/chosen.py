@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import ArgumentError, OutputError, TracedBoolError
 from .ops import TABLE
-from .rolling.roll import roll
+from .rolling.roll import roll_trace
 from .trace.arguments import Callee, Selection
 from .trace.buffers import Buffer
 from .trace.objects import SeenMaker, record_of
@@ -56,7 +56,7 @@ def rolled(session: Session, output):
         return output
     spec, leaves, _ = open_tree(session, output)
     with session.timed("roll"):
-        return build(spec, iter(roll(session.trace, leaves, session.rolled_from)))
+        return build(spec, iter(roll_trace(session.trace, leaves)))
 
 
 class Chosen:

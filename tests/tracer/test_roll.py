@@ -332,3 +332,21 @@ def test_a_first_round_of_another_kind_stays_in_front():
             a, b = np.sin(b) + x[k], (b + a if k == 0 else b - a) * 0.5
         return a * b
     checked(f, np.random.default_rng(12).normal(size=150))
+
+
+def test_short_loops_become_arrays_but_no_loops():
+    """From 100 operations on, where nothing is carried from one round to the next; below 400 a chain stays straight code."""
+    def smooth(x):
+        return sum((x[i - 1] - 2 * x[i] + x[i + 1]) ** 2 for i in range(1, len(x) - 1))
+
+    def chain(x):
+        s = x[0]
+        for each in x[1:]:
+            s = np.sin(s) * each + 0.1
+        return s
+    rng = np.random.default_rng(13)
+    compiled = checked(smooth, rng.normal(size=30))
+    compiled(rng.normal(size=45))
+    assert operations(compiled) < 20 and "2 traces, 1 kernel compiled" in str(compiled.explain())
+    graph = checked(chain, rng.normal(size=60)).graph
+    assert LOOP not in {node.op for node in graph.nodes} and len(graph.nodes) > 170

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..graph.graph import live_nodes
 from ..graph.node import Node
 from ..ops import TABLE
 from ..trace.context import Trace
@@ -26,6 +27,7 @@ from .walks import Walk
 
 INDEX, ASSEMBLE, RESHAPE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "reshape", "transpose"))
 SHORTEST = 400  # operations; shorter code is left as it is: unrolled it runs faster
+SHORTEST_ARRAYS = 100   # if all its loops become operations on arrays, which are as fast, and one kernel for all lengths
 
 
 def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smallest: int = SMALLEST, shortest_walk: int = SHORTEST) -> list[Traced]:
@@ -36,8 +38,23 @@ def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smal
     if len(trace.builder) < shortest:
         return list(outputs)
     stream = read_stream([output.node for output in outputs])
-    if len(stream.nodes) < shortest:
+    return list(outputs) if len(stream.nodes) < shortest else _rolled(trace, stream, outputs, smallest, shortest_walk)
+
+
+def roll_trace(trace: Trace, outputs: Sequence[Traced]) -> list[Traced]:
+    """The same for what a user's function has made. Of less code loops are made if all of them become operations on arrays."""
+    stream = read_stream([output.node for output in outputs])
+    count = len(stream.nodes)
+    if count < SHORTEST_ARRAYS:
         return list(outputs)
+    if count >= SHORTEST:
+        return _rolled(trace, stream, outputs, SMALLEST, SHORTEST)
+    made = _rolled(trace, stream, outputs, SHORTEST_ARRAYS // 2, SHORTEST)
+    in_order = any(node.op.kind == "loop" for node in live_nodes([each.node for each in made]))
+    return list(outputs) if in_order else made
+
+
+def _rolled(trace: Trace, stream: Stream, outputs: Sequence[Traced], smallest: int, shortest_walk: int) -> list[Traced]:
     runs, ragged = find_ragged(stream, find_runs(stream, smallest), shortest_walk)
     runs, fronts = unpeeled(stream, runs, ragged)
     while True:
