@@ -3,7 +3,7 @@
 A :class:`Program` is a list of statements over buffers. A :class:`Nest` is an index space with a body in single-assignment form, evaluated
 at every point, and *roots* that say what becomes of the values: stored, reduced, scanned, scattered. A :class:`Call` is a dense
 contraction or factorisation by BLAS or LAPACK. Indices are affine in the loop counters. A :class:`Loop` runs statements again and again;
-what changes from one iteration to the next is where its *rows* lie.
+what changes from one iteration to the next is where its *rows* lie. A :class:`Walk` runs small bodies as a table says.
 
 Integers stand here as numbers. The emitters hand them to the kernel as run-time parameters, so that the text of a kernel, which is
 its identity, does not depend on extents.
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracer.graph.op import Op
+from tracer.ops.walk import Slot
 
 
 class Affine(NamedTuple):
@@ -268,7 +269,29 @@ class Release:
     tapes: tuple[Buffer, ...]
 
 
-Statement = Nest | Blocked | Call | Loop | While | Unwind | Release
+class Cell(NamedTuple):
+    """One element of a walk's memory, a number in its bodies."""
+
+    number: Buffer
+    slot: Slot
+
+
+@dataclass(eq=False, slots=True)
+class Walk:
+    """Bodies that are run in the order of a table, on elements of ``memory`` that it names (see ``tracer.ops.walk``).
+
+    ``sources``: the memory, then what is read alone. A body is straight-line code over the numbers of its cells, (what it reads, what it makes).
+    """
+
+    sources: list[Buffer]
+    table: Buffer
+    bodies: list[Nest]
+    cells: list[tuple[list[Cell], list[Cell]]]
+    is_backward: bool
+    is_adding: bool
+
+
+Statement = Nest | Blocked | Call | Loop | While | Unwind | Release | Walk
 
 
 def inner_statements(statement: Statement) -> list[Statement]:
@@ -330,6 +353,8 @@ def read_buffers(statement: Statement) -> list[Buffer]:
         return [b for nest in statement.nests for b in read_buffers(nest)]
     if isinstance(statement, Call):
         return [matrix.buffer for matrix in statement.reads]
+    if isinstance(statement, Walk):
+        return [*statement.sources, statement.table]
     reads = [i.buffer for i in statement.body if isinstance(i, (Load, Gather))]
     return reads + [r.buffer for r in statement.roots if accumulates(r, len(statement.extents))]
 
@@ -352,16 +377,18 @@ def written_buffers(statement: Statement) -> list[Buffer]:
         return [b for nest in statement.nests for b in written_buffers(nest)]
     if isinstance(statement, Call):
         return [*(matrix.buffer for matrix in statement.writes), *statement.scratch]
+    if isinstance(statement, Walk):
+        return statement.sources[:1]
     return [root.buffer for root in statement.roots]
 
 
-def flat_statements(statements: list[Statement]) -> list[Nest | Call | Loop | While | Unwind | Release]:
+def flat_statements(statements: list[Statement]) -> list[Statement]:
     """The statements with those of row blocks one after another, as if each ran over all rows at once."""
     return [s for statement in statements for s in (statement.nests if isinstance(statement, Blocked) else (statement,))]
 
 
-def all_statements(statements: list[Statement]) -> list[Nest | Call]:
-    """The nests and calls among the statements, and inside their loops."""
+def all_statements(statements: list[Statement]) -> list[Nest | Call | Walk]:
+    """The nests, calls and walks among the statements, and inside their loops."""
     return [each for s in flat_statements(statements) if not isinstance(s, Release)
             for each in (all_statements(inner_statements(s)) if is_repeated(s) else (s,))]
 
@@ -371,8 +398,8 @@ def verify(program: Program) -> Program:
     written = set(program.inputs)
     _verify_loops(program.statements, 0)
     for statement in all_statements(program.statements):
-        if isinstance(statement, Nest):
-            _verify_nest(statement)
+        for nest in [statement] if isinstance(statement, Nest) else statement.bodies if isinstance(statement, Walk) else []:
+            _verify_nest(nest)
         for buffer in map(root_of, read_buffers(statement)):
             assert buffer in written or buffer.kind == "array", f"{buffer.kind} buffer {buffer.position} is read before it is written"
         written.update(map(root_of, written_buffers(statement)))

@@ -19,7 +19,8 @@ from .ops import TABLE
 from .trace.context import Trace
 from .trace.value import Traced, make
 
-WHERE, BRANCH, WHILE, BROADCAST, GATHER, SCATTER = (TABLE[name] for name in ("where", "branch", "while", "broadcast_to", "gather", "scatter_add"))
+WHERE, BRANCH, WHILE, WALK, BROADCAST, GATHER, SCATTER = (
+    TABLE[name] for name in ("where", "branch", "while", "walk", "broadcast_to", "gather", "scatter_add"))
 # Instructions in both arms together, a function of the C library counted as 20, from which on a branch pays. Value and gradient of one arm of m
 # multiplications and additions, in ns as selects and as a branch that is never, always, or in every other call taken: m = 10: 10 and 19, 21, 28;
 # m = 20: 18 and 19, 24, 33; m = 40: 46 and 19, 41, 47. Of two sines: 22 and 19, 38, 39; of five: 66 and 20, 101, 76.
@@ -58,7 +59,7 @@ class _Changes:
         self.groups = [group for found in _conditions(nodes, outputs) for group in _groups(nodes, found)]
         self.bodies: dict[Node, tuple] = {}
         for node in nodes:
-            if node.op.kind == "loop":
+            if node.op.kind == "loop" and node.op is not WALK:  # the bodies of walks are straight
                 attrs = with_bodies(node.attrs, self._body)
                 if any(a is not b for a, b in zip(attrs, node.attrs)):
                     self.bodies[node] = attrs

@@ -10,7 +10,7 @@ import numpy as np
 from .arms import in_arms
 from .errors import ArgumentError, OutputError, TracedBoolError
 from .ops import TABLE
-from .rolling.roll import roll
+from .rolling.roll import roll_trace
 from .trace.arguments import Callee, Selection
 from .trace.buffers import Buffer
 from .trace.objects import SeenMaker, record_of
@@ -59,7 +59,7 @@ def rolled(session: Session, output):
         return output
     spec, leaves, _ = open_tree(session, output)
     with session.timed("roll"):
-        leaves = roll(session.trace, leaves, session.rolled_from) if is_long else leaves
+        leaves = roll_trace(session.trace, leaves) if is_long else leaves
         return build(spec, iter(in_arms(session.trace, leaves) if chooses else leaves))
 
 

@@ -20,7 +20,7 @@ from .graph.types import FLOATS
 from .graphs import Graphs, TracedNodes
 from .history import KEPT_RECORDS, Record
 from .kept import Kept, Shelf
-from .rolling.roll import SHORTEST
+from .rolling.roll import SHORTEST_ARRAYS
 from .run import Again, Arguments, NeedsInlining, NeedsTree, Program, Run, instances_of_call, live_instances
 from .trace.context import collector_paused
 from .trace.session import Session, tracing
@@ -39,7 +39,7 @@ class _Branches(Exception):
 class Plan:
     """The specialisations for arguments of one structure. ``specs``: one per parameter; all data for a flat entry."""
 
-    def __init__(self, program: Program, specs: Sequence[Spec], is_flat: bool, paths: Sequence[Path], rolled_from: int = SHORTEST,
+    def __init__(self, program: Program, specs: Sequence[Spec], is_flat: bool, paths: Sequence[Path], rolled_from: int = SHORTEST_ARRAYS,
                  shelf: Shelf = CALLS):
         self.program = program
         self.shelf = shelf

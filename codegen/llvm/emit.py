@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.loops import Blocked, Gather, Loop, Nest, Program, Release, Scatter, Unwind, While, all_statements, inner_statements, is_repeated
+from codegen.loops import Blocked, Gather, Loop, Nest, Program, Release, Scatter, Unwind, Walk, While, all_statements, inner_statements, is_repeated
 
 from .abi import KERNEL
 from .access import AccessWriter, Buffers
@@ -15,6 +15,7 @@ from .rows import RowWriter, has_short_rows
 from .tapes import grow, release, start
 from .target import attributes
 from .text import ARGUMENTS, KERNEL_ARGUMENTS, FunctionText, Integers
+from .walk import WalkWriter
 
 LARGEST_PIECE = 450  # instructions in one function: LLVM takes more than linear time beyond (see codegen.schedule.straight)
 # Straight-line programs of so many instructions are compiled with LLVM's fast instruction selection, which `optnone` switches on for a function:
@@ -157,6 +158,8 @@ class _Emitter:
                 _nest_writer(function, access, compute, statement).write()
             elif isinstance(statement, Blocked):
                 _write_blocked(function, [_nest_writer(function, access, compute, nest) for nest in statement.nests], statement)
+            elif isinstance(statement, Walk):
+                WalkWriter(function, access, compute, statement).write()
             else:
                 CallWriter(function, buffers, compute, statement).write()
         self.functions.append(function.text("#2" if self.is_long and all(map(_is_straight, statements)) else "#0"))
@@ -218,4 +221,6 @@ def _pieces(statements: list) -> list:
 def _weight(statement) -> int:
     if isinstance(statement, Blocked):
         return sum(map(_weight, statement.nests))
+    if isinstance(statement, Walk):
+        return sum(map(_weight, statement.bodies))
     return len(statement.body) if isinstance(statement, Nest) else 50

@@ -27,9 +27,11 @@ from .plan import GATHER, RESHAPE, is_inline, required, strided_inputs_to_copy, 
 from .repeated import lower_loop
 from .straight import in_pieces
 from .structured import LOWERINGS as STRUCTURED
+from .walks import lower_walk
 from .while_loop import Recording, lower_unwind, lower_while
 
-LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop, TABLE["branch"]: lower_branch, TABLE["while"]: lower_while, TABLE["unwind"]: lower_unwind}
+LOWERINGS = STRUCTURED | {TABLE["loop"]: lower_loop, TABLE["branch"]: lower_branch, TABLE["walk"]: lower_walk, TABLE["while"]: lower_while,
+                          TABLE["unwind"]: lower_unwind}
 LARGEST_BODY = 300
 ROUNDS = 4
 

@@ -1,6 +1,7 @@
 """Kernels against the evaluated graph: every kind of statement, lengths around the lanes, strides, dtypes; what the emitted text contains."""
 
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -213,6 +214,24 @@ def test_without_a_vector_library_results_are_right(monkeypatch):
     monkeypatch.setattr(pack, "vector_symbol", lambda *_: None)
     kernel = check(lambda x: np.sum(np.exp(x) * np.sin(x) + np.power(np.abs(x), 1.5)), RNG.normal(size=100), wrt=(0,))
     assert "_ZGV" not in kernel.text
+
+
+@pytest.mark.parametrize("sizes", list(product((1, 2, 3, 4), repeat=3)))
+def test_products_of_small_matrices_call_nothing(sizes):
+    """Term by term in order, as a person would write it, to the last bit; in any layout, and of batches."""
+    m, n, k = sizes
+    a, b, batches = RNG.normal(size=(m, k)), RNG.normal(size=(k, n)), (RNG.normal(size=(5, m, k)), RNG.normal(size=(5, k, n)))
+
+    def f(a, b, c, d, e, f):
+        return a @ b, c.T @ b, a @ d.T, (c.T @ d.T).T, e @ f, a[::-1] @ b[:, ::-1]
+    kernel = check(f, a, b, a.T.copy(), b.T.copy(), *batches)
+    assert "gem" not in kernel.text
+    graph = graph_of(lambda a, b: a @ b, a, b)
+    total = a[:, :1] * b[:1]
+    for r in range(1, k):
+        total = total + a[:, r:r + 1] * b[r:r + 1]
+    if m > 1 and n > 1:   # others are sums, which have a tree of their own
+        np.testing.assert_array_equal(call(compile_graph(graph), graph, a, b)[0], total)
 
 
 def test_the_checked_build_finds_a_planted_stray_access(monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from codegen.pipeline import compile_graph
 from codegen.simplify import simplify
+from tests.benchmarks.counting import unique_operations
 from tests.codegen.kernel_call import call
 from tracer import value_and_grad
 from tracer.derive.reverse import gradients
@@ -97,15 +98,8 @@ def checked(function, *arguments, rtol=1e-7):
 
 
 def operations(compiled) -> int:
-    """Unique operations of value and gradient, those in loops counted once; inputs and numbers are none."""
-    seen, pending = set(), [compiled.gradient_graph]
-    while pending:
-        graph = pending.pop()
-        for node in graph.nodes:
-            if node.op.kind != "source" and node not in seen:
-                seen.add(node)
-                pending += [node.attrs[0]] if node.op is LOOP else []
-    return len(seen)
+    """Unique operations of value and gradient, those in loops and walks counted once; inputs and numbers are none."""
+    return unique_operations(compiled.gradient_graph)
 
 
 def thomas(a, b, c, d):
@@ -298,3 +292,61 @@ def test_second_derivatives_through_rolled_loops():
     first, step = grad(f, cache=False), 1e-5
     expected = [(first(x + step * e) - first(x - step * e)) / (2 * step) for e in np.eye(2)]
     np.testing.assert_allclose(hessian(f, cache=False)(x), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_first_round_that_reads_arguments_is_in_the_loop():
+    """Runge-Kutta: what stands in front are elements, later what the round before has made."""
+    def rate(p, x, y):
+        return p[0] * x - p[1] * x * y, p[3] * x * y - p[2] * y
+
+    def f(p, start):
+        x, y, h = start[0], start[1], 0.01
+        for _ in range(150):
+            k1, l1 = rate(p, x, y)
+            k2, l2 = rate(p, x + h / 2 * k1, y + h / 2 * l1)
+            x, y = x + h * k2, y + h * l2
+        return x * x + y * y
+    compiled = checked(f, np.array([1.5, 1.0, 3.0, 1.0]), np.array([1.0, 0.8]))
+    loops = {node.attrs[1] for node in compiled.gradient_graph.nodes if node.op is LOOP}
+    assert loops == {150} and operations(compiled) < 150
+
+
+def test_a_first_round_that_reads_what_another_loop_has_left_is_in_the_loop():
+    def f(x):
+        a = x[0]
+        for k in range(120):
+            a = 0.5 * np.sin(a) * x[k] + 0.1
+        b, c = a, np.sin(x[1])
+        for k in range(120):
+            b, c = 0.5 * np.cos(b * x[k]) + c * a, c * 0.4 + 0.1 * b
+        return b + c
+    compiled = checked(f, np.random.default_rng(11).normal(size=120))
+    assert 120 in {node.attrs[1] for node in compiled.gradient_graph.nodes if node.op is LOOP}
+
+
+def test_a_first_round_of_another_kind_stays_in_front():
+    """Two values that begin as the same one, and a first round that adds where later ones subtract."""
+    def f(x):
+        a, b = x[0], x[0]
+        for k in range(150):
+            a, b = np.sin(b) + x[k], (b + a if k == 0 else b - a) * 0.5
+        return a * b
+    checked(f, np.random.default_rng(12).normal(size=150))
+
+
+def test_short_loops_become_arrays_but_no_loops():
+    """From 100 operations on, where nothing is carried from one round to the next; below 400 a chain stays straight code."""
+    def smooth(x):
+        return sum((x[i - 1] - 2 * x[i] + x[i + 1]) ** 2 for i in range(1, len(x) - 1))
+
+    def chain(x):
+        s = x[0]
+        for each in x[1:]:
+            s = np.sin(s) * each + 0.1
+        return s
+    rng = np.random.default_rng(13)
+    compiled = checked(smooth, rng.normal(size=30))
+    compiled(rng.normal(size=45))
+    assert operations(compiled) < 20 and "2 traces, 1 kernel compiled" in str(compiled.explain())
+    graph = checked(chain, rng.normal(size=60)).graph
+    assert LOOP not in {node.op for node in graph.nodes} and len(graph.nodes) > 170

@@ -12,10 +12,12 @@ from ..trace.value import Traced, constant, make
 from .branch import push_through_arms
 from .loop import push_through
 from .rules import factor, refuse_derivative, times
+from .walk import push_through_walk
 from .while_loop import push_through_unwind, push_through_while
 
 WHERE, BROADCAST = TABLE["where"], TABLE["broadcast_to"]
-_THROUGH = {TABLE["loop"]: push_through, TABLE["branch"]: push_through_arms, TABLE["while"]: push_through_while, TABLE["unwind"]: push_through_unwind}
+_THROUGH = {TABLE["loop"]: push_through, TABLE["branch"]: push_through_arms, TABLE["walk"]: push_through_walk, TABLE["while"]: push_through_while,
+            TABLE["unwind"]: push_through_unwind}
 
 
 def tangents(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], directions: Sequence[Traced]) -> list[Traced]:

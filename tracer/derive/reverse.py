@@ -21,9 +21,10 @@ from .branch import pull_through_arms
 from .forward import tangents
 from .loop import last_row_of, pull_through
 from .rules import factor, refuse_derivative, sum_to, times
+from .walk import pull_through_walk
 from .while_loop import pull_through_unwind, pull_through_while
 
-WHERE, ASSEMBLE, ADD, BROADCAST, LOOP = (TABLE[name] for name in ("where", "assemble", "add", "broadcast_to", "loop"))
+WHERE, ASSEMBLE, ADD, BROADCAST = (TABLE[name] for name in ("where", "assemble", "add", "broadcast_to"))
 
 
 @dataclass(slots=True)
@@ -103,22 +104,13 @@ def _push_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], on
 
     def sweep(*arguments):
         return pullback(*arguments, guarded)
-    if node.op is LOOP:
-        results = _through_loop(trace, outputs, cotangents, wanted, sweep)
-    else:
-        arrived = {each.attrs[-1]: _dense(trace, cotangents[each], each) for each in outputs}
-        results = _THROUGH[node.op](trace, node, arrived, wanted, sweep)
-    for operand, result in zip(node.inputs, results):
+    for operand, result in zip(node.inputs, _THROUGH[node.op](trace, outputs, cotangents, wanted, sweep)):
         if result is not None:
             _add(cotangents, operand, result, guarded)
 
 
-def _through_while(trace, node: Node, arrived: dict[int, Traced], wanted: list[bool], sweep) -> list[Traced | None]:
-    through = pull_through_while if node.op is TABLE["while"] else pull_through_unwind
-    return through(trace, node, arrived, wanted, sweep, tangents)
-
-
-_THROUGH = {TABLE["branch"]: pull_through_arms, TABLE["while"]: _through_while, TABLE["unwind"]: _through_while}
+def _through_arms(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
+    return pull_through_arms(trace, outputs[0], {each.attrs[-1]: _dense(trace, cotangents[each], each) for each in outputs}, wanted, sweep)
 
 
 def _through_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
@@ -134,6 +126,21 @@ def _through_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent],
                 last = piece if last is None else make(ADD, (last, piece))
         arrived[each.attrs[-1]] = _dense(trace, entry, each), last
     return pull_through(trace, node, arrived, wanted, sweep)
+
+
+def _through_walk(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
+    node, = outputs
+    entry = cotangents[node]
+    return pull_through_walk(trace, node, _dense(trace, entry, node), wanted, entry.guarded, pullback)
+
+
+def _through_while(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
+    through = pull_through_while if outputs[0].op is TABLE["while"] else pull_through_unwind
+    return through(trace, outputs[0], {each.attrs[-1]: _dense(trace, cotangents[each], each) for each in outputs}, wanted, sweep, tangents)
+
+
+_THROUGH = {TABLE["loop"]: _through_loop, TABLE["branch"]: _through_arms, TABLE["walk"]: _through_walk, TABLE["while"]: _through_while,
+            TABLE["unwind"]: _through_while}
 
 
 def _push(trace, node: Node, cotangents: dict[Node, Cotangent], on_the_way: set[Node]) -> None:

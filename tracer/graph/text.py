@@ -57,7 +57,7 @@ def format_graph(graph, lines: bool = False) -> str:
         if node.op is ARRAY:
             right = constant_text(node)
         elif node.op.kind == "loop":
-            right = _WITH_BODIES[node.op.name](node, operands, lines)
+            right = _TEXTS[node.op.name](node, operands, lines)
         else:
             right = f"{node.op.name}({', '.join(operands + [attribute_text(a) for a in node.attrs])})"
         comment = f"    # {user_line(node)}" if lines and node.where else ""
@@ -105,7 +105,16 @@ def _run_text(states: list[str], wholes: list[str]) -> str:
     return "; ".join(f"{name} {', '.join(each)}" for name, each in parts if each) or "nothing carried"
 
 
-_WITH_BODIES = {"loop": loop_text, "branch": branch_text, "while": while_text, "unwind": unwind_text}
+def walk_text(node: Node, operands: list[str], lines: bool) -> str:
+    """A walk with its bodies, indented, each with the pairs of the table that its inputs and outputs are at."""
+    *bodies, slots, is_backward, is_adding, _ = node.attrs
+    inside = [f"{attribute_text(places)} {format_graph(body, lines)}".replace("\n", "\n    ") for body, places in zip(bodies, slots)]
+    given = f"; given {', '.join(operands[2:])}" if operands[2:] else ""
+    words = f"{operands[0]}; {'back ' if is_backward else ''}over {operands[1]}{'; adding' if is_adding else ''}{given}"
+    return "walk(" + ";\n    ".join([words, *inside]) + ")"
+
+
+_TEXTS = {"loop": loop_text, "branch": branch_text, "walk": walk_text, "while": while_text, "unwind": unwind_text}
 
 
 def to_dot(graph) -> str:

@@ -9,10 +9,10 @@ import sys
 from types import MappingProxyType
 
 from ..graph.op import Op
-from . import arithmetic, branch, compare, exponential, indexing, linalg, loop, movement, reduction, rounding, special, trigonometric, while_loop
+from . import arithmetic, branch, compare, exponential, indexing, linalg, loop, movement, reduction, rounding, special, trigonometric, walk, while_loop
 from .families import records_of
 
-_FAMILIES = (arithmetic, compare, exponential, trigonometric, rounding, special, reduction, movement, indexing, linalg, loop, branch, while_loop)
+_FAMILIES = (arithmetic, compare, exponential, trigonometric, rounding, special, reduction, movement, indexing, linalg, loop, branch, walk, while_loop)
 
 
 def _collect() -> dict[str, Op]:

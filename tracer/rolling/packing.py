@@ -20,13 +20,15 @@ from .bodies import Body, all_of, reshaped
 from .distribute import outputs_of
 from .mapped import can_map
 from .periods import SMALLEST
+from .vectors import vector_of
 
 INDEX, ASSEMBLE, TRANSPOSE = (TABLE[name] for name in ("index", "assemble", "transpose"))
 LEAST = 200   # operations of a body in which inner loops are looked for
+LEAST_WALK = 2000  # operations of a body that become a walk: fewer run much faster as straight code, and are compiled once
 STATELESS = 48    # if there are no states: inner loops are axes of arrays then, and run in lanes
 WORTH = 0.5   # of these that may be left, for loops in loops to be made
 
-Roll = Callable[[Trace, Sequence[Traced], int, int], list[Traced]]
+Roll = Callable[[Trace, Sequence[Traced], int, int, int], list[Traced]]
 
 
 def nested(repetition, wanted: Sequence[int], roll: Roll) -> list[Traced] | None:
@@ -73,14 +75,22 @@ class _Packed:
         repetition = self.repetition
         groups = grouped(sorted(repetition.states), lambda leaf: (self.stream.kinds[self.run.start + leaf], repetition.states[leaf]))
         for (_, depth), leaves in groups.items():
-            tokens = self.run.start + np.array(leaves) + self.run.period * np.arange(-depth, 0)[:, None]
-            self.before.append(self._matrix(tokens))
+            self.before.append(self._before(leaves, depth))
             for lag in sorted({lag for leaf, lag in repetition.reads if leaf in set(leaves)}):
                 self.reads.append((len(self.states), lag))
                 node = self._input(_row_type(self.before[-1]))
                 for k, leaf in enumerate(leaves):
                     self.found["read", leaf, lag] = self._element(node, (k,) if len(leaves) > 1 else ())
             self.states.append(leaves)
+
+    def _before(self, leaves: list[int], depth: int) -> Traced:
+        """What the first iterations read of states."""
+        front = self.repetition.front
+        if front.keys().isdisjoint(leaves):
+            return self._matrix(self.run.start + np.array(leaves) + self.run.period * np.arange(-depth, 0)[:, None])
+        nodes = [front.get(leaf) or self.stream.nodes[self.run.start + leaf - self.run.period] for leaf in leaves]
+        values = vector_of(self.roller, nodes)
+        return reshaped(values, (1, len(leaves))) if len(leaves) > 1 else values
 
     def _matrix(self, tokens: np.ndarray) -> Traced:
         """The values of tokens in rows and columns; a single column as a vector."""
@@ -176,7 +186,7 @@ class _Packed:
         others = grouped([leaf for leaf in wanted if leaf not in states], lambda leaf: self.stream.kinds[self.run.start + leaf])
         packs = [*self.states, *others.values()]
         flat = [self._joined(leaves) for leaves in packs]
-        made = roll(inner, flat, least, min(least, SMALLEST))
+        made = roll(inner, flat, least, min(least, SMALLEST), LEAST_WALK)
         if len(live_nodes([each.node for each in made])) > WORTH * len(live_nodes([each.node for each in flat])):
             return None
         if least < LEAST and not can_map(Graph(self.inputs, [each.node for each in made])):

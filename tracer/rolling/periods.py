@@ -15,6 +15,7 @@ from .stream import FEWEST, Stream
 SMALLEST = 150    # instructions that a loop has to save
 LOOP = 100        # what a loop itself costs to compile, in instructions
 CANDIDATES = 3    # periods that are looked at for each length of a window
+MOST_TIMES = 8    # so many times the same kinds of instructions in one iteration
 
 
 class Run(NamedTuple):
@@ -39,6 +40,12 @@ def find_runs(stream: Stream, smallest: int = SMALLEST) -> list[Run]:
     free = np.ones(len(stream.kinds), bool)
     found: list[Run] = []
     spans = {period: _regular_spans(stream, period, smallest) for period in candidate_periods(stream.kinds)}
+    for period in [period for period in spans if not len(spans[period]) and _is_of_kinds(stream.kinds, period)]:
+        # An iteration in which the same is done several times, to other operands: a function that is called twice.
+        for times in range(2, 1 + min(MOST_TIMES, len(stream.kinds) // (FEWEST * period))):
+            spans[times * period] = _regular_spans(stream, times * period, smallest)
+            if len(spans[times * period]):
+                break
     # What a period saves only falls as others take their tokens, so that the best by an old count is looked at again before it is taken.
     queue = [(-len(stream.kinds), period) for period in spans if len(spans[period])]
     heapq.heapify(queue)
@@ -54,6 +61,11 @@ def find_runs(stream: Stream, smallest: int = SMALLEST) -> list[Run]:
         for run in runs:
             free[run.start:run.stop] = False
     return sorted(found)
+
+
+def _is_of_kinds(kinds: np.ndarray, period: int) -> bool:
+    """Do the kinds of instructions repeat with this period, for the most part?"""
+    return 2 * np.count_nonzero(kinds[period:] == kinds[:-period]) > len(kinds)
 
 
 def candidate_periods(kinds: np.ndarray) -> list[int]:

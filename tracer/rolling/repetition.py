@@ -12,7 +12,7 @@ from ..graph.node import CONSTANT, Node, constant_value
 from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, as_traced, make
-from .bodies import Body, rows_of
+from .bodies import Body, reshaped, rows_of
 from .distribute import outputs_of
 from .packing import nested
 from .stream import ordered_operands, split
@@ -36,6 +36,7 @@ class Repetition:
         self.stream = roller.stream
         self.number = number
         self.run = run = roller.runs[number]
+        self.front, self.turned = roller.fronts[number]
         self.states: dict[int, int] = {}                # leaf -> the largest lag it is read with
         self.reads: dict[tuple[int, int], int] = {}     # (leaf, lag) -> its number
         self.rows: dict[tuple, Traced] = {}
@@ -45,10 +46,19 @@ class Repetition:
 
     def _operands(self, leaf: int) -> list[tuple]:
         """The name of each operand of a token of the body."""
-        token = self.run.start + leaf
-        first = ordered_operands(self.stream.nodes[token])
-        second = ordered_operands(self.stream.nodes[token + self.run.period])
-        return [self._name(leaf, position, a, b) for position, (a, b) in enumerate(zip(first, second))]
+        first, second, third = [self._given(leaf, k) for k in range(3)]
+        return [self._carried(b, c) or self._name(leaf, position, a, b) for position, (a, b, c) in enumerate(zip(first, second, third))]
+
+    def _given(self, leaf: int, iteration: int) -> Sequence[Node]:
+        found = ordered_operands(self.stream.nodes[self.run.start + leaf + iteration * self.run.period])
+        return found[::-1] if not iteration and leaf in self.turned else found
+
+    def _carried(self, second: Node, third: Node) -> tuple | None:
+        """The last value of a leaf that something else stands in front of."""
+        token, after = self.stream.token_of(second), self.stream.token_of(third)
+        if token is None or after is None or after - token != self.run.period or token - self.run.start not in self.front:
+            return None
+        return self._value(token - self.run.period, self.run.period)
 
     def _name(self, leaf: int, position: int, first: Node, second: Node) -> tuple:
         if first.op is CONSTANT:
@@ -121,8 +131,7 @@ class Repetition:
         return self.stream.nodes[self.run.start:self.run.start + self.run.period]
 
     def _number(self, leaf: int, position: int) -> tuple:
-        nodes = self.stream.nodes
-        found = [ordered_operands(nodes[token])[position] for token in range(self.run.start + leaf, self.run.stop, self.run.period)]
+        found = [self._given(leaf, iteration)[position] for iteration in range(self.run.count)]
         first = found[0]
         if all(each is first for each in found):
             self.numbers["number", first] = first
@@ -164,4 +173,7 @@ class Repetition:
 
     def _before(self, leaf: int) -> Traced:
         """What the first iterations read of a state."""
+        if leaf in self.front:
+            value = self.roller.value(self.front[leaf])
+            return reshaped(value, (1, *value.shape))
         return self.roller.sequence(self.run.start + leaf + self.run.period * np.arange(-self.states[leaf], 0))

@@ -16,7 +16,7 @@ from .bodies import Body, all_of, is_scalar
 from .scalarise import LARGEST, elements
 
 INDEX, ASSEMBLE = TABLE["index"], TABLE["assemble"]
-MOST = 4000  # operations of a body on scalars
+MOST = 600   # operations of a body on scalars; of more, arrays of a few elements stay whole: half as fast, but a fraction of the code
 
 
 @functools.lru_cache(maxsize=64)

@@ -6,12 +6,14 @@ import numpy as np
 
 from ..building import first_result
 from ..comparison import per_call
+from ..counting import unique_operations
 from ..problems import Problem
 from ..problems.elements import logistic_elements, piecewise, table
 from ..problems.kalman import kalman, observations
 from ..problems.nbody import bodies, cluster
 from ..problems.pendulum import pendulum, start
 from ..problems.sequences import diagonals, diffusion, populations, rod, runge_kutta, thomas
+from ..problems.tables import lower, product, sequences, triangular, warping
 from ..registry import Ask, Row, case
 
 # Peers that unroll the loop, or walk through it at every call.
@@ -53,7 +55,27 @@ pair("loop-kalman", "Kalman filter, 4 states × 500 steps", lambda: (kalman, obs
 pair("loop-runge-kutta", "Runge–Kutta of Lotka–Volterra, 2,000 steps", lambda: (runge_kutta(2_000), populations()), 3.0, Ask(2.0, HAND))
 pair("loop-diffusion", "Explicit heat equation, 100 points × 500 steps", lambda: (diffusion(500), rod(100)), 5.0, Ask(2.0, HAND))
 pair("loop-pendulum", "A pendulum until it rests: a `while` of some 10,000 rounds", lambda: (pendulum, start()), 3.0, Ask(2.0, HAND))
+pair("loop-triangular", "Triangular solve, n = 60", lambda: (triangular, lower(60)), 3.0, Ask(0.5, SCAN))
 
+
+def count(name: str, title: str, posed, most: int) -> None:
+    """The operations of value and gradient, those in loops counted once."""
+    @case(f"{name}-operations", f"{title}: unique operations, value and gradient", Ask(most))
+    def _(effort):
+        from tracer import value_and_grad
+
+        problem, arguments = posed()
+        made = value_and_grad(problem.loss, problem.argnums, cache=False)
+        made(*arguments)
+        return [Row("tracer", unique_operations(made.gradient_graph), "operations")]
+
+
+count("elements-product", "Matrix times vector by elements, 40 × 30", lambda: (product, (np.ones((40, 30)), np.ones(30))), 60)
+count("loop-nbody", "N-body, 5 bodies × 1,000 steps", lambda: (bodies(1_000), cluster(5)), 3_000)
+count("loop-runge-kutta", "Runge–Kutta, 2,000 steps", lambda: (runge_kutta(2_000), populations()), 400)
+count("loop-triangular", "Triangular solve, n = 60", lambda: (triangular, lower(60)), 200)
+count("loop-kalman", "Kalman filter, 4 states × 500 steps", lambda: (kalman, observations(500)), 1_200)
+count("loop-warping", "Dynamic time warping, 60 × 50", lambda: (warping, sequences(60, 50)), 400)
 
 STEPS, WIDTH = 100_000, 100
 TRAJECTORY, THEORY = STEPS * WIDTH * 8e-6, 2 * math.sqrt(STEPS) * WIDTH * 8e-6  # MB: all states; √n checkpoints and the states of one segment
