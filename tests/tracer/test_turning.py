@@ -348,3 +348,24 @@ def test_random_programs(seed):
         near = [(f(x + h) - f(x - h)) / (2 * h) for h in (1e-6, 1e-5)]
         if abs(near[0] - near[1]) < 1e-3 * (1 + abs(near[0])):  # there is no step just here
             assert min(abs(found - n) for n in near) <= 1e-4 * (1 + abs(found)), source
+
+
+def test_loops_that_a_for_repeats_are_one():
+    def f(ms, e):
+        total = 0.0
+        for m in ms:
+            k = m
+            while abs(k - e * math.sin(k) - m) > 1e-12:
+                k = k - (k - e * math.sin(k) - m) / (1 - e * math.cos(k))
+            total += k * k if k > 0.5 else k
+        return total
+    compiled = value_and_grad(f, argnums=(0, 1), cache=False)
+    for n in (150, 170):
+        ms = np.linspace(0.1, 3.0, n)
+        value, (slopes, slope) = compiled(ms, 0.3)
+        assert value == pytest.approx(f(ms, 0.3), rel=1e-12)
+        direction = RNG.normal(size=n)
+        assert slopes @ direction == pytest.approx((f(ms + 1e-6 * direction, 0.3) - f(ms - 1e-6 * direction, 0.3)) / 2e-6, rel=1e-6)
+        assert slope == pytest.approx((f(ms, 0.3 + 1e-6) - f(ms, 0.3 - 1e-6)) / 2e-6, rel=1e-6)
+        assert len(compiled.graph.nodes) < 40
+    assert compiled.explain().compiles == 1

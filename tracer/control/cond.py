@@ -58,7 +58,7 @@ class _Branch:
         pairs = [self._fitted(*pair) for pair in zip(left, right)]
         arms = capture_since(self.trace, first, list(zip(*pairs)) or [(), ()])
         condition = (pred if pred.dtype == bool else pred != 0).node
-        attrs = tuple([each.graph for each in arms])
+        attrs = tuple([self.trace.body(each.graph) for each in arms])
         made = [Traced(self.trace.builder.node(BRANCH, (condition, *arms[0].taken), (*attrs, k), user_location()), self.trace,
                        a.weak if b.weak else None) for k, (a, b) in enumerate(pairs)]
         return build(spec, iter(made))

@@ -16,6 +16,7 @@ from ..graph.node import CONSTANT, Node
 from ..ops import TABLE
 
 INDEX = TABLE["index"]
+_AS_ANY = TABLE["while"], TABLE["branch"]  # loops and branches that stand in a loop as any operation does
 VALUE, ELEMENT, SOURCE, NUMBER = range(4)  # what an operand is; operands of commutative operations are ordered by it
 FEWEST = 4           # iterations that are worth a loop
 MOST_OPERANDS = 16  # of an operation in a loop
@@ -110,7 +111,7 @@ def read_stream(outputs: Sequence[Node]) -> Stream:
 
 
 def _can_roll(node: Node) -> bool:
-    return node.op.kind == "elementwise" or (node.op.kind != "loop" and len(node.inputs) <= MOST_OPERANDS)
+    return node.op.kind == "elementwise" or ((node.op.kind != "loop" or node.op in _AS_ANY) and len(node.inputs) <= MOST_OPERANDS)
 
 
 def _inputs(nodes: list[Node], rolls: np.ndarray, position: np.ndarray) -> np.ndarray:

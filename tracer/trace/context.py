@@ -12,7 +12,8 @@ import numpy as np
 
 from ..errors import LeakedValueError, TracedIndexError
 from ..graph.evaluate import evaluate_nodes
-from ..graph.graph import live_nodes
+from ..graph.graph import Graph, live_nodes
+from ..graph.identity import identity
 from ..graph.node import INPUT, Builder, Node, user_line
 from ..graph.types import ArrayType
 
@@ -48,7 +49,7 @@ class Trace:
     ``location``, while a pass sets it, is the user's line that new nodes are given: that of the node which they are derived from.
     """
 
-    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal", "variables", "path", "failures")
+    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal", "variables", "path", "failures", "bodies")
 
     def __init__(self, name: str = "f"):
         self.builder = Builder()
@@ -61,7 +62,13 @@ class Trace:
         self.refusal: Exception | None = None  # the last conversion that was refused
         self.path: list = []                   # what makes the conditions under which the traced code is run, the outermost first
         self.failures: list = []               # (condition under which an exception would be raised, its kind, the user's line)
+        self.bodies: dict[str, Graph] = {}     # of loops and branches, by what they compute: equal ones are one, so that what repeats is seen to
         self.variables: set[Node] = set()      # inputs of the bodies of loops and of arms, which nothing outside of these may use
+
+    def body(self, graph: Graph) -> Graph:
+        """The first body of a loop or an arm of a branch that computes what this one does."""
+        key = identity(graph)
+        return graph if key is None else self.bodies.setdefault(key, graph)
 
     def fresh_tag(self) -> int:
         """A number that no other copy of this trace has."""

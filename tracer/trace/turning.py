@@ -33,8 +33,8 @@ def turned(trace: Trace, going: Traced, before: list[Traced], given: list[Traced
     """What is carried behind a loop that begins with ``before`` if ``going`` is true. One round makes ``made`` of the variables ``given``, and there is
     another one if ``again`` is true then."""
     found = capture(given, [again, *made], trace.name)
-    operands = (going.node, *[each.node for each in before], *found.taken)
-    finals = [trace.builder.node(WHILE, operands, (found.graph, 1 + k), trace.location or user_location()) for k in range(len(made))]
+    operands, body = (going.node, *[each.node for each in before], *found.taken), trace.body(found.graph)
+    finals = [trace.builder.node(WHILE, operands, (body, 1 + k), trace.location or user_location()) for k in range(len(made))]
     return [Traced(node, trace, first.weak if value.weak else None) for node, first, value in zip(finals, before, made)]
 
 
