@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from codegen.loops import Buffer, Call, Loop, Nest, Program, Statement, Store
-from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 from tracer.ops import TABLE
@@ -35,11 +34,7 @@ ROUNDS = 4
 
 def schedule(graph: Graph, strided: frozenset[int] = frozenset()) -> Program:
     """The loops that compute a graph. ``strided``: positions of the inputs whose strides are known at run time only."""
-    whole = scalarise(graph)
-    graph = expand(whole)
-    if graph is not whole:
-        # Exact rules once more: expansions of a value and of its derivative have parts in common, such as the one exponential of a logistic loss.
-        graph = rewrite(graph)
+    graph = expand(scalarise(graph))
     scheduler, statements = _settled(graph, lambda stored: Scheduler(graph, stored, strided))
     return lay_out(Program(graph.name, statements, scheduler.inputs, scheduler.outputs, scheduler.arrays, scheduler.work))
 
@@ -242,12 +237,12 @@ class Scheduler:
         # Scalars that need nothing but arguments come first, so that no pass over arrays waits for a later scalar's sake.
         self._open[()] = [self.new_nest(())]
         for node in self.graph.nodes:
-            if node.op.kind == "source":
+            if node.op.kind == "elementwise" and not node.type.shape:
+                self.place_scalar(node)
+            elif node.op.kind == "source":
                 self._place_source(node)
             elif is_inline(node):
-                if node.type.shape == () and node.op.kind == "elementwise":
-                    self.place_scalar(node)
-                elif node in self.stored or (node.type.size == 1 and not self._is_mere_reading(node)):
+                if node in self.stored or (node.type.size == 1 and not self._is_mere_reading(node)):
                     self.place(node)
             else:
                 LOWERINGS[node.op](self, node)
@@ -255,6 +250,7 @@ class Scheduler:
         statements = [nest.nest for nest in self.prologue.values()]
         for statement in self.statements:
             statements += in_pieces(statement.nest, self.new_work) if isinstance(statement, OpenNest) else [statement]
+        self.statements, self.prologue, self._open = [], {}, {}  # nests refer to their scheduler: in a circle, they would outlive it until the collector runs
         return in_row_blocks([s for s in statements if not isinstance(s, Nest) or s.roots])
 
     def _is_mere_reading(self, node: Node) -> bool:
@@ -316,12 +312,14 @@ class Scheduler:
                 earliest = max(earliest, self.earliest_to_read(operand, ()))
             elif position >= earliest:
                 statement = statements[position]
-                here = isinstance(statement, OpenNest) and not statement.nest.extents and (operand, ()) in statement.values
+                here = type(statement) is OpenNest and not statement.nest.extents and (operand, ()) in statement.values
                 earliest = position if here else position + 1
         nest = self.nest_for((), earliest)
-        values = nest.values
-        operands = tuple([values[o, ()] if (o, ()) in values else nest.evaluate(o, identity_map(o.type.shape)) for o in node.inputs])
-        values[node, ()] = nest.compute(node.op, operands, node.type.dtype, node.inputs[0].type.dtype, node)
+        values, operands = nest.values, []
+        for operand in node.inputs:
+            value = values.get((operand, ()))
+            operands.append(nest.evaluate(operand, identity_map(operand.type.shape)) if value is None else value)
+        values[node, ()] = nest.compute(node.op, tuple(operands), node.type.dtype, node.inputs[0].type.dtype, node)
         made_at[node] = nest.position
 
     def _finish_outputs(self) -> None:

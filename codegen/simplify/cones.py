@@ -140,7 +140,7 @@ def simplify_cones(graph: Graph, level: str, index: RuleIndex, report: Report, i
         result, _, _ = recipe.build(text, [new[leaf] for leaf in leaves], rewriter.node, number)
         return rewriter.broadcast(result, node.type.shape)
 
-    return Rewriter(index, report, graph.name).rebuild(graph, replaced)
+    return Rewriter(index, report, graph.name, replaced=replaced).rebuild(graph)
 
 
 def _answers(asked: dict, level: str, report: Report, improve: Callable) -> dict[Node, tuple[str, tuple[Node, ...]]]:

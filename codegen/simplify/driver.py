@@ -7,6 +7,7 @@ what replaces it is built through the same door, so that one rewrite can follow 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -26,19 +27,23 @@ _LITERALS = (CONSTANT, ARRAY)
 
 
 class Rewriter:
-    """Makes nodes in their simplest form. ``trace`` owns the builder that they are made in."""
+    """Makes nodes in their simplest form. ``trace`` owns the builder that they are made in.
 
-    def __init__(self, index: RuleIndex, report: Report, name: str = "f", fold: bool = True):
+    ``replaced(rewriter, node, new)`` may give the new form of a node in place of its own operation; ``new`` has those of its operands.
+    """
+
+    def __init__(self, index: RuleIndex, report: Report, name: str = "f", fold: bool = True, replaced: Callable[..., Node | None] | None = None):
         self.trace = Trace(name)
         self.builder = self.trace.builder
         self.report = report
         self.where = None
         self._index = index
         self._fold = fold
+        self._replaced = replaced
         self._left = REWRITES_PER_NODE
         self._settled: dict[Node, Node] = {}
         self._plans: dict[tuple[Op, ...], tuple] = {}
-        self._body = functools.cache(lambda graph: Rewriter(index, report, graph.name, fold).rebuild(graph))
+        self._body = functools.cache(lambda graph: Rewriter(index, report, graph.name, fold, replaced).rebuild(graph))
 
     def constant(self, value, dtype) -> Node:
         return self.builder.constant(value, dtype, where=self.where)
@@ -74,13 +79,9 @@ class Rewriter:
         self._settled[node] = final
         return final
 
-    def settle_all(self, root: Node) -> Node:
-        """The simplest form of a node of this builder, from its operands up."""
-        new: dict[Node, Node] = {}
-        for node in live_nodes((root,)):
-            self._left = REWRITES_PER_NODE
-            new[node] = self.node(node.op, tuple([new[o] for o in node.inputs]), node.attrs)
-        return new[root]
+    def settle_all(self, root: Node, settled: Sequence[Node] = ()) -> Node:
+        """The simplest form of a node of this builder, from its operands up; some of these may be in theirs already."""
+        return self._renewed(live_nodes((root,), settled), {node: node for node in settled})[root]
 
     def _plan(self, key: tuple[Op, ...]) -> tuple:
         op, *operands = key
@@ -96,20 +97,24 @@ class Rewriter:
         assert result.type.dtype == type.dtype, (result, type)
         return self.broadcast(result, type.shape)
 
-    def rebuild(self, graph: Graph, replaced=None) -> Graph:
-        """The graph in its simplest form; ``replaced(rewriter, node, new)`` may give a node's new form in place of its own operation."""
-        new: dict[Node, Node] = {}
-        make = self.builder.node
+    def rebuild(self, graph: Graph) -> Graph:
+        """The graph in its simplest form."""
         with np.errstate(all="ignore"), collector_paused():
-            for node in graph.nodes:
-                self.where = node.where
-                self._left = REWRITES_PER_NODE
-                final = replaced(self, node, new) if replaced is not None else None
-                if final is None:
-                    attrs = with_bodies(node.attrs, self._body) if node.op.kind == "loop" else node.attrs
-                    final = self.settle(make(node.op, tuple([new[operand] for operand in node.inputs]), attrs, node.where))
-                new[node] = final
+            new = self._renewed(graph.nodes, {})
         return Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
+
+    def _renewed(self, nodes: Sequence[Node], new: dict[Node, Node]) -> dict[Node, Node]:
+        """The simplest form of each of these nodes, which stand in topological order; ``new`` has that of whatever else they need."""
+        replaced, make = self._replaced, self.builder.node
+        for node in nodes:
+            self.where = node.where
+            self._left = REWRITES_PER_NODE
+            final = replaced(self, node, new) if replaced is not None else None
+            if final is None:
+                attrs = with_bodies(node.attrs, self._body) if node.op.kind == "loop" else node.attrs
+                final = self.settle(make(node.op, tuple([new[operand] for operand in node.inputs]), attrs, node.where))
+            new[node] = final
+        return new
 
 
 def fold_constants(rewriter: Rewriter, node: Node) -> Node | None:
