@@ -61,17 +61,23 @@ class Rewriter:
         if found is not None:
             return found
         inputs = node.inputs
-        key = (node.op, *[operand.op for operand in inputs[:KEYED_OPERANDS]])
+        if len(inputs) == 2:
+            key = node.op, inputs[0].op, inputs[1].op
+        else:
+            key = node.op, *[operand.op for operand in inputs[:KEYED_OPERANDS]]
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._plan(key)
         final = node
         for attempt in plan:
+            bindings = attempt.matches(node)
+            if bindings is None:
+                continue
             if self._left <= 0:
                 self.report.exhausted += 1
                 break
             self._left -= 1
-            result = attempt(self, node)
+            result = attempt.apply(self, node, bindings)
             if result is not None:
                 final = self._fitted(result, node.type)
                 break
@@ -87,7 +93,7 @@ class Rewriter:
         op, *operands = key
         if op.kind in ("source", "loop"):
             return ()
-        folds = (fold_constants,) if self._fold and operands and all(o in _LITERALS for o in operands) else ()
+        folds = (ConstantFolding,) if self._fold and operands and all(o in _LITERALS for o in operands) else ()
         return folds + self._index.attempts(op, tuple(operands))
 
     def _fitted(self, result: Node, type: ArrayType) -> Node:
@@ -117,13 +123,22 @@ class Rewriter:
         return new
 
 
-def fold_constants(rewriter: Rewriter, node: Node) -> Node | None:
-    """The value of an operation on constants, where storing it costs no more than its operands.
+class ConstantFolding:
+    """The value of an operation on constants, where storing it costs no more than its operands; tried as rules are.
 
     What follows from an extent stays a run-time constant. Whatever NumPy refuses is left to fail, or not, when it runs.
     """
-    if not all([o.op in _LITERALS for o in node.inputs[KEYED_OPERANDS:]]):   # those before are, or this would not be tried
-        return None
+
+    @staticmethod
+    def matches(node: Node) -> dict[str, Node] | None:
+        return {} if all([o.op in _LITERALS for o in node.inputs[KEYED_OPERANDS:]]) else None   # those before are, or this would not be tried
+
+    @staticmethod
+    def apply(rewriter: Rewriter, node: Node, bindings: dict[str, Node]) -> Node | None:
+        return _folded(rewriter, node)
+
+
+def _folded(rewriter: Rewriter, node: Node) -> Node | None:
     run_time = any(o.op is CONSTANT and o.attrs[2] for o in node.inputs)
     size = node.type.size
     if size > FOLDED_ELEMENTS or (node.type.shape and (run_time or size > max([o.type.size for o in node.inputs if o.type.shape], default=0))):

@@ -163,9 +163,9 @@ def _push_elementwise(trace, node, cotangent, guarded, cotangents, on_the_way) -
             by = factor(node, position, inputs, out)
             if by is not ZERO:
                 product = times(cotangent, by, guarded)
-                if product.dtype != operand.type.dtype:
-                    product = product.astype(operand.type.dtype)
-                _add(cotangents, operand, sum_to(product, operand.type.shape), guarded)
+                if product.node.type is not operand.type:
+                    product = sum_to(product if product.dtype == operand.type.dtype else product.astype(operand.type.dtype), operand.type.shape)
+                _add(cotangents, operand, product, guarded)
 
 
 def _push_structured(trace, node, cotangent, guarded, cotangents, on_the_way) -> None:
@@ -185,7 +185,10 @@ def _push_structured(trace, node, cotangent, guarded, cotangents, on_the_way) ->
 
 
 def _add(cotangents: dict[Node, Cotangent], node: Node, value: Traced, guarded: bool) -> None:
-    entry = cotangents.setdefault(node, Cotangent())
+    entry = cotangents.get(node)
+    if entry is None:
+        cotangents[node] = Cotangent(value, [], guarded)
+        return
     entry.dense = value if entry.dense is None else make(ADD, (entry.dense, value))
     entry.guarded |= guarded
 

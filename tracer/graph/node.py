@@ -95,7 +95,7 @@ class Builder:
         return found
 
     def _infer(self, op, inputs, attrs) -> ArrayType:
-        types = tuple([node.type for node in inputs])
+        types = (inputs[0].type, inputs[1].type) if len(inputs) == 2 else tuple([node.type for node in inputs])
         key = (op, types, attrs)
         found = self._inferred.get(key)
         if found is None:
