@@ -107,7 +107,9 @@ class Rewriter:
         """The graph in its simplest form."""
         with np.errstate(all="ignore"), collector_paused():
             new = self._renewed(graph.nodes, {})
-        return Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
+        renewed = Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
+        renewed.nodes = self.builder.live((*renewed.inputs, *renewed.outputs))
+        return renewed
 
     def _renewed(self, nodes: Sequence[Node], new: dict[Node, Node]) -> dict[Node, Node]:
         """The simplest form of each of these nodes, which stand in topological order; ``new`` has that of whatever else they need."""

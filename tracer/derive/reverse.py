@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import DerivativeError
-from ..graph.graph import live_nodes
 from ..graph.node import Node
 from ..graph.op import JOINTLY, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
@@ -47,7 +46,7 @@ def gradients(trace, output: Traced, wrt: Sequence[Traced], seed: Traced | None 
 
 def pullback(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], seeds: Sequence[Traced | None], guarded: bool = False) -> list[Traced]:
     """The vector-Jacobian product: cotangents of ``wrt`` for the cotangents ``seeds`` of several outputs; ``guarded``: have these passed a select?"""
-    nodes = live_nodes([output.node for output in outputs])
+    nodes = trace.builder.live([output.node for output in outputs])
     targets = {value.node for value in wrt}
     on_the_way = _between(nodes, targets)
     cotangents: dict[Node, Cotangent] = {}

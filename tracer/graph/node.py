@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 
@@ -94,12 +96,28 @@ class Builder:
             self._next += 1
         return found
 
+    def live(self, outputs: Iterable[Node]) -> list[Node]:
+        """All nodes of this builder that the outputs need, in topological order (that of creation): half the time of a walk from the outputs."""
+        needed = bytearray(self._next)
+        for node in outputs:
+            needed[node.id] = 1
+        newer, found = self._next - 1 - needed.rfind(1), []
+        for node in islice(reversed(self._nodes.values()), newer, None):
+            if needed[node.id]:
+                found.append(node)
+                for operand in node.inputs:
+                    needed[operand.id] = 1
+        found.reverse()
+        return found
+
     def _infer(self, op, inputs, attrs) -> ArrayType:
-        types = (inputs[0].type, inputs[1].type) if len(inputs) == 2 else tuple([node.type for node in inputs])
-        key = (op, types, attrs)
+        if attrs:
+            return op.infer(tuple([node.type for node in inputs]), attrs)
+        # Asking for the type at each of 100,000 additions takes longer than making their nodes.
+        key = (op, inputs[0].type, inputs[1].type) if len(inputs) == 2 else (op, *[node.type for node in inputs])
         found = self._inferred.get(key)
         if found is None:
-            found = self._inferred[key] = op.infer(types, attrs)
+            found = self._inferred[key] = op.infer(key[1:], attrs)
         return found
 
     def input(self, type: ArrayType, position: int) -> Node:

@@ -30,7 +30,7 @@ def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smal
     """
     if len(trace.builder) < shortest:
         return list(outputs)
-    stream = read_stream([output.node for output in outputs])
+    stream = read_stream(trace.builder.live([output.node for output in outputs]))
     if len(stream.nodes) < shortest:
         return list(outputs)
     runs = find_runs(stream, smallest)
