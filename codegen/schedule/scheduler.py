@@ -304,6 +304,28 @@ class Scheduler:
 
     def place_scalar(self, node: Node) -> None:
         """The same for an operation on scalars, of which long programs consist: its operands are made already, nothing has to be looked for."""
+        nest = self._open[()][0]
+        operands = self._values_in(nest, node.inputs)
+        if operands is None:
+            nest = self.nest_for((), self._earliest_of_scalar(node))
+            values = nest.values
+            operands = [values[o, ()] if (o, ()) in values else nest.evaluate(o, identity_map(o.type.shape)) for o in node.inputs]
+        nest.values[node, ()] = nest.compute(node.op, tuple(operands), node.type.dtype, node.inputs[0].type.dtype, node)
+        self.made_at[node] = nest.position
+
+    @staticmethod
+    def _values_in(nest: OpenNest, scalars: tuple[Node, ...]) -> list[int] | None:
+        """The values of all of these in a nest, in which nothing has to be read any more; None where one is missing."""
+        values, found = nest.values, []
+        for scalar in scalars:
+            value = values.get((scalar, ()))
+            if value is None:
+                return None
+            found.append(value)
+        return found
+
+    def _earliest_of_scalar(self, node: Node) -> int:
+        """The first statement that may compute an operation on scalars."""
         made_at, statements = self.made_at, self.statements
         earliest = 0
         for operand in node.inputs:
@@ -312,15 +334,9 @@ class Scheduler:
                 earliest = max(earliest, self.earliest_to_read(operand, ()))
             elif position >= earliest:
                 statement = statements[position]
-                here = type(statement) is OpenNest and not statement.nest.extents and (operand, ()) in statement.values
+                here = isinstance(statement, OpenNest) and not statement.nest.extents and (operand, ()) in statement.values
                 earliest = position if here else position + 1
-        nest = self.nest_for((), earliest)
-        values, operands = nest.values, []
-        for operand in node.inputs:
-            value = values.get((operand, ()))
-            operands.append(nest.evaluate(operand, identity_map(operand.type.shape)) if value is None else value)
-        values[node, ()] = nest.compute(node.op, tuple(operands), node.type.dtype, node.inputs[0].type.dtype, node)
-        made_at[node] = nest.position
+        return earliest
 
     def _finish_outputs(self) -> None:
         for node, buffer in zip(self.graph.outputs, self.outputs):

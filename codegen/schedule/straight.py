@@ -142,20 +142,23 @@ class _Cutter:
         self.brought = {}
 
     def _append(self, position: int) -> None:
-        instruction = self.body[position]
-        operands = tuple([self._value(k) for k in operands_of(instruction)])
+        instruction, piece = self.body[position], len(self.pieces) - 1
+        piece_of, place_of = self.piece_of, self.place_of
+        operands = tuple([place_of[k] if piece_of[k] == piece else self._brought(k) for k in operands_of(instruction)])
         if type(instruction) is Compute:
             instruction = Compute(instruction.op, operands, instruction.dtype, instruction.operand_dtype, instruction.node)
         elif type(instruction) is Gather:
             instruction = instruction._replace(indices=operands)
         body = self.pieces[-1].body
-        self.piece_of[position], self.place_of[position] = len(self.pieces) - 1, len(body)
+        piece_of[position], place_of[position] = piece, len(body)
         body.append(instruction)
 
     def _value(self, position: int) -> int:
         """A value of the old body in the piece that is being filled."""
-        if self.piece_of[position] == len(self.pieces) - 1:
-            return self.place_of[position]
+        return self.place_of[position] if self.piece_of[position] == len(self.pieces) - 1 else self._brought(position)
+
+    def _brought(self, position: int) -> int:
+        """A value that is made in another piece, or in none since each reads it for itself."""
         found = self.brought.get(position)
         if found is None:
             body = self.pieces[-1].body
