@@ -82,7 +82,8 @@ class Rewriter:
                 final = self._fitted(result, node.type)
                 break
             self._left += 1
-        self._settled[node] = final
+        if final is not node:  # of one that stays it is found out again, should another node turn into it
+            self._settled[node] = final
         return final
 
     def settle_all(self, root: Node, settled: Sequence[Node] = ()) -> Node:

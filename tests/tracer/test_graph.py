@@ -180,7 +180,7 @@ def test_packed_nodes_come_back_as_they_were():
             y[i] = np.sin(x[i]) * -0.0 + x[i + 1]
         return np.sum(y * y), x[0] + 1.5
     graph = jit(f).lower(np.arange(4.0)).graph
-    again = PackedNodes((*graph.inputs, *graph.outputs)).unpacked()
+    again = PackedNodes((*graph.inputs, *graph.outputs), graph.nodes).unpacked()
     unpacked = Graph(again[:1], again[1:], graph.input_names, graph.output_names, graph.name)
     assert unpacked.to_text(lines=True) == graph.to_text(lines=True) and "test_graph.py" in graph.to_text(lines=True)
     verify(unpacked)
