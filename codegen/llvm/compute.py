@@ -185,7 +185,7 @@ def _opcode(lower: Instruction, operand_dtype: np.dtype, lanes: int, flags: str)
 
 @functools.cache
 def _plain(op: Op, operand_dtype: np.dtype, lanes: int, flags: str) -> str | None:
-    """The same for an operation that is one instruction on its operands as they are; None for any other. Worked out at each of 30,000 nodes it took 50 ms."""
+    """The same for an operation that is one instruction on its operands as they are; None for any other. Worked out for each of 30,000 nodes it took 50 ms."""
     lower = lowering(op, operand_dtype)
     return _opcode(lower, operand_dtype, lanes, flags) if type(lower) is Instruction and operand_dtype.kind == "f" else None
 

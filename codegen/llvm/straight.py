@@ -1,6 +1,7 @@
 """Straight-line code as LLVM: one instruction after the other, calls of one function that stand together as one call of its vector variant.
 
-Programs of some thousand lines are little else, so that this way is a short one: 3 µs an instruction where loops take 5.
+Programs of some thousand lines are little else, so that this way is a short one: 4.2 µs a node of the graph, where the way of
+loops took 9.8.
 """
 
 from __future__ import annotations

@@ -111,9 +111,8 @@ class Builder:
         return found
 
     def _infer(self, op, inputs, attrs) -> ArrayType:
-        if attrs:
+        if attrs:  # hardly any are met twice: each element that is read has its own
             return op.infer(tuple([node.type for node in inputs]), attrs)
-        # Asking for the type at each of 100,000 additions takes longer than making their nodes.
         key = (op, inputs[0].type, inputs[1].type) if len(inputs) == 2 else (op, *[node.type for node in inputs])
         found = self._inferred.get(key)
         if found is None:

@@ -13,7 +13,7 @@ class PackedNodes:
     """``nodes``, all that the roots need, in topological order: operation, type, attributes and number of operands by number, the user's line, and
     operands by position.
 
-    Whole columns are made at a time: 0.9 µs a node, row by row 2.4.
+    Whole columns are made at a time: 0.8 µs a node, row by row 2.0.
     """
 
     __slots__ = ("_kinds", "_codes", "_columns", "_operands", "_roots")
