@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KEPT_KERNELS = 1024
 KIND = "kernel"         # of cache entries
+KEPT_BYTES = 1 << 16    # of object code beside what is linked of it; of a long program it would be half of all that is kept
 
 # Where machine code came from.
 COMPILED, REUSED, LOADED = "compiled", "reused", "loaded"
@@ -75,12 +76,12 @@ class Kernel:
 
 
 class _Codes:
-    """Linked machine code of this process by its key, with what the cache has of it; the least recently used go."""
+    """Linked machine code of this process by its key, with what the cache has of it where that is small; the least recently used go."""
 
     def __init__(self):
-        self._known: OrderedDict[str, tuple[Linked, Entry]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[Linked, Entry | None]] = OrderedDict()
 
-    def find(self, key: str) -> tuple[Linked, Entry] | None:
+    def find(self, key: str) -> tuple[Linked, Entry | None] | None:
         with global_compiler_lock:
             found = self._known.get(key)
             if found is not None:
@@ -90,7 +91,7 @@ class _Codes:
     def keep(self, key: str, entry: Entry) -> Linked:
         code = Linked(entry.blocks[0])
         with global_compiler_lock:
-            self._known[key] = code, entry
+            self._known[key] = code, entry if len(entry.blocks[0]) <= KEPT_BYTES else None
             while len(self._known) > KEPT_KERNELS:
                 self._known.popitem(last=False)
         return code
@@ -109,8 +110,8 @@ def find_code(key: str, store: Store | None) -> tuple[Linked, str] | None:
     known = _codes.find(key)
     if known is not None:
         code, entry = known
-        # What refers to it in the cache has to find it there.
-        if store is not None and not store.touch(KIND, key):
+        # What refers to it in the cache has to find it there, or is a miss for the next process.
+        if store is not None and not store.touch(KIND, key) and entry is not None:
             store.put(KIND, key, entry)
         return code, REUSED
     entry = store and store.get(KIND, key)

@@ -46,4 +46,5 @@ def expanded(session: Session) -> dict[Node, Node]:
             for stand_in, value in zip(stand_ins, sweep(), strict=True):
                 assert value.node.type is stand_in.type, (value.node, stand_in)
                 made[stand_in] = value.node
+    session.deferred.clear()  # sweeps refer to the session: in a circle, every node of the trace would outlive it until the collector runs
     return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,8 +13,8 @@ from codegen.kernel import Kernel, Options
 from codegen.report import Report
 
 from .derivation import expanded
-from .graph.graph import Graph
-from .graph.node import Node
+from .graph.graph import Graph, live_nodes
+from .graph.node import Builder, Node
 from .graph.packed import PackedNodes
 from .settings import Settings
 from .trace.session import Session
@@ -46,6 +45,7 @@ class Graphs:
     settings: Settings
     strided: frozenset[int]
     report: Report = field(default_factory=Report)  # of the simplification
+    _builder: Builder | None = None  # of the trace, while it is compiled
     _expanded: dict[Node, Node] | None = None
     _packed: PackedNodes | None = None
     _packed_simplified: PackedNodes | None = None
@@ -65,9 +65,11 @@ class Graphs:
             return  # derivatives that are not made yet need their trace
         graph = self.__dict__.get("simplified")
         if graph is not None:
-            self._packed_simplified = PackedNodes((*graph.inputs, *graph.outputs))
+            self._packed_simplified = PackedNodes((*graph.inputs, *graph.outputs), graph.nodes)
         groups = (traced.inputs, traced.leaves, traced.value[0], traced.derivatives[0], list(self._expanded), list(self._expanded.values()))
-        self._packed = PackedNodes([node for group in groups for node in group])
+        roots = [node for group in groups for node in group]
+        self._packed = PackedNodes(roots, live_nodes(roots) if self._builder is None else self._builder.live(roots))
+        self._builder = None
         self._traced = replace(traced, inputs=len(groups[0]), leaves=len(groups[1]), value=(len(groups[2]), traced.value[1]),
                                derivatives=(len(groups[3]), traced.derivatives[1]))
         self._expanded = {}
@@ -104,15 +106,21 @@ class Graphs:
             self._unpack()
             if self._expanded is None:
                 session = self.traced.session
-                with contextlib.nullcontext() if session.trace.active else session.reopened():
-                    self._expanded = expanded(session)
+                if session.trace.active:  # all is packed soon
+                    self._expanded, self._builder = expanded(session), session.trace.builder
+                else:
+                    with session.reopened():
+                        self._expanded = expanded(session)
                 self.traced.session = None  # it holds every node that was ever made
             return self._expanded
 
     @cached_property
     def derived(self) -> Graph:
         """What a call computes."""
-        return self._graph([self._made.get(node, node) for node in self.traced.leaves], self.traced.leaf_names)
+        graph = self._graph([self._made.get(node, node) for node in self.traced.leaves], self.traced.leaf_names)
+        if self._builder is not None:
+            graph.nodes = self._builder.live((*graph.inputs, *graph.outputs))
+        return graph
 
     @cached_property
     def simplified(self) -> Graph:

@@ -54,7 +54,6 @@ class Plan:
         self._needed: dict[Signature, list[bool]] = {}
         self._records: OrderedDict[tuple, Record] = OrderedDict()
         self._made: dict[int, tuple[Record, Specialisation]] = {}
-        self._pending: Run | None = None
 
     @property
     def result(self) -> Spec:
@@ -73,8 +72,8 @@ class Plan:
         if shapes is None:
             structure = self._results_from_types(signature)
             return structure if self.is_flat else tuple(flatten(structure))
-        self._pending = run = self._run(signature, shapes, ints)
-        return self._structure(run, signature)
+        self.find(signature, shapes, ints)
+        return self._structures[signature]
 
     def nested(self, signature: Signature):
         """The structure of what a call with trees returns, whose leaves :meth:`results` gives."""
@@ -94,22 +93,25 @@ class Plan:
         key = self._key(signature, shapes, ints)
         record = self._records.get(key)
         if record is None:
-            run = self._pending if self._pending is not None and self._pending.key == (signature, shapes, ints) else self._run(signature, shapes, ints)
-            self._pending = None
-            structure = self._structure(run, signature)
-            known = self._structures.setdefault(signature, structure)
-            if known != structure or self._results.setdefault(signature if self.is_flat else None, run.spec) != run.spec:
-                raise self._changed_result(known, structure)
-            self._note_needed(signature, run.needed)
-            key = self._key(signature, shapes, ints)
-            with collector_paused():
-                record, made = self._record(run, signature, shapes, key[2])
-            self._records[key] = record
-            self._made[id(record)] = (record, made)
-            while len(self._records) > KEPT_RECORDS:
-                self._made.pop(id(self._records.popitem(last=False)[1]))
-            self.program.history.add(record)
+            with collector_paused():  # until nothing of the trace is left, which the collector would go through more than once
+                record = self._new_record(signature, shapes, ints)
         return self._made[id(record)]
+
+    def _new_record(self, signature: Signature, shapes, ints) -> Record:
+        run = self._run(signature, shapes, ints)
+        structure = self._structure(run, signature)
+        known = self._structures.setdefault(signature, structure)
+        if known != structure or self._results.setdefault(signature if self.is_flat else None, run.spec) != run.spec:
+            raise self._changed_result(known, structure)
+        self._note_needed(signature, run.needed)
+        key = self._key(signature, shapes, ints)
+        record, made = self._record(run, signature, shapes, key[2])
+        self._records[key] = record
+        self._made[id(record)] = (record, made)
+        while len(self._records) > KEPT_RECORDS:
+            self._made.pop(id(self._records.popitem(last=False)[1]))
+        self.program.history.add(record)
+        return record
 
     def traced(self, signature: Signature, shapes, ints) -> Run:
         """A trace for these types, extents and integers, of which no kernel is made."""
@@ -163,7 +165,6 @@ class Plan:
         self._made.clear()
         self._needed.clear()
         self._results.clear()
-        self._pending = None
 
     # Tracing --------------------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,8 +78,7 @@ class Buffers:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A place with the outer counters put in: ``offset`` is that of lane 0 at counter 0, ``step`` what one element further adds.
 
     In elements, or in bytes for strided inputs (``unit`` i8).
@@ -122,6 +121,23 @@ class AccessWriter:
         for coefficient, counter in zip(part.coefs, counters):
             total = self.f.add(total, self.f.mul(self.f.integer(coefficient), counter))
         return total
+
+    # -- straight-line code: a scalar of the workspace, which is most of it, has a short way ----------------------------------
+    def read(self, buffer: Buffer, place: Place) -> str:
+        """The element of a place without counters."""
+        if self._is_slot(buffer):
+            return self.f.let(f"load {memory_type(buffer.dtype)}, ptr {self.buffers.pointer(buffer)}, align {buffer.dtype.itemsize}")
+        return self.load(self.site(buffer, place, [], None))
+
+    def write(self, buffer: Buffer, place: Place, value: str) -> None:
+        """Store the element of a place without counters."""
+        if self._is_slot(buffer):
+            self.f.do(f"store {memory_type(buffer.dtype)} {value}, ptr {self.buffers.pointer(buffer)}, align {buffer.dtype.itemsize}")
+        else:
+            self.store(self.site(buffer, place, [], None), value)
+
+    def _is_slot(self, buffer: Buffer) -> bool:
+        return buffer.kind == "work" and not buffer.shape and not self.checked and buffer.dtype.kind != "b"
 
     # -- one element -----------------------------------------------------------------------------------------------
     def load(self, site: Site) -> str:

@@ -5,11 +5,11 @@ A scalar ``sin`` costs as much as one of eight lanes. The scheduler brings calls
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 
-from codegen.loops import Compute, Gather, Literal, Load, Nest
+from codegen.loops import Compute, Literal, Load
 from tracer.graph.op import Libm, Op, lowering
 
 from .compute import ComputeWriter, vector_symbol
@@ -19,41 +19,37 @@ from .types import LANES, register_type, vector
 FEWEST = 3  # calls that are worth moving into lanes and back
 
 
-class Pack(NamedTuple):
-    """The operation on each of these operand tuples, in lanes."""
-
-    op: Op
-    members: tuple[tuple[int, ...], ...]
-    dtype: np.dtype
-
-    @property
-    def operands(self) -> tuple[int, ...]:
-        return tuple([k for member in self.members for k in member])
-
-
-class Lane(NamedTuple):
-    """One of a Pack's results."""
-
-    pack: int
-    lane: int
-    dtype: np.dtype
-
-    @property
-    def operands(self) -> tuple[int, ...]:
-        return (self.pack,)
+def in_lanes(body: list) -> Iterator[int | list[int]]:
+    """The positions of straight-line code in the order in which they are written. Calls that become one, where this machine has a vector variant, come
+    as a list."""
+    packable = _packable(body)
+    group: list[int] = []  # calls of one function, not given yet
+    for position, instruction in enumerate(body):
+        if group and not isinstance(instruction, (Load, Literal)) and not _joins(body, group, position, packable):
+            yield from [group] if len(group) >= FEWEST else group
+            group = []
+        if position in packable:
+            group.append(position)
+        else:
+            yield position
+    yield from [group] if len(group) >= FEWEST else group
 
 
-def pack_calls(nest: Nest) -> Nest:
-    """The same straight-line nest with calls packed, where this machine has vector variants of them."""
-    if nest.extents:
-        return nest
+def _packable(body: list) -> set[int]:
     calls: dict[tuple[Op, np.dtype], list[int]] = {}
-    for position, instruction in enumerate(nest.body):
+    for position, instruction in enumerate(body):
         if isinstance(instruction, Compute) and isinstance(lowering(instruction.op, instruction.operand_dtype), Libm):
             calls.setdefault((instruction.op, instruction.dtype), []).append(position)
-    packable = {position for (op, dtype), positions in calls.items() if len(positions) >= FEWEST
-                and _variant(op, dtype, len(nest.body[positions[0]].operands)) for position in positions}
-    return _Packer(nest, packable).run() if packable else nest
+    return {position for (op, dtype), positions in calls.items() if len(positions) >= FEWEST
+            and _variant(op, dtype, len(body[positions[0]].operands)) for position in positions}
+
+
+def _joins(body: list, group: list[int], position: int, packable: set[int]) -> bool:
+    """Is it one more call of the function, on operands that are there?"""
+    if position not in packable or len(group) == LANES:
+        return False
+    call, first = body[position], body[group[0]]
+    return call.op is first.op and call.dtype == first.dtype and not any(k in group for k in call.operands)
 
 
 def _variant(op: Op, dtype: np.dtype, arity: int) -> tuple[str, int] | None:
@@ -61,18 +57,18 @@ def _variant(op: Op, dtype: np.dtype, arity: int) -> tuple[str, int] | None:
     return vector_symbol(lowering(op, dtype).name + ("f" if element == "float" else ""), arity, element)
 
 
-def packed_function(compute: ComputeWriter, pack: Pack) -> tuple[str, int]:
-    """The name of a function, and how many results it writes. It takes the operands of a pack one by one and applies its operation in lanes.
+def packed_function(compute: ComputeWriter, call: Compute) -> tuple[str, int]:
+    """The name of a function, and how many results it writes. It takes the operands of LANES calls like this one by one and makes them in lanes.
 
     LLVM's fast instruction selection gives up on code that moves scalars in and out of vectors, so that this is kept out of long code:
     31,000 nodes compile in 0.6 s instead of 1.2. Operands come in registers, since a vector read from eight places just written stalls
     (21 µs a call, 29 through memory).
     """
-    element = register_type(pack.dtype)
-    arity = len(pack.members[0])
-    lanes = max(LANES, _variant(pack.op, pack.dtype, arity)[1])
+    op, dtype, arity = call.op, call.dtype, len(call.operands)
+    element = register_type(dtype)
+    lanes = max(LANES, _variant(op, dtype, arity)[1])
     type = vector(element, lanes)
-    name = f"packed.{pack.op.name}.{element}"
+    name = f"packed.{op.name}.{element}"
     lines = compute.declarations.lines
     if name not in lines:
         names = [[f"%a{number}.{lane}" for lane in range(LANES)] for number in range(arity)]
@@ -83,67 +79,7 @@ def packed_function(compute: ComputeWriter, pack: Pack) -> tuple[str, int]:
             for lane, value in enumerate((*column, *[column[0]] * (lanes - LANES))):
                 filled = function.let(f"insertelement {type} {filled}, {element} {value}, i64 {lane}")
             operands.append(filled)
-        result = ComputeWriter(function, compute.declarations, compute.fast).apply(lowering(pack.op, pack.dtype), operands, pack.dtype, pack.dtype, lanes)
+        result = ComputeWriter(function, compute.declarations, compute.fast).apply(lowering(op, dtype), operands, dtype, dtype, lanes)
         function.do(f"store {type} {result}, ptr %out, align 64")
         lines[name] = function.text()
     return name, lanes
-
-
-class _Packer:
-    def __init__(self, nest: Nest, packable: set[int]):
-        self.old = nest
-        self.packable = packable
-        self.body: list = []
-        self.new: dict[int, int] = {}
-        self.group: list[int] = []  # calls of one function, not emitted yet
-
-    def run(self) -> Nest:
-        for position, instruction in enumerate(self.old.body):
-            if isinstance(instruction, (Load, Literal)):
-                self._emit(position)
-                continue
-            if self.group and not self._joins(position):
-                self._flush()
-            if position in self.packable:
-                self.group.append(position)
-            else:
-                self._emit(position)
-        if self.group:
-            self._flush()
-        return Nest((), self.body, [self._root(root) for root in self.old.roots])
-
-    def _joins(self, position: int) -> bool:
-        """Is it one more call of the function, on operands that are there?"""
-        if position not in self.packable or len(self.group) == LANES:
-            return False
-        call, first = self.old.body[position], self.old.body[self.group[0]]
-        return call.op is first.op and call.dtype == first.dtype and not any(k in self.group for k in call.operands)
-
-    def _root(self, root):
-        if hasattr(root, "indices"):
-            root = root._replace(indices=tuple([self.new[k] for k in root.indices]))
-        return root._replace(value=self.new[root.value])
-
-    def _emit(self, position: int) -> None:
-        instruction, new = self.old.body[position], self.new
-        if isinstance(instruction, Compute):
-            operands = tuple([new[k] for k in instruction.operands])
-            instruction = Compute(instruction.op, operands, instruction.dtype, instruction.operand_dtype, instruction.node)
-        elif isinstance(instruction, Gather):
-            instruction = instruction._replace(indices=tuple([new[k] for k in instruction.indices]))
-        new[position] = len(self.body)
-        self.body.append(instruction)
-
-    def _flush(self) -> None:
-        """Emit the group, in lanes if it is worth that."""
-        group, self.group = self.group, []
-        if len(group) < FEWEST:
-            for position in group:
-                self._emit(position)
-            return
-        call = self.old.body[group[0]]
-        pack = len(self.body)
-        self.body.append(Pack(call.op, tuple([tuple([self.new[k] for k in self.old.body[position].operands]) for position in group]), call.dtype))
-        for lane, position in enumerate(group):
-            self.new[position] = len(self.body)
-            self.body.append(Lane(pack, lane, call.dtype))

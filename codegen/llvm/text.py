@@ -58,7 +58,8 @@ class FunctionText:
 
     def let(self, right: str, stem: str = "v") -> str:
         """A new name for the value of an instruction."""
-        name = self.fresh(stem)
+        self._count += 1
+        name = f"%{stem}{self._count}"
         self.lines.append(f"  {name} = {right}")
         return name
 

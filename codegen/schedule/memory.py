@@ -29,7 +29,9 @@ class _Lifetimes:
 
     def __init__(self):
         self.count = 0
-        self.uses: dict[Buffer, list[tuple[int, tuple[Statement, ...]]]] = {}
+        self.first: dict[Buffer, int] = {}
+        self.last: dict[Buffer, int] = {}
+        self.uses: dict[Buffer, list[tuple[int, tuple[Statement, ...]]]] = {}  # in loops
         self.depth: dict[Buffer, int] = {}  # of the innermost loop that a buffer may live in one iteration of
         self.spans: dict[Statement, tuple[int, int]] = {}
 
@@ -57,19 +59,24 @@ class _Lifetimes:
         if buffer.slot is not None:
             buffer, depth = buffer.slot, 0
         if buffer.kind == "work":
-            self.uses.setdefault(buffer, []).append((self.count, around))
-            self.depth[buffer] = min(depth, self.depth.get(buffer, depth))
+            self.first.setdefault(buffer, self.count)
+            self.last[buffer] = self.count
+            if around:
+                self.uses.setdefault(buffer, []).append((self.count, around))
+                self.depth[buffer] = min(depth, self.depth.get(buffer, depth))
+            else:
+                self.depth[buffer] = 0
 
     def found(self) -> tuple[dict[Buffer, int], dict[Buffer, int]]:
         """(first, last) by buffer."""
-        first: dict[Buffer, int] = {}
-        last: dict[Buffer, int] = {}
+        first, last = self.first, self.last
         for buffer, uses in self.uses.items():
             home = uses[0][1][:self.depth[buffer]]
             while any(around[:len(home)] != home for _, around in uses):
                 home = home[:-1]
             spans = [self.spans[around[len(home)]] if len(around) > len(home) else (at, at) for at, around in uses]
-            first[buffer], last[buffer] = min(low for low, _ in spans), max(high for _, high in spans)
+            first[buffer] = min(first[buffer], min(low for low, _ in spans))
+            last[buffer] = max(last[buffer], max(high for _, high in spans))
         return first, last
 
 

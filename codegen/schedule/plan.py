@@ -113,6 +113,8 @@ def cost(node: Node) -> int:
 
 def worth_storing(graph: Graph, contexts: dict[Node, set], stored: set[Node]) -> set[Node]:
     """Inline arrays that were computed in several places and cost more than a trip to memory; the topmost of them only."""
+    if all(len(places) == 1 for places in contexts.values()):
+        return set()
     total: dict[Node, int] = {}
     users: dict[Node, list[Node]] = {}
     for node in graph.nodes:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from codegen.loops import Buffer, Call, Loop, Nest, Program, Release, Statement, Store, Unwind, While
-from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, INPUT, Node
 from tracer.ops import TABLE
@@ -38,11 +37,7 @@ ROUNDS = 4
 
 def schedule(graph: Graph, strided: frozenset[int] = frozenset()) -> Program:
     """The loops that compute a graph. ``strided``: positions of the inputs whose strides are known at run time only."""
-    whole = scalarise(graph)
-    graph = expand(whole)
-    if graph is not whole:
-        # Exact rules once more: expansions of a value and of its derivative have parts in common, such as the one exponential of a logistic loss.
-        graph = rewrite(graph)
+    graph = expand(scalarise(graph))
     scheduler, statements = _settled(graph, lambda stored: Scheduler(graph, stored, strided))
     return lay_out(Program(graph.name, statements, scheduler.inputs, scheduler.outputs, scheduler.arrays, scheduler.work))
 
@@ -246,12 +241,12 @@ class Scheduler:
         # Scalars that need nothing but arguments come first, so that no pass over arrays waits for a later scalar's sake.
         self._open[()] = [self.new_nest(())]
         for node in self.graph.nodes:
-            if node.op.kind == "source":
+            if node.op.kind == "elementwise" and not node.type.shape:
+                self.place_scalar(node)
+            elif node.op.kind == "source":
                 self._place_source(node)
             elif is_inline(node):
-                if node.type.shape == () and node.op.kind == "elementwise":
-                    self.place_scalar(node)
-                elif node in self.stored or (node.type.size == 1 and not self._is_mere_reading(node)):
+                if node in self.stored or (node.type.size == 1 and not self._is_mere_reading(node)):
                     self.place(node)
             else:
                 LOWERINGS[node.op](self, node)
@@ -261,6 +256,7 @@ class Scheduler:
             statements += in_pieces(statement.nest, self.new_work) if isinstance(statement, OpenNest) else [statement]
         if self.recordings:
             statements.append(Release(tuple([tape for each in self.recordings.values() for tape in each.tapes.values()])))
+        self.statements, self.prologue, self._open = [], {}, {}  # nests refer to their scheduler: in a circle, they would outlive it until the collector runs
         return in_row_blocks([s for s in statements if not isinstance(s, Nest) or s.roots])
 
     def _is_mere_reading(self, node: Node) -> bool:
@@ -314,6 +310,28 @@ class Scheduler:
 
     def place_scalar(self, node: Node) -> None:
         """The same for an operation on scalars, of which long programs consist: its operands are made already, nothing has to be looked for."""
+        nest = self._open[()][0]
+        operands = self._values_in(nest, node.inputs)
+        if operands is None:
+            nest = self.nest_for((), self._earliest_of_scalar(node))
+            values = nest.values
+            operands = [values[o, ()] if (o, ()) in values else nest.evaluate(o, identity_map(o.type.shape)) for o in node.inputs]
+        nest.values[node, ()] = nest.compute(node.op, tuple(operands), node.type.dtype, node.inputs[0].type.dtype, node)
+        self.made_at[node] = nest.position
+
+    @staticmethod
+    def _values_in(nest: OpenNest, scalars: tuple[Node, ...]) -> list[int] | None:
+        """The values of all of these in a nest, in which nothing has to be read any more; None where one is missing."""
+        values, found = nest.values, []
+        for scalar in scalars:
+            value = values.get((scalar, ()))
+            if value is None:
+                return None
+            found.append(value)
+        return found
+
+    def _earliest_of_scalar(self, node: Node) -> int:
+        """The first statement that may compute an operation on scalars."""
         made_at, statements = self.made_at, self.statements
         earliest = 0
         for operand in node.inputs:
@@ -324,11 +342,7 @@ class Scheduler:
                 statement = statements[position]
                 here = isinstance(statement, OpenNest) and not statement.nest.extents and (operand, ()) in statement.values
                 earliest = position if here else position + 1
-        nest = self.nest_for((), earliest)
-        values = nest.values
-        operands = tuple([values[o, ()] if (o, ()) in values else nest.evaluate(o, identity_map(o.type.shape)) for o in node.inputs])
-        values[node, ()] = nest.compute(node.op, operands, node.type.dtype, node.inputs[0].type.dtype, node)
-        made_at[node] = nest.position
+        return earliest
 
     def _finish_outputs(self) -> None:
         for node, buffer in zip(self.graph.outputs, self.outputs):

@@ -43,9 +43,9 @@ def cut(nest: Nest, new_work: Callable[[np.dtype, tuple], Buffer]) -> list[Nest]
 
 def operands_of(instruction) -> tuple[int, ...]:
     """The positions of the values that an instruction takes."""
-    if isinstance(instruction, Compute):
+    if type(instruction) is Compute:
         return instruction.operands
-    return instruction.indices if isinstance(instruction, Gather) else ()
+    return instruction.indices if type(instruction) is Gather else ()
 
 
 # Order ------------------------------------------------------------------------------------------------------------------
@@ -124,9 +124,10 @@ class _Cutter:
         self.roots = nest.roots
         self.new_work = new_work
         self.pieces: list[Nest] = []
-        self.made: dict[int, tuple[int, int]] = {}    # value -> piece and position there
+        self.piece_of = [-1] * len(nest.body)         # in which piece a value is made, and at which position there
+        self.place_of = [-1] * len(nest.body)
         self.slots: dict[int, Buffer] = {}
-        self.here: dict[int, int] = {}                # values of the piece that is being filled
+        self.brought: dict[int, int] = {}             # what the piece that is being filled has read from elsewhere
 
     def run(self, order: list[int]) -> list[Nest]:
         for start in range(0, len(order), PIECE):
@@ -138,39 +139,40 @@ class _Cutter:
 
     def _open(self) -> None:
         self.pieces.append(Nest(()))
-        self.here = {}
+        self.brought = {}
 
     def _append(self, position: int) -> None:
-        instruction = self.body[position]
-        operands = tuple([self._value(k) for k in operands_of(instruction)])
-        if isinstance(instruction, Compute):
+        instruction, piece = self.body[position], len(self.pieces) - 1
+        piece_of, place_of = self.piece_of, self.place_of
+        operands = tuple([place_of[k] if piece_of[k] == piece else self._brought(k) for k in operands_of(instruction)])
+        if type(instruction) is Compute:
             instruction = Compute(instruction.op, operands, instruction.dtype, instruction.operand_dtype, instruction.node)
-        elif isinstance(instruction, Gather):
+        elif type(instruction) is Gather:
             instruction = instruction._replace(indices=operands)
-        self.here[position] = self._add(instruction)
-        self.made[position] = len(self.pieces) - 1, self.here[position]
-
-    def _add(self, instruction) -> int:
         body = self.pieces[-1].body
+        piece_of[position], place_of[position] = piece, len(body)
         body.append(instruction)
-        return len(body) - 1
 
     def _value(self, position: int) -> int:
         """A value of the old body in the piece that is being filled."""
-        found = self.here.get(position)
+        return self.place_of[position] if self.piece_of[position] == len(self.pieces) - 1 else self._brought(position)
+
+    def _brought(self, position: int) -> int:
+        """A value that is made in another piece, or in none since each reads it for itself."""
+        found = self.brought.get(position)
         if found is None:
-            made = self.made.get(position)
-            instruction = self.body[position] if made is None else Load(self._slot(position, *made), HERE)
-            found = self.here[position] = self._add(instruction)
+            body = self.pieces[-1].body
+            found = self.brought[position] = len(body)
+            body.append(self.body[position] if self.piece_of[position] < 0 else Load(self._slot(position), HERE))
         return found
 
-    def _slot(self, position: int, piece: int, value: int) -> Buffer:
+    def _slot(self, position: int) -> Buffer:
         slot = self.slots.get(position)
         if slot is None:
             instruction = self.body[position]
-            dtype = instruction.buffer.dtype if isinstance(instruction, Gather) else instruction.dtype
+            dtype = instruction.buffer.dtype if type(instruction) is Gather else instruction.dtype
             slot = self.slots[position] = self.new_work(dtype, ())
-            self.pieces[piece].roots.append(Store(value, slot, HERE))
+            self.pieces[self.piece_of[position]].roots.append(Store(self.place_of[position], slot, HERE))
         return slot
 
     def _finish(self) -> None:
@@ -178,9 +180,8 @@ class _Cutter:
         read = {instruction.buffer for instruction in self.body if isinstance(instruction, (Load, Gather))}
         last = []
         for root in self.roots:
-            if isinstance(root, Store) and not root.accumulate and root.buffer not in read and root.value in self.made:
-                piece, value = self.made[root.value]
-                self.pieces[piece].roots.append(root._replace(value=value))
+            if isinstance(root, Store) and not root.accumulate and root.buffer not in read and self.piece_of[root.value] >= 0:
+                self.pieces[self.piece_of[root.value]].roots.append(root._replace(value=self.place_of[root.value]))
             else:
                 last.append(root)
         if last and not self.pieces:

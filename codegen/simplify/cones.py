@@ -54,9 +54,13 @@ class Cone:
 
 def _eligible(node: Node) -> bool:
     """Is it a function of floats, to floats of the same dtype, that SymPy knows? A strong product is none: its 0 * inf is 0."""
-    dtype = node.type.dtype
-    return (node.op is not STRONG_MULTIPLY and node.op.kind == "elementwise" and node.type.is_float and not node.attrs and node.op.sympy is not NOT_SYMBOLIC
-            and all([o.type.dtype is dtype for o in node.inputs]))
+    op, dtype = node.op, node.type.dtype
+    if op.kind != "elementwise" or not node.type.is_float or node.attrs or op is STRONG_MULTIPLY or op.sympy is NOT_SYMBOLIC:
+        return False
+    for operand in node.inputs:
+        if operand.type.dtype is not dtype:
+            return False
+    return True
 
 
 def find_cones(graph: Graph) -> list[Cone]:
@@ -140,7 +144,7 @@ def simplify_cones(graph: Graph, level: str, index: RuleIndex, report: Report, i
         result, _, _ = recipe.build(text, [new[leaf] for leaf in leaves], rewriter.node, number)
         return rewriter.broadcast(result, node.type.shape)
 
-    return Rewriter(index, report, graph.name).rebuild(graph, replaced)
+    return Rewriter(index, report, graph.name, replaced=replaced).rebuild(graph)
 
 
 def _answers(asked: dict, level: str, report: Report, improve: Callable) -> dict[Node, tuple[str, tuple[Node, ...]]]:

@@ -7,6 +7,7 @@ what replaces it is built through the same door, so that one rewrite can follow 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -26,19 +27,23 @@ _LITERALS = (CONSTANT, ARRAY)
 
 
 class Rewriter:
-    """Makes nodes in their simplest form. ``trace`` owns the builder that they are made in."""
+    """Makes nodes in their simplest form. ``trace`` owns the builder that they are made in.
 
-    def __init__(self, index: RuleIndex, report: Report, name: str = "f", fold: bool = True):
+    ``replaced(rewriter, node, new)`` may give the new form of a node in place of its own operation; ``new`` has those of its operands.
+    """
+
+    def __init__(self, index: RuleIndex, report: Report, name: str = "f", fold: bool = True, replaced: Callable[..., Node | None] | None = None):
         self.trace = Trace(name)
         self.builder = self.trace.builder
         self.report = report
         self.where = None
         self._index = index
         self._fold = fold
+        self._replaced = replaced
         self._left = REWRITES_PER_NODE
         self._settled: dict[Node, Node] = {}
         self._plans: dict[tuple[Op, ...], tuple] = {}
-        self._body = functools.cache(lambda graph: Rewriter(index, report, graph.name, fold).rebuild(graph))
+        self._body = functools.cache(lambda graph: Rewriter(index, report, graph.name, fold, replaced).rebuild(graph))
 
     def constant(self, value, dtype) -> Node:
         return self.builder.constant(value, dtype, where=self.where)
@@ -56,37 +61,40 @@ class Rewriter:
         if found is not None:
             return found
         inputs = node.inputs
-        key = (node.op, *[operand.op for operand in inputs[:KEYED_OPERANDS]])
+        if len(inputs) == 2:
+            key = node.op, inputs[0].op, inputs[1].op
+        else:
+            key = node.op, *[operand.op for operand in inputs[:KEYED_OPERANDS]]
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._plan(key)
         final = node
         for attempt in plan:
+            bindings = attempt.matches(node)
+            if bindings is None:
+                continue
             if self._left <= 0:
                 self.report.exhausted += 1
                 break
             self._left -= 1
-            result = attempt(self, node)
+            result = attempt.apply(self, node, bindings)
             if result is not None:
                 final = self._fitted(result, node.type)
                 break
             self._left += 1
-        self._settled[node] = final
+        if final is not node:  # of one that stays it is found out again, should another node turn into it
+            self._settled[node] = final
         return final
 
-    def settle_all(self, root: Node) -> Node:
-        """The simplest form of a node of this builder, from its operands up."""
-        new: dict[Node, Node] = {}
-        for node in live_nodes((root,)):
-            self._left = REWRITES_PER_NODE
-            new[node] = self.node(node.op, tuple([new[o] for o in node.inputs]), node.attrs)
-        return new[root]
+    def settle_all(self, root: Node, settled: Sequence[Node] = ()) -> Node:
+        """The simplest form of a node of this builder, from its operands up; some of these may be in theirs already."""
+        return self._renewed(live_nodes((root,), settled), {node: node for node in settled})[root]
 
     def _plan(self, key: tuple[Op, ...]) -> tuple:
         op, *operands = key
         if op.kind in ("source", "loop"):
             return ()
-        folds = (fold_constants,) if self._fold and operands and all(o in _LITERALS for o in operands) else ()
+        folds = (ConstantFolding,) if self._fold and operands and all(o in _LITERALS for o in operands) else ()
         return folds + self._index.attempts(op, tuple(operands))
 
     def _fitted(self, result: Node, type: ArrayType) -> Node:
@@ -96,29 +104,44 @@ class Rewriter:
         assert result.type.dtype == type.dtype, (result, type)
         return self.broadcast(result, type.shape)
 
-    def rebuild(self, graph: Graph, replaced=None) -> Graph:
-        """The graph in its simplest form; ``replaced(rewriter, node, new)`` may give a node's new form in place of its own operation."""
-        new: dict[Node, Node] = {}
-        make = self.builder.node
+    def rebuild(self, graph: Graph) -> Graph:
+        """The graph in its simplest form."""
         with np.errstate(all="ignore"), collector_paused():
-            for node in graph.nodes:
-                self.where = node.where
-                self._left = REWRITES_PER_NODE
-                final = replaced(self, node, new) if replaced is not None else None
-                if final is None:
-                    attrs = with_bodies(node.attrs, self._body) if node.op.kind == "loop" else node.attrs
-                    final = self.settle(make(node.op, tuple([new[operand] for operand in node.inputs]), attrs, node.where))
-                new[node] = final
-        return Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
+            new = self._renewed(graph.nodes, {})
+        renewed = Graph([new[n] for n in graph.inputs], [new[n] for n in graph.outputs], graph.input_names, graph.output_names, graph.name)
+        renewed.nodes = self.builder.live((*renewed.inputs, *renewed.outputs))
+        return renewed
+
+    def _renewed(self, nodes: Sequence[Node], new: dict[Node, Node]) -> dict[Node, Node]:
+        """The simplest form of each of these nodes, which stand in topological order; ``new`` has that of whatever else they need."""
+        replaced, make = self._replaced, self.builder.node
+        for node in nodes:
+            self.where = node.where
+            self._left = REWRITES_PER_NODE
+            final = replaced(self, node, new) if replaced is not None else None
+            if final is None:
+                attrs = with_bodies(node.attrs, self._body) if node.op.kind == "loop" else node.attrs
+                final = self.settle(make(node.op, tuple([new[operand] for operand in node.inputs]), attrs, node.where))
+            new[node] = final
+        return new
 
 
-def fold_constants(rewriter: Rewriter, node: Node) -> Node | None:
-    """The value of an operation on constants, where storing it costs no more than its operands.
+class ConstantFolding:
+    """The value of an operation on constants, where storing it costs no more than its operands; tried as rules are.
 
     What follows from an extent stays a run-time constant. Whatever NumPy refuses is left to fail, or not, when it runs.
     """
-    if not all([o.op in _LITERALS for o in node.inputs[KEYED_OPERANDS:]]):   # those before are, or this would not be tried
-        return None
+
+    @staticmethod
+    def matches(node: Node) -> dict[str, Node] | None:
+        return {} if all([o.op in _LITERALS for o in node.inputs[KEYED_OPERANDS:]]) else None   # those before are, or this would not be tried
+
+    @staticmethod
+    def apply(rewriter: Rewriter, node: Node, bindings: dict[str, Node]) -> Node | None:
+        return _folded(rewriter, node)
+
+
+def _folded(rewriter: Rewriter, node: Node) -> Node | None:
     run_time = any(o.op is CONSTANT and o.attrs[2] for o in node.inputs)
     size = node.type.size
     if size > FOLDED_ELEMENTS or (node.type.shape and (run_time or size > max([o.type.size for o in node.inputs if o.type.shape], default=0))):

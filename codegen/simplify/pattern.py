@@ -235,7 +235,7 @@ def _arrangements(pattern: Pattern) -> list[Pattern]:
 
 
 class _Attempt:
-    """One arrangement of a rule, compiled: called with (rewriter, node) it gives the replacement or None."""
+    """One arrangement of a rule, compiled: ``matches`` gives the bindings under which a node is its pattern, ``apply`` the replacement or None."""
 
     def __init__(self, rule: Rule, pattern: Call):
         self.rule = rule
@@ -250,10 +250,7 @@ class _Attempt:
     def replace(self) -> Callable[..., Node | None]:
         return _compile_replacement(self.rule.replacement)
 
-    def __call__(self, rewriter, node: Node) -> Node | None:
-        bindings = self.matches(node)
-        if bindings is None:
-            return None
+    def apply(self, rewriter, node: Node, bindings: dict[str, Node]) -> Node | None:
         rule = self.rule
         if not rule.allows(node.inputs[-1].type.dtype) or (rule.when is not None and not rule.when(bindings)):
             return None
@@ -269,8 +266,11 @@ class _GeneralAttempt:
     def __init__(self, rule: Rule):
         self.rule = rule
 
-    def __call__(self, rewriter, node: Node) -> Node | None:
-        result = self.rule.replacement(rewriter, node, {})
+    def matches(self, node: Node) -> dict[str, Node]:
+        return {}
+
+    def apply(self, rewriter, node: Node, bindings: dict[str, Node]) -> Node | None:
+        result = self.rule.replacement(rewriter, node, bindings)
         if result is not None:
             rewriter.report.count(self.rule.name)
         return result
@@ -297,7 +297,7 @@ class RuleIndex:
                 for pattern in _arrangements(rule.pattern):
                     self._by_op.setdefault(pattern.op, []).append(_Attempt(rule, pattern))
 
-    def attempts(self, op: Op, operands: tuple[Op, ...]) -> tuple[Callable, ...]:
+    def attempts(self, op: Op, operands: tuple[Op, ...]) -> tuple[_Attempt | _GeneralAttempt, ...]:
         """The compiled rules that may match a node of ``op`` whose first operands have these operations, in table order."""
         found: list = [a for a in self._by_op.get(op, ())
                        if all(head is None or head is operand for head, operand in zip(a.heads, operands))]

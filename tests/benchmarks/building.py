@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import resource
 import statistics
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .peers import Contender, Peer, load_peers, reason
@@ -79,3 +82,28 @@ def _jaxpr(loss: Callable, arguments: tuple) -> float:
 def _casadi(loss: Callable, arguments: tuple) -> float:
     import casadi
     return clocked(with_numpy(loss, casadi), casadi.SX.sym("x", arguments[0].size))[0]
+
+
+# Memory -------------------------------------------------------------------------------------------------------------------------
+
+def kept(losses: Sequence[Callable], arguments: tuple, operations: int) -> Iterator[Row]:
+    """Bytes for each traced operation that stay with Python after value and gradient are compiled (LLVM's own are not seen)."""
+    from tracer import value_and_grad
+    value_and_grad(losses[0], cache=False)(*arguments)  # what is kept once
+    found = []
+    for loss in losses[1:]:
+        gc.collect()
+        tracemalloc.start()
+        compiled = value_and_grad(loss, cache=False)
+        compiled(*arguments)
+        gc.collect()
+        found.append(tracemalloc.get_traced_memory()[0] / operations)
+        tracemalloc.stop()
+    yield Row("tracer", statistics.median(found), "bytes/operation")
+
+
+def peak(loss: Callable, arguments: tuple) -> Iterator[Row]:
+    """The most memory that this process has, with its libraries, while value and gradient are compiled."""
+    from tracer import value_and_grad
+    value_and_grad(loss, cache=False)(*arguments)
+    yield Row("tracer", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB")

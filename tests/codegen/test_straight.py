@@ -5,10 +5,12 @@ import random
 import numpy as np
 import pytest
 
-from codegen.llvm.emit import LONG
+import codegen.llvm.emit as emitting
+from codegen.llvm.emit import LONG, emit
 from codegen.loops import Affine, Buffer, Compute, Gather, Literal, Load, Nest, Scatter, Store
 from codegen.pipeline import compile_graph
 from codegen.schedule import straight
+from codegen.schedule.scheduler import schedule
 from tests.codegen.kernel_call import call, graph_of
 from tracer.ops import TABLE
 
@@ -108,14 +110,30 @@ def test_calls_of_one_function_stand_together():
     assert all(len(set(run)) == 1 for run in runs) and len(runs) == 16
 
 
+def irregular(x, n):
+    """Operations in no order that could be folded into a loop."""
+    rng = random.Random(0)
+    for _ in range(n):
+        x = rng.choice([lambda x: np.sin(x) * 1.01, lambda x: 0.1 * x, lambda x: x + np.cos(x), lambda x: x * x - 0.5])(x)
+    return x
+
+
 def test_long_programs_take_fast_instruction_selection_and_short_ones_do_not():
-    def f(x, n):
-        rng = random.Random(0)  # in no order that could be folded into a loop
-        for _ in range(n):
-            x = rng.choice([lambda x: np.sin(x) * 1.01, lambda x: 0.1 * x, lambda x: x + np.cos(x), lambda x: x * x - 0.5])(x)
-        return x
-    long, short = (compile_graph(graph_of(lambda x: f(x, n), np.float64(0.3), wrt=(0,))) for n in (LONG, 10))
+    long, short = (compile_graph(graph_of(lambda x: irregular(x, n), np.float64(0.3), wrt=(0,))) for n in (LONG, 10))
     assert "optnone" in long.text and ") #2 {" in long.text and ") #2 {" not in short.text
+
+
+def test_very_long_programs_are_compiled_at_the_lowest_level_to_the_same_bits(monkeypatch):
+    graph = graph_of(lambda x: irregular(x, 100), np.float64(0.3), wrt=(0,))
+    looping = graph_of(lambda x: np.sum(np.sin(x)), np.linspace(0.0, 1.0, 300), wrt=(0,))
+    usual = compile_graph(graph)
+    assert [emit(schedule(each)).level for each in (graph, looping)] == [1, 2]
+    monkeypatch.setattr(emitting, "VERY_LONG", 100)
+    assert [emit(schedule(each)).level for each in (graph, looping)] == [0, 2]
+    lowest = compile_graph(graph)
+    assert lowest.text == usual.text and lowest.key != usual.key
+    for a, b in zip(call(usual, graph, np.float64(0.3)), call(lowest, graph, np.float64(0.3))):
+        assert a.tobytes() == b.tobytes()
 
 
 def test_packed_calls_of_two_dtypes():

@@ -1,6 +1,9 @@
 """The graph: hash-consing, constants by bits, legality, texts, depth."""
 
+import gc
 import json
+import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -177,7 +180,7 @@ def test_packed_nodes_come_back_as_they_were():
             y[i] = np.sin(x[i]) * -0.0 + x[i + 1]
         return np.sum(y * y), x[0] + 1.5
     graph = jit(f).lower(np.arange(4.0)).graph
-    again = PackedNodes((*graph.inputs, *graph.outputs)).unpacked()
+    again = PackedNodes((*graph.inputs, *graph.outputs), graph.nodes).unpacked()
     unpacked = Graph(again[:1], again[1:], graph.input_names, graph.output_names, graph.name)
     assert unpacked.to_text(lines=True) == graph.to_text(lines=True) and "test_graph.py" in graph.to_text(lines=True)
     verify(unpacked)
@@ -197,3 +200,43 @@ def test_graphs_are_packed_after_compilation_and_unpacked_when_somebody_looks():
     verify(slope.gradient_graph)
     assert slope.gradient_graph.output_names == ("value", "gradient") and slope.graph.outputs[0].type.shape == ()
     assert "def f" in slope.source
+
+
+def irregular(operations, seed):
+    """A function of straight-line code in an order that does not repeat."""
+    def f(x):
+        rng, values = random.Random(seed), [x[k] for k in range(8)]
+        for _ in range(operations):
+            a, b = rng.choice(values[-50:]), rng.choice(values)
+            values.append(rng.choice([lambda: a + b, lambda: a * b, lambda: np.sin(a), lambda: a - 0.5 * b])())
+        return sum(values)
+    return f
+
+
+def test_nothing_of_a_trace_outlives_its_compilation():
+    x = np.linspace(0.1, 0.8, 8)
+    made = grad(irregular(700, 0), cache=False)
+    gc.collect()
+    gc.disable()  # what is in no circle goes at once
+    try:
+        before = sum(type(each) is Node for each in gc.get_objects())
+        made(x)
+        assert sum(type(each) is Node for each in gc.get_objects()) == before
+    finally:
+        gc.enable()
+
+
+def test_what_is_kept_of_a_compilation_is_small():
+    x = np.linspace(0.1, 0.8, 8)
+    grad(irregular(1000, 0), cache=False)(x)  # what is kept once
+    made = grad(irregular(3000, 1), cache=False)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        made(x)
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    traced, derived, _ = made._history.last.nodes
+    assert traced > 3000 and kept < 200 * traced and kept < 70 * derived

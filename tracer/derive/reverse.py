@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import DerivativeError
-from ..graph.graph import live_nodes
 from ..graph.node import Node
 from ..graph.op import JOINTLY, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
@@ -50,7 +49,7 @@ def gradients(trace, output: Traced, wrt: Sequence[Traced], seed: Traced | None 
 
 def pullback(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], seeds: Sequence[Traced | None], guarded: bool = False) -> list[Traced]:
     """The vector-Jacobian product: cotangents of ``wrt`` for the cotangents ``seeds`` of several outputs; ``guarded``: have these passed a select?"""
-    nodes = live_nodes([output.node for output in outputs])
+    nodes = trace.builder.live([output.node for output in outputs])
     targets = {value.node for value in wrt}
     on_the_way = _between(nodes, targets)
     cotangents: dict[Node, Cotangent] = {}
@@ -180,9 +179,9 @@ def _push_elementwise(trace, node, cotangent, guarded, cotangents, on_the_way) -
             by = factor(node, position, inputs, out)
             if by is not ZERO:
                 product = times(cotangent, by, guarded)
-                if product.dtype != operand.type.dtype:
-                    product = product.astype(operand.type.dtype)
-                _add(cotangents, operand, sum_to(product, operand.type.shape), guarded)
+                if product.node.type is not operand.type:
+                    product = sum_to(product if product.dtype == operand.type.dtype else product.astype(operand.type.dtype), operand.type.shape)
+                _add(cotangents, operand, product, guarded)
 
 
 def _push_structured(trace, node, cotangent, guarded, cotangents, on_the_way) -> None:
@@ -202,7 +201,10 @@ def _push_structured(trace, node, cotangent, guarded, cotangents, on_the_way) ->
 
 
 def _add(cotangents: dict[Node, Cotangent], node: Node, value: Traced, guarded: bool) -> None:
-    entry = cotangents.setdefault(node, Cotangent())
+    entry = cotangents.get(node)
+    if entry is None:
+        cotangents[node] = Cotangent(value, [], guarded)
+        return
     entry.dense = value if entry.dense is None else make(ADD, (entry.dense, value))
     entry.guarded |= guarded
 

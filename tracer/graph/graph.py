@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from operator import attrgetter
 
 from .node import Node
 from .text import format_graph, to_dot, to_html
 
 
-def live_nodes(outputs: Iterable[Node]) -> list[Node]:
-    """All nodes that the outputs need, in topological order (that of creation)."""
-    seen: set[Node] = set()
-    pending = list(outputs)
+def live_nodes(outputs: Iterable[Node], given: Iterable[Node] = ()) -> list[Node]:
+    """All nodes that the outputs need beside those that are given, in topological order (that of creation)."""
+    given, outputs = set(given), set(outputs)
+    seen = given | outputs
+    pending = list(outputs - given)
     while pending:
-        node = pending.pop()
-        if node not in seen:
-            seen.add(node)
-            pending.extend(node.inputs)
-    return sorted(seen, key=lambda node: node.id)
+        for operand in pending.pop().inputs:
+            if operand not in seen:
+                seen.add(operand)
+                pending.append(operand)
+    return sorted(seen - given if given else seen, key=attrgetter("id"))
 
 
 class Graph:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 
@@ -97,13 +99,27 @@ class Builder:
     def has(self, op: Op) -> bool:
         """Was a node of this operation made?"""
         return any(made is op for made, _, _ in self._nodes)
+    def live(self, outputs: Iterable[Node]) -> list[Node]:
+        """All nodes of this builder that the outputs need, in topological order (that of creation): half the time of a walk from the outputs."""
+        needed = bytearray(self._next)
+        for node in outputs:
+            needed[node.id] = 1
+        newer, found = self._next - 1 - needed.rfind(1), []
+        for node in islice(reversed(self._nodes.values()), newer, None):
+            if needed[node.id]:
+                found.append(node)
+                for operand in node.inputs:
+                    needed[operand.id] = 1
+        found.reverse()
+        return found
 
     def _infer(self, op, inputs, attrs) -> ArrayType:
-        types = tuple([node.type for node in inputs])
-        key = (op, types, attrs)
+        if attrs:  # hardly any are met twice: each element that is read has its own
+            return op.infer(tuple([node.type for node in inputs]), attrs)
+        key = (op, inputs[0].type, inputs[1].type) if len(inputs) == 2 else (op, *[node.type for node in inputs])
         found = self._inferred.get(key)
         if found is None:
-            found = self._inferred[key] = op.infer(types, attrs)
+            found = self._inferred[key] = op.infer(key[1:], attrs)
         return found
 
     def input(self, type: ArrayType, position: int) -> Node:

@@ -30,18 +30,15 @@ def _slice(start: int, count: int, step: int) -> slice:
 
 def spec_shape(spec: tuple) -> tuple[int, ...]:
     """The shape that a read at this spec has."""
-    return tuple([entry[1] for entry in spec if not isinstance(entry, int)])
+    return tuple([entry[1] for entry in spec if type(entry) is not int])
 
 
 def is_legal_spec(spec: tuple, shape: tuple[int, ...]) -> bool:
     """Does every element that the spec names lie inside the shape?"""
-    return len(spec) == len(shape) and all(_inside(entry, n) for entry, n in zip(spec, shape))
+    return len(spec) == len(shape) and all([0 <= entry < n if type(entry) is int else _inside(*entry, n) for entry, n in zip(spec, shape)])
 
 
-def _inside(entry, length: int) -> bool:
-    if isinstance(entry, int):
-        return 0 <= entry < length
-    start, count, step = entry
+def _inside(start: int, count: int, step: int, length: int) -> bool:
     return count == 0 or (step != 0 and count > 0 and 0 <= start < length and 0 <= start + (count - 1) * step < length)
 
 
@@ -70,7 +67,7 @@ def _broadcast(types, attrs) -> ArrayType:
 def _indexed(types, attrs) -> ArrayType:
     operand, spec = types[0], attrs[0]
     assert is_legal_spec(spec, operand.shape), (operand, spec)
-    return operand.with_shape(spec_shape(spec))
+    return array_type(operand.dtype, spec_shape(spec))
 
 
 def _concatenated(types, attrs) -> ArrayType:

@@ -131,9 +131,12 @@ class Repetition:
         return self.stream.nodes[self.run.start:self.run.start + self.run.period]
 
     def _number(self, leaf: int, position: int) -> tuple:
-        found = [self._given(leaf, iteration)[position] for iteration in range(self.run.count)]
-        first = found[0]
-        if all(each is first for each in found):
+        tokens = self.stream.nodes[self.run.start + leaf:self.run.stop:self.run.period]
+        first = self._given(leaf, 0)[position]
+        alone = sum(operand.op is CONSTANT for operand in tokens[0].inputs) == 1  # then it is the same wherever it is among the operands
+        found = None if alone and all([first in node.inputs for node in tokens]) else [
+            self._given(leaf, iteration)[position] for iteration in range(self.run.count)]
+        if found is None or all([each is first for each in found]):
             self.numbers["number", first] = first
             return "number", first
         name = "numbers", *found

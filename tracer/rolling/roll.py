@@ -37,13 +37,13 @@ def roll(trace: Trace, outputs: Sequence[Traced], shortest: int = SHORTEST, smal
     """
     if len(trace.builder) < shortest:
         return list(outputs)
-    stream = read_stream([output.node for output in outputs])
+    stream = read_stream(trace.builder.live([output.node for output in outputs]))
     return list(outputs) if len(stream.nodes) < shortest else _rolled(trace, stream, outputs, smallest, shortest_walk)
 
 
 def roll_trace(trace: Trace, outputs: Sequence[Traced]) -> list[Traced]:
     """The same for what a user's function has made. Of less code loops are made if all of them become operations on arrays."""
-    stream = read_stream([output.node for output in outputs])
+    stream = read_stream(trace.builder.live([output.node for output in outputs]))
     count = len(stream.nodes)
     if count < SHORTEST_ARRAYS:
         return list(outputs)

@@ -83,7 +83,7 @@ def _choose(graph: Graph) -> set[Node]:
         return wanted
     chosen: set[Node] = set()
     for node in graph.nodes:
-        if _supported(node) and (node in wanted or any(o in chosen for o in node.inputs)):
+        if (node in wanted or not chosen.isdisjoint(node.inputs)) and _supported(node):
             chosen.add(node)
     read = {o for node in chosen for o in node.inputs}
     chosen -= {node for node in chosen - read if all(o.type.shape == () for o in node.inputs)}  # scalars that an output only collects

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph.graph import live_nodes
 from ..graph.node import CONSTANT, Node
 from ..ops import TABLE
 
@@ -83,16 +82,15 @@ def _class_of(node: Node) -> int:
     return ELEMENT if is_element(node) else VALUE
 
 
-def read_stream(outputs: Sequence[Node]) -> Stream:
-    """The stream of what these outputs need."""
-    live = live_nodes(outputs)
+def read_stream(live: Sequence[Node]) -> Stream:
+    """The stream of these nodes, in the order of their creation."""
     position = np.full(live[-1].id + 1, -1)
     position[[node.id for node in live]] = np.arange(len(live))
     operands = _Operands(live, position)
     tokens = np.flatnonzero(operands.classes == VALUE)
     nodes = [live[k] for k in tokens.tolist()]
     kinds = _numbered([(node.op, node.attrs) for node in nodes])
-    rolls = (np.bincount(kinds)[kinds] >= FEWEST) & np.array([_can_roll(node) for node in nodes], bool)
+    rolls = (np.bincount(kinds)[kinds] >= FEWEST) & np.array([node.op.kind == "elementwise" or _can_roll(node) for node in nodes], bool)
     given = _inputs(nodes, rolls, position)
     if given.shape[1] > 1:
         swapped = np.array([node.op.commutative for node in nodes], bool)
@@ -111,7 +109,7 @@ def read_stream(outputs: Sequence[Node]) -> Stream:
 
 
 def _can_roll(node: Node) -> bool:
-    return node.op.kind == "elementwise" or ((node.op.kind != "loop" or node.op in _AS_ANY) and len(node.inputs) <= MOST_OPERANDS)
+    return (node.op.kind != "loop" or node.op in _AS_ANY) and len(node.inputs) <= MOST_OPERANDS
 
 
 def _inputs(nodes: list[Node], rolls: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -143,7 +141,7 @@ class _Operands:
     """What each live node is as an operand: its class, its sort as part of the kind of its users, its addresses."""
 
     def __init__(self, live: list[Node], position: np.ndarray):
-        self.classes = np.array([_class_of(node) for node in live], np.int8)
+        self.classes = np.array([VALUE if node.op.kind == "elementwise" else _class_of(node) for node in live], np.int8)
         self._array = np.full(len(live), -1)      # of an element of an array that is computed: that array
         self._index = np.zeros(len(live), np.int64)
         self._ranks = self.classes.astype(np.int64) << 48     # for the order of operands: elements by their array
@@ -151,11 +149,14 @@ class _Operands:
 
     def _sorts(self, live: list[Node], position: np.ndarray) -> np.ndarray:
         numbers: dict = {}
-        sorts = []
-        for k, (node, each) in enumerate(zip(live, self.classes.tolist())):
-            if each == VALUE:
-                key = node.type
-            elif each == ELEMENT:
+        sorts = np.array([numbers.setdefault(node.type, len(numbers)) for node in live], np.int64)
+        for k in np.flatnonzero(self.classes != VALUE).tolist():
+            node = live[k]
+            if node.op is CONSTANT:
+                key = NUMBER, node.type, node.attrs[2]
+            elif node.op.kind == "source":
+                key = node
+            else:
                 array = node.inputs[0]
                 self._index[k], rest = split(node)
                 self._ranks[k] += array.id
@@ -164,10 +165,8 @@ class _Operands:
                 else:
                     self._array[k] = position[array.id]
                     key = ELEMENT, array.type, rest
-            else:
-                key = node if each == SOURCE else (NUMBER, node.type, node.attrs[2])
-            sorts.append(numbers.setdefault(key, len(numbers)))
-        return np.array(sorts, np.int64)
+            sorts[k] = numbers.setdefault(key, len(numbers))
+        return sorts
 
     def rank_at(self, positions: np.ndarray) -> np.ndarray:
         return np.where(positions >= 0, self._ranks[positions], -1)

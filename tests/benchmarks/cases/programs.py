@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..building import first_result, tracing
+from ..building import first_result, kept, peak, tracing
 from ..comparison import per_call
 from ..problems.loops import STEPS, filled
 from ..problems.programs import program
@@ -54,6 +54,24 @@ def _(effort):
 @case("program-40000-first", "Random program of 40,000 operations: first result, linear from 10,000", *asks(8.0, 20.0), threads=(2,))
 def _(effort):
     return first(40_000, effort, LONG | {"heyoka": "not tried: 10,000 operations take 20 s, and time grows faster than they do"})
+
+
+VERY_LONG = {name: "not tried: see 40,000 operations" for name in ("njit by hand", "NumPy by hand", "torch eager", "autograd", "CasADi", "heyoka")}
+
+
+@case("program-100000-first", "Random program of 100,000 operations: first result, linear from 10,000", *asks(15.0, 15.0), threads=(2,))
+def _(effort):
+    return first(100_000, effort, LONG | VERY_LONG)
+
+
+@case("program-100000-memory", "Random program of 100,000 operations: the most memory of the process while it is compiled", Ask(2048.0))
+def _(effort):
+    return peak(straight(program(100_000, 0)).loss, point(program(100_000, 0)))
+
+
+@case("program-10000-kept", "Random program of 10,000 operations: what stays of it after it is compiled", Ask(200.0))
+def _(effort):
+    return kept([straight(program(10_000, seed)).loss for seed in range(effort.builds + 1)], point(program(10_000, 0)), 10_000)
 
 
 @case("tracing", "Tracing 10,000 operations", Ask(4.0))

@@ -32,7 +32,7 @@ def _entries(index, x) -> tuple[list, bool]:
 def subscript(x: Traced, index) -> Traced:
     """``x[index]`` as the user writes it: a number, a view of the array's memory, or a copy."""
     plain = x if x.memory is None else snapshot(x.node, x.owner)
-    if _is_traced_mask(index) and index.shape:
+    if type(index) is Traced and _is_traced_mask(index) and index.shape:
         return pick(plain, index)
     if x.memory is None:
         result = getitem(plain, index)
