@@ -29,7 +29,7 @@ class StraightWriter(ScalarWriter):
 
     def write(self) -> None:
         """The whole nest."""
-        body, scalars, compute, access = self.nest.body, self.scalars, self.compute.write, self.access.read
+        body, scalars, compute, load = self.nest.body, self.scalars, self.compute.write, self._load
         for step in in_lanes(body):
             if type(step) is list:
                 self._pack(step)
@@ -38,9 +38,15 @@ class StraightWriter(ScalarWriter):
             if type(instruction) is Compute:
                 scalars[step] = compute(instruction, [self._value(k) for k in instruction.operands], 0)
             elif type(instruction) is Load:
-                scalars[step] = access(instruction.buffer, instruction.place)
+                scalars[step] = load(instruction)
             else:
                 scalars[step] = self._scalar(instruction)
+        self._roots()
+
+    def _load(self, instruction: Load) -> str:
+        return self.access.read(instruction.buffer, instruction.place)
+
+    def _roots(self) -> None:
         for root in self.nest.roots:
             if type(root) is Store and not root.accumulate:
                 self.access.write(root.buffer, root.place, self._value(root.value))

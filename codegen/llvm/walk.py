@@ -15,7 +15,7 @@ from tracer.ops.walk import HEAD
 from .abi import BAD_ACCESS
 from .access import AccessWriter
 from .compute import ComputeWriter
-from .nest import NestWriter
+from .straight import StraightWriter
 from .text import FunctionText
 from .types import literal_of, memory_type
 
@@ -154,7 +154,7 @@ class _Step:
         return f.add(place, f.integer(offset))
 
 
-class _BodyWriter(NestWriter):
+class _BodyWriter(StraightWriter):
     """Straight-line code from and to numbers in registers, by their buffers."""
 
     def __init__(self, *arguments):
@@ -162,10 +162,10 @@ class _BodyWriter(NestWriter):
         self.given: dict[Buffer, str] = {}
         self.made: dict[Buffer, str] = {}
 
-    def _scalar(self, instruction) -> str:
-        return self.given[instruction.buffer] if isinstance(instruction, Load) else super()._scalar(instruction)
+    def _load(self, instruction: Load) -> str:
+        return self.given[instruction.buffer]
 
-    def _scalar_roots(self) -> None:
+    def _roots(self) -> None:
         self.made = {root.buffer: self._value(root.value) for root in self.nest.roots}
 
 
