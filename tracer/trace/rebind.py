@@ -11,9 +11,9 @@ import abc
 import builtins
 import dataclasses
 import dis
+import enum
 import functools
 import math
-import os
 import random
 import sys
 import time
@@ -22,14 +22,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import ImpureError, TracedBoolError
+from ..errors import ImpureError, TracedBoolError, UnsupportedError
 from .branches import interpreted
 from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS, Super
 from .context import user_location
-from .flow import LIBRARIES, OURS, branching_code
+from .flow import branching_code
+from .libraries import entered, entered_always, file_of, is_open, is_own, is_plain_python
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
+from .objects import Record, has_own_functions, record_of, represent
 from .stand_ins import OBJECTS, TYPES, Captured, element_by_element, refused_intrinsic
 from .value import FUNCTIONS, Traced, call, user_line_of
 
@@ -91,6 +93,8 @@ class Rebinder:
     def __init__(self):
         self._seen: dict[int, tuple] = {}              # id -> (original, which keeps the id its own, and what stands for it)
         self._globals: dict[int, tuple[dict, dict, set]] = {}
+        self._cells: dict[int, tuple] = {}             # id -> (a cell of the user's, what stands for it, what it held to begin with)
+        self._builtins = {**vars(builtins), "__import__": self._import}
         self._own_package = None
         self.branching: set[types.CodeType] = set()    # code that branches on traced values: it is interpreted
 
@@ -108,6 +112,8 @@ class Rebinder:
         kind = type(value)
         if kind in _PLAIN:
             return value
+        if kind in _CONTAINERS:
+            return self._container(value, kind)
         if kind in _METACLASSES or kind is np.ndarray:
             return self._class(value) if kind in _METACLASSES else self._captured(value)
         if kind in _NUMPY_KINDS and value in NUMPY:
@@ -128,29 +134,75 @@ class Rebinder:
             return found[1]
         if value in TYPES:
             return TYPES[value]
-        module = sys.modules.get(value.__module__)
-        path = getattr(module, "__file__", None) or "<unknown>"
-        is_own = value.__module__ != "builtins" and self._is_own_file(path, value.__module__)
-        is_plain = all(type(base) in _METACLASSES and base.__flags__ & _PLAIN_LAYOUT for base in value.__mro__[:-1])
+        is_own, is_plain = self._is_own_class(value), all(type(base) in _METACLASSES and base.__flags__ & _PLAIN_LAYOUT for base in value.__mro__[:-1])
         if not is_own or dataclasses.is_dataclass(value) or not is_plain or issubclass(value, _KEPT_CLASSES):
             return self._remember(value, value)
-        functions = {name: found for base in reversed(value.__mro__[:-1]) for name, found in vars(base).items()}
-        functions = {name: found for name, found in functions.items() if isinstance(found, (types.FunctionType, property, staticmethod, classmethod))}
+        found = {name: each for base in reversed(value.__mro__[:-1]) for name, each in vars(base).items() if name not in _LEFT_ALONE}
         named = {"__module__": value.__module__, "__qualname__": value.__qualname__, SEEN_CLASS: value}
         made = self._remember(value, type(value)(value.__name__, (value,), named))
-        for name, found in functions.items():
-            if name not in _LEFT_ALONE:
-                setattr(made, name, self._member(found))
+        for name, each in found.items():
+            seen = self._member(each)
+            if seen is not each:
+                setattr(made, name, seen)
         return made
 
+    def _is_own_class(self, kind: type) -> bool:
+        """Are the methods of a class seen through: is it the user's, or of a library that is all Python?"""
+        if kind.__flags__ & _PLAIN_LAYOUT == 0:
+            return False
+        path, module = file_of(kind.__module__), kind.__module__
+        return is_own(path, module, self._own_package) or (is_open(path, module) and is_plain_python(module.partition(".")[0]))
+
     def _member(self, found):
+        """What stands for something in the body of a class. Methods of a library are copied when they are first called: there are many."""
         if isinstance(found, property):
-            return property(*[each and self.see(each) for each in (found.fget, found.fset, found.fdel)])
-        return type(found)(self.see(found.__func__)) if isinstance(found, (staticmethod, classmethod)) else self.see(found)
+            return property(*[each and self._method(each) for each in (found.fget, found.fset, found.fdel)])
+        if isinstance(found, (staticmethod, classmethod)):
+            return type(found)(self._method(found.__func__))
+        if isinstance(found, types.FunctionType):
+            return self._method(found)
+        return found if type(found) in _DESCRIPTORS else self.see(found)
+
+    def _method(self, found):
+        if isinstance(found, types.FunctionType) and not self._is_own_file(found.__code__.co_filename, found.__module__ or ""):
+            return entered_always(found, self._copy) if is_open(found.__code__.co_filename, found.__module__ or "") else found
+        return self.see(found)
 
     def _captured(self, value: np.ndarray):
         found = self._seen.get(id(value))
         return found[1] if found is not None else self._remember(value, value.view(Captured))
+
+    def _container(self, value, kind: type):
+        """A list, tuple or dict from outside: one with seen elements, if there is anything among them that has to be seen through."""
+        parts = value.values() if kind is dict else value
+        if not _INERT.issuperset(map(type, parts)):
+            found = self._seen.get(id(value))
+            if found is not None:
+                return found[1]
+            if kind is not tuple:
+                self._remember(value, made := kind())
+            seen = [self.see(each) for each in parts]
+            if any(a is not b for a, b in zip(seen, parts)):
+                if kind is tuple:
+                    return self._remember(value, tuple(seen))
+                made.update(zip(map(self.see, value), seen)) if kind is dict else made.extend(seen)
+                return made
+            self._seen.pop(id(value), None)
+        return value
+
+    def _instance(self, value, kind: type, name: str):
+        """An object of the user from outside: its methods are seen through, and what is in it is constant."""
+        is_seen = hasattr(kind, SEEN_CLASS) or record_of(value) is not None or (dataclasses.is_dataclass(kind) and not has_own_functions(kind))
+        if is_seen or isinstance(value, (enum.Enum, *_KEPT_CLASSES)) or not self._is_own_class(kind):
+            return value
+        try:
+            return represent(Record(value, (("arg", name or kind.__name__),), {}, lambda _, found: self.see(found), self.see))
+        except UnsupportedError:
+            return value  # what has a layout of its own computes as it does without a trace
+
+    def _import(self, name, globals=None, locals=None, fromlist=(), level=0):
+        """What stands for ``__import__``: statements inside of functions import what is seen through, too."""
+        return self.see(builtins.__import__(name, globals, locals, fromlist, level), name)
 
     def _remember(self, value, result):
         self._seen[id(value)] = (value, result)
@@ -162,7 +214,7 @@ class Rebinder:
         if kind is types.BuiltinFunctionType:
             return self._builtin(value)
         if kind is types.MethodType:
-            return types.MethodType(self.see(value.__func__), value.__self__)
+            return types.MethodType(self.see(value.__func__), self.see(value.__self__))
         if kind is functools.partial:
             return functools.partial(self.see(value.func), *map(self.see, value.args), **{k: self.see(v) for k, v in value.keywords.items()})
         if kind is _CACHED:
@@ -179,7 +231,8 @@ class Rebinder:
             return self.see(value.py_func)  # @njit: its Python function is traced instead
         if callable(value) and not isinstance(value, type) and str(getattr(value, "__module__", "")).startswith("numpy.random"):
             return _impure(f"np.random.{value.__name__}")
-        return _dispatched(value) or value if callable(value) else value
+        found = _dispatched(value) if callable(value) else None
+        return self._instance(value, kind, name) if found is None else found
 
     def _cached(self, function):
         """A function under `functools.lru_cache`: traced values are no keys, so they go past the cache."""
@@ -191,19 +244,17 @@ class Rebinder:
     def _module(self, module: types.ModuleType):
         if module in _IMPURE_MODULES:
             return RefusingObject(module, _IMPURE_MODULES[module])
-        if module in (math, np, np.linalg) or module.__name__ in ("scipy", "scipy.special") or self._is_own_module(module):
+        if module in (math, np, np.linalg) or self._is_own_module(module):
             return SeenModule(module, self.see)
         return module
 
     def _is_own_module(self, module: types.ModuleType) -> bool:
+        """Is a module's content seen through: is it the user's, or an installed library's?"""
         path = getattr(module, "__file__", None)
-        return path is not None and path.endswith(".py") and self._is_own_file(path, module.__name__)
+        return path is not None and path.endswith(".py") and (self._is_own_file(path, module.__name__) or is_open(path, module.__name__))
 
     def _is_own_file(self, path: str, module: str) -> bool:
-        path = os.path.abspath(path) if path[:1] not in "<" else path
-        if path.startswith(OURS):
-            return False
-        return not path.startswith(LIBRARIES) or module.partition(".")[0] == self._own_package
+        return is_own(path, module, self._own_package)
 
     def _builtin(self, value):
         if value in MATH:
@@ -221,6 +272,8 @@ class Rebinder:
         result = _dispatched(function)
         if result is None and self._is_own_file(function.__code__.co_filename, function.__module__ or ""):
             return self._copy(function)
+        if result is None and is_open(function.__code__.co_filename, function.__module__ or ""):
+            result = entered(function, self._copy)
         if result is None:
             module = sys.modules.get(function.__module__ or "")
             result = _impure(f"{module.__name__}.{function.__name__}") if module in _IMPURE_MODULES else function
@@ -229,14 +282,17 @@ class Rebinder:
 
     def _copy(self, function: types.FunctionType) -> types.FunctionType:
         code = function.__code__
-        cells = [cell if name == "__class__" or _stays(cell) else types.CellType() for name, cell in zip(code.co_freevars, function.__closure__ or ())]
+        is_inside = any(function.__globals__ is copy for _, copy, _ in self._globals.values())
+        cells = [cell if name == "__class__" or _stays(cell, is_inside) else self._cell(cell) for name, cell in zip(code.co_freevars, function.__closure__ or ())]
         names = self._globals_of(function)
         copy = types.FunctionType(code, names, function.__name__, None, tuple(cells) or None)
         stand_in = interpreted(copy) if code in self.branching else copy
         self._seen[id(function)] = (function, stand_in)  # before anything is looked at: functions refer to themselves
         for old, new, name in zip(function.__closure__ or (), cells, code.co_freevars):
-            if new is not old:
+            if new is not old and self._cells[id(old)][2] is _EMPTY:
+                self._cells[id(old)] = old, new, None
                 new.cell_contents = self.see(old.cell_contents, name)
+                self._cells[id(old)] = old, new, new.cell_contents
         self._look_up(function, names)
         copy.__defaults__ = tuple(map(self.see, function.__defaults__)) if function.__defaults__ else function.__defaults__
         copy.__kwdefaults__ = {k: self.see(v) for k, v in function.__kwdefaults__.items()} if function.__kwdefaults__ else None
@@ -244,11 +300,16 @@ class Rebinder:
         copy.__module__, copy.__qualname__, copy.__doc__ = function.__module__, function.__qualname__, function.__doc__
         return stand_in
 
+    def _cell(self, cell: types.CellType) -> types.CellType:
+        """The cell that stands for a cell in this trace: functions that share one still do."""
+        return self._cells.setdefault(id(cell), (cell, types.CellType(), _EMPTY))[1]
+
     def _globals_of(self, function: types.FunctionType) -> dict:
         """The copy of a module's globals that all its functions share in this trace."""
         original = function.__globals__
         if id(original) not in self._globals:
-            fresh = {name: original[name] for name in ("__name__", "__package__", "__builtins__", "__file__") if name in original}
+            fresh = {name: original[name] for name in ("__name__", "__package__", "__spec__", "__file__") if name in original}
+            fresh["__builtins__"] = self._builtins
             self._globals[id(original)] = (original, fresh, set())
         return self._globals[id(original)][1]
 
@@ -270,24 +331,34 @@ class Rebinder:
             copy |= {name: self.see(np) for name in names & original.keys() if original[name] is np}
 
     def write_back(self) -> None:
-        """Give the user's module what `global` statements assigned, as an ordinary call would have."""
+        """Give the user's module and closures what `global` and `nonlocal` statements assigned, as an ordinary call would have."""
+        for old, new, given in self._cells.values():
+            if given is not _EMPTY and new.cell_contents is not given:
+                old.cell_contents = new.cell_contents
         for original, copy, stored in self._globals.values():
             for name in stored & copy.keys():
                 if copy[name] is not self._seen.get(id(original.get(name)), (None, original.get(name)))[1]:
                     original[name] = copy[name]
 
 
-def _stays(cell: types.CellType) -> bool:
-    """Is a closure's cell the user's own in the copy too, so that `nonlocal` reaches it? Unless its content is to be seen through."""
+def _stays(cell: types.CellType, is_inside: bool) -> bool:
+    """Is a closure's cell the user's own in the copy too, so that `nonlocal` reaches it? Unless its content is to be seen through. ``is_inside``: it
+    belongs to a function that was made in the trace."""
     try:
         content = cell.cell_contents
     except ValueError:
         return True
+    if not is_inside:
+        return type(content) in _PLAIN
     return not isinstance(content, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, functools.partial, type, *_GENERATORS)) \
         and not hasattr(type(content), "_numba_type_")
 
 
-_PLAIN = frozenset((int, float, str, bool, type(None), tuple, list, dict, set, bytes, np.float64, Traced))
+_PLAIN = frozenset((int, float, str, bool, type(None), set, bytes, np.float64, Traced))
+_EMPTY = object()
+_CONTAINERS = frozenset((tuple, list, dict))
+_INERT = _PLAIN | {np.ndarray, np.float32, np.int64, np.bool_, complex, range, slice}
+_DESCRIPTORS = frozenset((types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType, functools.cached_property))
 _METACLASSES = type, abc.ABCMeta
 _PLAIN_LAYOUT = 1 << 9  # made by a class statement
 _KEPT_CLASSES = (BaseException, tuple, int, float, str, dict, list, set, np.ndarray)
