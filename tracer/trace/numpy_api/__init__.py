@@ -16,10 +16,11 @@ from . import (
     scipy_special,
     selection,
     shaping,
+    sorting,
     statistics,
     writing,
 )
 from .scipy_special import REBOUND, rebound
 
 __all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "real",
-           "rearranging", "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics", "writing"]
+           "rearranging", "rebound", "reductions", "scipy_special", "selection", "shaping", "sorting", "statistics", "writing"]

@@ -194,10 +194,7 @@ def array_api_matrix_norm(x, /, *, keepdims=False, ord="fro"):
     return norm(x, ord, (-2, -1), keepdims)
 
 
-_SORTING = ("It needs a sort, whose result is not supported. For the extremes use np.max or np.min, for the centre np.mean; "
-            "np.argmax gives the place of the largest.")
-nearest({**dict.fromkeys(("median", "nanmedian", "percentile", "nanpercentile", "quantile", "nanquantile", "sort", "argsort", "partition",
-                          "argpartition", "unique", "lexsort"), _SORTING),
+nearest({
          "cov": "Write d = x - x.mean(axis=1, keepdims=True); d @ d.T / (n - 1).",
          "corrcoef": "Divide the covariance by np.outer of the standard deviations.",
          "histogram": "Counts have no derivative; use a smooth kernel density.",
