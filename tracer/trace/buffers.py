@@ -15,6 +15,7 @@ from ..errors import TracedIndexError
 from ..graph.types import SUPPORTED
 from .memory import SMALL, Storage, View
 from .numpy_api.common import contains_traced, filled, find_trace, reshaped
+from .numpy_api.masked import without_places
 from .numpy_api.writing import array_of
 from .value import FUNCTIONS, Slots, Traced, as_traced, call, cast
 
@@ -81,11 +82,13 @@ class Buffer(np.lib.mixins.NDArrayOperatorsMixin, Slots):
         return self.copy()
 
     def __getitem__(self, index):
+        index = without_places(index)
         if any_traced_index(index):
             return as_traced(self, find_trace([index]))[index]
         return wrapped(self.memory.array[plain(index)], (self,))
 
     def __setitem__(self, index, value):
+        index = without_places(index)
         if contains_traced(value) or any_traced_index(index):
             become_traced(self, find_trace([value, index]))
             self[index] = value

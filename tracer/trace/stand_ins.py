@@ -12,6 +12,7 @@ from .buffers import any_traced_index, array
 from .context import user_location
 from .math_functions import any_traced
 from .numpy_api.common import contains_traced, find_trace
+from .numpy_api.masked import without_places
 from .value import Traced, as_traced, cast, user_line_of
 
 
@@ -19,11 +20,13 @@ class Captured(np.ndarray):
     """An array from outside, as the traced function sees it: traced integers look up in it, and traced values are not written into it."""
 
     def __getitem__(self, index):
+        index = without_places(index)
         if any_traced_index(index):
             return as_traced(np.asarray(self), find_trace([index]))[index]
         return super().__getitem__(index)
 
     def __setitem__(self, index, value):
+        index = without_places(index)
         if contains_traced(value) or any_traced_index(index):
             line = user_line_of(user_location())
             raise InPlaceError(f"a traced value is written into a NumPy array that was made outside the traced function ({line}). "

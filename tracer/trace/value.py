@@ -519,7 +519,7 @@ def _install_operators():
     Traced.__rdivmod__ = lambda self, other: (other // self, other % self)
     Traced.__round__ = lambda self, digits=None: FUNCTIONS[np.round](self, digits or 0)
     methods = ("sum", "prod", "mean", "max", "min", "var", "std", "argmax", "argmin", "argsort", "any", "all", "cumsum", "cumprod", "ravel", "reshape",
-               "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp")
+               "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp", "nonzero")
     for name in methods:
         setattr(Traced, name, _method(name))
     Traced.flatten = lambda self, order="C": FUNCTIONS["copy"](FUNCTIONS[np.ravel](self, order))

@@ -139,8 +139,7 @@ def choose(a, choices, out=None, mode="raise"):
     return result
 
 
-nearest({"nonzero": "How many elements it finds is not known while the graph is built. Use np.where with three arguments, or sums with where=.",
-         "argwhere": "Use np.where with three arguments.", "flatnonzero": "Use np.where with three arguments.",
+nearest({"argwhere": "How many elements it finds is not known while the graph is built. Index with the mask, or use np.where.",
          "put": "Nothing is written in place. Build the result with np.where or np.concatenate.",
          "put_along_axis": "Nothing is written in place. Build the result with np.where.",
          "place": "Nothing is written in place. Use np.where.", "copyto": "Nothing is written in place. Use np.where.",

@@ -10,6 +10,7 @@ from ...errors import UnsupportedError
 from ...ops import TABLE
 from ..value import Traced, as_traced, implements, make, nearest
 from .common import NOT_GIVEN, cast, find_trace, operand, operands, promoted, promoted_dtype, refuse_out, strong
+from .masked import places
 from .reductions import all_
 
 WHERE, CLIP = TABLE["where"], TABLE["clip"]
@@ -20,12 +21,26 @@ BOOL = np.dtype(bool)
 def where(condition, x=NOT_GIVEN, y=NOT_GIVEN, /):
     """``x`` where the condition holds, else ``y``."""
     if x is NOT_GIVEN and y is NOT_GIVEN:
-        raise UnsupportedError("np.where with one argument: how many places it finds is not known while the graph is built. "
-                               "Use np.where(condition, x, y), or sums with where=condition.")
+        return nonzero(condition)
     if x is NOT_GIVEN or y is NOT_GIVEN:
         raise ValueError("either both or neither of x and y should be given")
     mask, first, second = operands(condition, x, y)
     return make(WHERE, (cast(mask, BOOL), *promoted(first, second)))
+
+
+@implements(np.nonzero)
+def nonzero(a):
+    """Where something is not zero: places that index, and of which nobody knows how many there are."""
+    x = operand(a)
+    if not x.ndim:
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
+    return places(x)
+
+
+@implements(np.flatnonzero)
+def flatnonzero(a):
+    """Where the raveled array is not zero."""
+    return nonzero(np.ravel(a))[0]
 
 
 @implements(np.select)

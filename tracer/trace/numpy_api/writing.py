@@ -13,7 +13,7 @@ from ..regions import positions_of
 from ..value import FUNCTIONS, UFUNCS, Traced, as_traced, call, elementwise, implements, implements_method, make
 from .common import cast, contains_traced, filled, find_trace, reshaped, static_value, strong
 from .indexing import getitem, understood
-from .masked import Picked, check_mask, pick, values_for
+from .masked import Picked, check_mask, pick, values_for, without_places
 
 FUNCTIONS["copy"] = copied
 FUNCTIONS["cast"] = cast
@@ -32,6 +32,7 @@ def _entries(index, x) -> tuple[list, bool]:
 def subscript(x: Traced, index) -> Traced:
     """``x[index]`` as the user writes it: a number, a view of the array's memory, or a copy."""
     plain = x if x.memory is None else snapshot(x.node, x.owner)
+    index = without_places(index)
     if _is_traced_mask(index) and index.shape:
         return pick(plain, index)
     if x.memory is None:
@@ -163,7 +164,7 @@ FUNCTIONS["setitem"] = setitem
 
 
 def _write(x: Traced, index, value) -> None:
-    memory = memory_of(x)
+    memory, index = memory_of(x), without_places(index)
     if type(value) is Traced and value.memory is memory:
         value = snapshot(memory.current(), x.owner)
     if _is_traced_mask(index):
