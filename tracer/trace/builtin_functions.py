@@ -15,6 +15,7 @@ from ..graph.node import user_line
 from .buffers import Buffer
 from .context import user_location
 from .math_functions import any_traced
+from .static import SEEN_CLASS
 from .value import Traced, cast, user_line_of
 
 FLOAT64 = np.dtype(np.float64)
@@ -147,9 +148,6 @@ def _sample(value):
 def _isinstance(value, kinds, /) -> bool:
     """``isinstance``: traced values are what they stand for."""
     return builtins.isinstance(_sample(value) if type(value) in (Traced, Buffer) else value, _original(kinds))
-
-
-SEEN_CLASS = "__tracer_class__"  # of the class that stands for a user's: that class
 
 
 def _original(kinds):

@@ -10,9 +10,9 @@ import sysconfig
 import types
 from collections.abc import Callable
 
-from .builtin_functions import SEEN_CLASS
 from .flow import LIBRARIES, OURS
 from .objects import record_of
+from .static import SEEN_CLASS
 from .value import Slots
 
 # Libraries whose functions a trace does not enter: they dispatch by NumPy's protocols, are compilers, or compute with arrays of their own.

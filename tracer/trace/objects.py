@@ -59,6 +59,11 @@ class SeenMaker(Maker):
         return represent(Record(made, path, attributes, lambda path, value: value, self._see))
 
 
+    def named_tuple(self, made):
+        kind = self._see(type(made))
+        return made if kind is type(made) else tuple.__new__(kind, made)
+
+
 def has_own_functions(kind: type) -> bool:
     """Has a dataclass functions that were written, not generated?"""
     found = (value for base in kind.__mro__[:-1] for value in vars(base).values())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import builtins
+import collections
 import dataclasses
 import dis
 import enum
@@ -28,7 +29,7 @@ from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS, Super
 from .context import user_location
 from .flow import branching_code
-from .libraries import entered, entered_always, file_of, is_open, is_own, is_plain_python
+from .libraries import carries, entered, entered_always, file_of, is_open, is_own, is_plain_python
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
 from .objects import Record, has_own_functions, record_of, represent
@@ -134,17 +135,31 @@ class Rebinder:
             return found[1]
         if value in TYPES:
             return TYPES[value]
-        is_own, is_plain = self._is_own_class(value), all(type(base) in _METACLASSES and base.__flags__ & _PLAIN_LAYOUT for base in value.__mro__[:-1])
-        if not is_own or dataclasses.is_dataclass(value) or not is_plain or issubclass(value, _KEPT_CLASSES):
+        if not self._can_be_seen(value):
             return self._remember(value, value)
         found = {name: each for base in reversed(value.__mro__[:-1]) for name, each in vars(base).items() if name not in _LEFT_ALONE}
         named = {"__module__": value.__module__, "__qualname__": value.__qualname__, SEEN_CLASS: value}
-        made = self._remember(value, type(value)(value.__name__, (value,), named))
+        made = self._remember(value, type(value)(value.__name__, (value,), named | {"__slots__": ()} if issubclass(value, tuple) else named))
         for name, each in found.items():
             seen = self._member(each)
             if seen is not each:
                 setattr(made, name, seen)
+                if isinstance(seen, functools.cached_property):
+                    seen.__set_name__(made, name)
         return made
+
+    def _can_be_seen(self, kind: type) -> bool:
+        """Has a class methods that are seen through? Named tuples and dataclasses may have none but those that Python generates."""
+        if not self._is_own_class(kind) or SEEN_CLASS in vars(kind):
+            return False
+        is_tuple = issubclass(kind, tuple) and hasattr(kind, "_fields")
+        bases = [base for base in kind.__mro__[:-1] if not (is_tuple and base is tuple)]
+        if not all(type(base) in _METACLASSES and base.__flags__ & _PLAIN_LAYOUT for base in bases) or (issubclass(kind, _KEPT_CLASSES) and not is_tuple):
+            return False
+        if is_tuple:
+            written = (types.FunctionType, property, staticmethod, classmethod)
+            return any(isinstance(each, written) and name not in vars(_EMPTY_TUPLE) for base in bases for name, each in vars(base).items())
+        return not dataclasses.is_dataclass(kind) or has_own_functions(kind)
 
     def _is_own_class(self, kind: type) -> bool:
         """Are the methods of a class seen through: is it the user's, or of a library that is all Python?"""
@@ -159,11 +174,15 @@ class Rebinder:
             return property(*[each and self._method(each) for each in (found.fget, found.fset, found.fdel)])
         if isinstance(found, (staticmethod, classmethod)):
             return type(found)(self._method(found.__func__))
+        if isinstance(found, functools.cached_property):
+            return functools.cached_property(self._method(found.func))
         if isinstance(found, types.FunctionType):
             return self._method(found)
         return found if type(found) in _DESCRIPTORS else self.see(found)
 
     def _method(self, found):
+        if isinstance(found, types.FunctionType) and found.__code__.co_filename == "<string>" and found.__name__[:2] == "__":
+            return found  # what a dataclass or a named tuple has generated
         if isinstance(found, types.FunctionType) and not self._is_own_file(found.__code__.co_filename, found.__module__ or ""):
             return entered_always(found, self._copy) if is_open(found.__code__.co_filename, found.__module__ or "") else found
         return self.see(found)
@@ -193,7 +212,7 @@ class Rebinder:
     def _instance(self, value, kind: type, name: str):
         """An object of the user from outside: its methods are seen through, and what is in it is constant."""
         is_seen = hasattr(kind, SEEN_CLASS) or record_of(value) is not None or (dataclasses.is_dataclass(kind) and not has_own_functions(kind))
-        if is_seen or isinstance(value, (enum.Enum, *_KEPT_CLASSES)) or not self._is_own_class(kind):
+        if is_seen or kind in _METACLASSES or isinstance(value, (enum.Enum, *_KEPT_CLASSES)) or not self._is_own_class(kind):
             return value
         try:
             return represent(Record(value, (("arg", name or kind.__name__),), {}, lambda _, found: self.see(found), self.see))
@@ -238,7 +257,7 @@ class Rebinder:
         """A function under `functools.lru_cache`: traced values are no keys, so they go past the cache."""
         @functools.wraps(function)
         def call(*args, **kwargs):
-            return (self.see(function.__wrapped__) if any_traced((args, tuple(kwargs.values()))) else function)(*args, **kwargs)
+            return (self.see(function.__wrapped__) if carries(args) or carries(kwargs.values()) else function)(*args, **kwargs)
         return call
 
     def _module(self, module: types.ModuleType):
@@ -356,9 +375,10 @@ def _stays(cell: types.CellType, is_inside: bool) -> bool:
 
 _PLAIN = frozenset((int, float, str, bool, type(None), set, bytes, np.float64, Traced))
 _EMPTY = object()
+_EMPTY_TUPLE = collections.namedtuple("_EMPTY_TUPLE", "")
 _CONTAINERS = frozenset((tuple, list, dict))
 _INERT = _PLAIN | {np.ndarray, np.float32, np.int64, np.bool_, complex, range, slice}
-_DESCRIPTORS = frozenset((types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType, functools.cached_property))
+_DESCRIPTORS = frozenset((types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType))
 _METACLASSES = type, abc.ABCMeta
 _PLAIN_LAYOUT = 1 << 9  # made by a class statement
 _KEPT_CLASSES = (BaseException, tuple, int, float, str, dict, list, set, np.ndarray)
