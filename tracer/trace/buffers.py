@@ -231,6 +231,7 @@ def full(shape, fill_value, dtype=None, **kwargs):
 
 def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, like=None):
     """``np.array``."""
+    copy = copy if type(copy) is bool else None
     if not contains_traced(object):
         source = plain(object)
         result = np.array(source, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)

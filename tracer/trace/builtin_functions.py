@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import TracedConversionError
+from ..errors import TracedConversionError, UnsupportedError
 from ..graph.node import user_line
 from .buffers import Buffer
 from .context import user_location
 from .math_functions import any_traced
+from .numpy_api.common import find_trace
 from .static import SEEN_CLASS
-from .value import Traced, cast, user_line_of
+from .value import FUNCTIONS, Traced, as_traced, cast, user_line_of
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -156,6 +157,56 @@ def _original(kinds):
     return vars(kinds).get(SEEN_CLASS, kinds) if builtins.isinstance(kinds, type) else kinds
 
 
+class _LikeType(type):
+    """The class of ``type`` as the traced function sees it."""
+
+    def __call__(cls, *args, **kwargs):
+        return type_of(*args) if len(args) == 1 and not kwargs else type(*args, **kwargs)
+
+    def __instancecheck__(cls, value):
+        return builtins.isinstance(value, type)
+
+    def __subclasscheck__(cls, other):
+        return issubclass(other, type)
+
+    def __repr__(cls):
+        return repr(type)
+
+    def __eq__(cls, other):
+        return other is cls or other is type
+
+    def __hash__(cls):
+        return hash(type)
+
+
+class Type(type, metaclass=_LikeType):
+    """``type``: that of a traced value is the type of what it stands for."""
+
+
+_STAND_INS = {float: Float, int: Int}
+
+
+def type_of(value) -> type:
+    """The type that a traced function sees: for numbers the one that their names mean there."""
+    kind = type(_sample(value)) if type(value) in (Traced, Buffer) else type(value)
+    return _STAND_INS.get(kind, kind)
+
+
+def _sorted(values, /, *, key=None, reverse=False):
+    """``sorted``: of traced numbers by an order that is found when the graph runs."""
+    values = list(values)
+    keys = values if key is None else [key(each) for each in values]
+    if not any_traced(keys) or len(keys) < 2:
+        return sorted(values, key=key, reverse=reverse)
+    if any(np.ndim(each) for each in (*keys, *values)):
+        raise UnsupportedError(f"sorted() by traced keys of anything but numbers ({user_line_of(user_location(2))}): which element comes first is not known "
+                               f"while the graph is built. Sort arrays: order = np.argsort(keys), then x[order] for each of them.")
+    order = FUNCTIONS[np.argsort](as_traced(keys, find_trace(keys))) if not reverse else FUNCTIONS[np.argsort](-as_traced(keys, find_trace(keys)))
+    picked = as_traced(values, order.owner)[order]
+    weak = {each.weak if type(each) is Traced else type(each) for each in values}
+    return [Traced(each.node, each.owner, float) if weak <= {float, int} and each.dtype.kind == "f" else each for each in picked]
+
+
 class Super:
     """``super`` in methods that are seen through: the methods of base classes are seen through too. ``see``: what stands for a function."""
 
@@ -190,5 +241,6 @@ class _Bases:
 BUILTINS: dict[str, Callable] = {
     "float": Float, "int": Int, "isinstance": _isinstance, "sum": _sum,
     "max": _extreme(max, lambda a, b: a > b), "min": _extreme(min, lambda a, b: a < b),
+    "sorted": _sorted, "type": Type,
     "any": _quantified(any, np.logical_or), "all": _quantified(all, np.logical_and),
 }

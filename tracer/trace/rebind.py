@@ -16,6 +16,7 @@ import enum
 import functools
 import math
 import random
+import statistics
 import sys
 import time
 import types
@@ -33,6 +34,7 @@ from .libraries import carries, entered, entered_always, file_of, is_open, is_ow
 from .math_functions import MATH, any_traced
 from .numpy_api import rebound
 from .objects import Record, has_own_functions, record_of, represent
+from .statistics_functions import STATISTICS
 from .stand_ins import OBJECTS, TYPES, Captured, element_by_element, refused_intrinsic
 from .value import FUNCTIONS, Traced, call, user_line_of
 
@@ -263,7 +265,7 @@ class Rebinder:
     def _module(self, module: types.ModuleType):
         if module in _IMPURE_MODULES:
             return RefusingObject(module, _IMPURE_MODULES[module])
-        if module in (math, np, np.linalg) or self._is_own_module(module):
+        if module in (math, statistics, np, np.linalg) or self._is_own_module(module):
             return SeenModule(module, self.see)
         return module
 
@@ -426,11 +428,12 @@ def _of_sequences(function: Callable) -> Callable:
 
 def _dispatched(function) -> Callable | None:
     """For a function of SciPy that NumPy's protocols do not reach: it, or ours when something traced comes in. None for any other."""
-    implementation = rebound(function) if (getattr(function, "__module__", None) or "").startswith("scipy.") else None
+    module = getattr(function, "__module__", None) or ""
+    implementation = rebound(function) if module.startswith("scipy.") else STATISTICS.get(function) if module == "statistics" else None
     if implementation is None:
         return None
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        return (implementation if any_traced((args, tuple(kwargs.values()))) else function)(*args, **kwargs)
+        return (implementation if carries(args) or carries(kwargs.values()) else function)(*args, **kwargs)
     return call

@@ -75,6 +75,24 @@ def _ndenumerate(values):
 TYPES[np.ndenumerate] = _ndenumerate
 
 
+def _vectorize(pyfunc, *args, **kwargs):
+    """``np.vectorize`` inside a traced function."""
+    original = np.vectorize(pyfunc, *args, **kwargs)
+    return element_by_element(pyfunc, original) if original.signature is None else original
+
+
+def _nditer(operand, flags=None, *args, **kwargs):
+    """``np.nditer``: the elements of one array in a row."""
+    if type(operand) is not Traced:
+        return np.nditer(operand, flags or [], *args, **kwargs)
+    if flags or args or kwargs:
+        raise UnsupportedError(f"np.nditer with flags on traced values is not supported ({user_line_of(user_location())}). Use np.ndenumerate or np.ndindex.")
+    return iter(operand.ravel())
+
+
+TYPES |= {np.vectorize: _vectorize, np.nditer: _nditer}
+
+
 # np.r_ and np.c_ ------------------------------------------------------------------------------------------------------------
 
 class _Joined:

@@ -176,10 +176,19 @@ class Traced(Slots):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def item(self, *args):
-        self._refuse_conversion(".item()", "Index it instead: x[0] stays in the graph.")
+        at = args[0] if len(args) == 1 and type(args[0]) is tuple else args
+        if not args and self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        element = call(np.ravel, (self,), {})[0 if not args else at[0]] if len(at) < 2 and (self.shape or at) else self[at] if at else self
+        return Traced(element.node, element.owner, _PYTHON[element.dtype.kind])
 
     def tolist(self):
-        self._refuse_conversion(".tolist()", "Iterate over it, or index it.")
+        return [each.tolist() for each in self] if self.shape else self.item()
+
+    def sort(self, axis=-1, kind=None, order=None, *, stable=None):
+        self[...] = FUNCTIONS[np.sort](self, axis, kind, order)
+
+    device = "cpu"
 
     # -- NumPy's protocols -----------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
@@ -438,18 +447,21 @@ def _of_floats(op: Op, ufunc) -> type | None:
         return None
 
 
-_PYTHON = {"f": float, "i": int, "b": bool}
+_PYTHON = {"f": float, "i": int, "u": int, "b": bool}
 
 
 def _binary(ufunc, reflected: bool = False):
     op = UFUNCS[ufunc]
     of_floats = _of_floats(op, ufunc)
+    of_bits = of_floats is None
 
     def operator(self, other):
         kind = type(other)
+        if self.weak is int or (of_bits and kind is Traced):
+            self, other = _whole(self), _whole(other)  # what math.floor gives computes as the integer that it is
         node, trace, weak = self.node, self.owner, self.weak
         # Most operations of most programs: two floats of one dtype, or one and a Python number. Half the time of the way below.
-        if node.type.is_float and of_floats is not None and trace.active:
+        if node.type.is_float and of_floats is not None and weak is not int and trace.active:
             partner = None
             if kind is float or kind is int:
                 partner = trace.builder.constant(other, node.type.dtype)
@@ -468,6 +480,13 @@ def _binary(ufunc, reflected: bool = False):
             result = _PYTHON[np.asarray(op.evaluate(weak(1), other_weak(1))).dtype.kind]
         return elementwise(op, (other, self) if reflected else (self, other), result)
     return operator
+
+
+def _whole(value):
+    """What math.floor gives as an integer that has bits; anything else as it is."""
+    if type(value) is Traced and value.weak is int and value.node.type.is_float:
+        return Traced(cast(value, np.dtype(np.int64)).node, value.owner, int)
+    return value
 
 
 # What NumPy's arrays make of these exponents in `x ** n` (but not in np.power). On scalars a root is C's pow, which differs at -inf and -0.0.

@@ -183,7 +183,52 @@ def modf(x):
     return np.copysign(np.where(np.isinf(x), 0.0, x - whole), x), whole
 
 
-nearest({"piecewise": "Use np.where, or np.select with a list of conditions.",
-         "array_equal": "Use np.all(a == b), which stays in the graph.", "array_equiv": "Use np.all(a == b), which stays in the graph.",
-         "isin": "Use np.any(x[..., None] == values, axis=-1).", "in1d": "Use np.any(x[..., None] == values, axis=-1).",
-         "unwrap": "Use np.arctan2(np.sin(x), np.cos(x)).", "i0": "Use scipy.special.i0."})
+@implements(np.array_equal)
+def array_equal(a1, a2, equal_nan=False):
+    """Have two arrays the same shape and elements?"""
+    x, y = operands(a1, a2)
+    if x.shape != y.shape:
+        return False
+    same = x == y
+    return all_(same | (np.isnan(x) & np.isnan(y)) if equal_nan else same)
+
+
+@implements(np.array_equiv)
+def array_equiv(a1, a2):
+    """Are two arrays equal where they are broadcast?"""
+    x, y = operands(a1, a2)
+    try:
+        np.broadcast_shapes(x.shape, y.shape)
+    except ValueError:
+        return False
+    return all_(x == y)
+
+
+@implements(np.isin)
+def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
+    """Where an element is one of several."""
+    x, values = operands(element, test_elements)
+    found = np.any(np.expand_dims(x, -1) == np.ravel(values), axis=-1)
+    return ~found if invert else found
+
+
+@implements(np.piecewise)
+def piecewise(x, condlist, funclist, *args, **kw):
+    """The function whose condition holds last. Each is computed for all elements."""
+    trace = find_trace((x, condlist))
+    at = as_traced(x, trace)
+    is_one = type(condlist) not in (list, tuple) or (len(condlist) and np.ndim(condlist[0]) == 0 and at.ndim > 0)
+    conditions = [cast(as_traced(each, trace), BOOL) for each in ([condlist] if is_one else condlist)]
+    if len(funclist) == len(conditions) + 1:
+        *funclist, otherwise = funclist
+    elif len(funclist) == len(conditions):
+        otherwise = 0
+    else:
+        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
+    result = np.broadcast_to(cast(as_traced(otherwise(at, *args, **kw) if callable(otherwise) else otherwise, trace), at.dtype), at.shape)
+    for condition, each in zip(conditions, funclist):
+        result = where(condition, cast(as_traced(each(at, *args, **kw) if callable(each) else each, trace), at.dtype), result)
+    return result
+
+
+nearest({"unwrap": "Use np.arctan2(np.sin(x), np.cos(x)).", "i0": "Use scipy.special.i0."})
