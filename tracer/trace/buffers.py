@@ -84,13 +84,13 @@ class Buffer(np.lib.mixins.NDArrayOperatorsMixin, Slots):
     def __getitem__(self, index):
         index = without_places(index)
         if any_traced_index(index):
-            return as_traced(self, find_trace([index]))[index]
+            return as_traced(self, trace_of_index(index))[index]
         return wrapped(self.memory.array[plain(index)], (self,))
 
     def __setitem__(self, index, value):
         index = without_places(index)
         if contains_traced(value) or any_traced_index(index):
-            become_traced(self, find_trace([value, index]))
+            become_traced(self, find_trace([value]) if contains_traced(value) else trace_of_index(index))
             self[index] = value
         else:
             self.memory.array[plain(index)] = plain(value)
@@ -122,9 +122,18 @@ class Buffer(np.lib.mixins.NDArrayOperatorsMixin, Slots):
         return wrapped(function(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()}), args)
 
 
+def trace_of_index(index):
+    """The trace of an index with something traced in it."""
+    parts = [part for each in (index if type(index) is tuple else (index,)) for part in ((each.start, each.stop) if type(each) is slice else (each,))]
+    return find_trace(parts)
+
+
 def any_traced_index(index) -> bool:
     """Is there something traced in an index?"""
-    return type(index) is Traced or (type(index) in (tuple, list) and contains_traced(index))
+    kind = type(index)
+    if kind is slice:
+        return type(index.start) is Traced or type(index.stop) is Traced
+    return kind is Traced or (kind is tuple and any(map(any_traced_index, index))) or (kind is list and contains_traced(index))
 
 
 def plain(value):

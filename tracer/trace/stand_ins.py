@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import InPlaceError, UnsupportedError
-from .buffers import any_traced_index, array
+from .buffers import any_traced_index, array, trace_of_index
 from .context import user_location
 from .math_functions import any_traced
 from .numpy_api.common import contains_traced, find_trace
@@ -22,7 +22,7 @@ class Captured(np.ndarray):
     def __getitem__(self, index):
         index = without_places(index)
         if any_traced_index(index):
-            return as_traced(np.asarray(self), find_trace([index]))[index]
+            return as_traced(np.asarray(self), trace_of_index(index))[index]
         return super().__getitem__(index)
 
     def __setitem__(self, index, value):

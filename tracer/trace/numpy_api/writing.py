@@ -12,7 +12,7 @@ from ..memory import Storage, View, backed, copied, is_argument, memory_of, node
 from ..regions import positions_of
 from ..value import FUNCTIONS, UFUNCS, Traced, as_traced, call, elementwise, implements, implements_method, make
 from .common import cast, contains_traced, filled, find_trace, reshaped, static_value, strong
-from .indexing import getitem, understood
+from .indexing import getitem, understood, without_windows
 from .masked import Picked, check_mask, pick, values_for, without_places
 
 FUNCTIONS["copy"] = copied
@@ -25,6 +25,7 @@ INT64 = np.dtype(np.int64)
 
 def _entries(index, x) -> tuple[list, bool]:
     """The entries of an index, and whether it is a basic one, of which NumPy makes a view."""
+    index = without_windows(index)
     entries = [understood(entry, x) for entry in (index if type(index) is tuple else (index,))]
     return entries, not any([isinstance(entry, np.ndarray) or type(entry) is Traced for entry in entries])
 
@@ -36,14 +37,14 @@ def subscript(x: Traced, index) -> Traced:
     if _is_traced_mask(index) and index.shape:
         return pick(plain, index)
     if x.memory is None:
-        result = getitem(plain, index)
+        result = getitem(plain, without_windows(index))
         if result.node.type.ndim == 0 or x.owner.location is not None or is_argument(x.node):
             return result
         entries, is_basic = _entries(index, x)
         return _linked(x, memory_of(x).array[tuple(entries)], result) if is_basic else result
     entries, is_basic = _entries(index, x)
     if not is_basic:
-        return getitem(plain, index)
+        return getitem(plain, without_windows(index))
     array = x.memory.array[tuple(entries)]
     return view_of(x, array) if isinstance(array, np.ndarray) else getitem(plain, index)
 
