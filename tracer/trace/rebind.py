@@ -35,6 +35,8 @@ from .math_functions import MATH, any_traced
 from .numpy_api import rebound
 from .objects import Record, has_own_functions, record_of, represent
 from .statistics_functions import STATISTICS
+from .scipy_interpolate import interpolator, made_inside
+from .scipy_stats import distribution
 from .stand_ins import OBJECTS, TYPES, Captured, element_by_element, refused_intrinsic
 from .value import FUNCTIONS, Traced, call, user_line_of
 
@@ -137,6 +139,8 @@ class Rebinder:
             return found[1]
         if value in TYPES:
             return TYPES[value]
+        if value.__module__.startswith("scipy.interpolate."):
+            return self._remember(value, made_inside(value))
         if not self._can_be_seen(value):
             return self._remember(value, value)
         found = {name: each for base in reversed(value.__mro__[:-1]) for name, each in vars(base).items() if name not in _LEFT_ALONE}
@@ -252,7 +256,7 @@ class Rebinder:
             return self.see(value.py_func)  # @njit: its Python function is traced instead
         if callable(value) and not isinstance(value, type) and str(getattr(value, "__module__", "")).startswith("numpy.random"):
             return _impure(f"np.random.{value.__name__}")
-        found = _dispatched(value) if callable(value) else None
+        found = (_dispatched(value) if callable(value) else None) or distribution(value, kind) or interpolator(value, kind)
         return self._instance(value, kind, name) if found is None else found
 
     def _cached(self, function):
