@@ -74,6 +74,8 @@ class Int(int, metaclass=_LikeInt):
     dtype = np.dtype(np.int64)
 
     def __new__(cls, value=0, /, *base):
+        if type(value) is Traced and value.weak is int and value.node.type.is_float:
+            return value  # what math.floor gives
         if type(value) is Traced and not value.node.type.is_float:
             _check_is_number(value, "int")
             if value.owner.depends_on_integers_only(value.node):

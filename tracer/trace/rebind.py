@@ -37,7 +37,8 @@ from .objects import Record, has_own_functions, record_of, represent
 from .statistics_functions import STATISTICS
 from .scipy_interpolate import interpolator, made_inside
 from .scipy_stats import distribution
-from .stand_ins import OBJECTS, TYPES, Captured, element_by_element, refused_intrinsic
+from .numba_objects import element_by_element, numbas
+from .stand_ins import OBJECTS, TYPES, Captured
 from .value import FUNCTIONS, Traced, call, user_line_of
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
@@ -139,8 +140,9 @@ class Rebinder:
             return found[1]
         if value in TYPES:
             return TYPES[value]
-        if value.__module__.startswith("scipy.interpolate."):
-            return self._remember(value, made_inside(value))
+        if value.__module__.startswith(("scipy.interpolate.", "numba.typed.")):
+            found = made_inside(value) if value.__module__[0] == "s" else numbas(value, type(value), "", self.see)
+            return self._remember(value, found or value)
         if not self._can_be_seen(value):
             return self._remember(value, value)
         found = {name: each for base in reversed(value.__mro__[:-1]) for name, each in vars(base).items() if name not in _LEFT_ALONE}
@@ -248,8 +250,9 @@ class Rebinder:
             return RefusingObject(value, name or kind.__name__)
         if kind is np.vectorize and value.signature is None:
             return element_by_element(self.see(value.pyfunc), value)
-        if kind.__module__.startswith("numba.") and kind.__name__ in ("DUFunc", "_Intrinsic"):
-            return element_by_element(self.see(value._dispatcher.py_func), value) if kind.__name__ == "DUFunc" else refused_intrinsic(name or value._name)
+        found = numbas(value, kind, name, self.see)
+        if found is not None:
+            return found
         if id(value) in OBJECTS:
             return OBJECTS[id(value)]
         if hasattr(kind, "_numba_type_") and hasattr(value, "py_func") and not hasattr(value, "inline"):
