@@ -128,14 +128,15 @@ def a_generator(x):
     yield x
 
 
-HASH = "hash() of a traced value: `input`: float64[] has no number while the graph is built. Use a concrete key."
-INT = ("int() of a traced value: `input`: float64[] has no number while the graph is built. "
-       "Use np.floor, np.trunc or np.rint, which keep it in the graph; as an index np.floor(x).astype(int).")
+HASH = ("hash() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. It cannot be looked up in a dict or set, or be "
+        "remembered by a cache: use a key that is known, such as a place in a list.")
+INT = ("int() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. "
+       "Use math.floor, np.trunc or np.rint, which keep it in the graph; math.floor(x) also is an index.")
 REFUSED = {
     "int": (lambda x: x * int(x), TracedConversionError, INT),
     "a refusal that is caught": (swallowed, TracedConversionError, INT),
     "range": (lambda x: sum(1.0 * x for _ in range(x)), TracedIndexError,
-              "an index, `range`, shape or axis needs a concrete integer, but `input` is traced data. Its value is not known when the graph is built. "
+              "an index, `range`, shape or axis needs a concrete integer, but `input` (LINE) is traced data. Its value is not known when the graph is built. "
               "Pass the number as a Python int argument or take it from a shape; to look up by a computed index use np.take or an integer array."),
     "a key": (lambda x: {x: 1}[x] * x, TracedConversionError, HASH),
     "a set": (lambda x: len({x}) * x, TracedConversionError, HASH),
@@ -150,7 +151,7 @@ REFUSED = {
                          "a value of dtype complex128 (complex) meets a traced value; only bool, integers, float32 and float64 are supported. "
                          "Convert it with .astype(float)."),
     "a list in a ufunc": (lambda x: np.sum(np.sin([x, x])), TracedConversionError,
-                          "np.asarray() of a traced value: `input`: float64[] has no number while the graph is built. Write np.array([a, b]) around traced "
+                          "np.asarray() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Write np.array([a, b]) around traced "
                           "values in a list; to look up in an array that is kept in a list or dict, np.take(table, i)."),
 }
 

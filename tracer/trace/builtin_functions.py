@@ -95,16 +95,17 @@ def _check_is_number(value: Traced, name: str) -> None:
 def _extreme(original: Callable, better: Callable) -> Callable:
     def implementation(*values, key=None, **default):
         values = list(values[0]) if len(values) == 1 else list(values)
-        if not values or key is not None or not any_traced(values):
+        if not values or not any_traced(values):
             return original(values, key=key, **default)
-        best = values[0]
-        for value in values[1:]:
+        keys = values if key is None else [key(value) for value in values]
+        best, best_key = values[0], keys[0]
+        for value, each in zip(values[1:], keys[1:]):
             # As Python has it: the first stays unless a later one is better.
-            is_better = better(value, best)
+            is_better = better(each, best_key)
             if type(is_better) is not Traced:
-                best = value if is_better else best
+                best, best_key = (value, each) if is_better else (best, best_key)
                 continue
-            best = np.where(is_better, value, best)
+            best, best_key = np.where(is_better, value, best), np.where(is_better, each, best_key)
             if type(best) is Traced and all(type(v) in (int, float) or (type(v) is Traced and v.weak) for v in values):
                 best = Traced(best.node, best.owner, float if best.node.type.is_float else int)
         return best

@@ -24,7 +24,7 @@ from ..graph.op import Op
 from ..graph.types import SUPPORTED, ArrayType
 from ..ops import TABLE, UFUNCS
 from ..ops.families import resolve
-from .context import Trace, user_location
+from .context import Trace, user_line_of, user_location
 
 # NumPy function (or ufunc that is no single operation) -> implementation on traced values; filled by `implements`, then only read.
 FUNCTIONS: dict[Callable, Callable] = {}
@@ -141,18 +141,22 @@ class Traced(Slots):
         return int(self.owner.concrete_value(self.node, "an index, `range`, shape or axis"))
 
     def _refuse_conversion(self, what: str, instead: str):
-        error = TracedConversionError(f"{what} of a traced value: {_describe(self)} has no number while the graph is built. {instead}")
+        asked = user_line_of(user_location(3))
+        made = user_line(self.node)
+        where = f" ({asked})" if asked and made and asked != made else ""
+        error = TracedConversionError(f"{what} of a traced value{where}: {_describe(self)} has no number while the graph is built. {instead}")
         self.owner.refusal = error  # raised again at the end if the user's function catches it: there is no such error without tracing
         raise error
 
     def __float__(self):
-        self._refuse_conversion("float()", "Leave the float() away, or use the np. function of the same name instead of a compiled one.")
+        self._refuse_conversion("float()", "Leave the float() away, or use the np. function of the same name instead of a compiled one; "
+                                "for \"%.3f\" % x write an f-string, which shows the node.")
 
     def __int__(self):
         if (self.node.type.is_integer or self.node.type.is_bool) and self.owner.depends_on_integers_only(self.node):
             return int(self.owner.concrete_value(self.node, "int()"))
-        self._refuse_conversion("int()", "Use np.floor, np.trunc or np.rint, which keep it in the graph; "
-                                "as an index np.floor(x).astype(int).")
+        self._refuse_conversion("int()", "Use math.floor, np.trunc or np.rint, which keep it in the graph; "
+                                "math.floor(x) also is an index.")
 
     def __complex__(self):
         self._refuse_conversion("complex()", "Complex numbers are not supported; write real and imaginary parts.")
@@ -162,7 +166,8 @@ class Traced(Slots):
                                 "to look up in an array that is kept in a list or dict, np.take(table, i).")
 
     def __hash__(self):
-        self._refuse_conversion("hash()", "Use a concrete key.")
+        self._refuse_conversion("hash()", "It cannot be looked up in a dict or set, or be remembered by a cache: use a key "
+                                "that is known, such as a place in a list.")
 
     def __setitem__(self, index, value):
         FUNCTIONS["setitem"](self, index, value)
@@ -275,7 +280,7 @@ def implements_method(ufunc, method: str) -> Callable:
 
 
 def _describe(value: Traced) -> str:
-    line = user_line(value.node)
+    line = user_line(value.node) or user_line_of(user_location(3))
     return f"`{value.node.op.name}`: {value.node.type}{f' ({line})' if line else ''}"
 
 
@@ -300,14 +305,6 @@ def unsupported(function, method: str = "__call__") -> UnsupportedError:
     nearest_names = f"The nearest that is: {', '.join('np.' + c for c in close)}." if close else "Write it with the functions listed in the README."
     hint = _NEAREST.get(name) or nearest_names
     return UnsupportedError(f"{module}.{name} is not supported on traced values{f' ({line})' if line else ''}. {hint}")
-
-
-def user_line_of(location) -> str:
-    """``file:line`` of a location, or ''."""
-    if location is None:
-        return ""
-    code, offset = location
-    return next((f"{code.co_filename}:{line}" for start, end, line in code.co_lines() if start <= offset < end), code.co_filename)
 
 
 # Making nodes -----------------------------------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def piecewise(x, condlist, funclist, *args, **kw):
     """The function whose condition holds last. Each is computed for all elements."""
     trace = find_trace((x, condlist))
     at = as_traced(x, trace)
-    is_one = type(condlist) not in (list, tuple) or (len(condlist) and np.ndim(condlist[0]) == 0 and at.ndim > 0)
+    is_one = np.isscalar(condlist) or (np.ndim(condlist[0]) == 0 and at.ndim != 0)
     conditions = [cast(as_traced(each, trace), BOOL) for each in ([condlist] if is_one else condlist)]
     if len(funclist) == len(conditions) + 1:
         *funclist, otherwise = funclist
