@@ -120,7 +120,7 @@ class Picked(np.lib.mixins.NDArrayOperatorsMixin):
         return target
 
     def __array_function__(self, function, types, args, kwargs):
-        implementation = _FUNCTIONS.get(function)
+        implementation = FUNCTIONS_OF_PICKED.get(function)
         if implementation is not None:
             return implementation(*args, **kwargs)
         picked = next((each for each in args if isinstance(each, Picked)), None)
@@ -255,7 +255,7 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     return np.linalg.norm(np.where(x.everywhere(), x.values, 0.0).ravel())
 
 
-_FUNCTIONS: dict[Callable, Callable] = {
+FUNCTIONS_OF_PICKED: dict[Callable, Callable] = {
     **{f: _with_where(f) for f in (np.sum, np.prod, np.mean, np.var, np.std, np.any, np.all)},
     **{f: _extreme(f, -np.inf) for f in (np.max, np.amax)},
     **{f: _extreme(f, np.inf) for f in (np.min, np.amin)},

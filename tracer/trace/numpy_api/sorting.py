@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ...errors import UnsupportedError
 from ...ops import TABLE
 from ..value import Traced, as_traced, implements, make, nearest
 from .common import NOT_GIVEN, axes_of, axis_of, cast, find_trace, moved_last, operand, refuse_out, reshaped, strong, transposed
+from .masked import FUNCTIONS_OF_PICKED
 from .picking import take_along_axis
 from .reductions import not_nan, sum_
 
@@ -182,6 +184,20 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
 def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=NOT_GIVEN):
     """The median of what is no NaN."""
     return _quantile(a, 0.5, axis, out, _LINEAR, keepdims, "nanmedian", 1.0, True)
+
+
+def _of_picked(name: str) -> Callable:
+    """The quantile of the elements that a traced mask picks: of all, the others being NaN."""
+    def quantile(a, *args, axis=None, **kwargs):
+        if a.ndim != 1 or axis not in (None, 0, -1):
+            raise a.refuse(f"np.{name} with axis=")
+        where = a.everywhere()
+        found = getattr(np, f"nan{name}")(np.where(where, a.values, np.nan), *args, **kwargs)
+        return np.where(np.any(where & np.isnan(a.values)), np.nan, found)
+    return quantile
+
+
+FUNCTIONS_OF_PICKED |= {getattr(np, name): _of_picked(name) for name in ("median", "percentile", "quantile")}
 
 
 nearest({"unique": "How many different elements there are is not known while the graph is built. np.sort keeps them all.",
