@@ -131,7 +131,7 @@ def prefix_sums_in_place(x):
 @njit
 def tuples_of_state(x):
     state = (x[0], x[1], 0.0)
-    for i in range(4):
+    for _ in range(4):
         a, b, t = state
         state = (a + 0.1 * b, b - 0.1 * math.sin(a), t + 0.1)
     return state[0] * state[1] + state[2]
@@ -307,7 +307,7 @@ def numpys_functions(x):
 @njit
 def table_lookup(x):
     position = (abs(x[0]) + 1.0) * 1.3
-    i = int(math.floor(position))
+    i = int(math.floor(position))  # noqa: RUF046  Numba's floor gives a float
     f = position - i
     table = np.array([0.0, 1.0, 4.0, 9.0, 16.0])
     return table[i] * (1.0 - f) + table[i + 1] * f

@@ -76,7 +76,8 @@ OURS = {
     "out": (lambda x: np.sum(x, out=np.zeros(())), InPlaceError, IN_PLACE),
     "out of a method": (lambda x: x.sum(out=np.zeros(())), InPlaceError, IN_PLACE),
     "a traced matrix of lstsq": (lambda x: np.linalg.lstsq(x, X), UnsupportedError,
-                                 "np.linalg.lstsq with a traced matrix needs its singular values, which are not supported. Use np.linalg.solve(a.T @ a, a.T @ b)."),
+                                 "np.linalg.lstsq with a traced matrix needs its singular values, which are not supported. "
+                                 "Use np.linalg.solve(a.T @ a, a.T @ b)."),
     "a traced q": (lambda x: np.quantile(x, x[0, 0]), UnsupportedError,
                    "np.quantile with a traced q is not supported: which elements it lies between is not known while the graph is built. Pass q as a number."),
     "traced edges": (lambda x: np.digitize(X, x[0]), UnsupportedError,

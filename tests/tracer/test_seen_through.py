@@ -8,7 +8,7 @@ import itertools
 import math
 import statistics
 import typing
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ class Shape:
     def perimeter(self):
         return math.log(self.radius)
 
-    @lru_cache(maxsize=None)  # noqa: B019  as people write it
+    @functools.lru_cache(maxsize=None)  # noqa: B019, UP033  as people write it
     def volume(self, height):
         return math.sqrt(self.radius) * height
 
@@ -149,7 +149,7 @@ CODE = {
     "tuples of functions": lambda x: sum(f(v) * w for (f, w), v in zip(pairs, x)),
     "imports inside": imports_inside,
     "a table of results": memo,
-    "type": lambda x: x[0] * (2.0 if type(x) is np.ndarray and type(x[0]) == type(X[0]) and type(3) is int else 3.0),  # noqa: E721
+    "type": lambda x: x[0] * (2.0 if type(x) is np.ndarray and type(x[0]) == type(X[0]) and type(3) is int else 3.0),  # noqa: E721, UP003
     "sorted": lambda x: (lambda s: s[0] + 2 * s[1] + 3 * s[3])(sorted(x)) + sorted([x[1], x[0]], reverse=True)[0],
     "sorted by a traced key": lambda x: sorted(x, key=lambda v: -v * v)[1] ** 2 + max(x, key=lambda v: math.sin(v)) * min(x[0], x[1], key=abs),
     "statistics": lambda x: statistics.mean(x) * statistics.stdev(x) + statistics.median(x) + statistics.harmonic_mean(x) + statistics.pvariance(list(x))

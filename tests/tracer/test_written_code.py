@@ -151,8 +151,8 @@ REFUSED = {
                          "a value of dtype complex128 (complex) meets a traced value; only bool, integers, float32 and float64 are supported. "
                          "Convert it with .astype(float)."),
     "a list in a ufunc": (lambda x: np.sum(np.sin([x, x])), TracedConversionError,
-                          "np.asarray() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Write np.array([a, b]) around traced "
-                          "values in a list; to look up in an array that is kept in a list or dict, np.take(table, i)."),
+                          "np.asarray() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Write np.array([a, b]) around "
+                          "traced values in a list; to look up in an array that is kept in a list or dict, np.take(table, i)."),
 }
 
 

@@ -30,15 +30,15 @@ from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS, Super
 from .context import user_location
 from .flow import branching_code
-from .libraries import carries, entered, entered_always, file_of, is_open, is_own, is_plain_python
+from .libraries import CLOSED, carries, entered, entered_always, file_of, is_open, is_own, is_plain_python
 from .math_functions import MATH, any_traced
+from .numba_objects import element_by_element, numbas
 from .numpy_api import rebound
 from .objects import Record, has_own_functions, record_of, represent
-from .statistics_functions import STATISTICS
-from .scipy_interpolate import interpolator, made_inside
-from .scipy_stats import distribution
-from .numba_objects import element_by_element, numbas
+from .scipy_interpolate import Interpolator, interpolator, made_inside
+from .scipy_stats import Distribution, FrozenNormal, MultivariateNormal, distribution
 from .stand_ins import OBJECTS, TYPES, Captured
+from .statistics_functions import STATISTICS
 from .value import FUNCTIONS, Traced, call, user_line_of
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
@@ -111,7 +111,8 @@ class Rebinder:
     def own(self, root) -> None:
         """The package of the function that is traced is the user's own, wherever it is installed."""
         module = getattr(root, "__module__", None) or ""
-        self._own_package = module.partition(".")[0] or None
+        package = module.partition(".")[0]
+        self._own_package = package if package not in CLOSED else None
 
     def see(self, value, name: str = ""):
         """What stands for a value in the trace: the value itself unless it has to be seen through."""
@@ -241,7 +242,10 @@ class Rebinder:
         if kind is types.BuiltinFunctionType:
             return self._builtin(value)
         if kind is types.MethodType:
-            return types.MethodType(self.see(value.__func__), self.see(value.__self__))
+            owner = self.see(value.__self__)
+            if isinstance(owner, STAND_INS):
+                return getattr(owner, value.__name__)
+            return types.MethodType(self.see(value.__func__), owner)
         if kind is functools.partial:
             return functools.partial(self.see(value.func), *map(self.see, value.args), **{k: self.see(v) for k, v in value.keywords.items()})
         if kind is _CACHED:
@@ -311,7 +315,8 @@ class Rebinder:
     def _copy(self, function: types.FunctionType) -> types.FunctionType:
         code = function.__code__
         is_inside = any(function.__globals__ is copy for _, copy, _ in self._globals.values())
-        cells = [cell if name == "__class__" or _stays(cell, is_inside) else self._cell(cell) for name, cell in zip(code.co_freevars, function.__closure__ or ())]
+        cells = [cell if name == "__class__" or _stays(cell, is_inside) else self._cell(cell)
+                 for name, cell in zip(code.co_freevars, function.__closure__ or ())]
         names = self._globals_of(function)
         copy = types.FunctionType(code, names, function.__name__, None, tuple(cells) or None)
         stand_in = interpreted(copy) if code in self.branching else copy
@@ -383,6 +388,7 @@ def _stays(cell: types.CellType, is_inside: bool) -> bool:
 
 
 _PLAIN = frozenset((int, float, str, bool, type(None), set, bytes, np.float64, Traced))
+STAND_INS = Distribution, FrozenNormal, Interpolator, MultivariateNormal
 _EMPTY = object()
 _EMPTY_TUPLE = collections.namedtuple("_EMPTY_TUPLE", "")
 _CONTAINERS = frozenset((tuple, list, dict))

@@ -185,7 +185,7 @@ class Distribution:
         self._original, self._args, self._kwargs = original, args, kwargs or {}
 
     def __call__(self, *args, **kwargs):
-        return Distribution(self._original, args, kwargs) if carries((*args, *kwargs.values())) else self._original(*args, **kwargs)
+        return Distribution(self._original, args, kwargs)
 
     def __getattr__(self, name: str):
         found = getattr(self._original, name)

@@ -98,8 +98,9 @@ def _endless(error: RecursionError) -> TracedBoolError:
     calls = collections.Counter(frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__) if not is_internal(frame.f_code))
     code, depth = calls.most_common(1)[0] if calls else (None, 0)
     name = f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno})" if code is not None and depth > 2 else "a traced function"
-    return TracedBoolError(f"{name} calls itself without an end, or deeper than Python allows ({sys.getrecursionlimit()}). Where traced values say when it ends, both arms are "
-                           f"followed while the graph is built, and the one that goes deeper never ends. Write a loop over a fixed range, or pass the depth as an int.")
+    return TracedBoolError(f"{name} calls itself without an end, or deeper than Python allows ({sys.getrecursionlimit()}). Where traced values say when it "
+                           f"ends, both arms are followed while the graph is built, and the one that goes deeper never ends. "
+                           f"Write a loop over a fixed range, or pass the depth as an int.")
 
 
 def _buffer_text(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from .buffers import any_traced_index, array, trace_of_index
 from .context import user_location
 from .math_functions import any_traced
 from .numba_objects import element_by_element
-from .numpy_api.common import contains_traced, find_trace
+from .numpy_api.common import contains_traced
 from .numpy_api.masked import without_places
 from .value import Traced, as_traced, cast, user_line_of
 

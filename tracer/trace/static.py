@@ -15,7 +15,6 @@ import uuid
 
 import numpy as np
 
-
 SEEN_CLASS = "__tracer_class__"  # of the class that stands for a user's: that class
 
 

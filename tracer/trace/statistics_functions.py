@@ -21,11 +21,10 @@ def _number(value: Traced) -> Traced:
 
 
 def _mean(data, weights=None):
-    return _number(np.mean(_vector(data)) if weights is None else np.average(_vector(data), weights=np.asarray(weights) if not _is_traced(weights) else _vector(weights)))
-
-
-def _is_traced(values) -> bool:
-    return type(values) is Traced or any(type(each) is Traced for each in values)
+    if weights is None:
+        return _number(np.mean(_vector(data)))
+    x, w = _pair(data, weights)
+    return _number(np.sum(x * w) / np.sum(w))
 
 
 def _harmonic_mean(data, weights=None):

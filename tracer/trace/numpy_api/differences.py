@@ -224,7 +224,8 @@ def digitize(x, bins, right=False):
     """Which of the bins each value lies in. The edges are constants."""
     edges = static_value(bins)
     if edges is None:
-        raise UnsupportedError("np.digitize with traced edges is not supported: whether they rise or fall is not known while the graph is built. Use np.searchsorted.")
+        raise UnsupportedError("np.digitize with traced edges is not supported: whether they rise or fall is not known while the graph is built. "
+                               "Use np.searchsorted.")
     steps = np.diff(edges)
     if not (np.all(steps >= 0) or np.all(steps <= 0)):
         raise ValueError("bins must be monotonically increasing or decreasing")
@@ -258,10 +259,14 @@ def _slopes(x: Traced, axis: int, spacing, edge_order: int) -> Traced:
         raise ValueError("when 1d, distances must match the length of the corresponding dimension")
     shape = tuple([-1 if k == axis else 1 for k in range(x.ndim)])
     h = np.reshape(np.diff(steps), shape) if steps.ndim else np.broadcast_to(steps, tuple([n - 1 if k == axis else 1 for k in range(x.ndim)]))
+
     def at(value, *cut):
         return piece(value, axis, slice(*cut))
     before, after = at(h, None, -1), at(h, 1, None)
-    inside = ((at(x, 2, None) - at(x, 1, -1)) * before ** 2 + (at(x, 1, -1) - at(x, None, -2)) * after ** 2) / (before * after * (before + after)) if n > 2 else None
+    inside = None
+    if n > 2:
+        weighted = (at(x, 2, None) - at(x, 1, -1)) * before ** 2 + (at(x, 1, -1) - at(x, None, -2)) * after ** 2
+        inside = weighted / (before * after * (before + after))
     first, last = (at(x, 1, 2) - at(x, None, 1)) / at(h, None, 1), (at(x, -1, None) - at(x, -2, -1)) / at(h, -1, None)
     if edge_order == 2:  # the slope of the parabola through three points
         first = first + (first - (at(x, 2, 3) - at(x, 1, 2)) / at(h, 1, 2)) * at(h, None, 1) / (at(h, None, 1) + at(h, 1, 2))

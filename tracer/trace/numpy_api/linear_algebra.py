@@ -150,7 +150,8 @@ def lstsq(a, b, rcond=None):
     """The least-squares solution for a constant matrix, with the sum of squares that is left, rank and singular values."""
     matrix = static_value(a)
     if matrix is None:
-        raise UnsupportedError("np.linalg.lstsq with a traced matrix needs its singular values, which are not supported. Use np.linalg.solve(a.T @ a, a.T @ b).")
+        raise UnsupportedError("np.linalg.lstsq with a traced matrix needs its singular values, which are not supported. "
+                               "Use np.linalg.solve(a.T @ a, a.T @ b).")
     right = _floating(operand(b))
     _, _, rank, singular = np.linalg.lstsq(matrix, np.zeros(matrix.shape[0]), rcond=rcond)
     solution = np.matmul(np.linalg.pinv(matrix), right)

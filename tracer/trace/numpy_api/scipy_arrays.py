@@ -10,7 +10,6 @@ from ...errors import UnsupportedError
 from .common import operand, operands
 from .scipy_special import TABLES
 
-
 # scipy.linalg -----------------------------------------------------------------------------------------------------------
 
 def norm(a, ord=None, axis=None, keepdims=False, check_finite=True):

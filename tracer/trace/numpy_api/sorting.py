@@ -152,7 +152,8 @@ def _between(rows: Traced, rank) -> Traced:
 def _quantile(a, q, axis, out, method, keepdims, name: str, scale: float, ignores_nan: bool, weights=None):
     refuse_out(out, name)
     if type(q) is Traced:
-        raise UnsupportedError(f"np.{name} with a traced q is not supported: which elements it lies between is not known while the graph is built. Pass q as a number.")
+        raise UnsupportedError(f"np.{name} with a traced q is not supported: which elements it lies between is not known while the graph is built. "
+                               f"Pass q as a number.")
     if weights is not None:
         raise UnsupportedError(f"np.{name}(..., weights=) is not supported on traced values.")
     parts = np.asarray(q, np.float64) / scale
