@@ -110,7 +110,9 @@ FUNCTIONS["getitem"] = getitem
 def without_windows(index):
     """An index with arrays of integers in place of slices such as ``i:i + 4`` of a traced ``i``, whose length is known all the same."""
     entries = index if type(index) is tuple else (index,)
-    at = [k for k, each in enumerate(entries) if type(each) is slice and (type(each.start) is Traced or type(each.stop) is Traced)]
+    at = [k for k, each in enumerate(entries) if _is_window(each)]
+    if not at:
+        return index
     windows = {k: window for k in at if (window := _window(entries[k])) is not None}
     if not windows:
         return index

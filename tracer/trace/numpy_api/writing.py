@@ -19,13 +19,13 @@ FUNCTIONS["copy"] = copied
 FUNCTIONS["cast"] = cast
 GATHER, SCATTER_ADD, CONCATENATE = TABLE["gather"], TABLE["scatter_add"], TABLE["concatenate"]
 INT64 = np.dtype(np.int64)
+_WITHOUT_PARTS = frozenset((int, np.ndarray, type(Ellipsis), type(None)))  # indices in which there are no others
 
 
 # Reading ----------------------------------------------------------------------------------------------------------------
 
 def _entries(index, x) -> tuple[list, bool]:
     """The entries of an index, and whether it is a basic one, of which NumPy makes a view."""
-    index = without_windows(index)
     entries = [understood(entry, x) for entry in (index if type(index) is tuple else (index,))]
     return entries, not any([isinstance(entry, np.ndarray) or type(entry) is Traced for entry in entries])
 
@@ -33,18 +33,19 @@ def _entries(index, x) -> tuple[list, bool]:
 def subscript(x: Traced, index) -> Traced:
     """``x[index]`` as the user writes it: a number, a view of the array's memory, or a copy."""
     plain = x if x.memory is None else snapshot(x.node, x.owner)
-    index = without_places(index)
+    if type(index) not in _WITHOUT_PARTS:
+        index = without_windows(without_places(index))
     if _is_traced_mask(index) and index.shape:
         return pick(plain, index)
     if x.memory is None:
-        result = getitem(plain, without_windows(index))
+        result = getitem(plain, index)
         if result.node.type.ndim == 0 or x.owner.location is not None or is_argument(x.node):
             return result
         entries, is_basic = _entries(index, x)
         return _linked(x, memory_of(x).array[tuple(entries)], result) if is_basic else result
     entries, is_basic = _entries(index, x)
     if not is_basic:
-        return getitem(plain, without_windows(index))
+        return getitem(plain, index)
     array = x.memory.array[tuple(entries)]
     return view_of(x, array) if isinstance(array, np.ndarray) else getitem(plain, index)
 
@@ -165,7 +166,8 @@ FUNCTIONS["setitem"] = setitem
 
 
 def _write(x: Traced, index, value) -> None:
-    memory, index = memory_of(x), without_places(index)
+    memory = memory_of(x)
+    index = index if type(index) in _WITHOUT_PARTS else without_windows(without_places(index))
     if type(value) is Traced and value.memory is memory:
         value = snapshot(memory.current(), x.owner)
     if _is_traced_mask(index):
