@@ -158,6 +158,7 @@ CODE = {
     "itertools": lambda x: sum(a * b for a, b in itertools.combinations(x, 2)) + sum((b - a) ** 2 for a, b in itertools.pairwise(x)) * math.fsum(x),
     "reduce with a method": lambda x: functools.reduce(Point.__add__, [Point(v, v * v) for v in x]).norm(),
     "what math.floor gives": lambda x: Shape.table[math.floor(x[1]) + 1] * x[0] + Shape.table[math.floor(x[1]) & 1] * x[1] + math.floor(x[2]) / 4 * x[3],
+    "round": lambda x: Shape.table[round(x[1])] * x[0] + Shape.table[int(round(x[2])) - 1] * x[1] + round(x[0], 1) * x[3] + round(x[3]) / 2 * x[0],  # noqa: RUF046
     "np.vectorize inside": lambda x: np.sum(np.vectorize(lambda v: math.exp(v) * v)(x)),
     "np.nditer": lambda x: sum(v * v for v in np.nditer(x)),
 }

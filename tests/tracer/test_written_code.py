@@ -148,8 +148,8 @@ def deeper(x):
 
 FORMAT = ("float() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Leave the float() away, or use the np. function of "
           "the same name instead of a compiled one; for \"%.3f\" % x write an f-string, which shows the node.")
-KNOWN = "Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; to look up by a computed index use " \
-        "np.take or an integer array."
+KNOWN = ("Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; to look up by a computed index "
+         "use np.take or an integer array.")
 REFUSED = {
     "int": (lambda x: x * int(x), TracedConversionError, INT),
     "a refusal that is caught": (swallowed, TracedConversionError, INT),

@@ -533,13 +533,19 @@ def _install_operators():
     Traced.__rmatmul__ = lambda self, other: FUNCTIONS[np.matmul](other, self)
     Traced.__divmod__ = lambda self, other: (self // other, self % other)
     Traced.__rdivmod__ = lambda self, other: (other // self, other % self)
-    Traced.__round__ = lambda self, digits=None: FUNCTIONS[np.round](self, digits or 0)
+    Traced.__round__ = _rounded
     methods = ("sum", "prod", "mean", "max", "min", "var", "std", "argmax", "argmin", "argsort", "any", "all", "cumsum", "cumprod", "ravel", "reshape",
                "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp", "nonzero")
     for name in methods:
         setattr(Traced, name, _method(name))
     Traced.flatten = lambda self, order="C": FUNCTIONS["copy"](FUNCTIONS[np.ravel](self, order))
     Traced.conj = Traced.conjugate = lambda self: self
+
+
+def _rounded(value: Traced, digits=None):
+    """``round``: of a number, without digits, a whole one that indexes, as math.floor gives it."""
+    rounded = FUNCTIONS[np.round](value, digits or 0)
+    return Traced(rounded.node, rounded.owner, int) if digits is None and not value.shape and value.node.type.is_float else rounded
 
 
 def _method(name: str):
