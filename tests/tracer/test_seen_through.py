@@ -151,6 +151,7 @@ CODE = {
     "a table of results": memo,
     "type": lambda x: x[0] * (2.0 if type(x) is np.ndarray and type(x[0]) == type(X[0]) and type(3) is int else 3.0),  # noqa: E721, UP003
     "sorted": lambda x: (lambda s: s[0] + 2 * s[1] + 3 * s[3])(sorted(x)) + sorted([x[1], x[0]], reverse=True)[0],
+    "sorted pairs": lambda x: sum(k * v for k, (_, v) in enumerate(sorted(zip([2, 0, 1, 5], x)))) * len(type(x[0] * 1.0).__name__),
     "sorted by a traced key": lambda x: sorted(x, key=lambda v: -v * v)[1] ** 2 + max(x, key=lambda v: math.sin(v)) * min(x[0], x[1], key=abs),
     "statistics": lambda x: statistics.mean(x) * statistics.stdev(x) + statistics.median(x) + statistics.harmonic_mean(x) + statistics.pvariance(list(x))
                             + statistics.geometric_mean(x) + statistics.median_high(x) + statistics.fmean(x, [1.0, 2.0, 1.0, 3.0]),
@@ -204,6 +205,18 @@ def test_variables_of_a_closure_are_assigned_as_without_a_trace():
         return x * table[0]
     assert grad(counts)(1.0) == 2.0
     assert calls == 1 and table.tolist() == [2.0, 3.0]
+
+
+def test_lists_and_dicts_from_outside_are_changed_as_without_a_trace():
+    rules, hooks = {"sin": math.sin}, [math.sin, math.cos]
+
+    def changes(x):
+        rules["cube"] = lambda v: v ** 3
+        hooks.append(rules["sin"])
+        hooks.pop(0)
+        return sum(hook(x) for hook in hooks) + rules["cube"](x)
+    assert grad(changes)(0.5) == pytest.approx(-math.sin(0.5) + math.cos(0.5) + 0.75)
+    assert hooks == [math.cos, math.sin] and list(rules) == ["sin", "cube"] and rules["sin"] is math.sin and rules["cube"](2.0) == 8.0
 
 
 # Installed libraries --------------------------------------------------------------------------------------------------------

@@ -187,6 +187,8 @@ class Type(type, metaclass=_LikeType):
 
 
 _STAND_INS = {float: Float, int: Int}
+for _kind, _stand_in in _STAND_INS.items():
+    _stand_in.__name__ = _stand_in.__qualname__ = _kind.__name__
 
 
 def type_of(value) -> type:
@@ -199,8 +201,8 @@ def _sorted(values, /, *, key=None, reverse=False):
     """``sorted``: of traced numbers by an order that is found when the graph runs."""
     values = list(values)
     keys = values if key is None else [key(each) for each in values]
-    if not any_traced(keys) or len(keys) < 2:
-        return sorted(values, key=key, reverse=reverse)
+    if not any(type(each) is Traced for each in keys) or len(keys) < 2:
+        return sorted(values, key=key, reverse=reverse)  # also pairs, of which the first parts are known and differ
     if any(np.ndim(each) for each in (*keys, *values)):
         raise UnsupportedError(f"sorted() by traced keys of anything but numbers ({user_line_of(user_location(2))}): which element comes first is not known "
                                f"while the graph is built. Sort arrays: order = np.argsort(keys), then x[order] for each of them.")

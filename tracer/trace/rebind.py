@@ -100,6 +100,7 @@ class Rebinder:
         self._seen: dict[int, tuple] = {}              # id -> (original, which keeps the id its own, and what stands for it)
         self._globals: dict[int, tuple[dict, dict, set]] = {}
         self._cells: dict[int, tuple] = {}             # id -> (a cell of the user's, what stands for it, what it held to begin with)
+        self._containers: list[tuple] = []             # (a list or dict of the user's, what stands for it, what that held to begin with)
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._own_package = None
         self.branching: set[types.CodeType] = set()    # code that branches on traced values: it is interpreted
@@ -214,6 +215,7 @@ class Rebinder:
                 if kind is tuple:
                     return self._remember(value, tuple(seen))
                 made.update(zip(map(self.see, value), seen)) if kind is dict else made.extend(seen)
+                self._containers.append((value, made, _contents(made)))
                 return made
             self._seen.pop(id(value), None)
         return value
@@ -364,7 +366,14 @@ class Rebinder:
             copy |= {name: self.see(np) for name in names & original.keys() if original[name] is np}
 
     def write_back(self) -> None:
-        """Give the user's module and closures what `global` and `nonlocal` statements assigned, as an ordinary call would have."""
+        """Give the user's module, closures, lists and dicts what the traced function assigned, as an ordinary call would have."""
+        originals = {id(seen): value for value, seen in self._seen.values()}
+        for old, made, before in self._containers:
+            after = _contents(made)
+            if len(after) != len(before) or any(a is not b for a, b in zip(after, before)):
+                parts = [originals.get(id(each), each) for each in after]
+                old.clear()
+                old.update(zip(parts[::2], parts[1::2])) if type(old) is dict else old.extend(parts)
         for old, new, given in self._cells.values():
             if given is not _EMPTY and new.cell_contents is not given:
                 old.cell_contents = new.cell_contents
@@ -372,6 +381,11 @@ class Rebinder:
             for name in stored & copy.keys():
                 if copy[name] is not self._seen.get(id(original.get(name)), (None, original.get(name)))[1]:
                     original[name] = copy[name]
+
+
+def _contents(container) -> list:
+    """The elements of a list; the keys and values of a dict."""
+    return [part for item in container.items() for part in item] if type(container) is dict else list(container)
 
 
 def _stays(cell: types.CellType, is_inside: bool) -> bool:
