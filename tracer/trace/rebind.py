@@ -11,7 +11,6 @@ import abc
 import builtins
 import collections
 import dataclasses
-import dis
 import enum
 import functools
 import math
@@ -24,11 +23,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import ImpureError, TracedBoolError, UnsupportedError
+from ..errors import TracedBoolError, UnsupportedError
 from .branches import interpreted
 from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS, Super
-from .context import user_location
+from .code_names import names_of, stored_globals
 from .flow import branching_code
 from .libraries import CLOSED, carries, entered, entered_always, file_of, is_open, is_own, is_plain_python
 from .math_functions import MATH, any_traced
@@ -37,60 +36,13 @@ from .numpy_api import rebound
 from .objects import Record, has_own_functions, record_of, represent
 from .scipy_interpolate import Interpolator, interpolator, made_inside
 from .scipy_stats import Distribution, FrozenNormal, MultivariateNormal, distribution
+from .seen_modules import IMPURE_MODULES, RefusingObject, SeenModule, impure
 from .stand_ins import OBJECTS, TYPES, Captured
 from .statistics_functions import STATISTICS
-from .value import FUNCTIONS, Traced, call, user_line_of
+from .value import FUNCTIONS, Traced, call
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _CACHED = type(functools.lru_cache(len))
-_IMPURE_MODULES = {np.random: "np.random", random: "random", time: "time"}
-
-
-def _impure(name: str) -> Callable:
-    """What stands for a function whose outcome a trace would freeze."""
-    cure = {"input": "Read the value before the call and pass it as an argument.",
-            "time": "Measure time outside the function."}.get(name.partition(".")[0], "Draw the numbers before the call and pass them as an argument.")
-
-    def refuse(*args, **kwargs):
-        line = user_line_of(user_location(2))
-        raise ImpureError(f"{name}() inside a traced function ({line}): it is called once, while the graph is built, "
-                          f"and every later call would see the same outcome. {cure}")
-    return refuse
-
-
-class SeenModule(types.ModuleType):
-    """A module whose attributes are seen through, each when it is first read."""
-
-    def __init__(self, module: types.ModuleType, see: Callable):
-        super().__init__(module.__name__, module.__doc__)
-        object.__setattr__(self, "_tracer_module", module)
-        object.__setattr__(self, "_tracer_see", see)
-
-    def __getattr__(self, name: str):
-        value = self._tracer_see(getattr(self._tracer_module, name), f"{self._tracer_module.__name__}.{name}")
-        self.__dict__[name] = value
-        return value
-
-    def __setattr__(self, name: str, value) -> None:
-        setattr(self._tracer_module, name, value)
-        self.__dict__[name] = value
-
-    def __dir__(self):
-        return dir(self._tracer_module)
-
-
-class RefusingObject:
-    """A module or generator of random numbers, or of time: what it has can be named but not called."""
-
-    def __init__(self, target, name: str):
-        self._target = target
-        self._name = name
-
-    def __getattr__(self, name: str):
-        value = getattr(self._target, name)
-        if isinstance(value, type) or not callable(value):
-            return value
-        return _impure(f"{self._name}.{name}")
 
 
 class Rebinder:
@@ -264,7 +216,7 @@ class Rebinder:
         if hasattr(kind, "_numba_type_") and hasattr(value, "py_func") and not hasattr(value, "inline"):
             return self.see(value.py_func)  # @njit: its Python function is traced instead
         if callable(value) and not isinstance(value, type) and str(getattr(value, "__module__", "")).startswith("numpy.random"):
-            return _impure(f"np.random.{value.__name__}")
+            return impure(f"np.random.{value.__name__}")
         found = (_dispatched(value) if callable(value) else None) or distribution(value, kind) or interpolator(value, kind)
         return self._instance(value, kind, name) if found is None else found
 
@@ -276,8 +228,8 @@ class Rebinder:
         return call
 
     def _module(self, module: types.ModuleType):
-        if module in _IMPURE_MODULES:
-            return RefusingObject(module, _IMPURE_MODULES[module])
+        if module in IMPURE_MODULES:
+            return RefusingObject(module, IMPURE_MODULES[module])
         if module in (math, statistics, np, np.linalg) or self._is_own_module(module):
             return SeenModule(module, self.see)
         return module
@@ -294,12 +246,12 @@ class Rebinder:
         if value in MATH:
             return MATH[value]
         if value is builtins.input:
-            return _impure("input")
+            return impure("input")
         owner = value.__self__
         if isinstance(owner, _GENERATORS):
-            return _impure(f"{'np.random' if isinstance(owner, np.random.RandomState) else type(owner).__module__}.{value.__name__}")
+            return impure(f"{'np.random' if isinstance(owner, np.random.RandomState) else type(owner).__module__}.{value.__name__}")
         if owner in (time, random) and value is not time.sleep:
-            return _impure(f"{owner.__name__}.{value.__name__}")
+            return impure(f"{owner.__name__}.{value.__name__}")
         return value
 
     def _function(self, function: types.FunctionType):
@@ -310,7 +262,7 @@ class Rebinder:
             result = entered(function, self._copy)
         if result is None:
             module = sys.modules.get(function.__module__ or "")
-            result = _impure(f"{module.__name__}.{function.__name__}") if module in _IMPURE_MODULES else function
+            result = impure(f"{module.__name__}.{function.__name__}") if module in IMPURE_MODULES else function
         self._seen[id(function)] = (function, result)
         return result
 
@@ -351,8 +303,8 @@ class Rebinder:
     def _look_up(self, function: types.FunctionType, copy: dict) -> None:
         """Bring the names that a function's code looks up into the copy of its globals."""
         original, _, stored = self._globals[id(function.__globals__)]
-        stored |= _stored_globals(function.__code__)
-        names = _names(function.__code__)
+        stored |= stored_globals(function.__code__)
+        names = names_of(function.__code__)
         for name in names - copy.keys():
             if name in original:
                 # NumPy dispatches by itself; only its random numbers have to be caught, and the arrays that it makes of nothing.
@@ -412,34 +364,9 @@ _METACLASSES = type, abc.ABCMeta
 _PLAIN_LAYOUT = 1 << 9  # made by a class statement
 _KEPT_CLASSES = (BaseException, tuple, int, float, str, dict, list, set, np.ndarray)
 _LEFT_ALONE = frozenset(("__init_subclass__", "__class_getitem__"))
-_BUILTINS = {"input": _impure("input"), **BUILTINS}
+_BUILTINS = {"input": impure("input"), **BUILTINS}
 _OF_NUMPY = NAMES | {"random", "r_", "c_", "linalg"} | {t.__name__ for t in TYPES} | {f.__name__ for f in FUNCTIONS if type(f) in map(type, NUMPY)}
 _NUMPY_KINDS = frozenset(map(type, NUMPY))
-
-
-@functools.lru_cache(maxsize=4096)
-def _names(code: types.CodeType) -> frozenset[str]:
-    """The global and attribute names in a code object and in those nested in it."""
-    found = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _names(constant)
-    return frozenset(found)
-
-
-_STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
-
-
-@functools.lru_cache(maxsize=4096)
-def _stored_globals(code: types.CodeType) -> frozenset[str]:
-    """The names that a `global` statement assigns."""
-    found: set[str] = set()
-    if _STORE_GLOBAL in code.co_code[::2]:  # reading the bytes first: decoding a long function takes longer than tracing it
-        found = {i.argval for i in dis.get_instructions(code) if i.opcode == _STORE_GLOBAL}
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _stored_globals(constant)
-    return frozenset(found)
 
 
 def _of_sequences(function: Callable) -> Callable:
