@@ -114,6 +114,8 @@ made_outside = Shape(1.4)
 shapes = [Shape(0.7), Shape(1.9)]
 functions = {"sin": math.sin, "cos": lambda v: math.cos(v)}
 pairs = ((math.sqrt, 2.0), (math.exp, 0.5))
+tables, levels = {"squares": np.arange(6.0) ** 2}, [np.arange(5.0), np.arange(5.0) ** 3]
+polynomial = np.polynomial.Polynomial([0.5, -1.0, 2.0], domain=[0.0, 4.0])
 methods = [made_outside.wave, Shape.scaled]
 
 
@@ -160,6 +162,11 @@ CODE = {
     "reduce with a method": lambda x: functools.reduce(Point.__add__, [Point(v, v * v) for v in x]).norm(),
     "what math.floor gives": lambda x: Shape.table[math.floor(x[1]) + 1] * x[0] + Shape.table[math.floor(x[1]) & 1] * x[1] + math.floor(x[2]) / 4 * x[3],
     "round": lambda x: Shape.table[round(x[1])] * x[0] + Shape.table[int(round(x[2])) - 1] * x[1] + round(x[0], 1) * x[3] + round(x[3]) / 2 * x[0],  # noqa: RUF046
+    "tables in lists and dicts": lambda x: tables["squares"][math.floor(x[2])] * x[0] + levels[1][np.floor(x).astype(int)] @ x + pairs[0][1] * x[1],
+    "np.take": lambda x: np.take(tables["squares"], np.argmax(x)) * x[0] + np.take(levels[0], np.floor(x).astype(int)) @ x
+                         + np.take(levels[0], math.floor(x[1])) * x[2],
+    "polynomials": lambda x: polynomial(x[0]) + np.polynomial.Polynomial([1.0, 2.0, 3.0])(x[1]) + np.polynomial.polynomial.polyval(0.3, x)
+                             + np.polynomial.chebyshev.chebval(x[2], [1.0, 0.5, 0.2]) + np.sum(np.poly1d([1.0, 2.0])(x)),
     "np.vectorize inside": lambda x: np.sum(np.vectorize(lambda v: math.exp(v) * v)(x)),
     "np.nditer": lambda x: sum(v * v for v in np.nditer(x)),
 }

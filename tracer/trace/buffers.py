@@ -269,9 +269,16 @@ def isscalar(element) -> bool:
     return not element.shape and element.memory is None if type(element) is Traced else np.isscalar(element)
 
 
+def take(a, indices, *args, **kwargs):
+    """``np.take``, which NumPy dispatches by the array alone."""
+    if contains_traced([a, indices]):
+        return call(np.take, (a, indices, *args), kwargs)
+    return np.take(a, indices, *args, **kwargs)
+
+
 NUMPY: dict[Callable, Callable] = {
     **{f: _creating(f) for f in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri)},
     **{f: _copying(f) for f in (np.linspace, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.copy, np.diag, np.tile, np.repeat)},
-    np.full: full, np.array: array, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: asarray, np.isscalar: isscalar,
+    np.full: full, np.array: array, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: asarray, np.isscalar: isscalar, np.take: take,
 }
 NAMES = frozenset(f.__name__ for f in NUMPY)

@@ -18,6 +18,7 @@ from .value import Slots
 # Libraries whose functions a trace does not enter: they dispatch by NumPy's protocols, are compilers, or compute with arrays of their own.
 CLOSED = frozenset(("autograd", "casadi", "cupy", "dask", "heyoka", "jax", "jaxlib", "llvmlite", "matplotlib", "numba", "numpy", "pandas", "pytest", "sympy",
                     "tensorflow", "torch"))
+POLYNOMIALS = "numpy.polynomial"  # of NumPy the part that does not dispatch, and is Python
 STANDARD = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib"))
 INSTALLED = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib"))
 
@@ -36,7 +37,7 @@ def is_open(path: str, module: str) -> bool:
         return False
     path = os.path.abspath(path)
     if path.startswith(INSTALLED):
-        return not path.startswith(OURS) and module.partition(".")[0] not in CLOSED
+        return not path.startswith(OURS) and (module.partition(".")[0] not in CLOSED or module.startswith(POLYNOMIALS))
     return False
 
 
@@ -48,8 +49,11 @@ def file_of(module: str) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def is_plain_python(package: str) -> bool:
-    """Has an installed package no compiled parts, so that its classes can be seen through as the user's are?"""
+def is_plain_python(module: str) -> bool:
+    """Has the installed package of a module no compiled parts, so that its classes can be seen through as the user's are?"""
+    package = module.partition(".")[0]
+    if module.startswith(POLYNOMIALS):
+        return True
     roots = getattr(sys.modules.get(package), "__path__", None)
     if package in CLOSED or roots is None:
         return package not in CLOSED

@@ -128,7 +128,7 @@ class Rebinder:
         if kind.__flags__ & _PLAIN_LAYOUT == 0:
             return False
         path, module = file_of(kind.__module__), kind.__module__
-        return is_own(path, module, self._own_package) or (is_open(path, module) and is_plain_python(module.partition(".")[0]))
+        return is_own(path, module, self._own_package) or (is_open(path, module) and is_plain_python(module))
 
     def _member(self, found):
         """What stands for something in the body of a class. Methods of a library are copied when they are first called: there are many."""
@@ -358,14 +358,15 @@ STAND_INS = Distribution, FrozenNormal, Interpolator, MultivariateNormal
 _EMPTY = object()
 _EMPTY_TUPLE = collections.namedtuple("_EMPTY_TUPLE", "")
 _CONTAINERS = frozenset((tuple, list, dict))
-_INERT = _PLAIN | {np.ndarray, np.float32, np.int64, np.bool_, complex, range, slice}
+_INERT = _PLAIN | {np.float32, np.int64, np.bool_, complex, range, slice}
 _DESCRIPTORS = frozenset((types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType))
 _METACLASSES = type, abc.ABCMeta
 _PLAIN_LAYOUT = 1 << 9  # made by a class statement
 _KEPT_CLASSES = (BaseException, tuple, int, float, str, dict, list, set, np.ndarray)
 _LEFT_ALONE = frozenset(("__init_subclass__", "__class_getitem__"))
 _BUILTINS = {"input": impure("input"), **BUILTINS}
-_OF_NUMPY = NAMES | {"random", "r_", "c_", "linalg"} | {t.__name__ for t in TYPES} | {f.__name__ for f in FUNCTIONS if type(f) in map(type, NUMPY)}
+_NAMES_IN_NUMPY = {"random", "r_", "c_", "linalg", "polynomial"} | {t.__name__ for t in TYPES}
+_OF_NUMPY = NAMES | _NAMES_IN_NUMPY | {f.__name__ for f in FUNCTIONS if type(f) in map(type, NUMPY)}
 _NUMPY_KINDS = frozenset(map(type, NUMPY))
 
 

@@ -25,7 +25,7 @@ def _integer_indices(indices, x: Traced, name: str):
             raise TypeError(f"Cannot cast array data from {static.dtype!r} to {INT64!r} according to the rule 'safe'")
         return static.astype(INT64)
     index = operand(indices, x)
-    if index.node.type.is_float:
+    if index.node.type.is_float and index.weak is not int:  # math.floor gives whole ones
         raise TracedIndexError(index.owner.explain_index(index.node, f"np.{name}"))
     return cast(index, INT64)
 
