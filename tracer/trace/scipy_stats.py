@@ -31,8 +31,9 @@ def _special(name: str) -> Callable:
     return function
 
 
-_betaln, _expit, _gammaln, _i0e, _log_expit, _log_ndtr, _logit, _ndtr, _ndtri, _xlog1py, _xlogy = [
-    _special(name) for name in ("betaln", "expit", "gammaln", "i0e", "log_expit", "log_ndtr", "logit", "ndtr", "ndtri", "xlog1py", "xlogy")]
+_betainc, _betaln, _expit, _gammainc, _gammaincc, _gammaln, _i0e, _log_expit, _log_ndtr, _logit, _ndtr, _ndtri, _stdtr, _xlog1py, _xlogy = [
+    _special(name) for name in ("betainc", "betaln", "expit", "gammainc", "gammaincc", "gammaln", "i0e", "log_expit", "log_ndtr", "logit", "ndtr", "ndtri",
+                                "stdtr", "xlog1py", "xlogy")]
 
 
 class Form(NamedTuple):
@@ -71,16 +72,21 @@ FORMS: dict[str, Form] = {
                     ppf=lambda q, s: np.exp(s * _ndtri(q))),
     "expon": Form(lambda y: -y, POSITIVE, cdf=lambda y: -np.expm1(-y), sf=lambda y: np.exp(-y), logsf=lambda y: -y, ppf=lambda q: -np.log1p(-q)),
     "uniform": Form(lambda y: 0.0 * y, UNIT, cdf=lambda y: y, sf=lambda y: 1 - y, ppf=lambda q: q),
-    "t": Form(lambda y, df: _gammaln((df + 1) / 2) - _gammaln(df / 2) - 0.5 * np.log(df * math.pi) - (df + 1) / 2 * np.log1p(y * y / df)),
+    "t": Form(lambda y, df: _gammaln((df + 1) / 2) - _gammaln(df / 2) - 0.5 * np.log(df * math.pi) - (df + 1) / 2 * np.log1p(y * y / df),
+              cdf=lambda y, df: _stdtr(df, y), sf=lambda y, df: _stdtr(df, -y)),
     "cauchy": Form(lambda y: -np.log(math.pi * (1 + y * y)), cdf=lambda y: 0.5 + np.arctan(y) / math.pi, sf=lambda y: 0.5 - np.arctan(y) / math.pi,
                    ppf=lambda q: np.tan(math.pi * (q - 0.5))),
     "laplace": Form(lambda y: -np.abs(y) - math.log(2), cdf=lambda y: np.where(y > 0, 1 - 0.5 * np.exp(-np.abs(y)), 0.5 * np.exp(-np.abs(y))),
                     sf=lambda y: np.where(y > 0, 0.5 * np.exp(-np.abs(y)), 1 - 0.5 * np.exp(-np.abs(y)))),
     "logistic": Form(_symmetric_log, cdf=_expit, sf=lambda y: _expit(-y), logcdf=_log_expit, logsf=lambda y: _log_expit(-y), ppf=_logit),
-    "gamma": Form(lambda y, a: _xlogy(a - 1.0, y) - y - _gammaln(a), POSITIVE),
-    "chi2": Form(lambda y, df: _xlogy(df / 2 - 1, y) - y / 2 - _gammaln(df / 2) - math.log(2) / 2 * df, POSITIVE),
-    "invgamma": Form(lambda y, a: -(a + 1.0) * np.log(y) - _gammaln(a) - 1 / y, POSITIVE),
-    "beta": Form(lambda y, a, b: _xlog1py(b - 1.0, -y) + _xlogy(a - 1.0, y) - _betaln(a, b), UNIT),
+    "gamma": Form(lambda y, a: _xlogy(a - 1.0, y) - y - _gammaln(a), POSITIVE,
+                  cdf=lambda y, a: _gammainc(a, y), sf=lambda y, a: _gammaincc(a, y)),
+    "chi2": Form(lambda y, df: _xlogy(df / 2 - 1, y) - y / 2 - _gammaln(df / 2) - math.log(2) / 2 * df, POSITIVE,
+                 cdf=lambda y, df: _gammainc(df / 2, y / 2), sf=lambda y, df: _gammaincc(df / 2, y / 2)),
+    "invgamma": Form(lambda y, a: -(a + 1.0) * np.log(y) - _gammaln(a) - 1 / y, POSITIVE,
+                     cdf=lambda y, a: _gammaincc(a, 1 / y), sf=lambda y, a: _gammainc(a, 1 / y)),
+    "beta": Form(lambda y, a, b: _xlog1py(b - 1.0, -y) + _xlogy(a - 1.0, y) - _betaln(a, b), UNIT,
+                 cdf=lambda y, a, b: _betainc(a, b, y), sf=lambda y, a, b: _betainc(b, a, 1 - y)),
     "weibull_min": Form(lambda y, c: np.log(c) + _xlogy(c - 1.0, y) - y ** c, POSITIVE, cdf=lambda y, c: -np.expm1(-(y ** c)),
                         sf=lambda y, c: np.exp(-(y ** c)), logsf=lambda y, c: -(y ** c), ppf=lambda q, c: (-np.log1p(-q)) ** (1.0 / c)),
     "gumbel_r": Form(lambda y: -y - np.exp(-y), cdf=lambda y: np.exp(-np.exp(-y)), sf=lambda y: -np.expm1(-np.exp(-y)), logcdf=lambda y: -np.exp(-y),
@@ -91,7 +97,8 @@ FORMS: dict[str, Form] = {
     "halfnorm": Form(lambda y: _normal(y) + math.log(2), POSITIVE, cdf=lambda y: _special("erf")(y / _ROOT_2), sf=lambda y: 2 * _ndtr(-y)),
     "rayleigh": Form(lambda y: np.log(y) - 0.5 * y * y, POSITIVE, cdf=lambda y: -np.expm1(-0.5 * y * y), sf=lambda y: np.exp(-0.5 * y * y),
                      logsf=lambda y: -0.5 * y * y),
-    "maxwell": Form(lambda y: _normal(y) + math.log(2) + 2 * np.log(y), POSITIVE),
+    "maxwell": Form(lambda y: _normal(y) + math.log(2) + 2 * np.log(y), POSITIVE,
+                   cdf=lambda y: _gammainc(1.5, y * y / 2), sf=lambda y: _gammaincc(1.5, y * y / 2)),
     "halfcauchy": Form(lambda y: math.log(2 / math.pi) - np.log1p(y * y), POSITIVE, cdf=lambda y: 2 / math.pi * np.arctan(y)),
     "skewnorm": Form(lambda y, a: _normal(y) + math.log(2) + _log_ndtr(a * y)),
     "truncnorm": Form(lambda y, a, b: _normal(y) - np.log(_ndtr(b) - _ndtr(a)), (lambda a, b: a, lambda a, b: b), 0.5,
