@@ -60,6 +60,35 @@ def truncated_remainder(a, b):
     return a - truncated_quotient(a, b) * b
 
 
+@register_jitable
+def argsort(keys):
+    """The order of a row, as NumPy's stable sort: pairs of sorted runs are merged, longer ones each time. NaN comes last."""
+    n = keys.shape[1]
+    order, merged = np.arange(n), np.empty(n, np.int64)
+    width = 1
+    while width < n:
+        i = j = 0
+        for k in range(n):
+            if k % (2 * width) == 0:
+                i, j = k, min(k + width, n)
+            middle, end = min(k - k % (2 * width) + width, n), min(k - k % (2 * width) + 2 * width, n)
+            if i < middle and (j >= end or not comes_before(keys[0, order[j]], keys[0, order[i]])):
+                merged[k] = order[i]
+                i += 1
+            else:
+                merged[k] = order[j]
+                j += 1
+        order[:] = merged
+        width *= 2
+    return order.reshape(1, n)
+
+
+@register_jitable
+def comes_before(a, b):
+    """Is a number less than another, NaN being the largest?"""
+    return a < b or (a == a and b != b)
+
+
 # Dense algebra: NumPy's, but NaN instead of an exception ------------------------------------------------------------------
 
 @register_jitable

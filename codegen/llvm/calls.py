@@ -30,7 +30,7 @@ class CallWriter:
         self.buffers = buffers
         self.compute = compute
         self.call = call
-        self.dtype = call.writes[0].buffer.dtype
+        self.dtype = (call.reads or call.writes)[0].buffer.dtype
         self.element = register_type(self.dtype)
         self.sizes = [function.integer(n) for n in call.sizes]
 
@@ -162,8 +162,8 @@ class CallWriter:
             return []
         self.f.when(failed, [], fill)
 
-    def _at(self, matrix: str, offset: str) -> str:
-        return self.f.let(f"getelementptr {self.element}, ptr {matrix}, i64 {offset}", "p")
+    def _at(self, matrix: str, offset: str, element: str | None = None) -> str:
+        return self.f.let(f"getelementptr {element or self.element}, ptr {matrix}, i64 {offset}", "p")
 
     def inv(self, k: str) -> None:
         (matrix,), n = self.call.writes, self.sizes[0]
@@ -204,6 +204,58 @@ class CallWriter:
             return []
         self.f.loop("0", n, "1", [], clear)
         self._fill_with_nan(info, place, self.f.mul(n, n))
+
+    # -- sorting ---------------------------------------------------------------------------------------------------
+    def argsort(self, k: str) -> None:
+        """Pairs of sorted runs are merged, longer ones each time, without a branch: equal elements keep their order."""
+        keys, order = self._matrix(self.call.reads[0], k), self._matrix(self.call.writes[0], k)
+        merged = self.buffers.pointer(self.call.scratch[0])
+        n, levels = self.sizes
+        self.f.loop("0", n, "1", [], lambda i, _: self._store_place(i, order, i))
+
+        def level(doublings, _):
+            width, both = [self.f.let(f"shl i64 {first}, {doublings}", "i") for first in (1, 2)]
+            self.f.loop("0", n, "1", [("i64", "0"), ("i64", "0")], lambda at, runs: self._merge(keys, order, merged, width, both, at, runs))
+            self.f.loop("0", n, "1", [], lambda i, _: self._store_place(self._load_place(merged, i), order, i))
+            return []
+        self.f.loop("0", levels, "1", [], level)
+
+    def _load_place(self, array: str, at: str) -> str:
+        return self.f.let(f"load i64, ptr {self._at(array, at, 'i64')}", "i")
+
+    def _store_place(self, value: str, array: str, at: str) -> list:
+        self.f.do(f"store i64 {value}, ptr {self._at(array, at, 'i64')}")
+        return []
+
+    def _merge(self, keys: str, order: str, merged: str, width: str, both: str, at: str, runs: list[str]) -> list[str]:
+        """One element of two runs that become one: the places in both, after it."""
+        let, n = self.f.let, self.sizes[0]
+        smallest = self.compute.declarations.declare("llvm.smin.i64", "i64", ("i64", "i64"))
+        outside = let(f"sub i64 0, {both}", "i")
+        start = let(f"and i64 {at}, {outside}", "i")
+        middle, end = [let(f"call i64 @{smallest}(i64 {self.f.add(start, step)}, i64 {n})", "i") for step in (width, both)]
+        begins = let(f"icmp eq i64 {at}, {start}")
+        i, j = [let(f"select i1 {begins}, i64 {first}, i64 {place}", "i") for first, place in ((start, runs[0]), (middle, runs[1]))]
+        left, right = [let(f"icmp slt i64 {place}, {stop}") for place, stop in ((i, middle), (j, end))]
+        # What has run out is read at the start of the pair, where there is something.
+        a, b = [self._load_place(order, let(f"select i1 {there}, i64 {place}, i64 {start}", "i")) for there, place in ((left, i), (right, j))]
+        x, y = [let(f"load {self.element}, ptr {self._at(keys, each)}") for each in (a, b)]
+        ended = let(f"xor i1 {left}, true")
+        is_better = let(f"or i1 {ended}, {self._comes_before(y, x)}")
+        takes = let(f"and i1 {right}, {is_better}")
+        self._store_place(let(f"select i1 {takes}, i64 {b}, i64 {a}", "i"), merged, at)
+        step = let(f"zext i1 {takes} to i64", "i")
+        other = let(f"sub i64 1, {step}", "i")
+        return [self.f.add(i, other), self.f.add(j, step)]
+
+    def _comes_before(self, a: str, b: str) -> str:
+        """Is a key less than another, NaN being the largest?"""
+        let, keys = self.f.let, self.call.reads[0].buffer.dtype
+        if keys.kind != "f":
+            return let(f"icmp {'ult' if keys.kind == 'u' else 'slt'} {self.element} {a}, {b}")
+        number, nan = let(f"fcmp ord {self.element} {a}, {a}"), let(f"fcmp uno {self.element} {b}, {b}")
+        is_less, is_last = let(f"fcmp olt {self.element} {a}, {b}"), let(f"and i1 {number}, {nan}")
+        return let(f"or i1 {is_less}, {is_last}")
 
     # -- determinants ----------------------------------------------------------------------------------------------
     def _determinant(self, k: str, first: str, factor) -> None:
@@ -249,4 +301,4 @@ class CallWriter:
         self._determinant(k, "1.0", multiply)
 
 
-_ROUTINES = {name: getattr(CallWriter, name) for name in ("matmul", "inv", "solve", "cholesky", "det", "logabsdet", "detsign")}
+_ROUTINES = {name: getattr(CallWriter, name) for name in ("matmul", "inv", "solve", "cholesky", "det", "logabsdet", "detsign", "argsort")}

@@ -395,10 +395,23 @@ def lower_solve(schedule, node: Node) -> None:
     schedule.made_at[node] = back.position
 
 
+def lower_argsort(schedule, node: Node) -> None:
+    """The order along the last axis: the keys are laid side by side, then merged."""
+    operand = node.inputs[0]
+    shape = operand.type.shape
+    keys = schedule.new_work(operand.type.dtype, shape)
+    schedule.store_into(operand, keys, identity_map(shape), space_of(shape))
+    n = shape[-1]
+    reads, writes = (Matrix(keys, 0, n, 1, n),), (Matrix(schedule.allocate(node), 0, n, 1, n),)
+    schedule.statements.append(Call("argsort", reads, writes, (n, (n - 1).bit_length()), math.prod(shape[:-1]), (schedule.new_work("int64", (n,)),)))
+    schedule.made_at[node] = len(schedule.statements) - 1
+
+
 LOWERINGS = {
     **{TABLE[name]: lower_reduce for name in ("sum", "prod", "max", "min", "any", "all")},
     **{TABLE[name]: lower_arg_reduce for name in ("argmax", "argmin")},
     **{TABLE[name]: lower_scan for name in ("cumsum", "cumprod")},
+    TABLE["argsort"]: lower_argsort,
     TABLE["concatenate"]: lower_concatenate,
     TABLE["assemble"]: lower_assemble,
     TABLE["scatter_add"]: lower_scatter,

@@ -129,6 +129,11 @@ class CallWriter:
         self._loop()
         self.text.add(f"{element} = {value}", self.depth)
 
+    def argsort(self) -> None:
+        (keys,), (order,), n = self.call.reads, self.call.writes, self.call.sizes[0]
+        self.text.allocate(order.buffer, "order")
+        self._assign(self._one_of(order.buffer, 1, n), f"{self.text.function('argsort')}({self._one_of(keys.buffer, 1, n)})")
+
     def det(self) -> None:
         self._per_matrix("determinant")
 
@@ -139,7 +144,7 @@ class CallWriter:
         self._per_matrix("sign_of_determinant")
 
 
-_ROUTINES = {name: getattr(CallWriter, name) for name in ("matmul", "inv", "solve", "cholesky", "det", "logabsdet", "detsign")}
+_ROUTINES = {name: getattr(CallWriter, name) for name in ("matmul", "inv", "solve", "cholesky", "det", "logabsdet", "detsign", "argsort")}
 
 
 def _slice(start: int, step: int, count: int, length: int) -> str:

@@ -158,7 +158,8 @@ def _captured(program: Program, statements: list) -> list[Buffer]:
 
 def _functions_of(statements: list) -> set[str]:
     """The names of functions that the text may use, which nothing else may have."""
-    found = {"checked_index", "matrix_at", "inverse", "solve", "cholesky", "determinant", "log_abs_determinant", "sign_of_determinant"}
+    found = {"checked_index", "matrix_at", "inverse", "solve", "cholesky", "determinant", "log_abs_determinant", "sign_of_determinant",
+             "argsort"}
     for op, dtype in {(i.op, i.dtype) for s in statements for nest in _nests_of(s) for i in nest.body if isinstance(i, Compute)}:
         found |= template_of(op, dtype).functions
     return found

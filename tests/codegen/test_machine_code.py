@@ -71,6 +71,8 @@ STATEMENTS = {
     "joined": lambda a, b, c: (np.concatenate([a, a[:3] * 2.0]), np.stack([b, b * b], axis=1), np.concatenate([c, c, a], axis=1) * 2.0),
     "gathered": lambda a, b, c: (a[np.array([3, 1, 1, 6])] * 2.0, b[np.array([[0, 8], [2, 2]])], a[np.array([0, 6]), np.array([8, 0])]),
     "running": lambda a, b, c: (np.cumsum(a, axis=0), np.cumsum(a, axis=1), np.cumprod(b), np.cumsum(np.exp(b))),
+    "orders": lambda a, b, c: (np.sort(a, axis=0), np.argsort(b, axis=-1), np.sort(np.where(a > 0.5, np.nan, a), axis=1),
+                               np.argsort(a > 0, axis=None, kind="stable")),
     "positions": lambda a, b, c: (np.argmax(a, axis=0), np.argmin(a, axis=1), np.argmax(b), np.argmin(a)),
     "products": lambda a, b, c: (a @ b, b @ a.T, a @ a.T, a.T @ a, a[1:4, 2:6] @ a[2:6, ::-1], (a * 2.0) @ (b * b)),
     "chained": lambda a, b, c: np.sum(np.tanh(np.tanh(a @ a.T) @ c) * c),

@@ -329,4 +329,59 @@ def choices():
     yield "sizes", Case(lambda x: x * np.size(x) + np.ndim(x) + np.shape(x)[1] + len(x) + np.size(x, 0), ROWS, dtypes=dtypes)
 
 
-CASES = {name: case for family in (reductions, norms, shapes, indices, products, algebra, choices) for name, case in family()}
+def orders():
+    for axis in (-1, 0, 1, None):
+        yield f"sort {axis}", Case(lambda x, a=axis: np.sort(x, axis=a), CUBE, dtypes=DTYPES)
+        yield f"argsort {axis}", Case(lambda x, a=axis: np.argsort(x, axis=a, kind="stable"), CUBE, dtypes=DTYPES, rough=True)
+        for name in ("median", "nanmedian"):
+            yield f"{name} {axis}", Case(lambda x, a=axis, n=name: getattr(np, n)(x, axis=a, keepdims=True), CUBE, dtypes=FLOATS + ("int64",))
+    for method in ("linear", "lower", "higher", "nearest", "midpoint"):
+        yield f"quantile {method}", Case(lambda x, m=method: np.quantile(x, [0.0, 0.3, 0.77, 1.0], axis=(0, 2), method=m), CUBE)
+        yield f"nanquantile {method}", Case(lambda x, m=method: np.nanquantile(np.where(x > 2, np.nan, x), [[0.0, 0.3], [0.77, 1.0]], axis=0, method=m), CUBE)
+    yield "percentile", Case(lambda x: np.percentile(x, 41, axis=1), ROWS, dtypes=("float64", "int64"))
+    yield "quantile of NaN", Case(lambda x: np.quantile(np.where(x > 2, np.nan, x), 0.5, axis=1), CUBE, rough=True)
+    yield "partition", Case(lambda x: np.partition(x, 2)[:, 2], ROWS)
+    yield "lexsort", Case(lambda x: x[0][np.lexsort((x[0], np.sign(x[1])))], ROWS, rough=True)
+    yield "sort of one", Case(np.sort, (1,))
+    yield "sort of none", Case(np.sort, (0,))
+    yield "sort with infinities", Case(lambda x: np.sort(np.where(x > 1, np.inf, np.where(x < -1, np.nan, x)), axis=None), ROWS, rough=True)
+    yield "sort of many", Case(lambda x: np.sort(x)[::7], (130,), dtypes=FLOATS)
+
+
+def more():
+    dtypes = FLOATS + ("int64",)
+    yield "cov", Case(np.cov, ROWS, dtypes=("float64", "int64"))
+    yield "cov columns", Case(lambda x, y: np.cov(x, y, rowvar=False, ddof=0), ROWS, ROWS)
+    yield "cov of a vector", Case(lambda x: np.cov(x[0]), ROWS)
+    yield "corrcoef", Case(np.corrcoef, ROWS)
+    yield "gradient", Case(lambda x: np.gradient(x, 0.5), ROWS)
+    yield "gradient axis", Case(lambda x: np.gradient(x, axis=0, edge_order=2), ROWS, dtypes=("float64", "int64"))
+    yield "gradient uneven", Case(lambda x: np.gradient(x, np.array([0.0, 1.0, 1.7, 3.0]), axis=1), ROWS)
+    yield "gradient uneven edges", Case(lambda x: np.gradient(x, np.array([0.0, 1.0, 1.7, 3.0]), axis=1, edge_order=2), ROWS)
+    yield "gradient distances", Case(lambda x: np.gradient(x[0], np.cumsum(x[1] ** 2 + 0.1)), ROWS)
+    yield "gradient of two", Case(lambda x: np.gradient(x[:2, 0]), ROWS)
+    yield "digitize", Case(lambda x: np.digitize(x, [-1.0, 0.0, 1.5]), ROWS, rough=True)
+    yield "digitize falling", Case(lambda x: np.digitize(x, [1.5, 0.0, -1.0], right=True), ROWS, dtypes=dtypes, rough=True)
+    yield "insert", Case(lambda x: np.insert(x, 1, x[0, 0], axis=1), ROWS, dtypes=dtypes)
+    yield "insert places", Case(lambda x: np.insert(x, [3, 1, 1], x[0, :3]), ROWS)
+    yield "insert rows", Case(lambda x: np.insert(x, -1, x[0] * 2, axis=0), ROWS)
+    yield "insert slice", Case(lambda x: np.insert(x[0], slice(0, 4, 2), x[1, :2]), ROWS)
+    yield "bincount", Case(lambda x: np.bincount([0, 2, 1, 2], weights=x[0], minlength=5), ROWS)
+    yield "array_equal", Case(lambda x: (np.array_equal(x, x), np.array_equal(x, x[0]), np.array_equiv(x, x[0])), ROWS, rough=True)
+    yield "isin", Case(lambda x: np.isin(np.round(x), [0, 1, 3]), ROWS, dtypes=dtypes, rough=True)
+    yield "piecewise", Case(lambda x: np.piecewise(x, [x < -0.5, x > 0.5], [lambda v: v * v, lambda v: np.log(v), 2.0]), ROWS)
+    yield "piecewise two", Case(lambda x: np.piecewise(x, [x < 0], [np.sin, lambda v: 3 * v]), ROWS)
+    yield "piecewise none", Case(lambda x: np.piecewise(x[0], x[0] < 0, [7.0]), ROWS, rough=True)
+    yield "piecewise rows", Case(lambda x: np.piecewise(x[0], x[:2] < 0, [np.sin, np.cos]), ROWS)
+    yield "apply_along_axis", Case(lambda x: np.apply_along_axis(lambda row: row * row[0], 1, x), ROWS)
+    yield "apply_along_axis to a number", Case(lambda x: np.apply_along_axis(lambda row: row[0] * row[-1], 0, x), CUBE)
+    yield "polyfit", Case(lambda x: np.polyfit(np.arange(4.0), x.T, 2), ROWS)
+    yield "polyfit with weights", Case(lambda x: np.polyfit(np.arange(4.0), x[0], 1, w=[1.0, 2.0, 1.0, 0.5]), ROWS)
+    yield "lstsq", Case(lambda x: np.linalg.lstsq(np.vander(np.arange(4.0), 2), x[0])[:2], ROWS)
+    yield "pinv", Case(np.linalg.pinv, ROWS)
+    yield "pinv of a tall matrix", Case(lambda x: np.linalg.pinv(x.T), ROWS)
+    yield "tolist", Case(lambda x: np.stack([np.float64(0) + v for v in x.tolist()[1]]), ROWS)
+    yield "item", Case(lambda x: np.stack([np.float64(0) + v for v in (x.item(2), x.item((1, 1)), x.item(1, 2), x[0, 0].item())]), ROWS)
+
+
+CASES = {name: case for family in (reductions, norms, shapes, indices, products, algebra, choices, orders, more) for name, case in family()}

@@ -815,12 +815,13 @@ def test_a_traced_value_in_range_float_and_index():
     explain = ("Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; "
                "to look up by a computed index use np.take or an integer array.")
     assert here(TracedIndexError, lambda x: sum(x for _ in range(x)), 1.) == \
-        f"an index, `range`, shape or axis needs a concrete integer, but `input` is traced data. {explain}"
+        f"an index, `range`, shape or axis needs a concrete integer, but `input` (LINE) is traced data. {explain}"
     assert here(TracedIndexError, lambda x: [x, x][x], 1.) == \
-        f"an index, `range`, shape or axis needs a concrete integer, but `input` is traced data. {explain}"
+        f"an index, `range`, shape or axis needs a concrete integer, but `input` (LINE) is traced data. {explain}"
     assert here(TracedConversionError, lambda x: "%.3f" % (x * 2.) and x, 1.) == (
         "float() of a traced value: `multiply`: float64[] (LINE) has no number while the graph is built. "
-        "Leave the float() away, or use the np. function of the same name instead of a compiled one.")
+        "Leave the float() away, or use the np. function of the same name instead of a compiled one; "
+        'for "%.3f" % x write an f-string, which shows the node.')
 
 
 def test_writing_into_an_argument():

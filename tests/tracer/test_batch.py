@@ -242,7 +242,8 @@ def test_what_is_shared_is_computed_once():
 
 
 A = rows(30, 30)
-LOOPED = {"solve": grad(lambda x: np.sum(np.linalg.solve(A + np.diag(x), x))), "large": grad(lambda x: np.sum(np.sin(np.outer(x, x))) + np.sum(np.cumsum(x)))}
+LOOPED = {"sort": grad(lambda x: np.sum(np.sort(x) * x) + np.median(x)),
+          "solve": grad(lambda x: np.sum(np.linalg.solve(A + np.diag(x), x))), "large": grad(lambda x: np.sum(np.sin(np.outer(x, x))) + np.sum(np.cumsum(x)))}
 
 
 @pytest.mark.parametrize("name", LOOPED)

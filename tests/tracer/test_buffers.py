@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tracing_checks import traced
 
-from tracer import InPlaceError, ShapeError, UnsupportedError, grad, jit
+from tracer import InPlaceError, ShapeError, TracedIndexError, UnsupportedError, grad, jit, value_and_grad
 
 X = np.array([0.3, -1.2, 0.7, 2.1, 0.9])
 SQUARE = np.arange(20.0).reshape(4, 5) / 7
@@ -596,3 +596,36 @@ def test_zeros_keep_their_sign(program):
     for result in (jit(program)(LONG), traced(program, LONG)):
         np.testing.assert_array_equal(np.signbit(result), np.signbit(expected))
         np.testing.assert_array_equal(result, expected)
+
+
+# Slices that move -----------------------------------------------------------------------------------------------------------
+
+TABLE = np.arange(20.0).reshape(4, 5) ** 1.5
+
+
+def rows_and_columns(x):
+    i, j = math.floor(x[1]), math.floor(x[0])
+    both, columns = np.sum(TABLE[i:i + 2, j:j + 3]) * x[2], np.sum(TABLE[i, j - 1:j + 2]) * x[1]
+    return both + columns + np.sum(TABLE[i - 1:i + 2, j]) * x[3] + np.sum(TABLE[:, j - 1:j + 1]) * x[0]
+
+
+def written_slices(x):
+    z, i = np.zeros(6), math.floor(x[0])
+    z[i:i + 2] = x[:2]
+    z[i - 1:i + 1] += x[2]
+    return z @ np.arange(6.0) + np.sum(x[i - 1:i + 2] ** 2)
+
+
+@pytest.mark.parametrize("function", [rows_and_columns, written_slices])
+def test_slices_with_bounds_a_constant_apart(function):
+    x = np.array([2.7, 1.1, 0.3, 0.9, 1.5])
+    value, slope = value_and_grad(function)(x)
+    assert value == pytest.approx(function(x))
+    np.testing.assert_allclose(slope, [(function(x + d) - function(x - d)) / 2e-6 for d in 1e-6 * np.eye(5)], rtol=1e-7, atol=1e-7)
+
+
+def test_a_slice_of_unknown_length_is_refused():
+    with pytest.raises(TracedIndexError):
+        value_and_grad(lambda x: np.sum(TABLE[0][math.floor(x):3] * x))(1.5)
+    with pytest.raises(UnsupportedError, match="side by side"):
+        value_and_grad(lambda x: np.sum(np.ones((3, 3, 3))[(i := math.floor(x)):i + 1, :, i:i + 2]) * x)(1.5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tracer import UnsupportedError, VaryingLengthError, grad, jit
+from tracer import UnsupportedError, VaryingLengthError, grad, jit, value_and_grad
 
 X = np.array([1.0, -2.0, 3.0, 0.5, -0.1, 2.5])
 ROWS = np.linspace(-1.0, 1.3, 24).reshape(6, 4)
@@ -160,3 +160,45 @@ def test_a_mask_of_another_length_is_refused_as_by_numpy():
     with pytest.raises(IndexError) as refused:
         jit(lambda x: np.sum(x[x[:3] > 0]))(X)
     assert str(refused.value) == "boolean index did not match indexed array along axis 0; size of axis is 6 but size of corresponding boolean axis is 3"
+
+
+# Places ------------------------------------------------------------------------------------------------------------------
+
+WEIGHTS = np.arange(5.0) + 1
+
+
+def written_at_places(x):
+    y, z = x * WEIGHTS, np.zeros(5)
+    y[np.where(y < 0)] = 0.5
+    at = np.nonzero(x > 0)
+    z[at] = x[at] ** 2
+    return np.sum(y ** 2) + z @ WEIGHTS
+
+
+def of_first_and_last(x):
+    at = np.flatnonzero(x < 0)
+    return x[at[0]] * 2 + x[at[-1]] ** 2 + np.mean(at) * x[0] + at.size * x[1]
+
+
+def in_a_matrix(x):
+    m = np.outer(x, x) * 0.7
+    m[np.where(m < 0)] = 1.0
+    rows, columns = np.where(m > 2)
+    return np.sum(m[rows, columns] * 3) + np.sum(m)
+
+
+PLACES = [lambda x: np.sum(x[np.where(x > 0)] ** 2), lambda x: np.sum(x[np.where(x > 0)[0]] * WEIGHTS[np.where(x > 0)[0]]), written_at_places,
+          of_first_and_last, in_a_matrix]
+
+
+@pytest.mark.parametrize("function", PLACES)
+def test_places_index_as_the_mask_does(function):
+    x = np.array([1.0, -2.0, 3.0, -4.0, 0.5])
+    value, slope = value_and_grad(function)(x)
+    assert value == pytest.approx(function(x))
+    np.testing.assert_allclose(slope, [(function(x + d) - function(x - d)) / 2e-6 for d in 1e-6 * np.eye(5)], rtol=1e-7, atol=1e-7)
+
+
+def test_some_of_the_places_are_no_index():
+    with pytest.raises(VaryingLengthError, match="an index of some of the places"):
+        value_and_grad(lambda x: np.sum(np.outer(x, x)[np.where(np.outer(x, x) > 1)[1]]))(np.ones(3))

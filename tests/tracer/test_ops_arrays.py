@@ -22,8 +22,8 @@ OURS = [op for family in (reduction, movement, indexing, linalg) for op in recor
 def test_the_table_holds_every_record_of_these_families():
     assert all(TABLE[op.name] is op for op in OURS)
     assert {op.name for op in OURS} == {
-        "sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "cumsum", "cumprod", "reshape", "transpose", "broadcast_to", "index", "concatenate",
-        "assemble", "gather", "scatter_add", "matmul", "inv", "solve", "cholesky", "det", "logabsdet", "detsign"}
+        "sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "argsort", "cumsum", "cumprod", "reshape", "transpose", "broadcast_to", "index",
+        "concatenate", "assemble", "gather", "scatter_add", "matmul", "inv", "solve", "cholesky", "det", "logabsdet", "detsign"}
 
 
 # Conventions ------------------------------------------------------------------------------------------------------------

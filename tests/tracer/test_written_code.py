@@ -14,7 +14,17 @@ import pytest
 from numba import types
 from numba.extending import intrinsic
 
-from tracer import InPlaceError, OutputError, TracedConversionError, TracedIndexError, UnsupportedError, grad, value_and_grad
+from tracer import (
+    InPlaceError,
+    LeakedValueError,
+    OutputError,
+    TracedBoolError,
+    TracedConversionError,
+    TracedIndexError,
+    UnsupportedError,
+    grad,
+    value_and_grad,
+)
 
 X = np.array([1.3, 2.1, 2.9])
 TABLE = np.array([1.0, 10.0, 100.0])
@@ -128,16 +138,33 @@ def a_generator(x):
     yield x
 
 
-HASH = "hash() of a traced value: `input`: float64[] has no number while the graph is built. Use a concrete key."
-INT = ("int() of a traced value: `input`: float64[] has no number while the graph is built. "
-       "Use np.floor, np.trunc or np.rint, which keep it in the graph; as an index np.floor(x).astype(int).")
+HASH = ("hash() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. It cannot be looked up in a dict or set, or be "
+        "remembered by a cache: use a key that is known, such as a place in a list.")
+INT = ("int() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. "
+       "Use math.floor, np.trunc or np.rint, which keep it in the graph; math.floor(x) also is an index.")
+def deeper(x):
+    return 1.0 if x < 1.0 else x * deeper(x - 1.0)
+
+
+FORMAT = ("float() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Leave the float() away, or use the np. function of "
+          "the same name instead of a compiled one; for \"%.3f\" % x write an f-string, which shows the node.")
+KNOWN = ("Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; to look up by a computed index "
+         "use np.take or an integer array.")
 REFUSED = {
     "int": (lambda x: x * int(x), TracedConversionError, INT),
     "a refusal that is caught": (swallowed, TracedConversionError, INT),
     "range": (lambda x: sum(1.0 * x for _ in range(x)), TracedIndexError,
-              "an index, `range`, shape or axis needs a concrete integer, but `input` is traced data. Its value is not known when the graph is built. "
+              "an index, `range`, shape or axis needs a concrete integer, but `input` (LINE) is traced data. Its value is not known when the graph is built. "
               "Pass the number as a Python int argument or take it from a shape; to look up by a computed index use np.take or an integer array."),
+    "a range of a rounded number": (lambda x: sum(x for _ in range(math.floor(x))), TracedIndexError,
+                                    f"an index, `range`, shape or axis needs a concrete integer, but `floor` (LINE) is traced data. {KNOWN}"),
+    "a shape": (lambda x: np.sum(np.zeros(x)), TracedIndexError, f"a shape or a range needs a concrete integer, but `input` (LINE) is traced data. {KNOWN}"),
+    "a list by a traced place": (lambda x: [1.0, 2.0][math.floor(x)] * x, TracedIndexError,
+                                 f"an index, `range`, shape or axis needs a concrete integer, but `floor` (LINE) is traced data. {KNOWN}"),
+    "a format that rounds": (lambda x: "%.3f" % x and x, TracedConversionError, FORMAT),  # noqa: UP031  as people write it
     "a key": (lambda x: {x: 1}[x] * x, TracedConversionError, HASH),
+    "a key of get": (lambda x: {"a": 1}.get(x, 2) * x, TracedConversionError, HASH),
+    "a hash": (lambda x: hash(x) * x, TracedConversionError, HASH),
     "a set": (lambda x: len({x}) * x, TracedConversionError, HASH),
     "a generator": (a_generator, OutputError, "a_generator() returned a generator; a gradient is of one float."),
     "an intrinsic": (lambda x: uses_an_intrinsic(x), UnsupportedError,
@@ -150,8 +177,8 @@ REFUSED = {
                          "a value of dtype complex128 (complex) meets a traced value; only bool, integers, float32 and float64 are supported. "
                          "Convert it with .astype(float)."),
     "a list in a ufunc": (lambda x: np.sum(np.sin([x, x])), TracedConversionError,
-                          "np.asarray() of a traced value: `input`: float64[] has no number while the graph is built. Write np.array([a, b]) around traced "
-                          "values in a list; to look up in an array that is kept in a list or dict, np.take(table, i)."),
+                          "np.asarray() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Write np.array([a, b]) around "
+                          "traced values in a list; to look up in an array that is kept in a list or dict, np.take(table, i)."),
 }
 
 
@@ -161,6 +188,33 @@ def test_what_is_refused(case):
     with pytest.raises(kind) as error:
         grad(function)(1.5)
     assert re.sub(rf"{re.escape(__file__)}:\d+", "LINE", str(error.value)) == text
+
+
+def test_recursion_whose_depth_is_traced_is_refused_with_what_to_write():
+    with pytest.raises(TracedBoolError, match=r"calls itself without an end, or deeper than Python allows \(\d+\)\..*Write a loop over a fixed range"):
+        grad(deeper)(3.5)
+
+
+def test_a_branch_on_an_array_has_numpys_error():
+    with pytest.raises(ValueError, match=r"The truth value of an array with more than one element is ambiguous\. Use a\.any"):
+        grad(lambda x: np.sum(x) if x > 0 else 0.0)(X)
+
+
+SEEN = []
+
+
+def test_what_a_global_list_keeps_of_a_trace_is_refused_where_it_is_used():
+    assert grad(lambda x: SEEN.append(x) or x * x)(1.5) == 3.0
+    with pytest.raises(LeakedValueError, match=r"is used after its trace has ended.*Return it from the function"):
+        SEEN[0] + 1.0
+
+
+def test_printing_shows_the_node(capsys):
+    def prints(x):
+        print(x, [x * 2.0], f"{x:.3f}", "{:>5}".format(x), str(x))  # noqa: UP032  as people write it
+        return x * x
+    assert grad(prints)(1.5) == 3.0
+    assert capsys.readouterr().out == "Traced<input: float64[]> [Traced<multiply: float64[]>]" + " Traced<input: float64[]>" * 3 + "\n"
 
 
 def test_the_array_of_the_module_was_not_changed():

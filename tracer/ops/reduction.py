@@ -85,6 +85,11 @@ def _position(name: str):
     return infer
 
 
+def _order(types, attrs) -> ArrayType:
+    assert types[0].ndim and types[0].size, (types, attrs)
+    return array_type(INT64.dtype, types[0].shape)
+
+
 def _scanned(types, attrs) -> ArrayType:
     assert 0 <= attrs[0] < types[0].ndim, (types, attrs)
     return types[0]
@@ -189,6 +194,10 @@ ARGMAX = Op(name="argmax", kind="reduction", infer=_position("argmax"), evaluate
 ARGMIN = Op(name="argmin", kind="reduction", infer=_position("argmin"), evaluate=lambda x, axis: np.argmin(x, axis=axis), numpy=(np.argmin,),
             vjp=ZERO, jvp=ZERO, lower=STRUCTURAL, source=STRUCTURAL, grad_fn="ArgminBackward0", domain=None,
             kink="the first of equal elements, as NumPy")
+
+ARGSORT = Op(name="argsort", kind="scan", infer=_order, evaluate=lambda x: np.argsort(x, axis=-1, kind="stable"), numpy=(np.argsort,),
+             vjp=ZERO, jvp=ZERO, sympy=NOT_SYMBOLIC, lower=STRUCTURAL, source=STRUCTURAL, grad_fn="SortBackward0", domain=None,
+             kink="equal elements stay in their order, and NaN comes last, as in NumPy's stable sort")
 
 CUMSUM = Op(name="cumsum", kind="scan", infer=_scanned, evaluate=lambda x, axis: np.cumsum(x, axis=axis, dtype=x.dtype), numpy=(np.cumsum,),
             vjp=_cumsum_vjp, jvp=LINEAR, sympy=NOT_SYMBOLIC, lower=STRUCTURAL, source=STRUCTURAL,

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..graph.op import DERIVED, NOT_SYMBOLIC, STRUCTURAL, ZERO, Expand, Libm, Special
+from ..graph.op import DERIVED, NOT_DIFFERENTIABLE, NOT_SYMBOLIC, STRUCTURAL, ZERO, Expand, Libm, Special
 from .apply import apply
 from .arithmetic import ANY, POSITIVE, _sp
 from .families import elementwise, resolve
@@ -88,6 +88,36 @@ BETALN = _scipy("betaln", (lambda x, y, out: _betaln_partial(x, y), lambda x, y,
                 lambda x, y: _sp().loggamma(x) + _sp().loggamma(y) - _sp().loggamma(x + y), Special("betaln"), (WIDE, WIDE), 2)
 BETA = _scipy("beta", (lambda x, y, out: out * _betaln_partial(x, y), lambda x, y, out: out * _betaln_partial(y, x)),
               lambda x, y: _sp().gamma(x) * _sp().gamma(y) / _sp().gamma(x + y), Special("beta"), (WIDE, WIDE), 2)
+
+
+# Incomplete gamma and beta functions: slopes along the last argument are densities, those along the others have no closed form -----------
+
+def _gamma_density(a, x):
+    return np.exp(_special("xlogy")(a - 1.0, x) - x - _special("gammaln")(a))
+
+
+def _beta_density(a, b, x):
+    return np.exp(_special("xlogy")(a - 1.0, x) + _special("xlog1py")(b - 1.0, -x) - _special("betaln")(a, b))
+
+
+def _student_density(df, t):
+    half = 0.5 * df
+    return np.exp(-(half + 0.5) * np.log1p(t * t / df) - _special("betaln")(half, np.full_like(t, 0.5))) / np.sqrt(df)
+
+
+def _evaluate_betainc(a, b, x):
+    """In float64: SciPy's own is coarse in float32."""
+    return _special("betainc")(*[np.asarray(each, np.float64) for each in (a, b, x)]).astype(np.asarray(x).dtype)
+
+
+GAMMAINC = _scipy("gammainc", (NOT_DIFFERENTIABLE, lambda a, x, out: _gamma_density(a, x)), NOT_SYMBOLIC, Special("gammainc"), (WIDE, WIDE), 2)
+GAMMAINCC = _scipy("gammaincc", (NOT_DIFFERENTIABLE, lambda a, x, out: -_gamma_density(a, x)), NOT_SYMBOLIC, Special("gammaincc"), (WIDE, WIDE), 2)
+BETAINC = elementwise("betainc", "scipy.special:betainc", (NOT_DIFFERENTIABLE, NOT_DIFFERENTIABLE, lambda a, b, x, out: _beta_density(a, b, x)), NOT_SYMBOLIC,
+                      Special("__pyx_fuse_0betainc"), "betainc({0}, {1}, {2})", "SpecialBetaincBackward0", (WIDE, WIDE, PROBABILITY),
+                      evaluate=_evaluate_betainc)
+STDTR = _scipy("stdtr", (NOT_DIFFERENTIABLE, lambda df, t, out: _student_density(df, t)), NOT_SYMBOLIC, Special("__pyx_fuse_0stdtr"), (WIDE, ANY), 2)
+EXP1 = _scipy("exp1", (lambda x, out: -np.exp(-x) / x,), NOT_SYMBOLIC, Special("__pyx_fuse_1exp1"), (WIDE,))
+EXPI = _scipy("expi", (lambda x, out: np.exp(x) / x,), NOT_SYMBOLIC, Special("__pyx_fuse_1expi"), (WIDE,))
 
 
 # The error function and the normal distribution -----------------------------------------------------------------------------

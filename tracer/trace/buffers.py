@@ -15,6 +15,7 @@ from ..errors import TracedIndexError
 from ..graph.types import SUPPORTED
 from .memory import SMALL, Storage, View
 from .numpy_api.common import contains_traced, filled, find_trace, reshaped
+from .numpy_api.masked import without_places
 from .numpy_api.writing import array_of
 from .value import FUNCTIONS, Slots, Traced, as_traced, call, cast
 
@@ -81,13 +82,15 @@ class Buffer(np.lib.mixins.NDArrayOperatorsMixin, Slots):
         return self.copy()
 
     def __getitem__(self, index):
+        index = without_places(index)
         if any_traced_index(index):
-            return as_traced(self, find_trace([index]))[index]
+            return as_traced(self, trace_of_index(index))[index]
         return wrapped(self.memory.array[plain(index)], (self,))
 
     def __setitem__(self, index, value):
+        index = without_places(index)
         if contains_traced(value) or any_traced_index(index):
-            become_traced(self, find_trace([value, index]))
+            become_traced(self, find_trace([value]) if contains_traced(value) else trace_of_index(index))
             self[index] = value
         else:
             self.memory.array[plain(index)] = plain(value)
@@ -119,9 +122,18 @@ class Buffer(np.lib.mixins.NDArrayOperatorsMixin, Slots):
         return wrapped(function(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()}), args)
 
 
+def trace_of_index(index):
+    """The trace of an index with something traced in it."""
+    parts = [part for each in (index if type(index) is tuple else (index,)) for part in ((each.start, each.stop) if type(each) is slice else (each,))]
+    return find_trace(parts)
+
+
 def any_traced_index(index) -> bool:
     """Is there something traced in an index?"""
-    return type(index) is Traced or (type(index) in (tuple, list) and contains_traced(index))
+    kind = type(index)
+    if kind is slice:
+        return type(index.start) is Traced or type(index.stop) is Traced
+    return kind is Traced or (kind is tuple and any(map(any_traced_index, index))) or (kind is list and contains_traced(index))
 
 
 def plain(value):
@@ -228,6 +240,7 @@ def full(shape, fill_value, dtype=None, **kwargs):
 
 def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, like=None):
     """``np.array``."""
+    copy = copy if type(copy) is bool else None
     if not contains_traced(object):
         source = plain(object)
         result = np.array(source, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
@@ -256,9 +269,16 @@ def isscalar(element) -> bool:
     return not element.shape and element.memory is None if type(element) is Traced else np.isscalar(element)
 
 
+def take(a, indices, *args, **kwargs):
+    """``np.take``, which NumPy dispatches by the array alone."""
+    if contains_traced([a, indices]):
+        return call(np.take, (a, indices, *args), kwargs)
+    return np.take(a, indices, *args, **kwargs)
+
+
 NUMPY: dict[Callable, Callable] = {
     **{f: _creating(f) for f in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri)},
     **{f: _copying(f) for f in (np.linspace, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.copy, np.diag, np.tile, np.repeat)},
-    np.full: full, np.array: array, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: asarray, np.isscalar: isscalar,
+    np.full: full, np.array: array, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: asarray, np.isscalar: isscalar, np.take: take,
 }
 NAMES = frozenset(f.__name__ for f in NUMPY)

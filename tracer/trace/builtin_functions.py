@@ -10,12 +10,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import TracedConversionError
+from ..errors import TracedConversionError, UnsupportedError
 from ..graph.node import user_line
 from .buffers import Buffer
 from .context import user_location
 from .math_functions import any_traced
-from .value import Traced, cast, user_line_of
+from .numpy_api.common import find_trace
+from .static import SEEN_CLASS
+from .value import FUNCTIONS, Traced, as_traced, cast, user_line_of
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -72,6 +74,8 @@ class Int(int, metaclass=_LikeInt):
     dtype = np.dtype(np.int64)
 
     def __new__(cls, value=0, /, *base):
+        if type(value) is Traced and value.weak is int and value.node.type.is_float:
+            return value  # what math.floor gives
         if type(value) is Traced and not value.node.type.is_float:
             _check_is_number(value, "int")
             if value.owner.depends_on_integers_only(value.node):
@@ -91,16 +95,17 @@ def _check_is_number(value: Traced, name: str) -> None:
 def _extreme(original: Callable, better: Callable) -> Callable:
     def implementation(*values, key=None, **default):
         values = list(values[0]) if len(values) == 1 else list(values)
-        if not values or key is not None or not any_traced(values):
+        if not values or not any_traced(values):
             return original(values, key=key, **default)
-        best = values[0]
-        for value in values[1:]:
+        keys = values if key is None else [key(value) for value in values]
+        best, best_key = values[0], keys[0]
+        for value, each in zip(values[1:], keys[1:]):
             # As Python has it: the first stays unless a later one is better.
-            is_better = better(value, best)
+            is_better = better(each, best_key)
             if type(is_better) is not Traced:
-                best = value if is_better else best
+                best, best_key = (value, each) if is_better else (best, best_key)
                 continue
-            best = np.where(is_better, value, best)
+            best, best_key = np.where(is_better, value, best), np.where(is_better, each, best_key)
             if type(best) is Traced and all(type(v) in (int, float) or (type(v) is Traced and v.weak) for v in values):
                 best = Traced(best.node, best.owner, float if best.node.type.is_float else int)
         return best
@@ -149,13 +154,62 @@ def _isinstance(value, kinds, /) -> bool:
     return builtins.isinstance(_sample(value) if type(value) in (Traced, Buffer) else value, _original(kinds))
 
 
-SEEN_CLASS = "__tracer_class__"  # of the class that stands for a user's: that class
-
-
 def _original(kinds):
     if builtins.isinstance(kinds, tuple):
         return tuple(map(_original, kinds))
     return vars(kinds).get(SEEN_CLASS, kinds) if builtins.isinstance(kinds, type) else kinds
+
+
+class _LikeType(type):
+    """The class of ``type`` as the traced function sees it."""
+
+    def __call__(cls, *args, **kwargs):
+        return type_of(*args) if len(args) == 1 and not kwargs else type(*args, **kwargs)
+
+    def __instancecheck__(cls, value):
+        return builtins.isinstance(value, type)
+
+    def __subclasscheck__(cls, other):
+        return issubclass(other, type)
+
+    def __repr__(cls):
+        return repr(type)
+
+    def __eq__(cls, other):
+        return other is cls or other is type
+
+    def __hash__(cls):
+        return hash(type)
+
+
+class Type(type, metaclass=_LikeType):
+    """``type``: that of a traced value is the type of what it stands for."""
+
+
+_STAND_INS = {float: Float, int: Int}
+for _kind, _stand_in in _STAND_INS.items():
+    _stand_in.__name__ = _stand_in.__qualname__ = _kind.__name__
+
+
+def type_of(value) -> type:
+    """The type that a traced function sees: for numbers the one that their names mean there."""
+    kind = type(_sample(value)) if type(value) in (Traced, Buffer) else type(value)
+    return _STAND_INS.get(kind, kind)
+
+
+def _sorted(values, /, *, key=None, reverse=False):
+    """``sorted``: of traced numbers by an order that is found when the graph runs."""
+    values = list(values)
+    keys = values if key is None else [key(each) for each in values]
+    if not any(type(each) is Traced for each in keys) or len(keys) < 2:
+        return sorted(values, key=key, reverse=reverse)  # also pairs, of which the first parts are known and differ
+    if any(np.ndim(each) for each in (*keys, *values)):
+        raise UnsupportedError(f"sorted() by traced keys of anything but numbers ({user_line_of(user_location(2))}): which element comes first is not known "
+                               f"while the graph is built. Sort arrays: order = np.argsort(keys), then x[order] for each of them.")
+    order = FUNCTIONS[np.argsort](as_traced(keys, find_trace(keys))) if not reverse else FUNCTIONS[np.argsort](-as_traced(keys, find_trace(keys)))
+    picked = as_traced(values, order.owner)[order]
+    weak = {each.weak if type(each) is Traced else type(each) for each in values}
+    return [Traced(each.node, each.owner, float) if weak <= {float, int} and each.dtype.kind == "f" else each for each in picked]
 
 
 class Super:
@@ -192,5 +246,6 @@ class _Bases:
 BUILTINS: dict[str, Callable] = {
     "float": Float, "int": Int, "isinstance": _isinstance, "sum": _sum,
     "max": _extreme(max, lambda a, b: a > b), "min": _extreme(min, lambda a, b: a < b),
+    "sorted": _sorted, "type": Type,
     "any": _quantified(any, np.logical_or), "all": _quantified(all, np.logical_and),
 }

@@ -24,6 +24,14 @@ _INTERNAL_FILES = (GENERATED, *(folder + os.sep for folder in (
 _internal: dict[str, bool] = {}
 
 
+def is_internal(code) -> bool:
+    """Is code ours or NumPy's?"""
+    found = _internal.get(code.co_filename)
+    if found is None:
+        found = _internal[code.co_filename] = code.co_filename.startswith(_INTERNAL_FILES)
+    return found
+
+
 def user_location(depth: int = 2):
     """(code, instruction offset) of the innermost frame that is neither ours nor NumPy's.
 
@@ -33,12 +41,18 @@ def user_location(depth: int = 2):
     while frame is not None:
         code = frame.f_code
         internal = _internal.get(code.co_filename)
-        if internal is None:
-            internal = _internal[code.co_filename] = code.co_filename.startswith(_INTERNAL_FILES)
-        if not internal:
+        if not (is_internal(code) if internal is None else internal):
             return code, frame.f_lasti
         frame = frame.f_back
     return None
+
+
+def user_line_of(location) -> str:
+    """``file:line`` of a location, or ''."""
+    if location is None:
+        return ""
+    code, offset = location
+    return next((f"{code.co_filename}:{line}" for start, end, line in code.co_lines() if start <= offset < end), code.co_filename)
 
 
 class Trace:
@@ -115,7 +129,7 @@ class Trace:
         return all(n in self.concrete for n in live_nodes((node,)) if n.op is INPUT)
 
     def explain_index(self, node: Node, wanted: str) -> str:
-        line = user_line(node)
+        line = user_line(node) or user_line_of(user_location(3))
         return (f"{wanted} needs a concrete integer, but `{node.op.name}`{f' ({line})' if line else ''} is traced data. "
                 f"Its value is not known when the graph is built. "
                 f"Pass the number as a Python int argument or take it from a shape; "

@@ -53,13 +53,18 @@ class SeenMaker(Maker):
         return self._see(value)
 
     def dataclass(self, made, path: Path):
-        if not _has_own_functions(type(made)):
+        if not has_own_functions(type(made)):
             return made
         attributes = {name: getattr(made, name) for name in field_names(made)}
         return represent(Record(made, path, attributes, lambda path, value: value, self._see))
 
 
-def _has_own_functions(kind: type) -> bool:
+    def named_tuple(self, made):
+        kind = self._see(type(made))
+        return made if kind is type(made) else tuple.__new__(kind, made)
+
+
+def has_own_functions(kind: type) -> bool:
     """Has a dataclass functions that were written, not generated?"""
     found = (value for base in kind.__mro__[:-1] for value in vars(base).values())
     return any(isinstance(value, (property, functools.cached_property, classmethod, staticmethod))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
-from ..errors import InPlaceError, TracedConversionError
+from ..errors import InPlaceError, TracedBoolError, TracedConversionError
 from . import numpy_api  # noqa: F401  imported for what it registers
-from .context import Trace, collector_paused
+from .context import Trace, collector_paused, is_internal
 from .rebind import Rebinder
 from .value import Traced
 
@@ -78,6 +80,8 @@ def tracing(name: str, root: Callable | None = None, kind: type[Session] = Sessi
             yield session
         if session.trace.refusal is not None:
             raise session.trace.refusal
+    except RecursionError as error:
+        raise _endless(error) from error
     except ValueError as error:
         # NumPy puts an error of its own before ours when it asks a traced value for its number.
         if isinstance(error.__cause__, TracedConversionError):
@@ -87,6 +91,16 @@ def tracing(name: str, root: Callable | None = None, kind: type[Session] = Sessi
         _current.reset(token)
         session.rebinder.write_back()
         session.trace.active = False
+
+
+def _endless(error: RecursionError) -> TracedBoolError:
+    """The error for a function of the user that calls itself more often than Python allows."""
+    calls = collections.Counter(frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__) if not is_internal(frame.f_code))
+    code, depth = calls.most_common(1)[0] if calls else (None, 0)
+    name = f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno})" if code is not None and depth > 2 else "a traced function"
+    return TracedBoolError(f"{name} calls itself without an end, or deeper than Python allows ({sys.getrecursionlimit()}). Where traced values say when it "
+                           f"ends, both arms are followed while the graph is built, and the one that goes deeper never ends. "
+                           f"Write a loop over a fixed range, or pass the depth as an int.")
 
 
 def _buffer_text(error: BaseException) -> str:

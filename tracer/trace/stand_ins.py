@@ -1,17 +1,18 @@
-"""What stands in a traced function for objects that NumPy and Numba make, and that do not dispatch: number types, ``np.r_``, ``np.vectorize``."""
+"""What stands in a traced function for objects of NumPy that do not dispatch: number types, ``np.r_``, ``np.vectorize``."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from ..errors import InPlaceError, UnsupportedError
-from .buffers import any_traced_index, array
+from .buffers import any_traced_index, array, trace_of_index
 from .context import user_location
 from .math_functions import any_traced
-from .numpy_api.common import contains_traced, find_trace
+from .numba_objects import element_by_element
+from .numpy_api.common import contains_traced
+from .numpy_api.masked import without_places
 from .value import Traced, as_traced, cast, user_line_of
 
 
@@ -19,11 +20,13 @@ class Captured(np.ndarray):
     """An array from outside, as the traced function sees it: traced integers look up in it, and traced values are not written into it."""
 
     def __getitem__(self, index):
+        index = without_places(index)
         if any_traced_index(index):
-            return as_traced(np.asarray(self), find_trace([index]))[index]
+            return as_traced(np.asarray(self), trace_of_index(index))[index]
         return super().__getitem__(index)
 
     def __setitem__(self, index, value):
+        index = without_places(index)
         if contains_traced(value) or any_traced_index(index):
             line = user_line_of(user_location())
             raise InPlaceError(f"a traced value is written into a NumPy array that was made outside the traced function ({line}). "
@@ -72,6 +75,24 @@ def _ndenumerate(values):
 TYPES[np.ndenumerate] = _ndenumerate
 
 
+def _vectorize(pyfunc, *args, **kwargs):
+    """``np.vectorize`` inside a traced function."""
+    original = np.vectorize(pyfunc, *args, **kwargs)
+    return element_by_element(pyfunc, original) if original.signature is None else original
+
+
+def _nditer(operand, flags=None, *args, **kwargs):
+    """``np.nditer``: the elements of one array in a row."""
+    if type(operand) is not Traced:
+        return np.nditer(operand, flags or [], *args, **kwargs)
+    if flags or args or kwargs:
+        raise UnsupportedError(f"np.nditer with flags on traced values is not supported ({user_line_of(user_location())}). Use np.ndenumerate or np.ndindex.")
+    return iter(operand.ravel())
+
+
+TYPES |= {np.vectorize: _vectorize, np.nditer: _nditer}
+
+
 # np.r_ and np.c_ ------------------------------------------------------------------------------------------------------------
 
 class _Joined:
@@ -95,29 +116,3 @@ OBJECTS = {id(np.r_): _Joined(np.r_, lambda parts: np.concatenate(_made(parts)))
 
 def _made(parts: list) -> list:
     return [part if type(part) is Traced else np.asarray(part) for part in parts]
-
-
-# Functions of numbers on arrays -----------------------------------------------------------------------------------------------
-
-def element_by_element(function: Callable, original: Callable) -> Callable:
-    """A function of numbers that NumPy or Numba maps over arrays: it is traced once for each element."""
-    @functools.wraps(function)
-    def mapped(*args):
-        if not any_traced(args):
-            return original(*args)
-        operands = [as_traced(value, find_trace(args)) for value in args]
-        shape = np.broadcast_shapes(*[x.shape for x in operands])
-        if not shape:
-            return function(*operands)
-        spread = [np.broadcast_to(x, shape) for x in operands]
-        made = [function(*[x[at] for x in spread]) for at in np.ndindex(shape)]
-        return np.reshape(array(made), shape)
-    return mapped
-
-
-def refused_intrinsic(name: str) -> Callable:
-    """What stands for a Numba intrinsic, which has no Python function to trace."""
-    def refuse(*args, **kwargs):
-        raise UnsupportedError(f"{name} is a Numba intrinsic ({user_line_of(user_location(2))}): it makes machine code, and there is no Python function "
-                               f"of it that could be traced. Write what it computes with NumPy or math in the function that is differentiated.")
-    return refuse

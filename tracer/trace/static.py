@@ -15,6 +15,8 @@ import uuid
 
 import numpy as np
 
+SEEN_CLASS = "__tracer_class__"  # of the class that stands for a user's: that class
+
 
 class Missing:
     """Stands for an attribute that an instance does not have, which a trace has seen with ``hasattr`` or a default."""

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from .static import MISSING, Static
+from .static import MISSING, SEEN_CLASS, Static
 
 
 class Data:
@@ -147,7 +147,8 @@ class Describer:
         step = step_kind(kind)
         typed = keys if all(type(k) is str for k in keys) else tuple(map(Static, keys))
         # Not type(value): in a trace the representative of a dataclass says that it is one.
-        return Branch(kind, value.__class__, typed, tuple([self(part, (*path, (step, key))) for key, part in zip(keys, parts)]))
+        type_ = value.__class__
+        return Branch(kind, vars(type_).get(SEEN_CLASS, type_), typed, tuple([self(part, (*path, (step, key))) for key, part in zip(keys, parts)]))
 
     def _leaf(self, value, path: Path) -> Spec:
         found = self._classify(value, path)
@@ -179,6 +180,9 @@ class Maker:
     def dataclass(self, made, path: Path):
         return made
 
+    def named_tuple(self, made):
+        return made
+
 
 PLAIN = Maker()
 
@@ -195,7 +199,9 @@ def build(spec: Spec, leaves: Iterator, maker: Maker = PLAIN, path: Path = ()):
     if isinstance(spec, Instance):
         return maker.instance(spec, path, parts)
     made = spec.kind.close(spec.type, keys, parts)
-    return maker.dataclass(made, path) if spec.kind is DATACLASS else made
+    if spec.kind is DATACLASS:
+        return maker.dataclass(made, path)
+    return maker.named_tuple(made) if spec.kind is NAMED_TUPLE else made
 
 
 def data_count(spec: Spec) -> int:

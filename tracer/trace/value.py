@@ -24,7 +24,7 @@ from ..graph.op import Op
 from ..graph.types import SUPPORTED, ArrayType
 from ..ops import TABLE, UFUNCS
 from ..ops.families import resolve
-from .context import Trace, user_location
+from .context import Trace, user_line_of, user_location
 
 # NumPy function (or ufunc that is no single operation) -> implementation on traced values; filled by `implements`, then only read.
 FUNCTIONS: dict[Callable, Callable] = {}
@@ -141,18 +141,22 @@ class Traced(Slots):
         return int(self.owner.concrete_value(self.node, "an index, `range`, shape or axis"))
 
     def _refuse_conversion(self, what: str, instead: str):
-        error = TracedConversionError(f"{what} of a traced value: {_describe(self)} has no number while the graph is built. {instead}")
+        asked = user_line_of(user_location(3))
+        made = user_line(self.node)
+        where = f" ({asked})" if asked and made and asked != made else ""
+        error = TracedConversionError(f"{what} of a traced value{where}: {_describe(self)} has no number while the graph is built. {instead}")
         self.owner.refusal = error  # raised again at the end if the user's function catches it: there is no such error without tracing
         raise error
 
     def __float__(self):
-        self._refuse_conversion("float()", "Leave the float() away, or use the np. function of the same name instead of a compiled one.")
+        self._refuse_conversion("float()", "Leave the float() away, or use the np. function of the same name instead of a compiled one; "
+                                "for \"%.3f\" % x write an f-string, which shows the node.")
 
     def __int__(self):
         if (self.node.type.is_integer or self.node.type.is_bool) and self.owner.depends_on_integers_only(self.node):
             return int(self.owner.concrete_value(self.node, "int()"))
-        self._refuse_conversion("int()", "Use np.floor, np.trunc or np.rint, which keep it in the graph; "
-                                "as an index np.floor(x).astype(int).")
+        self._refuse_conversion("int()", "Use math.floor, np.trunc or np.rint, which keep it in the graph; "
+                                "math.floor(x) also is an index.")
 
     def __complex__(self):
         self._refuse_conversion("complex()", "Complex numbers are not supported; write real and imaginary parts.")
@@ -162,7 +166,8 @@ class Traced(Slots):
                                 "to look up in an array that is kept in a list or dict, np.take(table, i).")
 
     def __hash__(self):
-        self._refuse_conversion("hash()", "Use a concrete key.")
+        self._refuse_conversion("hash()", "It cannot be looked up in a dict or set, or be remembered by a cache: use a key "
+                                "that is known, such as a place in a list.")
 
     def __setitem__(self, index, value):
         FUNCTIONS["setitem"](self, index, value)
@@ -176,10 +181,19 @@ class Traced(Slots):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def item(self, *args):
-        self._refuse_conversion(".item()", "Index it instead: x[0] stays in the graph.")
+        at = args[0] if len(args) == 1 and type(args[0]) is tuple else args
+        if not args and self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        element = call(np.ravel, (self,), {})[0 if not args else at[0]] if len(at) < 2 and (self.shape or at) else self[at] if at else self
+        return Traced(element.node, element.owner, _PYTHON[element.dtype.kind])
 
     def tolist(self):
-        self._refuse_conversion(".tolist()", "Iterate over it, or index it.")
+        return [each.tolist() for each in self] if self.shape else self.item()
+
+    def sort(self, axis=-1, kind=None, order=None, *, stable=None):
+        self[...] = FUNCTIONS[np.sort](self, axis, kind, order)
+
+    device = "cpu"
 
     # -- NumPy's protocols -----------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
@@ -266,7 +280,7 @@ def implements_method(ufunc, method: str) -> Callable:
 
 
 def _describe(value: Traced) -> str:
-    line = user_line(value.node)
+    line = user_line(value.node) or user_line_of(user_location(3))
     return f"`{value.node.op.name}`: {value.node.type}{f' ({line})' if line else ''}"
 
 
@@ -291,14 +305,6 @@ def unsupported(function, method: str = "__call__") -> UnsupportedError:
     nearest_names = f"The nearest that is: {', '.join('np.' + c for c in close)}." if close else "Write it with the functions listed in the README."
     hint = _NEAREST.get(name) or nearest_names
     return UnsupportedError(f"{module}.{name} is not supported on traced values{f' ({line})' if line else ''}. {hint}")
-
-
-def user_line_of(location) -> str:
-    """``file:line`` of a location, or ''."""
-    if location is None:
-        return ""
-    code, offset = location
-    return next((f"{code.co_filename}:{line}" for start, end, line in code.co_lines() if start <= offset < end), code.co_filename)
 
 
 # Making nodes -----------------------------------------------------------------------------------------------------------
@@ -438,18 +444,21 @@ def _of_floats(op: Op, ufunc) -> type | None:
         return None
 
 
-_PYTHON = {"f": float, "i": int, "b": bool}
+_PYTHON = {"f": float, "i": int, "u": int, "b": bool}
 
 
 def _binary(ufunc, reflected: bool = False):
     op = UFUNCS[ufunc]
     of_floats = _of_floats(op, ufunc)
+    of_bits = of_floats is None
 
     def operator(self, other):
         kind = type(other)
+        if self.weak is int or (of_bits and kind is Traced):
+            self, other = _whole(self), _whole(other)  # what math.floor gives computes as the integer that it is
         node, trace, weak = self.node, self.owner, self.weak
         # Most operations of most programs: two floats of one dtype, or one and a Python number. Half the time of the way below.
-        if node.type.is_float and of_floats is not None and trace.active:
+        if node.type.is_float and of_floats is not None and weak is not int and trace.active:
             partner = None
             if kind is float or kind is int:
                 partner = trace.builder.constant(other, node.type.dtype)
@@ -468,6 +477,13 @@ def _binary(ufunc, reflected: bool = False):
             result = _PYTHON[np.asarray(op.evaluate(weak(1), other_weak(1))).dtype.kind]
         return elementwise(op, (other, self) if reflected else (self, other), result)
     return operator
+
+
+def _whole(value):
+    """What math.floor gives as an integer that has bits; anything else as it is."""
+    if type(value) is Traced and value.weak is int and value.node.type.is_float:
+        return Traced(cast(value, np.dtype(np.int64)).node, value.owner, int)
+    return value
 
 
 # What NumPy's arrays make of these exponents in `x ** n` (but not in np.power). On scalars a root is C's pow, which differs at -inf and -0.0.
@@ -517,13 +533,19 @@ def _install_operators():
     Traced.__rmatmul__ = lambda self, other: FUNCTIONS[np.matmul](other, self)
     Traced.__divmod__ = lambda self, other: (self // other, self % other)
     Traced.__rdivmod__ = lambda self, other: (other // self, other % self)
-    Traced.__round__ = lambda self, digits=None: FUNCTIONS[np.round](self, digits or 0)
-    methods = ("sum", "prod", "mean", "max", "min", "var", "std", "argmax", "argmin", "any", "all", "cumsum", "cumprod", "ravel", "reshape",
-               "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp")
+    Traced.__round__ = _rounded
+    methods = ("sum", "prod", "mean", "max", "min", "var", "std", "argmax", "argmin", "argsort", "any", "all", "cumsum", "cumprod", "ravel", "reshape",
+               "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp", "nonzero")
     for name in methods:
         setattr(Traced, name, _method(name))
     Traced.flatten = lambda self, order="C": FUNCTIONS["copy"](FUNCTIONS[np.ravel](self, order))
     Traced.conj = Traced.conjugate = lambda self: self
+
+
+def _rounded(value: Traced, digits=None):
+    """``round``: of a number, without digits, a whole one that indexes, as math.floor gives it."""
+    rounded = FUNCTIONS[np.round](value, digits or 0)
+    return Traced(rounded.node, rounded.owner, int) if digits is None and not value.shape and value.node.type.is_float else rounded
 
 
 def _method(name: str):

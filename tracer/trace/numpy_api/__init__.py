@@ -13,13 +13,15 @@ from . import (
     real,
     rearranging,
     reductions,
+    scipy_arrays,
     scipy_special,
     selection,
     shaping,
+    sorting,
     statistics,
     writing,
 )
 from .scipy_special import REBOUND, rebound
 
 __all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "real",
-           "rearranging", "rebound", "reductions", "scipy_special", "selection", "shaping", "statistics", "writing"]
+           "rearranging", "rebound", "reductions", "scipy_arrays", "scipy_special", "selection", "shaping", "sorting", "statistics", "writing"]

@@ -18,6 +18,7 @@ from .common import (
     operands,
     promoted,
     reshaped,
+    static_value,
     strong,
 )
 from .contractions import matrix_product
@@ -218,9 +219,61 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     return np.where(np.isnan(at), at, result)
 
 
-nearest({"gradient": "Use np.diff, or differences of slices such as (x[2:] - x[:-2]) / 2.",
-         "digitize": "Use np.searchsorted.", "roots": "Roots have no simple derivative here.",
-         "polyfit": "Use np.linalg.solve on the normal equations with np.vander.",
-         "apply_along_axis": "Use axis= of the function, or a loop with np.stack.",
+@implements(np.digitize)
+def digitize(x, bins, right=False):
+    """Which of the bins each value lies in. The edges are constants."""
+    edges = static_value(bins)
+    if edges is None:
+        raise UnsupportedError("np.digitize with traced edges is not supported: whether they rise or fall is not known while the graph is built. "
+                               "Use np.searchsorted.")
+    steps = np.diff(edges)
+    if not (np.all(steps >= 0) or np.all(steps <= 0)):
+        raise ValueError("bins must be monotonically increasing or decreasing")
+    side = "left" if right else "right"
+    if np.all(steps >= 0):
+        return searchsorted(edges, operand(x), side)
+    return edges.size - searchsorted(edges[::-1], operand(x), "right" if right else "left")
+
+
+@implements(np.gradient)
+def gradient(f, *varargs, axis=None, edge_order=1):
+    """Central differences inside, one-sided ones at the ends."""
+    x = operand(f, *varargs)
+    x = strong(x) if x.node.type.is_float else cast(x, np.dtype(np.float64))
+    axes = tuple(range(x.ndim)) if axis is None else tuple([axis_of(each, x.ndim) for each in (axis if type(axis) in (tuple, list) else (axis,))])
+    if len(varargs) not in (0, 1, len(axes)):
+        raise TypeError("invalid number of arguments")
+    if edge_order not in (1, 2):
+        raise ValueError("'edge_order' greater than 2 not supported")
+    spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    found = [_slopes(x, along, spacing, edge_order) for along, spacing in zip(axes, spacings)]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _slopes(x: Traced, axis: int, spacing, edge_order: int) -> Traced:
+    n = x.shape[axis]
+    if n < edge_order + 1:
+        raise ValueError("Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.")
+    steps = operand(spacing, x)
+    if steps.ndim > 1 or (steps.ndim and steps.size != n):
+        raise ValueError("when 1d, distances must match the length of the corresponding dimension")
+    shape = tuple([-1 if k == axis else 1 for k in range(x.ndim)])
+    h = np.reshape(np.diff(steps), shape) if steps.ndim else np.broadcast_to(steps, tuple([n - 1 if k == axis else 1 for k in range(x.ndim)]))
+
+    def at(value, *cut):
+        return piece(value, axis, slice(*cut))
+    before, after = at(h, None, -1), at(h, 1, None)
+    inside = None
+    if n > 2:
+        weighted = (at(x, 2, None) - at(x, 1, -1)) * before ** 2 + (at(x, 1, -1) - at(x, None, -2)) * after ** 2
+        inside = weighted / (before * after * (before + after))
+    first, last = (at(x, 1, 2) - at(x, None, 1)) / at(h, None, 1), (at(x, -1, None) - at(x, -2, -1)) / at(h, -1, None)
+    if edge_order == 2:  # the slope of the parabola through three points
+        first = first + (first - (at(x, 2, 3) - at(x, 1, 2)) / at(h, 1, 2)) * at(h, None, 1) / (at(h, None, 1) + at(h, 1, 2))
+        last = last + (last - (at(x, -2, -1) - at(x, -3, -2)) / at(h, -2, -1)) * at(h, -1, None) / (at(h, -1, None) + at(h, -2, -1))
+    return concatenate([part for part in (first, inside, last) if part is not None], axis)
+
+
+nearest({"roots": "Roots have no simple derivative here.",
          "apply_over_axes": "Use axis= with a tuple of axes.", "vectorize": "Call the function on the whole array."})
 

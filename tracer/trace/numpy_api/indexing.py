@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import TracedIndexError, UnsupportedError
+from ...graph.node import constant_value
 from ...ops import TABLE
 from ..value import FUNCTIONS, Traced, as_traced, make
 from .common import (
@@ -21,7 +22,7 @@ from .common import (
     transposed,
 )
 
-INDEX, ASSEMBLE, GATHER = TABLE["index"], TABLE["assemble"], TABLE["gather"]
+INDEX, ASSEMBLE, GATHER, ADD, SUBTRACT, CAST = [TABLE[name] for name in ("index", "assemble", "gather", "add", "subtract", "cast")]
 INT64 = np.dtype(np.int64)
 _BYTE = bytes(1)
 _FULL = slice(None)
@@ -116,6 +117,57 @@ def _plain_spec(given: tuple, shape: tuple[int, ...]) -> tuple | None:
 
 
 FUNCTIONS["getitem"] = getitem
+
+
+def without_windows(index):
+    """An index with arrays of integers in place of slices such as ``i:i + 4`` of a traced ``i``, whose length is known all the same."""
+    entries = index if type(index) is tuple else (index,)
+    at = [k for k, each in enumerate(entries) if _is_window(each)]
+    if not at:
+        return index
+    windows = {k: window for k in at if (window := _window(entries[k])) is not None}
+    if not windows:
+        return index
+    first, last = min(windows), max(windows)
+    if any(type(each) is slice or each is None or each is Ellipsis or np.ndim(each) for each in entries[first:last + 1] if not _is_window(each)):
+        raise UnsupportedError("slices with traced bounds are supported side by side, with integers among them, and not with other slices or arrays between. "
+                               "Take the rows first, then the columns: x[i:i + 2][:, j:j + 2].")
+    shaped = {k: np.reshape(window, (-1,) + (1,) * (len(windows) - 1 - number)) for number, (k, window) in enumerate(windows.items())}
+    return tuple([shaped.get(k, each) for k, each in enumerate(entries)])
+
+
+def _is_window(entry) -> bool:
+    return type(entry) is slice and (type(entry.start) is Traced or type(entry.stop) is Traced)
+
+
+def _window(cut: slice) -> Traced | None:
+    """The integers of a slice whose bounds lie a constant apart; None for any other."""
+    ends = [_from_base(each) if type(each) is Traced else None for each in (cut.start, cut.stop)]
+    if None in ends or ends[0][0] is not ends[1][0] or cut.step not in (None, 1):
+        return None
+    length = ends[1][1] - ends[0][1]
+    start = cast(Traced(cut.start.node, cut.start.owner), INT64)
+    return start + np.arange(max(length, 0))
+
+
+def _from_base(value: Traced) -> tuple:
+    """An integer as another one and a constant that is added to it."""
+    value = cast(value, INT64) if value.weak is int else value  # math.floor
+    node, offset = value.node, 0
+    while node.op in (ADD, SUBTRACT, CAST):
+        if node.op is CAST:
+            if not node.inputs[0].type.is_integer:
+                break
+            node = node.inputs[0]
+            continue
+        left, right = [constant_value(each) for each in node.inputs]
+        if right is not None:
+            node, offset = node.inputs[0], offset + (int(right) if node.op is ADD else -int(right))
+        elif left is not None and node.op is ADD:
+            node, offset = node.inputs[1], offset + int(left)
+        else:
+            break
+    return node, offset
 
 
 def understood(entry, x):

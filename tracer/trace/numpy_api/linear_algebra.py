@@ -6,10 +6,10 @@ import operator
 
 import numpy as np
 
-from ...errors import ShapeError
+from ...errors import ShapeError, UnsupportedError
 from ...ops import TABLE
 from ..value import Traced, as_traced, implements, make, nearest
-from .common import broadcast, cast, find_trace, operand, operands, promoted, refuse_out, reshaped, strong
+from .common import NOT_GIVEN, broadcast, cast, find_trace, operand, operands, promoted, refuse_out, reshaped, static_value, strong
 from .contractions import dot, matmul
 
 SOLVE, INV, CHOLESKY, DET, LOGABSDET, DETSIGN = [TABLE[name] for name in ("solve", "inv", "cholesky", "det", "logabsdet", "detsign")]
@@ -136,11 +136,45 @@ def _in_best_order(values: list[Traced]) -> Traced:
     return product(0, len(values) - 1)
 
 
+@implements(np.linalg.pinv)
+def pinv(a, rcond=None, hermitian=False, *, rtol=NOT_GIVEN):
+    """The pseudo-inverse of a matrix of full rank, by its normal equations."""
+    x = _floating(operand(a))
+    rows, columns = x.shape[-2:]
+    turned = np.swapaxes(x, -1, -2)
+    return solve(turned @ x, turned) if rows >= columns else np.swapaxes(solve(x @ turned, x), -1, -2)
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a, b, rcond=None):
+    """The least-squares solution for a constant matrix, with the sum of squares that is left, rank and singular values."""
+    matrix = static_value(a)
+    if matrix is None:
+        raise UnsupportedError("np.linalg.lstsq with a traced matrix needs its singular values, which are not supported. "
+                               "Use np.linalg.solve(a.T @ a, a.T @ b).")
+    right = _floating(operand(b))
+    _, _, rank, singular = np.linalg.lstsq(matrix, np.zeros(matrix.shape[0]), rcond=rcond)
+    solution = np.matmul(np.linalg.pinv(matrix), right)
+    left = np.matmul(matrix, solution) - right
+    residuals = np.atleast_1d(np.sum(left * left, axis=0)) if rank == matrix.shape[1] < matrix.shape[0] else np.zeros(0)
+    return solution, residuals, rank, singular
+
+
+@implements(np.polyfit)
+def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
+    """The coefficients, highest power first, of the polynomial that fits best at constant points."""
+    at, weights = static_value(x), np.ones(()) if w is None else static_value(w)
+    if at is None or weights is None or full or cov:
+        raise UnsupportedError("np.polyfit on traced values takes constant points and weights, and returns the coefficients only. "
+                               "For other points use np.linalg.solve on the normal equations with np.vander.")
+    powers = np.vander(at.astype(np.float64), int(deg) + 1) * np.broadcast_to(weights, at.shape)[:, None]
+    right = _floating(operand(y))
+    return np.matmul(np.linalg.pinv(powers), right * (weights if right.ndim == 1 else np.broadcast_to(weights, at.shape)[:, None]))
+
+
 nearest({"svd": "Singular values are not supported; for a norm use np.linalg.norm(a), for a solve np.linalg.solve.",
          "svdvals": "Singular values are not supported; for a norm use np.linalg.norm(a).",
          **dict.fromkeys(("eig", "eigh", "eigvals", "eigvalsh"), "Eigenvalues are not supported; np.linalg.det, slogdet, inv, solve and cholesky are."),
          "qr": "For a least-squares fit use np.linalg.solve(a.T @ a, a.T @ b).",
-         "lstsq": "Use np.linalg.solve(a.T @ a, a.T @ b).",
-         "pinv": "Use np.linalg.solve(a.T @ a, a.T), where a has full column rank.",
          "matrix_rank": "A rank has no derivative.", "cond": "Use np.linalg.norm(a, 1) * np.linalg.norm(np.linalg.inv(a), 1).",
          "tensorsolve": "Reshape to a matrix and use np.linalg.solve.", "tensorinv": "Reshape to a matrix and use np.linalg.inv."})

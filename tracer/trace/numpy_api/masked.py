@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import UnsupportedError, VaryingLengthError
 from ...graph.node import user_line
-from ..value import Traced
+from ..value import Traced, as_traced
 from .common import axes_of, cast, reshaped
 
 _ELEMENTWISE = frozenset((np.clip, np.where, np.round, np.nan_to_num, np.real, np.sinc, np.zeros_like, np.ones_like))
@@ -101,7 +101,7 @@ class Picked(np.lib.mixins.NDArrayOperatorsMixin):
 
     # -- NumPy's protocols -----------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        picked = next(each for each in inputs if type(each) is Picked)
+        picked = next(each for each in inputs if isinstance(each, Picked))
         if method == "reduce" and ufunc in _REDUCE and out is None:
             return _REDUCE[ufunc](picked, **({"axis": 0} | kwargs))
         if ufunc is np.matmul and not kwargs and out is None:
@@ -120,10 +120,10 @@ class Picked(np.lib.mixins.NDArrayOperatorsMixin):
         return target
 
     def __array_function__(self, function, types, args, kwargs):
-        implementation = _FUNCTIONS.get(function)
+        implementation = FUNCTIONS_OF_PICKED.get(function)
         if implementation is not None:
             return implementation(*args, **kwargs)
-        picked = next((each for each in args if type(each) is Picked), None)
+        picked = next((each for each in args if isinstance(each, Picked)), None)
         if picked is None or function not in _ELEMENTWISE:
             raise self.refuse(f"np.{function.__name__}")
         result = function(*map(picked.partner, args), **{name: picked.partner(value) for name, value in kwargs.items()})
@@ -131,13 +131,49 @@ class Picked(np.lib.mixins.NDArrayOperatorsMixin):
 
     def partner(self, other):
         """What stands beside the values in an element-wise operation."""
-        if type(other) is Picked:
+        if isinstance(other, Picked):
             if _same(other, self) and other.values.ndim == self.values.ndim:
                 return other.values
             raise self.refuse("an operation with the elements that another mask picks")
         if np.ndim(other) < self.ndim:
             return other
         raise self.refuse("an operation with an array")
+
+
+class Places(Picked):
+    """Along one axis, the places that a mask picks: what ``np.where(mask)`` and ``np.nonzero`` give."""
+
+    __slots__ = ("axis",)
+
+    def __getitem__(self, index):
+        if index == 0 and self.mask.ndim == 1:
+            return np.argmax(self.mask)
+        if index == -1 and self.mask.ndim == 1:
+            return self.mask.shape[0] - 1 - np.argmax(self.mask[::-1])
+        raise self.refuse("an element")
+
+
+def places(mask: Traced) -> tuple[Places, ...]:
+    """``np.nonzero``: for each axis the places where something is not zero."""
+    mask = mask if mask.dtype == np.bool_ else mask != 0
+    found = []
+    for axis, n in enumerate(mask.shape):
+        line = np.arange(n).reshape(tuple([n if k == axis else 1 for k in range(mask.ndim)]))
+        found.append(Places(mask, as_traced(np.broadcast_to(line, mask.shape), mask.owner)))
+        found[-1].axis = axis
+    return tuple(found)
+
+
+def without_places(index):
+    """An index with the mask itself where it is the places that a mask picks."""
+    entries = index if type(index) is tuple else (index,)
+    if not entries or any(type(each) is not Places for each in entries):
+        return index
+    first = entries[0]
+    is_whole = [each.axis for each in entries] == list(range(first.mask.ndim)) and all(_same(each, first) for each in entries)
+    if not is_whole:
+        raise first.refuse("an index of some of the places")
+    return first.mask
 
 
 def _same(a: Picked, b: Picked) -> bool:
@@ -219,7 +255,7 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     return np.linalg.norm(np.where(x.everywhere(), x.values, 0.0).ravel())
 
 
-_FUNCTIONS: dict[Callable, Callable] = {
+FUNCTIONS_OF_PICKED: dict[Callable, Callable] = {
     **{f: _with_where(f) for f in (np.sum, np.prod, np.mean, np.var, np.std, np.any, np.all)},
     **{f: _extreme(f, -np.inf) for f in (np.max, np.amax)},
     **{f: _extreme(f, np.inf) for f in (np.min, np.amin)},

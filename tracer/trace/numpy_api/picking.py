@@ -7,7 +7,8 @@ import operator
 import numpy as np
 
 from ...errors import TracedIndexError, UnsupportedError
-from ..value import Traced, as_traced, implements, nearest
+from ...ops import TABLE
+from ..value import Traced, as_traced, implements, make, nearest
 from .common import axis_of, cast, find_trace, operand, promoted, refuse_out, reshaped, static_value, strong
 from .indexing import gathered, getitem
 
@@ -24,7 +25,7 @@ def _integer_indices(indices, x: Traced, name: str):
             raise TypeError(f"Cannot cast array data from {static.dtype!r} to {INT64!r} according to the rule 'safe'")
         return static.astype(INT64)
     index = operand(indices, x)
-    if index.node.type.is_float:
+    if index.node.type.is_float and index.weak is not int:  # math.floor gives whole ones
         raise TracedIndexError(index.owner.explain_index(index.node, f"np.{name}"))
     return cast(index, INT64)
 
@@ -139,10 +140,42 @@ def choose(a, choices, out=None, mode="raise"):
     return result
 
 
-nearest({"nonzero": "How many elements it finds is not known while the graph is built. Use np.where with three arguments, or sums with where=.",
-         "argwhere": "Use np.where with three arguments.", "flatnonzero": "Use np.where with three arguments.",
+@implements(np.insert)
+def insert(arr, obj, values, axis=None):
+    """With values put in before constant places."""
+    x = operand(arr, values)
+    if axis is None:
+        x, axis = reshaped(x, (x.size,)), 0
+    axis = axis_of(axis, x.ndim)
+    if static_value(obj) is None:
+        raise UnsupportedError("np.insert at traced places is not supported: which elements move is not known while the graph is built.")
+    n = x.shape[axis]
+    places = np.arange(*obj.indices(n)) if type(obj) is slice else np.where(np.asarray(obj) < 0, np.asarray(obj) + n, obj)
+    new = np.insert(np.arange(n), obj, -1)  # where each element comes from; -1: from the values
+    given = cast(operand(values, x), x.dtype)
+    number = np.count_nonzero(new == -1)
+    given = np.moveaxis(given, 0, axis) if np.ndim(obj) == 0 and given.ndim == x.ndim and type(obj) is not slice else given
+    shape = tuple([number if k == axis else m for k, m in enumerate(x.shape)])
+    both = np.concatenate([strong(x), np.broadcast_to(given, shape)], axis=axis)
+    order = new.copy()
+    order[new == -1] = n + (np.argsort(places, kind="stable") if places.size == number else np.arange(number))
+    return take(both, order, axis)
+
+
+@implements(np.bincount)
+def bincount(x, /, weights=None, minlength=0):
+    """The weights of each number, added up; the numbers are constants, or ``minlength`` is more than any of them."""
+    numbers = static_value(x)
+    if numbers is None or weights is None:
+        raise UnsupportedError("np.bincount takes constant numbers and traced weights: how many bins there are is not known while the graph is built. "
+                               "Use np.add.at on np.zeros(n).")
+    added = cast(strong(operand(weights)), np.dtype(np.float64))
+    length = max(int(numbers.max()) + 1 if numbers.size else 0, operator.index(minlength))
+    return make(TABLE["scatter_add"], (added, as_traced(numbers.astype(INT64), added.owner)), ((length,),))
+
+
+nearest({"argwhere": "How many elements it finds is not known while the graph is built. Index with the mask, or use np.where.",
          "put": "Nothing is written in place. Build the result with np.where or np.concatenate.",
          "put_along_axis": "Nothing is written in place. Build the result with np.where.",
          "place": "Nothing is written in place. Use np.where.", "copyto": "Nothing is written in place. Use np.where.",
-         "putmask": "Nothing is written in place. Use np.where.", "fill_diagonal": "Nothing is written in place. Use np.where(np.eye(n) == 1, value, x).",
-         "insert": "Use np.concatenate of the pieces."})
+         "putmask": "Nothing is written in place. Use np.where.", "fill_diagonal": "Nothing is written in place. Use np.where(np.eye(n) == 1, value, x)."})

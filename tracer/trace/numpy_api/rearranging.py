@@ -168,4 +168,16 @@ def _border(x: Traced, axis: int, width: int, value) -> Traced:
     return broadcast(cast(operand(value, x), x.dtype), shape)
 
 
+@implements(np.apply_along_axis)
+def apply_along_axis(func1d, axis, arr, *args, **kwargs):
+    """A function of vectors, on all of them along an axis."""
+    x = operand(arr)
+    axis = axis_of(axis, x.ndim)
+    lines = np.moveaxis(x, axis, -1)
+    made = [func1d(lines[at], *args, **kwargs) for at in np.ndindex(lines.shape[:-1])]
+    result = np.stack(made)
+    result = np.reshape(result, (*lines.shape[:-1], *result.shape[1:]))
+    return np.moveaxis(result, tuple(range(x.ndim - 1, result.ndim)), tuple(range(axis, axis + result.ndim - x.ndim + 1))) if result.ndim >= x.ndim else result
+
+
 nearest({"trim_zeros": "How long the result is depends on the values. Cut with a slice."})

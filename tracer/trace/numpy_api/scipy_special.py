@@ -120,8 +120,12 @@ REBOUND = {function.__name__: function for function in (logsumexp, softmax, log_
 
 
 def rebound(function) -> Callable | None:
-    """What stands on traced values for a function of ``scipy.special``; None for anything else."""
-    special = sys.modules.get("scipy.special")
+    """What stands on traced values for a function of ``scipy.special``, or of another module of SciPy that has a table; None for anything else."""
     name = getattr(function, "__name__", None)
-    known = special is not None and name in REBOUND and getattr(special, name, None) is function
-    return REBOUND[name] if known else None
+    for module, table in TABLES.items():
+        if name in table and getattr(sys.modules.get(module), name, None) is function:
+            return table[name]
+    return None
+
+
+TABLES: dict[str, dict[str, Callable]] = {"scipy.special": REBOUND}

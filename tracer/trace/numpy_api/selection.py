@@ -10,6 +10,7 @@ from ...errors import UnsupportedError
 from ...ops import TABLE
 from ..value import Traced, as_traced, implements, make, nearest
 from .common import NOT_GIVEN, cast, find_trace, operand, operands, promoted, promoted_dtype, refuse_out, strong
+from .masked import places
 from .reductions import all_
 
 WHERE, CLIP = TABLE["where"], TABLE["clip"]
@@ -20,12 +21,26 @@ BOOL = np.dtype(bool)
 def where(condition, x=NOT_GIVEN, y=NOT_GIVEN, /):
     """``x`` where the condition holds, else ``y``."""
     if x is NOT_GIVEN and y is NOT_GIVEN:
-        raise UnsupportedError("np.where with one argument: how many places it finds is not known while the graph is built. "
-                               "Use np.where(condition, x, y), or sums with where=condition.")
+        return nonzero(condition)
     if x is NOT_GIVEN or y is NOT_GIVEN:
         raise ValueError("either both or neither of x and y should be given")
     mask, first, second = operands(condition, x, y)
     return make(WHERE, (cast(mask, BOOL), *promoted(first, second)))
+
+
+@implements(np.nonzero)
+def nonzero(a):
+    """Where something is not zero: places that index, and of which nobody knows how many there are."""
+    x = operand(a)
+    if not x.ndim:
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
+    return places(x)
+
+
+@implements(np.flatnonzero)
+def flatnonzero(a):
+    """Where the raveled array is not zero."""
+    return nonzero(np.ravel(a))[0]
 
 
 @implements(np.select)
@@ -168,7 +183,52 @@ def modf(x):
     return np.copysign(np.where(np.isinf(x), 0.0, x - whole), x), whole
 
 
-nearest({"piecewise": "Use np.where, or np.select with a list of conditions.",
-         "array_equal": "Use np.all(a == b), which stays in the graph.", "array_equiv": "Use np.all(a == b), which stays in the graph.",
-         "isin": "Use np.any(x[..., None] == values, axis=-1).", "in1d": "Use np.any(x[..., None] == values, axis=-1).",
-         "unwrap": "Use np.arctan2(np.sin(x), np.cos(x)).", "i0": "Use scipy.special.i0."})
+@implements(np.array_equal)
+def array_equal(a1, a2, equal_nan=False):
+    """Have two arrays the same shape and elements?"""
+    x, y = operands(a1, a2)
+    if x.shape != y.shape:
+        return False
+    same = x == y
+    return all_(same | (np.isnan(x) & np.isnan(y)) if equal_nan else same)
+
+
+@implements(np.array_equiv)
+def array_equiv(a1, a2):
+    """Are two arrays equal where they are broadcast?"""
+    x, y = operands(a1, a2)
+    try:
+        np.broadcast_shapes(x.shape, y.shape)
+    except ValueError:
+        return False
+    return all_(x == y)
+
+
+@implements(np.isin)
+def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
+    """Where an element is one of several."""
+    x, values = operands(element, test_elements)
+    found = np.any(np.expand_dims(x, -1) == np.ravel(values), axis=-1)
+    return ~found if invert else found
+
+
+@implements(np.piecewise)
+def piecewise(x, condlist, funclist, *args, **kw):
+    """The function whose condition holds last. Each is computed for all elements."""
+    trace = find_trace((x, condlist))
+    at = as_traced(x, trace)
+    is_one = np.isscalar(condlist) or (np.ndim(condlist[0]) == 0 and at.ndim != 0)
+    conditions = [cast(as_traced(each, trace), BOOL) for each in ([condlist] if is_one else condlist)]
+    if len(funclist) == len(conditions) + 1:
+        *funclist, otherwise = funclist
+    elif len(funclist) == len(conditions):
+        otherwise = 0
+    else:
+        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
+    result = np.broadcast_to(cast(as_traced(otherwise(at, *args, **kw) if callable(otherwise) else otherwise, trace), at.dtype), at.shape)
+    for condition, each in zip(conditions, funclist):
+        result = where(condition, cast(as_traced(each(at, *args, **kw) if callable(each) else each, trace), at.dtype), result)
+    return result
+
+
+nearest({"unwrap": "Use np.arctan2(np.sin(x), np.cos(x)).", "i0": "Use scipy.special.i0."})

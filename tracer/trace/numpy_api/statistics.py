@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..value import Traced, implements, nearest
+from ..value import Traced, implements
 from .common import NOT_GIVEN, axes_of, broadcast, cast, count, operand, refuse_out, strong
 from .reductions import mask_of, max_, min_, not_nan, sum_
 
@@ -194,11 +194,34 @@ def array_api_matrix_norm(x, /, *, keepdims=False, ord="fro"):
     return norm(x, ord, (-2, -1), keepdims)
 
 
-_SORTING = ("It needs a sort, whose result is not supported. For the extremes use np.max or np.min, for the centre np.mean; "
-            "np.argmax gives the place of the largest.")
-nearest({**dict.fromkeys(("median", "nanmedian", "percentile", "nanpercentile", "quantile", "nanquantile", "sort", "argsort", "partition",
-                          "argpartition", "unique", "lexsort"), _SORTING),
-         "cov": "Write d = x - x.mean(axis=1, keepdims=True); d @ d.T / (n - 1).",
-         "corrcoef": "Divide the covariance by np.outer of the standard deviations.",
-         "histogram": "Counts have no derivative; use a smooth kernel density.",
-         "bincount": "Use one-hot weights: np.sum(np.equal.outer(values, np.arange(n)) * weights[:, None], axis=0)."})
+@implements(np.cov)
+def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
+    """The covariances of rows."""
+    if fweights is not None or aweights is not None:
+        raise UnsupportedError("np.cov with weights is not supported on traced values. Multiply the centred rows by the square roots of the weights.")
+    rows = _variables(m, y, rowvar)
+    n = rows.shape[1]
+    less = (0 if bias else 1) if ddof is None else ddof
+    centred = rows - mean(rows, 1, keepdims=True)
+    result = np.matmul(centred, centred.T) / count(rows.owner, max(n - less, 0), rows.dtype)
+    return np.squeeze(result)
+
+
+def _variables(m, y, rowvar) -> Traced:
+    """One row for each variable."""
+    x = np.atleast_2d(operand(m, y))
+    x = x.T if not rowvar and x.shape[0] != 1 else x
+    if y is not None:
+        other = np.atleast_2d(operand(y, m))
+        x = np.concatenate([x, other.T if not rowvar and other.shape[0] != 1 else other])
+    return cast(x, x.dtype if x.node.type.is_float else np.dtype(np.float64))
+
+
+@implements(np.corrcoef)
+def corrcoef(x, y=None, rowvar=True, *, dtype=None):
+    """The correlations of rows."""
+    c = cov(x, y, rowvar)
+    if not c.ndim:
+        return c / c
+    spread = np.sqrt(np.diagonal(c))
+    return np.clip(c / spread[:, None] / spread[None, :], -1.0, 1.0)

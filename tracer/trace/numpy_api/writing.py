@@ -12,13 +12,14 @@ from ..memory import Storage, View, backed, copied, is_argument, memory_of, node
 from ..regions import positions_of
 from ..value import FUNCTIONS, UFUNCS, Traced, as_traced, call, elementwise, implements, implements_method, make
 from .common import cast, contains_traced, filled, find_trace, reshaped, static_value, strong
-from .indexing import getitem, understood
-from .masked import Picked, check_mask, pick, values_for
+from .indexing import getitem, understood, without_windows
+from .masked import Picked, check_mask, pick, values_for, without_places
 
 FUNCTIONS["copy"] = copied
 FUNCTIONS["cast"] = cast
 GATHER, SCATTER_ADD, CONCATENATE = TABLE["gather"], TABLE["scatter_add"], TABLE["concatenate"]
 INT64 = np.dtype(np.int64)
+_WITHOUT_PARTS = frozenset((int, np.ndarray, type(Ellipsis), type(None)))  # indices in which there are no others
 
 
 # Reading ----------------------------------------------------------------------------------------------------------------
@@ -32,6 +33,8 @@ def _entries(index, x) -> tuple[list, bool]:
 def subscript(x: Traced, index) -> Traced:
     """``x[index]`` as the user writes it: a number, a view of the array's memory, or a copy."""
     plain = x if x.memory is None else snapshot(x.node, x.owner)
+    if type(index) not in _WITHOUT_PARTS:
+        index = without_windows(without_places(index))
     if type(index) is Traced and _is_traced_mask(index) and index.shape:
         return pick(plain, index)
     if x.memory is None:
@@ -164,6 +167,7 @@ FUNCTIONS["setitem"] = setitem
 
 def _write(x: Traced, index, value) -> None:
     memory = memory_of(x)
+    index = index if type(index) in _WITHOUT_PARTS else without_windows(without_places(index))
     if type(value) is Traced and value.memory is memory:
         value = snapshot(memory.current(), x.owner)
     if _is_traced_mask(index):
