@@ -14,6 +14,7 @@ from tracer.graph.op import Libm, Special, lowering
 
 from .emit import VECTOR_BYTES, emit, lanes_of
 from .kernel import LaneKernel, LoopKernel
+from .leaves import row_leaves
 from .lower import LaneProgram, NoLanes, lower
 
 # Estimated nanoseconds of one sample, to decide whether threads are worth waking.
@@ -33,7 +34,7 @@ def compile_batch(graph: Graph, mapped: tuple[bool, ...], strided: frozenset[int
     key = text_key(text, level)
     code, origin = find_code(key, store) or (keep_code(key, compile_object(text, level), imports, store), COMPILED)
     return LaneKernel(code, key, origin, lanes_of(program), (len(program.slots) + 1) * VECTOR_BYTES, len(program.inputs) + len(program.arrays),
-                      [(b.shape, b.dtype) for b in program.leaves], program.arrays, _nanoseconds(program), text)
+                      [(b.shape, b.dtype) for b in program.leaves], program.arrays, row_leaves(program), _nanoseconds(program), text)
 
 
 def _nanoseconds(program: LaneProgram) -> float:

@@ -19,7 +19,8 @@ from .tiles import SIZES, SQUARE, copy
 
 BASE, SAMPLE, ELEMENTS, OFFSETS, ITEM, MODE, TILE, UNIT = range(8)
 FIELDS = 8
-DIRECT, TILED, SHARED, SUMMED = range(4)  # modes: neighbouring samples in place; through the tile; one for all; tile only, its sum is taken
+# Modes: neighbouring samples in place; rows in place; through the tile; one for all; tile only, its sum is taken.
+DIRECT, ROWS, TILED, SHARED, SUMMED = range(5)
 RUN, EACH = "run", "each"
 
 
@@ -47,9 +48,10 @@ def _leaf_loop(f: FunctionText, body) -> None:
 
 
 def _places() -> str:
-    """``set_places(table, from, to, places, start, tiled, pitch)``: where the elements of each leaf are for the chunk that begins at ``start``.
+    """``set_places(table, from, to, places, start, tiled, pitch)``: where the elements of each leaf are for the chunk that begins at ``start``, and the bytes
+    from row to row where rows are in place, else 0.
 
-    ``tiled``: direct leaves too are in their tile, for the last, padded chunk.
+    ``tiled``: leaves in place too are in their tile, for the last, padded chunk.
     """
     f = FunctionText("set_places", Integers(), "ptr %table, i64 %from, i64 %to, ptr %places, i64 %begin, i64 %tiled, i64 %chunk")
     cursor = f.entry("alloca ptr")
@@ -58,9 +60,8 @@ def _places() -> str:
     def leaf(at):
         mode, size = _field(f, at, MODE), _field(f, at, ITEM)
         shared = f.let(f"icmp eq i64 {mode}, {SHARED}")
-        direct = f.let(f"icmp eq i64 {mode}, {DIRECT}")
-        full = f.let("icmp eq i64 %tiled, 0")
-        in_place = f.let(f"and i1 {direct}, {full}")
+        in_place = f.let(f"and i1 {f.let(f'icmp ule i64 {mode}, {ROWS}')}, {f.let('icmp eq i64 %tiled, 0')}")
+        in_rows = f.let(f"and i1 {f.let(f'icmp eq i64 {mode}, {ROWS}')}, {in_place}")
         outside = f.let(f"or i1 {in_place}, {shared}")
         sample = _field(f, at, SAMPLE)
         moved = f.let(f"mul i64 %begin, {sample}")
@@ -79,7 +80,9 @@ def _places() -> str:
             f.do(f"store ptr {place}, ptr {f.let(f'getelementptr ptr, ptr {places}, i64 {e}')}, align 8")
             return []
         f.loop("0", elements, "1", [], element)
-        f.do(f"store ptr {f.let(f'getelementptr ptr, ptr {places}, i64 {elements}')}, ptr {cursor}")
+        behind = f.let(f"getelementptr ptr, ptr {places}, i64 {elements}")
+        f.do(f"store i64 {f.let(f'select i1 {in_rows}, i64 {sample}, i64 0')}, ptr {behind}, align 8")
+        f.do(f"store ptr {f.let(f'getelementptr ptr, ptr {behind}, i64 1')}, ptr {cursor}")
     _leaf_loop(f, leaf)
     return f.text()
 
@@ -91,9 +94,7 @@ def _pass(into: bool) -> str:
     def leaf(at):
         mode, size = _field(f, at, MODE), _field(f, at, ITEM)
         through = f.let(f"icmp eq i64 {mode}, {TILED}")
-        direct = f.let(f"icmp eq i64 {mode}, {DIRECT}")
-        padded = f.let("icmp ne i64 %tiled, 0")
-        also = f.let(f"and i1 {direct}, {padded}")
+        also = f.let(f"and i1 {f.let(f'icmp ule i64 {mode}, {ROWS}')}, {f.let('icmp ne i64 %tiled, 0')}")
         copied = f.let(f"or i1 {through}, {also}")
 
         def copy():

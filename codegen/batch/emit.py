@@ -1,7 +1,8 @@
 """A lane program as LLVM text: the functions ``once`` and ``lanes``, which the driver calls for a chunk of samples after the other.
 
-``places`` has the address of every element of every leaf for the first sample of the chunk; neighbouring samples are neighbours in memory,
-for where they are not the driver has copied them into a tile. So one text serves all layouts, and any number of samples.
+``places`` has, for each leaf, the address of every element for the first sample of the chunk, and behind these the bytes from one row to the next where
+the code itself transposes rows (``leaves``). Elsewhere 0 stands there, and neighbouring samples are neighbours in memory, for where they are not the driver
+has copied them into a tile. So one text serves all layouts, and any number of samples.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from codegen.llvm.text import FunctionText, Integers
 from codegen.llvm.types import LANES, NARROW_LANES, literal, memory_type, register_type, vector
 from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
 
+from .leaves import RowLeaf, row_leaves
 from .lower import LaneProgram
 
 ONCE, BODY = "once", "lanes"
@@ -91,6 +93,7 @@ class _Piece:
         self.compute = ComputeWriter(function, declarations, fast, self._take if takes_library else self._note)
         self.first = _first_places(program)
         self.held: dict[int, str] = {}
+        self.rows: dict[Buffer, RowLeaf] = {}
 
     def _note(self, mask: str, value: str, call: Callable[[], str]) -> str:
         self.outside[mask] = None
@@ -103,6 +106,10 @@ class _Piece:
     def write(self, nest: Nest) -> None:
         """The function's body."""
         touched = [i for i in (*nest.body, *nest.roots) if isinstance(i, (Load, Store)) and i.buffer.kind != "work"]
+        if self.lanes:
+            seen = {i.buffer for i in touched}
+            self.rows = {buffer: RowLeaf(self.f, self.compute.declarations, buffer, self.lanes, self.first[buffer])
+                         for buffer, fits in zip(self.program.leaves, row_leaves(self.program)) if fits and buffer in seen}
         places = sorted({self.first[i.buffer] + i.place.offset for i in touched})
         if len(places) <= HELD_PLACES:
             for place in places:
@@ -146,21 +153,29 @@ class _Piece:
             one = self.f.let(f"load {element}, ptr {self._slot(buffer)}, align 8")
             one = one if dtype.kind != "b" else self.f.let(f"icmp ne i8 {one}, 0")
             return self._spread(one, register_type(dtype))
-        type = vector(element, self.lanes)
-        value = self.f.let(f"load {type}, ptr {self._address(buffer, place, counter)}, align {self._align(buffer)}")
-        if dtype.kind == "b":
+        if buffer in self.rows:
+            return self.rows[buffer].load(place, counter, lambda each: self._load_neighbours(buffer, each, counter))
+        return self._load_neighbours(buffer, place, counter)
+
+    def _load_neighbours(self, buffer: Buffer, place: int, counter: str) -> str:
+        type = vector(memory_type(buffer.dtype), self.lanes)
+        value = self.f.let(f"load {type}, ptr {self._address(buffer, place, counter)}, align {buffer.dtype.itemsize}")
+        if buffer.dtype.kind == "b":
             value = self.f.let(f"icmp ne {type} {value}, {'zeroinitializer' if self.lanes else '0'}")
         return value
 
     def _store(self, root: Store, value: str, counter: str) -> None:
         buffer = root.buffer
+        if buffer in self.rows:
+            self.rows[buffer].store(root.place.offset, value, counter, lambda each, column: self._store_neighbours(buffer, each, column, counter))
+            return
+        self._store_neighbours(buffer, root.place.offset, value, counter)
+
+    def _store_neighbours(self, buffer: Buffer, place: int, value: str, counter: str) -> None:
         type = vector(memory_type(buffer.dtype), self.lanes)
         if buffer.dtype.kind == "b":
             value = self.f.let(f"zext {vector('i1', self.lanes)} {value} to {type}")
-        self.f.do(f"store {type} {value}, ptr {self._address(buffer, root.place.offset, counter)}, align {self._align(buffer)}")
-
-    def _align(self, buffer: Buffer) -> int:
-        return buffer.dtype.itemsize
+        self.f.do(f"store {type} {value}, ptr {self._address(buffer, place, counter)}, align {buffer.dtype.itemsize}")
 
     def _address(self, buffer: Buffer, place: int, counter: str) -> str:
         if buffer.kind == "work":
@@ -187,9 +202,9 @@ class _Piece:
 
 
 def _first_places(program: LaneProgram) -> dict[Buffer, int]:
-    """For each leaf the number of its first element among all places."""
+    """For each leaf the number of its first element among all places; behind the last one stands the bytes from row to row."""
     first, total = {}, 0
     for buffer in program.leaves:
         first[buffer] = total
-        total += math.prod(buffer.shape)
+        total += math.prod(buffer.shape) + 1
     return first

@@ -43,6 +43,7 @@ class LaneKernel:
 
     ``rows``   shapes and dtypes of the leaves of one sample: inputs, captured arrays, results
     ``given``  how many of the leaves are known before it runs
+    ``takes_rows``  the leaves whose rows it transposes in registers
     """
 
     code: Linked = field(repr=False)
@@ -53,6 +54,7 @@ class LaneKernel:
     given: int
     rows: list[tuple[tuple[int, ...], np.dtype]]
     arrays: list[np.ndarray]
+    takes_rows: list[bool]
     nanoseconds: float   # that a sample takes, estimated
     text: str | None = None
     chunk: int = field(init=False)  # samples that go through the tiles together; it follows from the function alone, never from the batch
@@ -73,7 +75,7 @@ class LaneKernel:
         if found is None:
             if len(self._layouts) >= KEPT_LAYOUTS:
                 self._layouts.clear()
-            found = self._layouts[strides] = Layout(self.rows, strides, self.chunk)
+            found = self._layouts[strides] = Layout(self.rows, strides, self.takes_rows, self.chunk)
         return found
 
     def runner(self, inputs: list[Leaf], results: list[Leaf | None]) -> LaneRun:
@@ -105,19 +107,21 @@ def _aligned(size: int) -> np.ndarray:
 class Layout:
     """What all tables of leaves with the same strides have in common. ``is_direct``: every leaf is read and written in place, but for the last vector."""
 
-    def __init__(self, rows: list[tuple[tuple[int, ...], np.dtype]], strides: tuple, chunk: int):
+    def __init__(self, rows: list[tuple[tuple[int, ...], np.dtype]], strides: tuple, takes_rows: list[bool], chunk: int):
         self.table = np.zeros((len(rows), driver.FIELDS), np.int64)
         self.offsets: list[np.ndarray] = []
         self.tile_bytes = 0
         self.summed = [shape for (shape, _), each in zip(rows, strides) if each is None]
-        for row, each, (shape, dtype) in zip(self.table, strides, rows):
+        for row, each, (shape, dtype), in_rows in zip(self.table, strides, rows, takes_rows):
             self._describe(row, each, shape, dtype, chunk)
+            if in_rows and row[driver.MODE] == driver.TILED and row[driver.UNIT] and row[driver.SAMPLE]:
+                row[driver.MODE] = driver.ROWS
         modes = self.table[:, driver.MODE]
-        self.is_direct = bool(np.isin(modes, (driver.DIRECT, driver.SHARED)).all())
-        self.places = sum(map(len, self.offsets))
+        self.is_direct = bool(np.isin(modes, (driver.DIRECT, driver.ROWS, driver.SHARED)).all())
+        self.places = sum(len(each) + 1 for each in self.offsets)
         self.totals = sum(map(math.prod, self.summed))
         self.shared = [k for k, mode in enumerate(modes) if mode == driver.SHARED]
-        self.first = np.cumsum([0, *map(len, self.offsets)])
+        self.first = np.cumsum([0, *(len(each) + 1 for each in self.offsets)])
 
     def _describe(self, row: np.ndarray, strides: tuple | None, shape: tuple, dtype: np.dtype, chunk: int) -> None:
         size, item = math.prod(shape), dtype.itemsize
@@ -208,7 +212,7 @@ class Workspace:
         table[:, driver.TILE] += tiles
         places = words[run.table.size:]
         for k in layout.shared:
-            places[layout.first[k]:layout.first[k + 1]] = table[k, driver.BASE] + layout.offsets[k]
+            places[layout.first[k]:layout.first[k + 1] - 1] = table[k, driver.BASE] + layout.offsets[k]
         self.totals = np.zeros((layout.totals, 2))
         run._once(self.places, self.slots)
 
