@@ -16,6 +16,7 @@ from codegen.llvm.text import FunctionText, Integers
 from codegen.llvm.types import LANES, NARROW_LANES, literal, memory_type, register_type, vector
 from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
 
+from .cost import vectors_together
 from .leaves import RowLeaf, row_leaves
 from .lower import LaneProgram
 
@@ -50,7 +51,8 @@ def emit(program: LaneProgram, fast: bool) -> tuple[str, frozenset[str]]:
 def _texts(program: LaneProgram, nest: Nest, declarations: Declarations, fast: bool, lanes: int, name: str) -> list[str]:
     """A piece; and, where it has functions in line that are not right for every number, a copy of it that calls the library for those."""
     near = _Piece(program, FunctionText(name, Integers(), _ARGUMENTS), declarations, fast, lanes)
-    near.write(nest)
+    # Of several pieces each takes one vector, for slots hold no more.
+    near.write(nest, vectors_together(nest) if lanes and len(program.body) == 1 else 1)
     if not near.outside:
         return [near.f.text("#3")]
     far = _Piece(program, FunctionText(name + FAR, Integers(), _ARGUMENTS), declarations, fast, lanes, takes_library=True)
@@ -103,8 +105,8 @@ class _Piece:
         type = vector("double", self.lanes)
         return self.f.let(f"select {vector('i1', self.lanes)} {mask}, {type} {call()}, {type} {value}")
 
-    def write(self, nest: Nest) -> None:
-        """The function's body."""
+    def write(self, nest: Nest, together: int = 1) -> None:
+        """The function's body, for so many vectors at a time."""
         touched = [i for i in (*nest.body, *nest.roots) if isinstance(i, (Load, Store)) and i.buffer.kind != "work"]
         if self.lanes:
             seen = {i.buffer for i in touched}
@@ -115,30 +117,41 @@ class _Piece:
             for place in places:
                 at = self.f.entry(f"getelementptr ptr, ptr %places, i64 {place}", "b")
                 self.held[place] = self.f.entry(f"load ptr, ptr {at}, align 8", "b")
-        self.f.loop("%first", "%last", "1", [], lambda counter, _: self._one(nest, counter))
+        if together == 1:
+            self.f.loop("%first", "%last", "1", [], lambda counter, _: self._some(nest, [counter]))
+            return
+        end = self.f.entry("sub i64 %last, 1")
 
-    def _one(self, nest: Nest, counter: str) -> list:
-        values: list[str] = []
+        def pair(counter, _):
+            after = self.f.let(f"add i64 {counter}, 1")
+            is_last = self.f.let(f"icmp eq i64 {counter}, {end}")  # goes twice, with the same results
+            return self._some(nest, [counter, self.f.let(f"select i1 {is_last}, i64 {counter}, i64 {after}")])
+        self.f.loop("%first", "%last", "2", [], pair)
+
+    def _some(self, nest: Nest, counters: list[str]) -> list:
+        """One vector, or two in turn."""
+        values: list[list[str]] = [[] for _ in counters]
         stores: dict[int, list[Store]] = {}
         for root in nest.roots:
             stores.setdefault(root.value, []).append(root)
         for position, instruction in enumerate(nest.body):
-            values.append(self._value(instruction, values, counter))
-            for root in stores.get(position, ()):  # at once, so that registers are free for what follows
-                self._store(root, values[position], counter)
+            for counter, known in zip(counters, values):
+                known.append(self._value(instruction, known, counter))
+                for root in stores.get(position, ()):  # at once, so that registers are free for what follows
+                    self._store(root, known[position], counter)
         if self.outside:
-            self._again(counter)
+            self._again(counters)
         return []
 
-    def _again(self, counter: str) -> None:
+    def _again(self, counters: list[str]) -> None:
         mask, *others = self.outside
         type = vector("i1", self.lanes)
         for other in others:
             mask = self.f.let(f"or {type} {mask}, {other}")
         flags = self.f.let(f"bitcast {type} {mask} to i{self.lanes}")
         is_any = self.f.let(f"icmp ne i{self.lanes} {flags}, 0")
-        after = self.f.let(f"add i64 {counter}, 1")
-        self.f.when(is_any, [], lambda: self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counter}, i64 {after})") or [])
+        after = self.f.let(f"add i64 {counters[-1]}, 1")
+        self.f.when(is_any, [], lambda: self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counters[0]}, i64 {after})") or [])
 
     def _value(self, instruction, values: list[str], counter: str) -> str:
         if isinstance(instruction, Compute):
