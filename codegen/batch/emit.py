@@ -17,7 +17,7 @@ from codegen.llvm.types import LANES, NARROW_LANES, literal, memory_type, regist
 from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
 
 from .cost import vectors_together
-from .leaves import RowLeaf, row_leaves
+from .leaves import CACHE_LINE, VECTORS_AHEAD, RowLeaf, ask, row_leaves
 from .lower import LaneProgram
 
 ONCE, BODY = "once", "lanes"
@@ -171,8 +171,9 @@ class _Piece:
         return self._load_neighbours(buffer, place, counter)
 
     def _load_neighbours(self, buffer: Buffer, place: int, counter: str) -> str:
-        type = vector(memory_type(buffer.dtype), self.lanes)
-        value = self.f.let(f"load {type}, ptr {self._address(buffer, place, counter)}, align {buffer.dtype.itemsize}")
+        type, at = vector(memory_type(buffer.dtype), self.lanes), self._address(buffer, place, counter)
+        self._ask(buffer, at, writes=False)
+        value = self.f.let(f"load {type}, ptr {at}, align {buffer.dtype.itemsize}")
         if buffer.dtype.kind == "b":
             value = self.f.let(f"icmp ne {type} {value}, {'zeroinitializer' if self.lanes else '0'}")
         return value
@@ -188,7 +189,14 @@ class _Piece:
         type = vector(memory_type(buffer.dtype), self.lanes)
         if buffer.dtype.kind == "b":
             value = self.f.let(f"zext {vector('i1', self.lanes)} {value} to {type}")
-        self.f.do(f"store {type} {value}, ptr {self._address(buffer, place, counter)}, align {buffer.dtype.itemsize}")
+        at = self._address(buffer, place, counter)
+        self._ask(buffer, at, writes=True)
+        self.f.do(f"store {type} {value}, ptr {at}, align {buffer.dtype.itemsize}")
+
+    def _ask(self, buffer: Buffer, at: str, writes: bool) -> None:
+        bytes_of_vector = self.lanes * buffer.dtype.itemsize
+        if buffer.kind != "work" and bytes_of_vector >= CACHE_LINE // 2:
+            ask(self.f, self.compute.declarations.declare, at, str(VECTORS_AHEAD * bytes_of_vector), writes)
 
     def _address(self, buffer: Buffer, place: int, counter: str) -> str:
         if buffer.kind == "work":

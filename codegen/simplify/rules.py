@@ -65,7 +65,6 @@ EXACT_RULES = (
         Rule(k / -x, -k / x),
         Rule(-(x * k), x * -k),
         Rule(-(x / k), x / -k),
-        Rule(-(k / x), -k / x),
     )),
     Rule(absolute(absolute(x)), absolute(x), on="any"),
     Rule(absolute(x) * absolute(x), x * x),
