@@ -21,14 +21,14 @@ BASE, SAMPLE, ELEMENTS, OFFSETS, ITEM, MODE, TILE, UNIT = range(8)
 FIELDS = 8
 # Modes: neighbouring samples in place; rows in place; through the tile; one for all; tile only, its sum is taken.
 DIRECT, ROWS, TILED, SHARED, SUMMED = range(5)
-RUN, EACH = "run", "each"
+SPAN, SHARE, EACH = "span", "share", "each"
 
 
 @functools.cache
 def text() -> str:
     """The module."""
     functions = [copy(size, into) for size in SIZES for into in (True, False)]
-    return "\n".join([*functions, _places(), _pass(True), _pass(False), _sum(4), _sum(8), _sums(), _run(), _each(), attributes()])
+    return "\n".join([*functions, _places(), _pass(True), _pass(False), _sum(4), _sum(8), _sums(), _run(), _span(), _share(), _each(), attributes()])
 
 
 # Chunks -----------------------------------------------------------------------------------------------------------------------
@@ -210,11 +210,13 @@ def _sums() -> str:
     return f.text()
 
 
+_BEFORE = "ptr %body, ptr %table, i64 %given, i64 %leaves, ptr %places, ptr %slots"
+
+
 def _run() -> str:
     """``run(body, table, given, leaves, places, slots, low, high, chunk, width, totals)``: the samples [low, high), of which the first ``given`` leaves
     are known."""
-    f = FunctionText(RUN, Integers(), "ptr %body, ptr %table, i64 %given, i64 %leaves, ptr %places, ptr %slots, i64 %low, i64 %high, "
-                                      "i64 %chunk, i64 %width, ptr %totals")
+    f = FunctionText("run", Integers(), f"{_BEFORE}, i64 %low, i64 %high, i64 %chunk, i64 %width, ptr %totals")
 
     def chunk(start, _):
         left = f.let(f"sub i64 %high, {start}")
@@ -231,6 +233,40 @@ def _run() -> str:
         f.do(f"call void @sums(ptr %table, i64 %given, i64 %leaves, i64 {rows}, i64 %chunk, i64 {padded}, ptr %totals)")
         return []
     f.loop("%low", "%high", "%chunk", [], chunk)
+    return f.text()
+
+
+def _span() -> str:
+    """``span(body, …, low, high, chunk, width, direct, totals)``, as ``run``; ``direct``: nothing goes through tiles but what does not fill a vector."""
+    f = FunctionText(SPAN, Integers(), f"{_BEFORE}, i64 %low, i64 %high, i64 %chunk, i64 %width, i64 %direct, ptr %totals")
+
+    def run(low: str, high: str, chunk: str) -> list:
+        some = f.let(f"icmp slt i64 {low}, {high}")
+        return f.when(some, [], lambda: f.do(f"call void @run({_BEFORE}, i64 {low}, i64 {high}, i64 {chunk}, i64 %width, ptr %totals)") or [])
+
+    def direct():
+        count = f.let("sub i64 %high, %low")
+        middle = f.let(f"sub i64 %high, {f.let(f'srem i64 {count}, %width')}")
+        return run("%low", middle, f.let(f"sub i64 {middle}, %low")) + run(middle, "%high", "%width")
+    f.choose(f.let("icmp ne i64 %direct, 0"), "i64", direct, lambda: run("%low", "%high", "%chunk"))
+    return f.text(linkage="")
+
+
+def _share() -> str:
+    """``share(next, step, shares, body, …)``, as ``span``: take one share of ``step`` samples after the other, until there are none.
+
+    ``next`` is the first sample that no thread has taken. No thread waits for another, nor for the interpreter.
+    """
+    f = FunctionText(SHARE, Integers(), f"ptr %next, i64 %step, i64 %shares, {_BEFORE}, i64 %high, i64 %chunk, i64 %width, i64 %direct, ptr %totals")
+
+    def take(_, __):
+        low = f.let("atomicrmw add ptr %next, i64 %step monotonic, align 8")
+        after = f.let(f"add i64 {low}, %step")
+        high = f.let(f"select i1 {f.let(f'icmp slt i64 {after}, %high')}, i64 {after}, i64 %high")
+        some = f.let(f"icmp slt i64 {low}, {high}")
+        return f.when(some, [], lambda: f.do(
+            f"call void @{SPAN}({_BEFORE}, i64 {low}, i64 {high}, i64 %chunk, i64 %width, i64 %direct, ptr %totals)") or [])
+    f.loop("0", "%shares", "1", [], take)
     return f.text(linkage="")
 
 

@@ -90,9 +90,11 @@ def _driver() -> tuple:
     store, key = open_store(), text_key(text, 2)
     found = find_code(key, store)
     code = found[0] if found is not None else keep_code(key, compile_object(text, 2), frozenset(), store)
-    run = ctypes.CFUNCTYPE(None, _P, _P, _I, _I, _P, _P, _I, _I, _I, _I, _P)(code.address(driver.RUN))
+    before, behind = (_P, _P, _I, _I, _P, _P), (_I, _I, _I, _P)
+    span = ctypes.CFUNCTYPE(None, *before, _I, _I, *behind)(code.address(driver.SPAN))
+    share = ctypes.CFUNCTYPE(None, _P, _I, _I, *before, _I, *behind)(code.address(driver.SHARE))
     each = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _P, _P, _P, _P, _P, _I, _I)(code.address(driver.EACH))
-    return code, run, each
+    return code, span, share, each
 
 
 _ONCE = ctypes.CFUNCTYPE(None, _P, _P)
@@ -161,7 +163,7 @@ class LaneRun:
         self.layout = kernel.layout(tuple([_strides(leaf) for leaf in leaves]))
         self.table = self.layout.table.copy()
         self.table[:, driver.BASE] = [0 if leaf is None else leaf.array.ctypes.data for leaf in leaves]
-        self._run = _driver()[1]
+        _, self._span, self._share, _ = _driver()
         self._body = kernel.code.address("lanes")
         self._once = _ONCE(kernel.code.address("once"))
 
@@ -171,19 +173,11 @@ class LaneRun:
 
     def over(self, workspace: Workspace, low: int, high: int) -> None:
         """Run the samples [low, high)."""
-        width = self.kernel.width
-        if not self.layout.is_direct:
-            self._chunks(workspace, low, high, self.kernel.chunk)
-            return
-        # Nothing goes through tiles but what does not fill a vector.
-        middle = high - (high - low) % width
-        if middle > low:
-            self._chunks(workspace, low, middle, middle - low)
-        if high > middle:
-            self._chunks(workspace, middle, high, width)
+        self._span(*workspace.before, low, high, *workspace.behind)
 
-    def _chunks(self, w: Workspace, low: int, high: int, chunk: int) -> None:
-        self._run(*w.before, low, high, chunk, *w.behind)
+    def share(self, workspace: Workspace, first: np.ndarray, step: int, shares: int, high: int) -> None:
+        """Run ``step`` samples after others up to ``high``, as many of the ``shares`` as others leave; ``first`` has the first that nobody has taken."""
+        self._share(first.ctypes.data, step, shares, *workspace.before, high, *workspace.behind)
 
     def summed(self, workspace: Workspace, low: int, high: int) -> list[np.ndarray]:
         """The sums over the samples [low, high) of the results that are not stored, in float64."""
@@ -216,7 +210,7 @@ class Workspace:
         self.totals = np.zeros((layout.totals, 2))
         # What the driver takes before and behind a range: one is told in 3 µs so, in 8 where each is looked up.
         self.before = run._body, self.table, run.kernel.given, len(run.leaves), self.places, self.slots
-        self.behind = run.kernel.width, self.totals.ctypes.data
+        self.behind = run.kernel.chunk, run.kernel.width, layout.is_direct, self.totals.ctypes.data
         run._once(self.places, self.slots)
 
 
@@ -262,7 +256,7 @@ class LoopRun:
         self.strides = np.array(strides or [0], np.int64)
         self._is_direct = None not in results and all(leaf.array[:1].flags.c_contiguous for leaf in results)
         self.buffers, self.steps = self._places(0, results) if self._is_direct else (None, None)
-        self._each = _driver()[2]
+        self._each = _driver()[3]
         self._address = loop.kernel.code.address(KERNEL)
 
     def _places(self, low: int, results: list[Leaf]) -> tuple[np.ndarray, np.ndarray]:
