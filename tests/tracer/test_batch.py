@@ -1,5 +1,8 @@
 """Batches: the results of each row are those of a call, whatever the layout, the number of rows and of threads."""
 
+import ctypes
+import itertools
+import mmap
 import os
 import re
 import subprocess
@@ -85,6 +88,70 @@ def test_bits_do_not_depend_on_layout_or_place(n):
     for name, out in layouts(np.zeros((300, n))).items():
         assert loss.batch(X, out=out) is out
         np.testing.assert_array_equal(out, expected, err_msg=name)
+
+
+def at_the_end_of_memory(shape: tuple, dtype) -> np.ndarray:
+    """Zeros, behind which lies a page that may not be touched."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    pages = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = mmap.mmap(-1, pages + mmap.PAGESIZE)
+    whole = np.frombuffer(memory, np.uint8)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(whole.ctypes.data + pages), ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
+    return whole[pages - size:pages].view(dtype).reshape(shape)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are protected by Linux's mprotect")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 8, 9, 17])
+def test_nothing_behind_the_last_row_is_touched(n, dtype):
+    loss = grad(lambda x: np.sum(x * x) * x[0])
+    for count in (16, 21):
+        X, out = at_the_end_of_memory((count, n), dtype), at_the_end_of_memory((count, n), dtype)
+        X[:] = rows(count, n, dtype)
+        np.testing.assert_array_equal(loss.batch(X, out=out), loss.batch(np.asfortranarray(X)))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_])
+def test_rows_of_every_length_and_stride_keep_what_is_beside_them(dtype):
+    doubles = {n: jit(lambda x: (np.where(x > 0, x, x[0]), x)) for n in (1, 2, 3, 4, 5, 8, 9, 16, 17, 33, 65)}
+    for n, count in itertools.product(doubles, (1, 7, 8, 16, 19, 33)):
+        X = (10 * rows(count, n)).astype(dtype)
+        wide = np.zeros((count, n + 5), dtype)
+        wide[:, 3:-2] = X
+        out = np.zeros((count, n + 4), dtype), np.zeros((2 * count, n + 1), dtype)
+        found = doubles[n].batch(wide[:, 3:-2], out=(out[0][:, 1:-3], out[1][::-2, 1:]))
+        np.testing.assert_array_equal(found[0], np.where(X > 0, X, X[:, :1]))
+        np.testing.assert_array_equal(found[1], X)
+        assert not out[0][:, [0, -3, -2, -1]].any() and not out[1][:, 0].any() and not out[1][0::2].any()
+
+
+def test_rows_are_transposed_in_registers():
+    loss, X = value_and_grad(wave), rows(100)
+    loss.batch(X)
+    kernel = kernel_of(loss)
+    results = [Leaf(np.empty(100)), Leaf(np.empty((100, 4)))]
+    assert kernel.takes_rows == [True, False, True]
+    assert kernel.runner([Leaf(X)], results).layout.is_direct and kernel.runner([Leaf(X[::-3])], results).layout.is_direct
+    assert not kernel.runner([Leaf(X[:, ::2])], results).layout.is_direct, "elements that are no neighbours go through tiles"
+    body = kernel.text[kernel.text.index("void @lanes0("):kernel.text.index("@lanes0_far(ptr %places, ptr %slots, i64 %first")]
+    assert len(re.findall("shufflevector <8 x double>", body)) >= 16 and "llvm.prefetch" in body
+
+
+def test_two_vectors_go_together_where_operations_wait_for_one_another():
+    price = value_and_grad(black_scholes, argnums=(0, 3))
+    S, sigma = 100 + 20 * rows(300, 1)[:, 0], 0.2 + 0.1 * np.abs(rows(300, 1, seed=2)[:, 0])
+    S[[5, 77]] = np.nan, -1.0  # outside of what the logarithm in line is right for
+    whole = price.batch(S, 100.0, 0.02, sigma, 1.0)
+    assert kernel_of(price).text.count("; log") >= 3, "once for each of two vectors, and once where the library is called"
+    for count in range(1, 60):
+        found = price.batch(S[:count], 100.0, 0.02, sigma[:count], 1.0)
+        for a, b in zip((found[0], *found[1]), (whole[0], *whole[1])):
+            np.testing.assert_array_equal(a, b[:count])
+    for k in (0, 5, 77, 299):
+        with np.errstate(all="ignore"):
+            value, slopes = price(S[k], 100.0, 0.02, sigma[k], 1.0)
+        np.testing.assert_allclose([whole[0][k], whole[1][0][k], whole[1][1][k]], [value, *slopes], rtol=1e-12)
 
 
 def test_results_come_in_the_layout_of_the_input():
@@ -176,13 +243,25 @@ def test_numbers_outside_of_functions_in_line_leave_neighbours_untouched():
 
 def test_normal_distribution_within_four_ulp():
     mpmath = pytest.importorskip("mpmath")
-    x = np.concatenate([np.linspace(-37, 9, 3001), [0.0, -0.0, np.inf, -np.inf, np.nan, -40.0, 1e300, -1e300, 1e-300]])
+    drawn = np.random.default_rng(0)
+    x = np.concatenate([np.linspace(-37, 9, 3001), -np.geomspace(1e-9, 38.0, 2000), drawn.uniform(-38, 1, 5000), drawn.normal(size=3000),
+                        [0.0, -0.0, np.inf, -np.inf, np.nan, -40.0, 1e300, -1e300, 1e-300]])
     found = jit(lambda x: special.ndtr(x)).batch(x)
-    np.testing.assert_array_equal(found[3001:], special.ndtr(x[3001:]))
+    np.testing.assert_array_equal(found[13_001:], special.ndtr(x[13_001:]))
     with mpmath.workdps(60):
-        for at, y in zip(x[:3001], found):
+        for at, y in zip(x[:13_001], found):
             exact = mpmath.ncdf(mpmath.mpf(at))
             assert abs(mpmath.mpf(y) - exact) <= 4 * np.spacing(float(exact)), at
+
+
+def test_the_density_shares_its_exponential_with_the_distribution_function():
+    both = value_and_grad(special.ndtr)
+    both.batch(np.ones(10))
+    x = np.linspace(-5, 5, 1001)
+    value, slope = both.batch(x)
+    np.testing.assert_allclose(value, special.ndtr(x), rtol=1e-14)
+    np.testing.assert_allclose(slope, np.exp(-x * x / 2) / np.sqrt(2 * np.pi), rtol=1e-14)
+    assert "call double" not in kernel_of(both).text and "_ZGV" not in kernel_of(both).text
 
 
 # Lanes ---------------------------------------------------------------------------------------------------------------------------
@@ -364,6 +443,16 @@ def test_threads_give_the_same_bits(monkeypatch):
     for found, whole in zip(LOSS.batch(X, parallel=True), expected):
         np.testing.assert_array_equal(found, whole)
     assert threading.get_ident() in used
+
+
+@pytest.mark.parametrize("count", [1, 129, 5_000, 40_961])
+def test_threads_leave_no_sample_out(count, monkeypatch):
+    monkeypatch.setattr(threads, "thread_count", lambda: 5)
+    mark, looped = jit(lambda x: x + 1.0), jit(lambda x, i: x[i] + 1.0)
+    X, at = np.arange(2.0 * count).reshape(count, 2), np.arange(count) % 2
+    out = np.zeros((count, 2))
+    np.testing.assert_array_equal(mark.batch(X, out=out, parallel=True), X + 1)
+    np.testing.assert_array_equal(looped.batch(X, at, parallel=True), X[np.arange(count), at] + 1)
 
 
 def test_called_from_several_threads_at_once(monkeypatch):
