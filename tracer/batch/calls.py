@@ -35,8 +35,9 @@ UNROLLED = 6000  # operations: up to here a sample is straight-line code in lane
 KEPT = 64         # kernels of one object
 MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
 SEGMENTS = 64     # of which sums are made: how many depends on the batch alone, so that bits do not depend on the number of threads
-SHARES = 32          # for each thread, at most
+SHARES = 32       # for each thread, at most
 LEAST_SHARE = 2e-5  # seconds of work in one
+PATIENCE = 0.2      # seconds of work without a look at Python's signals
 REDUCTIONS = (None, "sum", "mean")
 
 Kernel = LaneKernel | LoopKernel
@@ -99,7 +100,7 @@ class Batches:
 
     def _spread(self, kernel: Kernel, runner: LaneRun | LoopRun, count: int, how: How) -> None:
         step = kernel.chunk if isinstance(kernel, LaneKernel) else 1
-        for low, high in slices(count, step, self.program.callee.name) if how.progress else [(0, count)]:
+        for low, high in slices(count, step, self.program.callee.name) if how.progress else _rounds(kernel, count, step):
             (_shared if isinstance(kernel, LaneKernel) else _ranged)(kernel, runner, low, high, _threads(kernel, high - low, how))
 
     def _reduced(self, made: Made, inputs: list[Leaf], count: int, how: How, targets: list | None):
@@ -232,6 +233,12 @@ def _threads(kernel: Kernel, count: int, how: How) -> int:
     if how.parallel is False or (how.parallel is None and count * kernel.nanoseconds * 1e-9 < 2 * threads.LEAST_SECONDS):
         return 1
     return threads.thread_count()
+
+
+def _rounds(kernel: Kernel, count: int, step: int) -> list[tuple[int, int]]:
+    """All samples in ranges between which Python looks whether it was interrupted."""
+    size = math.ceil(PATIENCE / (kernel.nanoseconds * 1e-9) / step) * step
+    return [(low, min(low + size, count)) for low in range(0, count, size)]
 
 
 def _shared(kernel: LaneKernel, runner: LaneRun, low: int, high: int, helpers: int) -> None:
