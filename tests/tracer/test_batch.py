@@ -375,6 +375,20 @@ def test_trees():
     np.testing.assert_allclose(shared[0][3], loss({"m": Model(W[3], 0.5), "s": [2.0, "name"]}, y[0])[0], rtol=1e-12)
 
 
+def test_out_is_a_tree_as_the_result():
+    parts = jit(lambda x: {"sum": np.sum(x), "pair": [x * 2.0, (x[0], x > 0)]})
+    X = rows(19, 3)
+    fresh = parts.batch(X)
+    out = {"sum": np.zeros(19), "pair": [np.zeros((3, 19)).T, (np.zeros(38)[::-2], np.zeros((19, 3), bool))]}
+    assert parts.batch(X, out=out) is out
+    for a, b in ((out["sum"], fresh["sum"]), (out["pair"][0], fresh["pair"][0]), (out["pair"][1][0], fresh["pair"][1][0]), (out["pair"][1][1], X > 0)):
+        np.testing.assert_array_equal(a, b)
+    slopes = grad(lambda m, y: np.sum(m.w * m.b * y))
+    given = Model(np.zeros((6, 2)), np.zeros(6))
+    assert slopes.batch(Model(rows(6, 2), rows(6, 1)[:, 0]), 2.0, out=given) is given
+    np.testing.assert_allclose(given.b, 2 * rows(6, 2).sum(axis=1))
+
+
 class Scaled:
     def __init__(self, k):
         self.k = k
@@ -417,6 +431,16 @@ def test_sums_do_not_depend_on_threads(monkeypatch):
     for count in (2, 3, 8):
         monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
         np.testing.assert_array_equal(loss.batch(X, reduce="sum", parallel=True), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sums_do_not_depend_on_the_layout(dtype):
+    loss = value_and_grad(wave)
+    X = rows(3_001, dtype=dtype)
+    expected = loss.batch(X, reduce="sum")
+    for same in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], X[::-1].copy()[::-1]):
+        for a, b in zip(loss.batch(same, reduce="sum"), expected):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_sums_are_accurate():
