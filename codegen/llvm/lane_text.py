@@ -67,14 +67,18 @@ class Lanes:
             terms = [self.fma(b, x, a) for a, b in zip(terms[::2], terms[1::2])] + ([terms[-1]] if len(terms) % 2 else [])
         return terms[0]
 
-    def quotient(self, a: str, b: str, a_rest: str | None = None, b_rest: str | None = None) -> str:
-        """``(a + a_rest) / (b + b_rest)`` within 0.6 ulp, for rests that are small; the numbers far from the ends of the range, ``b`` not 0."""
-        minus, inverse = self.negative(b), self._near_inverse(b)
+    def quotient(self, a: str, b: str) -> str:
+        """``a/b`` within 0.6 ulp, for numbers far from the ends of the range and ``b`` not 0."""
+        inverse = self._near_inverse(b)
         q = self.op("fmul", a, inverse)
-        left = self.fma(minus, q, a)
-        if a_rest is not None:
-            left = self.op("fadd", left, self.fma(self.negative(b_rest), q, a_rest))
-        return self.fma(left, inverse, q)
+        return self.fma(self.fma(self.negative(b), q, a), inverse, q)
+
+    def quotient_of_sums(self, a: str, a_rest: str, b: str, b_rest: str) -> tuple[str, str]:
+        """``(a + a_rest) / (b + b_rest)`` for small rests, as the sum of a number near it and a small one."""
+        inverse = self._near_inverse(b)
+        q = self.op("fmul", a, inverse)
+        left = self.op("fadd", self.fma(self.negative(b), q, a), self.fma(self.negative(b_rest), q, a_rest))
+        return q, self.op("fmul", left, inverse)
 
     def _near_inverse(self, b: str) -> str:
         """``1/b`` to 28 bits: a machine divides 8 numbers in 16 cycles, and multiplies them in half a one. AVX-512 knows 14 bits; a step of Newton's."""

@@ -161,10 +161,10 @@ def _ndtr(w: Lanes, x: str) -> str:
     z = w.call("fabs", x)
     z = w.select(w.compare("olt", z, w.number(_TAIL_ENDS)), z, w.number(_TAIL_ENDS))
     lost = w.fma(z, z, w.negative(w.op("fmul", z, z)))
-    small = w.fma(w.op("fmul", lost, w.number(-0.5)), w.op("fadd", small, w.number(1.0)), small)
-    (above, above_rest), (below, below_rest) = _series_and_rest(w, z, _TAIL_ABOVE), _series_and_rest(w, z, _TAIL_BELOW)
-    ratio = w.quotient(above, below, above_rest, below_rest)
-    tail = w.scaled(w.fma(small, ratio, ratio), n)
+    whole = w.op("fadd", small, w.number(1.0))
+    small = w.fma(w.op("fmul", lost, w.number(-0.5)), whole, small)
+    ratio, rest = w.quotient_of_sums(*_series_and_rest(w, z, _TAIL_ABOVE), *_series_and_rest(w, z, _TAIL_BELOW))
+    tail = w.scaled(w.op("fadd", ratio, w.fma(small, ratio, w.op("fmul", rest, whole))), n)
     return w.select(w.compare("ogt", x, w.number(0.0)), w.op("fsub", w.number(1.0), tail), tail)
 
 
