@@ -242,7 +242,8 @@ def _rounds(kernel: Kernel, count: int, step: int) -> list[tuple[int, int]]:
 
 
 def _shared(kernel: LaneKernel, runner: LaneRun, low: int, high: int, helpers: int) -> None:
-    """Lanes: threads take small shares, as they come to them, without Python between. Two threads, 5 ms of work: 0.53 of the time of one."""
+    """Lanes: threads take small shares, as they come to them, without Python between. Two threads, 4.5 ms of work, fastest runs: 0.55 of the time
+    of one; 0.58 in eight ranges that Python hands out."""
     step = _share_size(high - low, kernel.chunk, helpers, kernel.nanoseconds) if helpers > 1 else 1
     first, shares = np.array([low], np.int64), -(-(high - low) // step)
 
