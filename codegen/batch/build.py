@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 from codegen.cache.store import Store
 from codegen.kernel import COMPILED, Options, find_code, keep_code, text_key
 from codegen.llvm.target import compile_object
-from codegen.loops import Compute
 from codegen.pipeline import compile_graph
 from tracer.graph.graph import Graph
-from tracer.graph.op import Libm, Special, lowering
 
+from .cost import ARITHMETIC, nanoseconds
 from .emit import VECTOR_BYTES, emit, lanes_of
 from .kernel import LaneKernel, LoopKernel
-from .lower import LaneProgram, NoLanes, lower
+from .leaves import row_leaves
+from .lower import NoLanes, lower
 
-# Estimated nanoseconds of one sample, to decide whether threads are worth waking.
-_ARITHMETIC, _FUNCTION, _ELEMENT = 0.15, 1.0, 0.5
 LONG = 400
 
 
@@ -33,21 +29,10 @@ def compile_batch(graph: Graph, mapped: tuple[bool, ...], strided: frozenset[int
     key = text_key(text, level)
     code, origin = find_code(key, store) or (keep_code(key, compile_object(text, level), imports, store), COMPILED)
     return LaneKernel(code, key, origin, lanes_of(program), (len(program.slots) + 1) * VECTOR_BYTES, len(program.inputs) + len(program.arrays),
-                      [(b.shape, b.dtype) for b in program.leaves], program.arrays, _nanoseconds(program), text)
-
-
-def _nanoseconds(program: LaneProgram) -> float:
-    computes = [i for nest in program.body for i in nest.body if isinstance(i, Compute)]
-    elements = sum(math.prod(b.shape) for b in program.leaves)
-    return _ELEMENT * elements + sum(_cost(i) for i in computes)
-
-
-def _cost(instruction: Compute) -> float:
-    lower = lowering(instruction.op, instruction.operand_dtype)
-    return _FUNCTION if isinstance(lower, Libm) else 8 * _FUNCTION if isinstance(lower, Special) else _ARITHMETIC
+                      [(b.shape, b.dtype) for b in program.leaves], program.arrays, row_leaves(program), nanoseconds(program), text)
 
 
 def _nanoseconds_of_loops(graph: Graph) -> float:
-    return sum(_ARITHMETIC * node.type.size for node in graph.nodes) + 50.0
+    return sum(ARITHMETIC * node.type.size for node in graph.nodes) + 50.0
 
 

@@ -19,15 +19,16 @@ from .tiles import SIZES, SQUARE, copy
 
 BASE, SAMPLE, ELEMENTS, OFFSETS, ITEM, MODE, TILE, UNIT = range(8)
 FIELDS = 8
-DIRECT, TILED, SHARED, SUMMED = range(4)  # modes: neighbouring samples in place; through the tile; one for all; tile only, its sum is taken
-RUN, EACH = "run", "each"
+# Modes: neighbouring samples in place; rows in place; through the tile; one for all; tile only, its sum is taken.
+DIRECT, ROWS, TILED, SHARED, SUMMED = range(5)
+SPAN, SHARE, EACH = "span", "share", "each"
 
 
 @functools.cache
 def text() -> str:
     """The module."""
     functions = [copy(size, into) for size in SIZES for into in (True, False)]
-    return "\n".join([*functions, _places(), _pass(True), _pass(False), _sum(4), _sum(8), _sums(), _run(), _each(), attributes()])
+    return "\n".join([*functions, _places(), _pass(True), _pass(False), _sum(4), _sum(8), _sums(), _run(), _span(), _share(), _each(), attributes()])
 
 
 # Chunks -----------------------------------------------------------------------------------------------------------------------
@@ -47,9 +48,10 @@ def _leaf_loop(f: FunctionText, body) -> None:
 
 
 def _places() -> str:
-    """``set_places(table, from, to, places, start, tiled, pitch)``: where the elements of each leaf are for the chunk that begins at ``start``.
+    """``set_places(table, from, to, places, start, tiled, pitch)``: where the elements of each leaf are for the chunk that begins at ``start``, and the bytes
+    from row to row where rows are in place, else 0.
 
-    ``tiled``: direct leaves too are in their tile, for the last, padded chunk.
+    ``tiled``: leaves in place too are in their tile, for the last, padded chunk.
     """
     f = FunctionText("set_places", Integers(), "ptr %table, i64 %from, i64 %to, ptr %places, i64 %begin, i64 %tiled, i64 %chunk")
     cursor = f.entry("alloca ptr")
@@ -58,9 +60,8 @@ def _places() -> str:
     def leaf(at):
         mode, size = _field(f, at, MODE), _field(f, at, ITEM)
         shared = f.let(f"icmp eq i64 {mode}, {SHARED}")
-        direct = f.let(f"icmp eq i64 {mode}, {DIRECT}")
-        full = f.let("icmp eq i64 %tiled, 0")
-        in_place = f.let(f"and i1 {direct}, {full}")
+        in_place = f.let(f"and i1 {f.let(f'icmp ule i64 {mode}, {ROWS}')}, {f.let('icmp eq i64 %tiled, 0')}")
+        in_rows = f.let(f"and i1 {f.let(f'icmp eq i64 {mode}, {ROWS}')}, {in_place}")
         outside = f.let(f"or i1 {in_place}, {shared}")
         sample = _field(f, at, SAMPLE)
         moved = f.let(f"mul i64 %begin, {sample}")
@@ -79,7 +80,9 @@ def _places() -> str:
             f.do(f"store ptr {place}, ptr {f.let(f'getelementptr ptr, ptr {places}, i64 {e}')}, align 8")
             return []
         f.loop("0", elements, "1", [], element)
-        f.do(f"store ptr {f.let(f'getelementptr ptr, ptr {places}, i64 {elements}')}, ptr {cursor}")
+        behind = f.let(f"getelementptr ptr, ptr {places}, i64 {elements}")
+        f.do(f"store i64 {f.let(f'select i1 {in_rows}, i64 {sample}, i64 0')}, ptr {behind}, align 8")
+        f.do(f"store ptr {f.let(f'getelementptr ptr, ptr {behind}, i64 1')}, ptr {cursor}")
     _leaf_loop(f, leaf)
     return f.text()
 
@@ -91,9 +94,7 @@ def _pass(into: bool) -> str:
     def leaf(at):
         mode, size = _field(f, at, MODE), _field(f, at, ITEM)
         through = f.let(f"icmp eq i64 {mode}, {TILED}")
-        direct = f.let(f"icmp eq i64 {mode}, {DIRECT}")
-        padded = f.let("icmp ne i64 %tiled, 0")
-        also = f.let(f"and i1 {direct}, {padded}")
+        also = f.let(f"and i1 {f.let(f'icmp ule i64 {mode}, {ROWS}')}, {f.let('icmp ne i64 %tiled, 0')}")
         copied = f.let(f"or i1 {through}, {also}")
 
         def copy():
@@ -209,11 +210,13 @@ def _sums() -> str:
     return f.text()
 
 
+_BEFORE = "ptr %body, ptr %table, i64 %given, i64 %leaves, ptr %places, ptr %slots"
+
+
 def _run() -> str:
     """``run(body, table, given, leaves, places, slots, low, high, chunk, width, totals)``: the samples [low, high), of which the first ``given`` leaves
     are known."""
-    f = FunctionText(RUN, Integers(), "ptr %body, ptr %table, i64 %given, i64 %leaves, ptr %places, ptr %slots, i64 %low, i64 %high, "
-                                      "i64 %chunk, i64 %width, ptr %totals")
+    f = FunctionText("run", Integers(), f"{_BEFORE}, i64 %low, i64 %high, i64 %chunk, i64 %width, ptr %totals")
 
     def chunk(start, _):
         left = f.let(f"sub i64 %high, {start}")
@@ -230,6 +233,40 @@ def _run() -> str:
         f.do(f"call void @sums(ptr %table, i64 %given, i64 %leaves, i64 {rows}, i64 %chunk, i64 {padded}, ptr %totals)")
         return []
     f.loop("%low", "%high", "%chunk", [], chunk)
+    return f.text()
+
+
+def _span() -> str:
+    """``span(body, …, low, high, chunk, width, direct, totals)``, as ``run``; ``direct``: nothing goes through tiles but what does not fill a vector."""
+    f = FunctionText(SPAN, Integers(), f"{_BEFORE}, i64 %low, i64 %high, i64 %chunk, i64 %width, i64 %direct, ptr %totals")
+
+    def run(low: str, high: str, chunk: str) -> list:
+        some = f.let(f"icmp slt i64 {low}, {high}")
+        return f.when(some, [], lambda: f.do(f"call void @run({_BEFORE}, i64 {low}, i64 {high}, i64 {chunk}, i64 %width, ptr %totals)") or [])
+
+    def direct():
+        count = f.let("sub i64 %high, %low")
+        middle = f.let(f"sub i64 %high, {f.let(f'srem i64 {count}, %width')}")
+        return run("%low", middle, f.let(f"sub i64 {middle}, %low")) + run(middle, "%high", "%width")
+    f.choose(f.let("icmp ne i64 %direct, 0"), "i64", direct, lambda: run("%low", "%high", "%chunk"))
+    return f.text(linkage="")
+
+
+def _share() -> str:
+    """``share(next, step, shares, body, …)``, as ``span``: take one share of ``step`` samples after the other, until there are none.
+
+    ``next`` is the first sample that no thread has taken. No thread waits for another, nor for the interpreter.
+    """
+    f = FunctionText(SHARE, Integers(), f"ptr %next, i64 %step, i64 %shares, {_BEFORE}, i64 %high, i64 %chunk, i64 %width, i64 %direct, ptr %totals")
+
+    def take(_, __):
+        low = f.let("atomicrmw add ptr %next, i64 %step monotonic, align 8")
+        after = f.let(f"add i64 {low}, %step")
+        high = f.let(f"select i1 {f.let(f'icmp slt i64 {after}, %high')}, i64 {after}, i64 %high")
+        some = f.let(f"icmp slt i64 {low}, {high}")
+        return f.when(some, [], lambda: f.do(
+            f"call void @{SPAN}({_BEFORE}, i64 {low}, i64 {high}, i64 %chunk, i64 %width, i64 %direct, ptr %totals)") or [])
+    f.loop("0", "%shares", "1", [], take)
     return f.text(linkage="")
 
 

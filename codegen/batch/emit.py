@@ -1,7 +1,8 @@
 """A lane program as LLVM text: the functions ``once`` and ``lanes``, which the driver calls for a chunk of samples after the other.
 
-``places`` has the address of every element of every leaf for the first sample of the chunk; neighbouring samples are neighbours in memory,
-for where they are not the driver has copied them into a tile. So one text serves all layouts, and any number of samples.
+``places`` has, for each leaf, the address of every element for the first sample of the chunk, and behind these the bytes from one row to the next where
+the code itself transposes rows (``leaves``). Elsewhere 0 stands there, and neighbouring samples are neighbours in memory, for where they are not the driver
+has copied them into a tile. So one text serves all layouts, and any number of samples.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from codegen.llvm.text import FunctionText, Integers
 from codegen.llvm.types import LANES, NARROW_LANES, literal, memory_type, register_type, vector
 from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
 
+from .cost import vectors_together
+from .leaves import CACHE_LINE, VECTORS_AHEAD, RowLeaf, ask, row_leaves
 from .lower import LaneProgram
 
 ONCE, BODY = "once", "lanes"
@@ -48,7 +51,8 @@ def emit(program: LaneProgram, fast: bool) -> tuple[str, frozenset[str]]:
 def _texts(program: LaneProgram, nest: Nest, declarations: Declarations, fast: bool, lanes: int, name: str) -> list[str]:
     """A piece; and, where it has functions in line that are not right for every number, a copy of it that calls the library for those."""
     near = _Piece(program, FunctionText(name, Integers(), _ARGUMENTS), declarations, fast, lanes)
-    near.write(nest)
+    # Of several pieces each takes one vector, for slots hold no more.
+    near.write(nest, vectors_together(nest) if lanes and len(program.body) == 1 else 1)
     if not near.outside:
         return [near.f.text("#3")]
     far = _Piece(program, FunctionText(name + FAR, Integers(), _ARGUMENTS), declarations, fast, lanes, takes_library=True)
@@ -91,6 +95,7 @@ class _Piece:
         self.compute = ComputeWriter(function, declarations, fast, self._take if takes_library else self._note)
         self.first = _first_places(program)
         self.held: dict[int, str] = {}
+        self.rows: dict[Buffer, RowLeaf] = {}
 
     def _note(self, mask: str, value: str, call: Callable[[], str]) -> str:
         self.outside[mask] = None
@@ -100,38 +105,53 @@ class _Piece:
         type = vector("double", self.lanes)
         return self.f.let(f"select {vector('i1', self.lanes)} {mask}, {type} {call()}, {type} {value}")
 
-    def write(self, nest: Nest) -> None:
-        """The function's body."""
+    def write(self, nest: Nest, together: int = 1) -> None:
+        """The function's body, for so many vectors at a time."""
         touched = [i for i in (*nest.body, *nest.roots) if isinstance(i, (Load, Store)) and i.buffer.kind != "work"]
+        if self.lanes:
+            seen = {i.buffer for i in touched}
+            self.rows = {buffer: RowLeaf(self.f, self.compute.declarations, buffer, self.lanes, self.first[buffer])
+                         for buffer, fits in zip(self.program.leaves, row_leaves(self.program)) if fits and buffer in seen}
         places = sorted({self.first[i.buffer] + i.place.offset for i in touched})
         if len(places) <= HELD_PLACES:
             for place in places:
                 at = self.f.entry(f"getelementptr ptr, ptr %places, i64 {place}", "b")
                 self.held[place] = self.f.entry(f"load ptr, ptr {at}, align 8", "b")
-        self.f.loop("%first", "%last", "1", [], lambda counter, _: self._one(nest, counter))
+        if together == 1:
+            self.f.loop("%first", "%last", "1", [], lambda counter, _: self._some(nest, [counter]))
+            return
+        end = self.f.entry("sub i64 %last, 1")
 
-    def _one(self, nest: Nest, counter: str) -> list:
-        values: list[str] = []
+        def pair(counter, _):
+            after = self.f.let(f"add i64 {counter}, 1")
+            is_last = self.f.let(f"icmp eq i64 {counter}, {end}")  # goes twice, with the same results
+            return self._some(nest, [counter, self.f.let(f"select i1 {is_last}, i64 {counter}, i64 {after}")])
+        self.f.loop("%first", "%last", "2", [], pair)
+
+    def _some(self, nest: Nest, counters: list[str]) -> list:
+        """One vector, or two in turn."""
+        values: list[list[str]] = [[] for _ in counters]
         stores: dict[int, list[Store]] = {}
         for root in nest.roots:
             stores.setdefault(root.value, []).append(root)
         for position, instruction in enumerate(nest.body):
-            values.append(self._value(instruction, values, counter))
-            for root in stores.get(position, ()):  # at once, so that registers are free for what follows
-                self._store(root, values[position], counter)
+            for counter, known in zip(counters, values):
+                known.append(self._value(instruction, known, counter))
+                for root in stores.get(position, ()):  # at once, so that registers are free for what follows
+                    self._store(root, known[position], counter)
         if self.outside:
-            self._again(counter)
+            self._again(counters)
         return []
 
-    def _again(self, counter: str) -> None:
+    def _again(self, counters: list[str]) -> None:
         mask, *others = self.outside
         type = vector("i1", self.lanes)
         for other in others:
             mask = self.f.let(f"or {type} {mask}, {other}")
         flags = self.f.let(f"bitcast {type} {mask} to i{self.lanes}")
         is_any = self.f.let(f"icmp ne i{self.lanes} {flags}, 0")
-        after = self.f.let(f"add i64 {counter}, 1")
-        self.f.when(is_any, [], lambda: self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counter}, i64 {after})") or [])
+        after = self.f.let(f"add i64 {counters[-1]}, 1")
+        self.f.when(is_any, [], lambda: self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counters[0]}, i64 {after})") or [])
 
     def _value(self, instruction, values: list[str], counter: str) -> str:
         if isinstance(instruction, Compute):
@@ -146,21 +166,37 @@ class _Piece:
             one = self.f.let(f"load {element}, ptr {self._slot(buffer)}, align 8")
             one = one if dtype.kind != "b" else self.f.let(f"icmp ne i8 {one}, 0")
             return self._spread(one, register_type(dtype))
-        type = vector(element, self.lanes)
-        value = self.f.let(f"load {type}, ptr {self._address(buffer, place, counter)}, align {self._align(buffer)}")
-        if dtype.kind == "b":
+        if buffer in self.rows:
+            return self.rows[buffer].load(place, counter, lambda each: self._load_neighbours(buffer, each, counter))
+        return self._load_neighbours(buffer, place, counter)
+
+    def _load_neighbours(self, buffer: Buffer, place: int, counter: str) -> str:
+        type, at = vector(memory_type(buffer.dtype), self.lanes), self._address(buffer, place, counter)
+        self._ask(buffer, at, writes=False)
+        value = self.f.let(f"load {type}, ptr {at}, align {buffer.dtype.itemsize}")
+        if buffer.dtype.kind == "b":
             value = self.f.let(f"icmp ne {type} {value}, {'zeroinitializer' if self.lanes else '0'}")
         return value
 
     def _store(self, root: Store, value: str, counter: str) -> None:
         buffer = root.buffer
+        if buffer in self.rows:
+            self.rows[buffer].store(root.place.offset, value, counter, lambda each, column: self._store_neighbours(buffer, each, column, counter))
+            return
+        self._store_neighbours(buffer, root.place.offset, value, counter)
+
+    def _store_neighbours(self, buffer: Buffer, place: int, value: str, counter: str) -> None:
         type = vector(memory_type(buffer.dtype), self.lanes)
         if buffer.dtype.kind == "b":
             value = self.f.let(f"zext {vector('i1', self.lanes)} {value} to {type}")
-        self.f.do(f"store {type} {value}, ptr {self._address(buffer, root.place.offset, counter)}, align {self._align(buffer)}")
+        at = self._address(buffer, place, counter)
+        self._ask(buffer, at, writes=True)
+        self.f.do(f"store {type} {value}, ptr {at}, align {buffer.dtype.itemsize}")
 
-    def _align(self, buffer: Buffer) -> int:
-        return buffer.dtype.itemsize
+    def _ask(self, buffer: Buffer, at: str, writes: bool) -> None:
+        bytes_of_vector = self.lanes * buffer.dtype.itemsize
+        if buffer.kind != "work" and bytes_of_vector >= CACHE_LINE // 2:
+            ask(self.f, self.compute.declarations.declare, at, str(VECTORS_AHEAD * bytes_of_vector), writes)
 
     def _address(self, buffer: Buffer, place: int, counter: str) -> str:
         if buffer.kind == "work":
@@ -187,9 +223,9 @@ class _Piece:
 
 
 def _first_places(program: LaneProgram) -> dict[Buffer, int]:
-    """For each leaf the number of its first element among all places."""
+    """For each leaf the number of its first element among all places; behind the last one stands the bytes from row to row."""
     first, total = {}, 0
     for buffer in program.leaves:
         first[buffer] = total
-        total += math.prod(buffer.shape)
+        total += math.prod(buffer.shape) + 1
     return first

@@ -43,6 +43,7 @@ class LaneKernel:
 
     ``rows``   shapes and dtypes of the leaves of one sample: inputs, captured arrays, results
     ``given``  how many of the leaves are known before it runs
+    ``takes_rows``  the leaves whose rows it transposes in registers
     """
 
     code: Linked = field(repr=False)
@@ -53,6 +54,7 @@ class LaneKernel:
     given: int
     rows: list[tuple[tuple[int, ...], np.dtype]]
     arrays: list[np.ndarray]
+    takes_rows: list[bool]
     nanoseconds: float   # that a sample takes, estimated
     text: str | None = None
     chunk: int = field(init=False)  # samples that go through the tiles together; it follows from the function alone, never from the batch
@@ -73,7 +75,7 @@ class LaneKernel:
         if found is None:
             if len(self._layouts) >= KEPT_LAYOUTS:
                 self._layouts.clear()
-            found = self._layouts[strides] = Layout(self.rows, strides, self.chunk)
+            found = self._layouts[strides] = Layout(self.rows, strides, self.takes_rows, self.chunk)
         return found
 
     def runner(self, inputs: list[Leaf], results: list[Leaf | None]) -> LaneRun:
@@ -88,9 +90,11 @@ def _driver() -> tuple:
     store, key = open_store(), text_key(text, 2)
     found = find_code(key, store)
     code = found[0] if found is not None else keep_code(key, compile_object(text, 2), frozenset(), store)
-    run = ctypes.CFUNCTYPE(None, _P, _P, _I, _I, _P, _P, _I, _I, _I, _I, _P)(code.address(driver.RUN))
+    before, behind = (_P, _P, _I, _I, _P, _P), (_I, _I, _I, _P)
+    span = ctypes.CFUNCTYPE(None, *before, _I, _I, *behind)(code.address(driver.SPAN))
+    share = ctypes.CFUNCTYPE(None, _P, _I, _I, *before, _I, *behind)(code.address(driver.SHARE))
     each = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _P, _P, _P, _P, _P, _I, _I)(code.address(driver.EACH))
-    return code, run, each
+    return code, span, share, each
 
 
 _ONCE = ctypes.CFUNCTYPE(None, _P, _P)
@@ -105,19 +109,21 @@ def _aligned(size: int) -> np.ndarray:
 class Layout:
     """What all tables of leaves with the same strides have in common. ``is_direct``: every leaf is read and written in place, but for the last vector."""
 
-    def __init__(self, rows: list[tuple[tuple[int, ...], np.dtype]], strides: tuple, chunk: int):
+    def __init__(self, rows: list[tuple[tuple[int, ...], np.dtype]], strides: tuple, takes_rows: list[bool], chunk: int):
         self.table = np.zeros((len(rows), driver.FIELDS), np.int64)
         self.offsets: list[np.ndarray] = []
         self.tile_bytes = 0
         self.summed = [shape for (shape, _), each in zip(rows, strides) if each is None]
-        for row, each, (shape, dtype) in zip(self.table, strides, rows):
+        for row, each, (shape, dtype), in_rows in zip(self.table, strides, rows, takes_rows):
             self._describe(row, each, shape, dtype, chunk)
+            if in_rows and row[driver.MODE] == driver.TILED and row[driver.UNIT] and row[driver.SAMPLE]:
+                row[driver.MODE] = driver.ROWS
         modes = self.table[:, driver.MODE]
-        self.is_direct = bool(np.isin(modes, (driver.DIRECT, driver.SHARED)).all())
-        self.places = sum(map(len, self.offsets))
+        self.is_direct = bool(np.isin(modes, (driver.DIRECT, driver.ROWS, driver.SHARED)).all())
+        self.places = sum(len(each) + 1 for each in self.offsets)
         self.totals = sum(map(math.prod, self.summed))
         self.shared = [k for k, mode in enumerate(modes) if mode == driver.SHARED]
-        self.first = np.cumsum([0, *map(len, self.offsets)])
+        self.first = np.cumsum([0, *(len(each) + 1 for each in self.offsets)])
 
     def _describe(self, row: np.ndarray, strides: tuple | None, shape: tuple, dtype: np.dtype, chunk: int) -> None:
         size, item = math.prod(shape), dtype.itemsize
@@ -157,7 +163,7 @@ class LaneRun:
         self.layout = kernel.layout(tuple([_strides(leaf) for leaf in leaves]))
         self.table = self.layout.table.copy()
         self.table[:, driver.BASE] = [0 if leaf is None else leaf.array.ctypes.data for leaf in leaves]
-        self._run = _driver()[1]
+        _, self._span, self._share, _ = _driver()
         self._body = kernel.code.address("lanes")
         self._once = _ONCE(kernel.code.address("once"))
 
@@ -167,19 +173,11 @@ class LaneRun:
 
     def over(self, workspace: Workspace, low: int, high: int) -> None:
         """Run the samples [low, high)."""
-        width = self.kernel.width
-        if not self.layout.is_direct:
-            self._chunks(workspace, low, high, self.kernel.chunk)
-            return
-        # Nothing goes through tiles but what does not fill a vector.
-        middle = high - (high - low) % width
-        if middle > low:
-            self._chunks(workspace, low, middle, middle - low)
-        if high > middle:
-            self._chunks(workspace, middle, high, width)
+        self._span(*workspace.before, low, high, *workspace.behind)
 
-    def _chunks(self, w: Workspace, low: int, high: int, chunk: int) -> None:
-        self._run(self._body, w.table, self.kernel.given, len(self.leaves), w.places, w.slots, low, high, chunk, self.kernel.width, w.totals.ctypes.data)
+    def share(self, workspace: Workspace, first: np.ndarray, step: int, shares: int, high: int) -> None:
+        """Run ``step`` samples after others up to ``high``, as many of the ``shares`` as others leave; ``first`` has the first that nobody has taken."""
+        self._share(first.ctypes.data, step, shares, *workspace.before, high, *workspace.behind)
 
     def summed(self, workspace: Workspace, low: int, high: int) -> list[np.ndarray]:
         """The sums over the samples [low, high) of the results that are not stored, in float64."""
@@ -208,8 +206,11 @@ class Workspace:
         table[:, driver.TILE] += tiles
         places = words[run.table.size:]
         for k in layout.shared:
-            places[layout.first[k]:layout.first[k + 1]] = table[k, driver.BASE] + layout.offsets[k]
+            places[layout.first[k]:layout.first[k + 1] - 1] = table[k, driver.BASE] + layout.offsets[k]
         self.totals = np.zeros((layout.totals, 2))
+        # What the driver takes before and behind a range: one is told in 3 µs so, in 8 where each is looked up.
+        self.before = run._body, self.table, run.kernel.given, len(run.leaves), self.places, self.slots
+        self.behind = run.kernel.chunk, run.kernel.width, layout.is_direct, self.totals.ctypes.data
         run._once(self.places, self.slots)
 
 
@@ -255,7 +256,7 @@ class LoopRun:
         self.strides = np.array(strides or [0], np.int64)
         self._is_direct = None not in results and all(leaf.array[:1].flags.c_contiguous for leaf in results)
         self.buffers, self.steps = self._places(0, results) if self._is_direct else (None, None)
-        self._each = _driver()[2]
+        self._each = _driver()[3]
         self._address = loop.kernel.code.address(KERNEL)
 
     def _places(self, low: int, results: list[Leaf]) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from codegen.llvm.text import FunctionText, Integers
 
+from .rows import read, write
+
 SIZES = (1, 2, 4, 8)  # of an element, in bytes
 SQUARE = 8            # rows and columns that are transposed at a time
 
@@ -84,39 +86,12 @@ def _transpose(f: FunctionText, size: int, into: bool, start: str, row: str, fir
         step = f.let(f"mul i64 {column}, %pitch")
         at = f.let(f"getelementptr i8, ptr %tile, i64 {step}")
         inside.append(f.let(f"getelementptr {element}, ptr {at}, i64 {row}"))
-    sources, targets = (outside, inside) if into else (inside, outside)
-    vectors = [f.let(f"load <{len(targets)} x {element}>, ptr {a}, align {size}") for a in sources]
-    for vector, target in zip(_transposed(f, vectors, element, len(targets)), targets):
-        f.do(f"store <{len(sources)} x {element}> {vector}, ptr {target}, align {size}")
+    if into:
+        for vector, at in zip(read(f, _declare, outside, element, columns), inside):
+            f.do(f"store <{SQUARE} x {element}> {vector}, ptr {at}, align {size}")
+        return
+    write(f, _declare, [f.let(f"load <{SQUARE} x {element}>, ptr {at}, align {size}") for at in inside], outside, element)
 
 
-def _transposed(f: FunctionText, rows: list[str], element: str, width: int) -> list[str]:
-    """The columns of a matrix whose rows are vectors: halves are joined until a column is whole, two inputs to a shuffle."""
-    if width == 4 and len(rows) == 8:
-        top, bottom = (_transposed(f, half, element, 4) for half in (rows[:4], rows[4:]))
-        order = ", ".join(f"i32 {k}" for k in range(8))
-        return [f.let(f"shufflevector <4 x {element}> {a}, <4 x {element}> {b}, <8 x i32> <{order}>") for a, b in zip(top, bottom)]
-    if width == 8 and len(rows) == 4:
-        halves = [[f.let(f"shufflevector <8 x {element}> {row}, <8 x {element}> poison, <4 x i32> <{', '.join(f'i32 {k + s}' for k in range(4))}>")
-                   for row in rows] for s in (0, 4)]
-        return [column for half in halves for column in _transposed(f, half, element, 4)]
-    step = width // 2
-    while step:
-        rows = _exchanged(f, rows, element, width, step)
-        step //= 2
-    return rows
-
-
-def _exchanged(f: FunctionText, rows: list[str], element: str, width: int, step: int) -> list[str]:
-    """Swap the off-diagonal blocks of size ``step``."""
-    result = list(rows)
-    for k in range(width):
-        if k & step:
-            continue
-        a, b = rows[k], rows[k + step]
-        low = [j if not j & step else j - step + width for j in range(width)]
-        high = [j + step if not j & step else j + width for j in range(width)]
-        for position, order in ((k, low), (k + step, high)):
-            mask = ", ".join(f"i32 {j}" for j in order)
-            result[position] = f.let(f"shufflevector <{width} x {element}> {a}, <{width} x {element}> {b}, <{width} x i32> <{mask}>")
-    return result
+def _declare(name: str, *_) -> str:
+    raise AssertionError(f"whole squares need no {name}")

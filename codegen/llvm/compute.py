@@ -123,8 +123,8 @@ class ComputeWriter:
         """Computed in double, as the Cython exports are declared."""
         double = np.dtype("float64")
         operands = [self.cast(o, operand_dtype, double, lanes) for o in operands]
-        if lanes and self.outside is not None and vector_symbol("erfc", 1, "double"):
-            found = vector_math.special(lower.export, self._lanes(lanes), operands, lambda name, x: self._called(name, [x], "double", lanes))
+        if lanes and self.outside is not None:
+            found = vector_math.special(lower.export, self._lanes(lanes), operands)
             if found is not None:
                 return self.cast(found, double, dtype, lanes)
         symbol = register_capsule(_SPECIAL_MODULE, lower.export)

@@ -155,6 +155,18 @@ class FunctionText:
         return [self.let(f"phi {type} [ {old}, %{before} ], [ {new}, %{last} ]")
                 for (type, old), new in zip(carried, following)]
 
+    def choose(self, condition: str, type: str, yes: Callable, no: Callable) -> list[str]:
+        """The values that ``yes()`` or ``no()`` returns, all of one type, of which one is run."""
+        labels, out, found = [self.label("yes"), self.label("no")], self.label("end"), []
+        self.do(f"br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
+        for label, body in zip(labels, (yes, no)):
+            self.start_block(label)
+            found.append((body(), self.block))
+            self.branch(out)
+        self.start_block(out)
+        (first, one), (second, other) = found
+        return [self.let(f"phi {type} [ {a}, %{one} ], [ {b}, %{other} ]") for a, b in zip(first, second, strict=True)]
+
     def text(self, attributes: str = "#0", linkage: str = "internal ", result: str = "") -> str:
         """The function; ``result``, as in ``i32 %code``, is what it returns."""
         head = "\n".join(self.head)

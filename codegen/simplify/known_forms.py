@@ -97,8 +97,6 @@ SAFE: dict[str, str] = {
 }
 
 FAST: dict[str, str] = {
-    's0 = add(v0, 1.0); t1 = divide(-1.0, s0); t2 = divide(t1, s0); t3 = multiply(v0, t2); t4 = negative(t3)':
-        't0 = add(v0, 1.0); t1 = multiply(t0, t0); t2 = divide(v0, t1)',
     's0 = add(v0, 1.0); t1 = divide(1.0, s0); t2 = negative(v1); t3 = divide(t2, s0); t4 = multiply(v0, t3); t5 = subtract(t1, t4)':
         't0 = multiply(v0, v1); t1 = add(1.0, t0); t2 = add(v0, 1.0); t3 = divide(t1, t2)',
     ('s0 = cos(v0); s1 = sin(v0); s2 = divide(s0, s1); t3 = negative(s2); t4 = divide(t3, s1); t5 = multiply(s0, t4); t6 = divide(1.0, s1); '
@@ -116,8 +114,8 @@ FAST: dict[str, str] = {
      't6 = subtract(s0, t5)'):
         't0 = multiply(v1, v1); t1 = subtract(t0, v0); t2 = multiply(0.5, t1); t3 = multiply(v0, v0); t4 = divide(t2, t3)',
     ('s0 = divide(1.0, v0); s1 = multiply(s0, s0); t2 = multiply(s1, s1); t3 = multiply(s0, t2); t4 = multiply(t3, -24.0); t5 = power(s0, 11.0); '
-     't6 = multiply(t5, 48.0); t7 = add(t4, t6); t8 = divide(-1.0, v0); t9 = divide(t8, v0); t10 = multiply(t7, t9)'):
-        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = divide(2.0, t2); t4 = add(-1.0, t3); t5 = multiply(-24.0, t4); '
+     't6 = multiply(t5, 48.0); t7 = add(t4, t6); t8 = negative(s0); t9 = divide(t8, v0); t10 = multiply(t7, t9)'):
+        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = divide(2.0, t2); t4 = add(t3, -1.0); t5 = multiply(-24.0, t4); '
      't6 = multiply(v0, t0); t7 = multiply(t1, t6); t8 = divide(t5, t7)'),
     ('s0 = exp(v0); s1 = multiply(v1, v1); s2 = multiply(s1, v2); s3 = sqrt(s2); s4 = divide(s0, s3); t5 = negative(s4); t6 = divide(t5, s3); '
      't7 = divide(0.5, s3); t8 = multiply(t6, t7); t9 = multiply(v2, t8); s10 = divide(1.0, s3); s11 = multiply(s0, s10); t12 = negative(v0); '
@@ -199,8 +197,8 @@ FAST: dict[str, str] = {
     't0 = divide(1.0, v0); t1 = divide(0.5, v0); t2 = multiply(t0, t1)':
         't0 = multiply(v0, v0); t1 = divide(0.5, t0)',
     ('t0 = divide(1.0, v0); t1 = multiply(t0, t0); t2 = multiply(t1, t1); t3 = multiply(t0, t2); t4 = multiply(t3, -24.0); t5 = power(t0, 11.0); '
-     't6 = multiply(t5, 48.0); t7 = add(t4, t6); t8 = divide(-1.0, v0); t9 = divide(t8, v0); t10 = multiply(t7, t9)'):
-        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = divide(2.0, t2); t4 = add(-1.0, t3); t5 = multiply(-24.0, t4); '
+     't6 = multiply(t5, 48.0); t7 = add(t4, t6); t8 = negative(t0); t9 = divide(t8, v0); t10 = multiply(t7, t9)'):
+        ('t0 = multiply(v0, v0); t1 = multiply(t0, t0); t2 = multiply(t0, t1); t3 = divide(2.0, t2); t4 = add(t3, -1.0); t5 = multiply(-24.0, t4); '
      't6 = multiply(v0, t0); t7 = multiply(t1, t6); t8 = divide(t5, t7)'),
     ('t0 = divide(v0, v1); s1 = subtract(v0, 1.0); s2 = power(v2, s1); t3 = multiply(t0, s2); t4 = power(v2, v0); t5 = negative(t4); t6 = exp(t5); '
      't7 = multiply(t3, t6); t8 = negative(t7); t9 = multiply(t8, v3); t10 = multiply(t0, t6); t11 = multiply(t10, v4); t12 = add(t9, t11); '
@@ -221,11 +219,11 @@ FAST: dict[str, str] = {
     't0 = exp(v0); t1 = multiply(v1, t0); t2 = log(t1)':
         't0 = log(v1); t1 = add(v0, t0)',
     ('t0 = exp(v0); t1 = negative(v0); t2 = exp(t1); t3 = add(t0, t2); t4 = divide(1.0, t3); s5 = tanh(v0); t6 = negative(s5); t7 = divide(t6, t3); '
-     't8 = add(t4, t7); t9 = multiply(t0, t8); t10 = divide(-1.0, t3); t11 = add(t7, t10); t12 = multiply(t2, t11); t13 = subtract(t9, t12)'):
+     't8 = add(t4, t7); t9 = multiply(t0, t8); t10 = subtract(t7, t4); t11 = multiply(t2, t10); t12 = subtract(t9, t11)'):
         ('t0 = tanh(v0); t1 = multiply(v0, 2.0); t2 = exp(t1); t3 = add(1.0, t2); t4 = add(t0, t3); t5 = multiply(t0, t2); t6 = subtract(t4, t5); '
      't7 = divide(t6, t3)'),
     ('t0 = exp(v0); t1 = negative(v0); t2 = exp(t1); t3 = add(t0, t2); t4 = divide(1.0, t3); t5 = tanh(v0); t6 = negative(t5); t7 = divide(t6, t3); '
-     't8 = add(t4, t7); t9 = multiply(t0, t8); t10 = divide(-1.0, t3); t11 = add(t7, t10); t12 = multiply(t2, t11); t13 = subtract(t9, t12)'):
+     't8 = add(t4, t7); t9 = multiply(t0, t8); t10 = subtract(t7, t4); t11 = multiply(t2, t10); t12 = subtract(t9, t11)'):
         ('t0 = tanh(v0); t1 = multiply(v0, 2.0); t2 = exp(t1); t3 = add(1.0, t2); t4 = add(t0, t3); t5 = multiply(t0, t2); t6 = subtract(t4, t5); '
      't7 = divide(t6, t3)'),
     't0 = exp(v0); t1 = sqrt(t0)':
@@ -299,8 +297,8 @@ FAST: dict[str, str] = {
      't6 = multiply(t5, t5); t7 = subtract(1.0, t6); t8 = multiply(v0, t0); t9 = multiply(v3, 3.0); t10 = multiply(t8, t9); '
      't11 = multiply(t7, t10); t12 = multiply(t3, t7); t13 = add(1.0, t12); t14 = add(t11, t13); t15 = add(t5, t14); t16 = multiply(0.5, t15)'),
     ('t0 = multiply(v0, v0); s1 = multiply(v1, v1); t2 = multiply(s1, 2.0); t3 = divide(t0, t2); t4 = negative(t3); t5 = divide(t4, t2); '
-     't6 = multiply(t5, -2.0); t7 = multiply(s1, v2); t8 = sqrt(t7); t9 = divide(-1.0, t8); t10 = divide(0.5, t8); t11 = multiply(t9, t10); '
-     't12 = multiply(v2, t11); t13 = add(t6, t12); t14 = multiply(v1, 2.0); t15 = multiply(t13, t14)'):
+     't6 = multiply(t5, -2.0); t7 = multiply(s1, v2); t8 = sqrt(t7); t9 = divide(1.0, t8); t10 = negative(t9); t11 = divide(0.5, t8); '
+     't12 = multiply(t10, t11); t13 = multiply(v2, t12); t14 = add(t6, t13); t15 = multiply(v1, 2.0); t16 = multiply(t14, t15)'):
         't0 = multiply(v0, v0); t1 = multiply(v1, v1); t2 = subtract(t0, t1); t3 = multiply(v1, t1); t4 = divide(t2, t3)',
     't0 = multiply(v0, v0); t1 = add(t0, 1.0); t2 = sqrt(t1)':
         '',
@@ -371,8 +369,8 @@ FAST: dict[str, str] = {
     't0 = multiply(v0, v1); t1 = multiply(v2, v3); t2 = subtract(t0, t1)':
         '',
     ('t0 = negative(v0); s1 = multiply(v1, v1); s2 = multiply(s1, 2.0); t3 = divide(t0, s2); t4 = multiply(t3, -2.0); s5 = multiply(s1, v2); '
-     's6 = sqrt(s5); t7 = divide(-1.0, s6); t8 = divide(0.5, s6); t9 = multiply(t7, t8); t10 = multiply(v2, t9); t11 = add(t4, t10); '
-     't12 = multiply(v1, 2.0); t13 = multiply(t11, t12)'):
+     's6 = sqrt(s5); t7 = divide(1.0, s6); t8 = negative(t7); t9 = divide(0.5, s6); t10 = multiply(t8, t9); t11 = multiply(v2, t10); '
+     't12 = add(t4, t11); t13 = multiply(v1, 2.0); t14 = multiply(t12, t13)'):
         't0 = add(v0, -0.5); t1 = multiply(2.0, t0); t2 = divide(t1, v1)',
     ('t0 = negative(v0); t1 = divide(t0, v1); t2 = exp(t1); t3 = power(v0, v2); t4 = multiply(t3, t2); t5 = divide(1.0, t4); t6 = multiply(t2, t5); '
      't7 = multiply(t6, v3); t8 = multiply(t3, t5); t9 = multiply(t2, t8); t10 = divide(1.0, v1); t11 = multiply(t9, t10); t12 = subtract(t7, t11)'):

@@ -8,6 +8,7 @@ Left out on purpose:
 ``1 - expit(x) -> expit(-x)``        an exponential more in every gradient of expit, to gain digits of a factor next to zero
 ``1 / (1 + exp(-x)) -> expit(x)``    the same formula, but exp(-x) is often needed again
 ``(-x) * y -> -(x * y)``             a negation more where -x stays alive
+``-(c / x) -> -c / x``               a division more where c/x stays alive
 ``x**4 -> (x*x) * (x*x)``            2.3 ulp
 ``sqrt(x*x) -> abs(x)``              where x*x underflows the root is 0; "fast" does it
 """
@@ -65,7 +66,6 @@ EXACT_RULES = (
         Rule(k / -x, -k / x),
         Rule(-(x * k), x * -k),
         Rule(-(x / k), x / -k),
-        Rule(-(k / x), -k / x),
     )),
     Rule(absolute(absolute(x)), absolute(x), on="any"),
     Rule(absolute(x) * absolute(x), x * x),

@@ -301,6 +301,19 @@ def test_value_and_gradient_of_a_logistic_loss_share_their_exponential():
             check_exact(*evaluate(before, point), after)
 
 
+def test_both_derivatives_of_a_logarithm_take_one_division():
+    with tracing("loss") as session:
+        z = Traced(session.trace.builder.input(FLOAT64, 0), session.trace)
+        first, = gradients(session.trace, np.log(z), [z])
+        second, = gradients(session.trace, first, [z])
+    graph = safe(Graph([z.node], [first.node, second.node]))
+    assert sorted(names(graph)) == ["divide", "multiply", "negative"]
+    with np.errstate(divide="ignore", over="ignore"):
+        for point in (3.0, -0.5, 1e-200, 1e200, 0.0, np.inf):
+            first, second = evaluate(graph, point)
+            np.testing.assert_allclose([first, second], [1 / np.float64(point), -1 / np.float64(point) ** 2], rtol=1e-15)
+
+
 def test_rewriting_what_is_expanded_makes_nothing_to_expand():
     f = Formulas()
     a = f.input()

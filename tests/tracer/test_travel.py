@@ -60,6 +60,9 @@ def test_spawned_workers(tmp_path):
             check(loss.value, inputs, pool.map(loss.value, inputs))
             check(countdown, inputs, pool.map(countdown, inputs))
             check(method_of(3.0), inputs, pool.map(method_of(3.0), inputs))
+            tables = [np.linspace(-1, 1, 6 * n).reshape(6, n) for n in (2, 4)]
+            for f in (loss.batch, method_of(3.0).batch):
+                check(f, tables, pool.map(f, tables))
         print("fine")
     """) == "fine\n"
 
@@ -73,6 +76,8 @@ def test_joblib(tmp_path):
         assert pickle.loads(pickle.dumps(loss)) is loss
         for f in (loss, loss.value, method_of(2.0), grad(lambda x: np.prod(x))):
             check(f, inputs, Parallel(2)(delayed(f)(x) for x in inputs))
+        tables = [np.linspace(-1, 1, 6 * n).reshape(6, n) for n in (2, 4)]
+        check(loss.batch, tables, Parallel(2)(delayed(loss.batch)(x) for x in tables))
         print("fine")
     """) == "fine\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
 from codegen.batch import threads
-from codegen.batch.kernel import LaneKernel, Leaf, LoopKernel
+from codegen.batch.kernel import LaneKernel, LaneRun, Leaf, LoopKernel, LoopRun
 from codegen.entry import Signature
 from codegen.entry.dispatcher import _leaf as leaf_of
 
@@ -34,7 +35,9 @@ UNROLLED = 6000  # operations: up to here a sample is straight-line code in lane
 KEPT = 64         # kernels of one object
 MOST_ROUNDS = 100  # of reading attributes that lead to further attributes
 SEGMENTS = 64     # of which sums are made: how many depends on the batch alone, so that bits do not depend on the number of threads
-SHARES = 4        # ranges for each thread, so that one that is held up leaves work to the others
+SHARES = 32       # for each thread, at most
+LEAST_SHARE = 2e-5  # seconds of work in one
+PATIENCE = 0.2      # seconds of work without a look at Python's signals
 REDUCTIONS = (None, "sum", "mean")
 
 Kernel = LaneKernel | LoopKernel
@@ -90,23 +93,15 @@ class Batches:
             return self._reduced(made, inputs, count, how, targets)
         in_columns = isinstance(made.kernel, LaneKernel) and _in_columns(samples)
         results = targets or [fresh(shape, dtype, count, in_columns) for shape, dtype in rows]
-        runner = made.kernel.runner(inputs, [Leaf(result) for result in results])
-
-        def start() -> Callable:
-            workspace = runner.workspace()
-            return lambda span: runner.over(workspace, *span)
-        self._spread(made.kernel, count, how, start)
+        self._spread(made.kernel, made.kernel.runner(inputs, [Leaf(result) for result in results]), count, how)
         return how.out if targets else build(spec, iter(results))
 
     # Ranges ----------------------------------------------------------------------------------------------------------------------
 
-    def _spread(self, kernel: Kernel, count: int, how: How, start: Callable) -> None:
+    def _spread(self, kernel: Kernel, runner: LaneRun | LoopRun, count: int, how: How) -> None:
         step = kernel.chunk if isinstance(kernel, LaneKernel) else 1
-        if not how.progress:
-            _over(0, count, step, _threads(kernel, count, how), start)
-            return
-        for low, high in slices(count, step, self.program.callee.name):
-            _over(low, high, step, _threads(kernel, high - low, how), start)
+        for low, high in slices(count, step, self.program.callee.name) if how.progress else _rounds(kernel, count, step):
+            (_shared if isinstance(kernel, LaneKernel) else _ranged)(kernel, runner, low, high, _threads(kernel, high - low, how))
 
     def _reduced(self, made: Made, inputs: list[Leaf], count: int, how: How, targets: list | None):
         kernel, rows = made.kernel, made.run.leaves
@@ -240,9 +235,37 @@ def _threads(kernel: Kernel, count: int, how: How) -> int:
     return threads.thread_count()
 
 
-def _over(low: int, high: int, step: int, helpers: int, start: Callable) -> None:
-    size = max(1, -(-(high - low) // (step * (helpers * SHARES if helpers > 1 else 1)))) * step
-    threads.run(start, [(a, min(a + size, high)) for a in range(low, high, size)], helpers)
+def _rounds(kernel: Kernel, count: int, step: int) -> list[tuple[int, int]]:
+    """All samples in ranges between which Python looks whether it was interrupted."""
+    size = math.ceil(PATIENCE / (kernel.nanoseconds * 1e-9) / step) * step
+    return [(low, min(low + size, count)) for low in range(0, count, size)]
+
+
+def _shared(kernel: LaneKernel, runner: LaneRun, low: int, high: int, helpers: int) -> None:
+    """Lanes: threads take small shares, as they come to them, without Python between. Two threads, 4.5 ms of work, fastest runs: 0.55 of the time
+    of one; 0.58 in eight ranges that Python hands out."""
+    step = _share_size(high - low, kernel.chunk, helpers, kernel.nanoseconds) if helpers > 1 else 1
+    first, shares = np.array([low], np.int64), -(-(high - low) // step)
+
+    def start() -> Callable:
+        workspace = runner.workspace()
+        return lambda _: runner.over(workspace, low, high) if helpers < 2 else runner.share(workspace, first, step, shares, high)
+    threads.run(start, range(helpers), helpers)
+
+
+def _ranged(kernel: LoopKernel, runner: LoopRun, low: int, high: int, helpers: int) -> None:
+    """A loop over samples, which may raise: Python hands out its ranges."""
+    step = _share_size(high - low, 1, helpers, kernel.nanoseconds) if helpers > 1 else max(1, high - low)
+
+    def start() -> Callable:
+        workspace = runner.workspace()
+        return lambda span: runner.over(workspace, *span)
+    threads.run(start, [(a, min(a + step, high)) for a in range(low, high, step)], helpers)
+
+
+def _share_size(count: int, step: int, helpers: int, nanoseconds: float) -> int:
+    """Samples that a thread takes at a time, in whole steps: few, so that one that is held up leaves work to the others, but enough to be worth the taking."""
+    return math.ceil(max(count / (helpers * SHARES), LEAST_SHARE / (nanoseconds * 1e-9)) / step) * step
 
 
 def _tree_sum(parts: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:

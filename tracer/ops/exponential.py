@@ -14,7 +14,8 @@ from .families import elementwise
 EXP = elementwise("exp", np.exp, DERIVED, lambda x: _sp().exp(x), Libm("exp"), "math.exp({0})", "ExpBackward0", (ANY,))
 EXP2 = elementwise("exp2", np.exp2, DERIVED, lambda x: 2**x, Libm("exp2"), "np.exp2({0})", "Exp2Backward0", (ANY,))
 EXPM1 = elementwise("expm1", np.expm1, DERIVED, lambda x: _sp().exp(x) - 1, Libm("expm1"), "math.expm1({0})", "Expm1Backward0", (ANY,))
-LOG = elementwise("log", np.log, DERIVED, lambda x: _sp().log(x), Libm("log"), "np.log({0})", "LogBackward0", (POSITIVE,))
+# Declared: a reciprocal's own derivative has no second division.
+LOG = elementwise("log", np.log, (lambda x, out: np.reciprocal(x),), lambda x: _sp().log(x), Libm("log"), "np.log({0})", "LogBackward0", (POSITIVE,))
 LOG2 = elementwise("log2", np.log2, DERIVED, lambda x: _sp().log(x, 2), Libm("log2"), "np.log2({0})", "Log2Backward0", (POSITIVE,))
 LOG10 = elementwise("log10", np.log10, DERIVED, lambda x: _sp().log(x, 10), Libm("log10"), "np.log10({0})", "Log10Backward0", (POSITIVE,))
 LOG1P = elementwise("log1p", np.log1p, DERIVED, lambda x: _sp().log(1 + x), Libm("log1p"), "np.log1p({0})", "Log1PBackward0", (POSITIVE,))

@@ -127,14 +127,14 @@ ERFC = _scipy("erfc", DERIVED, lambda x: _sp().erfc(x), Libm("erfc"), (ANY,))
 ERFINV = _scipy("erfinv", (lambda x, out: 0.5 * SQRT_PI * np.exp(out * out),), NOT_SYMBOLIC, Special("__pyx_fuse_0erfinv"), ((-0.9, 0.9),))
 ERFCINV = _scipy("erfcinv", (lambda x, out: -0.5 * SQRT_PI * np.exp(out * out),), NOT_SYMBOLIC, Special("erfcinv"), ((0.1, 1.9),))
 ERFCX = _scipy("erfcx", (lambda x, out: 2.0 * x * out - 2.0 / SQRT_PI,), NOT_SYMBOLIC, Special("__pyx_fuse_1erfcx"), (ANY,))
-NDTR = _scipy("ndtr", (lambda x, out: np.exp(-0.5 * (x * x)) / SQRT_2PI,), lambda x: (1 + _sp().erf(x / _sp().sqrt(2))) / 2,
+NDTR = _scipy("ndtr", (lambda x, out: np.exp(-0.5 * (x * x)) * (1.0 / SQRT_2PI),), lambda x: (1 + _sp().erf(x / _sp().sqrt(2))) / 2,
               Special("__pyx_fuse_1ndtr"), (ANY,))
 
 
 def _mills(x, out):
     """The density over the distribution function; by erfcx below, where both vanish."""
     scaled = _special("erfcx")(np.minimum(x, 0.0) * -math.sqrt(0.5))
-    return np.where(x < 0, math.sqrt(2.0 / math.pi) / scaled, np.exp(-0.5 * (x * x) - out) / SQRT_2PI)
+    return np.where(x < 0, math.sqrt(2.0 / math.pi) / scaled, np.exp(-0.5 * (x * x) - out) * (1.0 / SQRT_2PI))
 
 
 LOG_NDTR = _scipy("log_ndtr", (_mills,), lambda x: _sp().log((1 + _sp().erf(x / _sp().sqrt(2))) / 2), Special("__pyx_fuse_1log_ndtr"), (ANY,))

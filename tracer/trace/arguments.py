@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from ..graph.types import SUPPORTED
+from ..graph.types import NATIVE, SUPPORTED
 from .buffers import Buffer
 from .flatten_source import call_function, identifier_of
 from .objects import record_of
@@ -61,6 +61,8 @@ class Callee:
 
     def bind(self, args: tuple, kwargs: dict) -> tuple:
         """One value per parameter; ``*args`` a tuple, ``**kwargs`` a dict. Errors read as Python's."""
+        if len(args) == len(self.positional) == len(self.parameters) and not kwargs:
+            return args
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError:
@@ -203,7 +205,7 @@ _OF_A_TRACE = frozenset((Traced, Buffer, Captured))
 def classify(value, path: Path) -> Spec | None:
     """DATA, a Static, or None for an instance; raises ArgumentError for what is refused."""
     kind = type(value)
-    if kind is float or (kind is np.ndarray and value.dtype.name in SUPPORTED and value.dtype.isnative):
+    if kind is float or (kind is np.ndarray and value.dtype in NATIVE):
         return DATA
     if kind in _OF_A_TRACE or record_of(value) is not None:
         raise TracedArgument

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .static import MISSING, SEEN_CLASS, Static
 
 
@@ -103,6 +105,7 @@ NAMED_TUPLE = Kind("namedtuple", lambda v: (type(v)._fields, tuple(v)), lambda t
 DATACLASS = Kind("dataclass", lambda v: (field_names(v), tuple([getattr(v, n) for n in field_names(v)])), rebuild_dataclass,
                  "type({v}) is {t} and field_names({v}) == {k}", _attributes, lambda keys: "rebuild_dataclass({t}, {k}, ({parts}))")
 
+_LEAVES = frozenset((np.ndarray, float))  # what nearly all arguments are, told at once
 _EXACT = {tuple: TUPLE, list: LIST, dict: DICT, OrderedDict: ORDERED_DICT}
 
 
@@ -140,7 +143,7 @@ class Describer:
         self.instances: dict[Path, Any] = {}
 
     def __call__(self, value, path: Path = ()) -> Spec:
-        kind = container_kind(value)
+        kind = None if type(value) in _LEAVES else container_kind(value)
         if kind is None:
             return self._leaf(value, path)
         keys, parts = kind.open(value)

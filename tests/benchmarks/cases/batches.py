@@ -1,9 +1,12 @@
 """Batches: a million gradients of a function of four numbers, ten million options, threads, and fresh results."""
 
+import statistics
+
 import heyoka
 import jax
 import numba
 import numpy as np
+from scipy.special import ndtr
 
 from codegen.batch import threads
 from tracer import jit, value_and_grad
@@ -11,6 +14,7 @@ from tracer import jit, value_and_grad
 from ..machine import cores
 from ..problems import disagreement
 from ..problems.batches import COUNT, greeks, heyoka_function, jax_functions, jax_greeks, options, samples, scalar_loop, wave
+from ..problems.pinned import medians, sines
 from ..registry import Ask, Row, case
 from ..timing import interleaved
 
@@ -65,22 +69,24 @@ def _(effort):
 
 
 def _functions(given, out):
-    """What the vector mathematics of one option costs in lanes and nothing else: a logarithm, three exponentials, two distribution functions."""
-    from scipy.special import ndtr
-    batch = jit(lambda x, y: np.log(x) + np.exp(-y) + np.exp(-x * 0.01) + np.exp(y * y) + ndtr(x * 0.01) + ndtr(y)).batch
+    """What the vector mathematics of one option costs in lanes and nothing else: a logarithm, an exponential, and two distribution functions with their
+    densities, which share an exponential."""
+    batch = jit(lambda x, y: np.log(x) + np.exp(-y) + ndtr(x * 0.01) + np.exp(-0.5 * ((x * 0.01) * (x * 0.01))) + ndtr(y) + np.exp(-0.5 * (y * y))).batch
     return "out=", lambda: batch(given[0], given[3], out=out[0], parallel=False), ()
 
 
 @case("batch-threads", "Two threads: a batch that is not bound by memory", Ask(0.55, subject=OVER_ONE), threads=(2,))
 def _(effort):
-    x = np.random.default_rng(0).random((200_000, 2))
-    batch = jit(lambda x: sum(np.sin(x[0] * k) * np.exp(-x[1] * k) for k in range(1, 20))).batch
-    out = np.zeros(len(x))
+    batch, x, out = sines()
     assert threads.thread_count() == 2
     found = compared({"one thread": ("out=", lambda: batch(x, out=out, parallel=False), ()),
                       "two threads": ("out=", lambda: batch(x, out=out, parallel=True), ())}, effort)
     yield Row(OVER_ONE, found["two threads"].value / found["one thread"].value, "× one thread")
     yield from found.values()
+    pair = cores()[:2]
+    alone = statistics.mean(medians([core])[0] for core in pair)
+    yield Row("two processes at once, each on its core, over one", statistics.mean(medians(pair)) / 2 / alone, "× one process",
+              note="what two cores of this machine are good for")
 
 
 @case("batch-fresh", "Fresh results of 40 MB", Ask(1.1, subject=OVER_FILL))

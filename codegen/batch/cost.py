@@ -1,0 +1,48 @@
+"""Estimates of what one sample or vector costs: they decide whether threads are worth waking and whether two vectors go through the code together."""
+
+from __future__ import annotations
+
+import math
+
+from codegen.loops import Compute, Nest
+from codegen.schedule.straight import operands_of
+from tracer.graph.op import Instruction, Intrinsic, Libm, Special, lowering
+
+from .lower import LaneProgram
+
+# Nanoseconds of one sample.
+ARITHMETIC, FUNCTION, ELEMENT = 0.15, 1.0, 0.5
+
+# Of one vector: cycles until a result is there, cycles of the divider, and of the arithmetic. On a machine with 512 bits; on others the ratios are alike.
+_PLAIN, _DIVISION, _ROOT, _FUNCTION, _SPECIAL = (4, 0, 0.5), (23, 16, 1.5), (32, 24, 1.5), (55, 0, 15), (100, 0, 35)
+MOST_TOGETHER = 250  # instructions, functions in line not counted; beyond, compiling twice of everything costs more than it gives
+
+
+def nanoseconds(program: LaneProgram) -> float:
+    """The time of one sample."""
+    elements = sum(math.prod(b.shape) for b in program.leaves)
+    return ELEMENT * elements + sum(_time(i) for nest in program.body for i in nest.body if isinstance(i, Compute))
+
+
+def _time(instruction: Compute) -> float:
+    lower = lowering(instruction.op, instruction.operand_dtype)
+    return FUNCTION if isinstance(lower, Libm) else 8 * FUNCTION if isinstance(lower, Special) else ARITHMETIC
+
+
+def vectors_together(nest: Nest) -> int:
+    """Two where most instructions of a vector wait for one another: those of another fill the time. The Greeks of an option: 87 ns a vector instead of 106."""
+    ready, divider, arithmetic = [], 0.0, 0.0
+    for instruction in nest.body:
+        delay, divides, computes = _cycles(instruction) if isinstance(instruction, Compute) else (0, 0, 0)
+        ready.append(delay + max((ready[k] for k in operands_of(instruction)), default=0))
+        divider, arithmetic = divider + divides, arithmetic + computes
+    return 2 if len(nest.body) <= MOST_TOGETHER and max(ready, default=0) > max(divider, arithmetic) else 1
+
+
+def _cycles(instruction: Compute) -> tuple[float, float, float]:
+    lower = lowering(instruction.op, instruction.operand_dtype)
+    if isinstance(lower, (Libm, Special)):
+        return _FUNCTION if isinstance(lower, Libm) else _SPECIAL
+    if isinstance(lower, Intrinsic) and lower.name == "llvm.sqrt":
+        return _ROOT
+    return _DIVISION if isinstance(lower, Instruction) and lower.float == "fdiv" else _PLAIN
