@@ -350,3 +350,43 @@ def test_short_loops_become_arrays_but_no_loops():
     assert operations(compiled) < 20 and "2 traces, 1 kernel compiled" in str(compiled.explain())
     graph = checked(chain, rng.normal(size=60)).graph
     assert LOOP not in {node.op for node in graph.nodes} and len(graph.nodes) > 170
+
+
+def implicit(steps):
+    def f(u, rate):
+        n, r = len(u), 0.3 * rate
+        u = u.copy()
+        for _ in range(steps):
+            bend = np.zeros(n)
+            bend[1:-1] = u[:-2] - 2 * u[1:-1] + u[2:]
+            right = u + r * bend
+            c, d, x = np.zeros(n), np.zeros(n), np.zeros(n)
+            c[0], d[0] = -r / (1 + 2 * r), right[0] / (1 + 2 * r)
+            for i in range(1, n):
+                m = 1 + 2 * r + r * c[i - 1]
+                c[i] = -r / m
+                d[i] = (right[i] + r * d[i - 1]) / m
+            x[n - 1] = d[n - 1]
+            for i in range(n - 2, -1, -1):
+                x[i] = d[i] - c[i] * x[i + 1]
+            u = x
+        return np.sum(u * u)
+    return f
+
+
+def test_steps_that_make_an_array_of_many_elements():
+    """A Crank-Nicolson step: array operations, then a tridiagonal solve by elements, whose result is an array again."""
+    few, many = (checked(implicit(steps), np.random.default_rng(14).uniform(size=40), 0.7) for steps in (12, 30))
+    assert operations(few) == operations(many) < 2500
+
+
+def test_an_array_of_many_elements_that_come_from_elsewhere_each_time():
+    """Elements of it are values of this round and of the one before, numbers, and values that do not change; one of them has no constant stride."""
+    def f(x):
+        made, total = [x[0] * 1.5, x[1] + 0.5], 0.0
+        for k in range(60):
+            made.append(np.sin(made[-1]) * 0.5 + x[k % 7])
+            row = np.array([made[-1], made[-2], 1.0, made[0], float(k)] + [made[-1] * (j + 1) for j in range(14)] + [made[k * k % len(made)]])
+            total += np.sum(np.tanh(row * 0.1))
+        return total
+    checked(f, np.random.default_rng(15).normal(size=7))

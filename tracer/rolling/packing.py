@@ -34,7 +34,7 @@ Roll = Callable[[Trace, Sequence[Traced], int, int, int], list[Traced]]
 def nested(repetition, wanted: Sequence[int], roll: Roll) -> list[Traced] | None:
     """The values of these leaves over all iterations, from a loop with loops inside; None where there are none."""
     least = LEAST if repetition.states else STATELESS
-    if repetition.run.period < least or any(node.type.shape for node in repetition.body_nodes()):
+    if repetition.run.period < least:
         return None
     return _Packed(repetition).outputs(wanted, roll, least)
 
@@ -68,12 +68,16 @@ class _Packed:
         self.inputs.append(self.inner.builder.input(type, len(self.inputs)))
         return self.inputs[-1]
 
+    def _sort(self, token: int) -> Hashable:
+        """What scalars have in common that are packed into one array; arrays stay as they are."""
+        return token if self.stream.nodes[token].type.shape else ("scalar", int(self.stream.kinds[token]))
+
     def _element(self, node: Node, at: tuple[int, ...]) -> Node:
         return self.inner.builder.node(INDEX, (node,), (at,)) if at else node
 
     def _pack_states(self) -> None:
         repetition = self.repetition
-        groups = grouped(sorted(repetition.states), lambda leaf: (self.stream.kinds[self.run.start + leaf], repetition.states[leaf]))
+        groups = grouped(sorted(repetition.states), lambda leaf: (self._sort(self.run.start + leaf), repetition.states[leaf]))
         for (_, depth), leaves in groups.items():
             self.before.append(self._before(leaves, depth))
             for lag in sorted({lag for leaf, lag in repetition.reads if leaf in set(leaves)}):
@@ -130,7 +134,7 @@ class _Packed:
 
     def _row_key(self, name: tuple) -> tuple:
         if name[0] == "values":
-            return "values", name[2], self.stream.kinds[name[1]]
+            return "values", name[2], self._sort(name[1])
         if name[0] == "elements":
             _, array, a, b = name
             moves = [axis for axis, (x, y) in enumerate(zip(a, b)) if x != y]
@@ -181,9 +185,12 @@ class _Packed:
             found[name] = inner.builder.node(CONSTANT, (), number.attrs)
         for leaf, operands in enumerate(self.repetition.operands):
             node = self.stream.nodes[self.run.start + leaf]
+            for name in operands:
+                if name[0] == "element":
+                    found[name] = inner.builder.node(INDEX, (found[name[1]],), (name[2],), node.where)
             found["leaf", leaf] = inner.builder.node(node.op, tuple([found[name] for name in operands]), node.attrs, node.where)
         states = {leaf for leaves in self.states for leaf in leaves}
-        others = grouped([leaf for leaf in wanted if leaf not in states], lambda leaf: self.stream.kinds[self.run.start + leaf])
+        others = grouped([leaf for leaf in wanted if leaf not in states], lambda leaf: self._sort(self.run.start + leaf))
         packs = [*self.states, *others.values()]
         flat = [self._joined(leaves) for leaves in packs]
         made = roll(inner, flat, least, min(least, SMALLEST), LEAST_WALK)

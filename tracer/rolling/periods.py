@@ -6,33 +6,16 @@ Everything here is arithmetic on whole arrays; the time is O(n log n) for n inst
 from __future__ import annotations
 
 import heapq
-from typing import NamedTuple
 
 import numpy as np
 
+from .runs import Run, is_regular
 from .stream import FEWEST, Stream
 
 SMALLEST = 150    # instructions that a loop has to save
 LOOP = 100        # what a loop itself costs to compile, in instructions
 CANDIDATES = 3    # periods that are looked at for each length of a window
 MOST_TIMES = 8    # so many times the same kinds of instructions in one iteration
-
-
-class Run(NamedTuple):
-    """Tokens ``start .. start + period*count``: ``count`` iterations of ``period`` tokens."""
-
-    start: int
-    period: int
-    count: int
-
-    @property
-    def stop(self) -> int:
-        return self.start + self.period * self.count
-
-    @property
-    def saved(self) -> int:
-        """Instructions that the loop does without."""
-        return self.period * (self.count - 1)
 
 
 def find_runs(stream: Stream, smallest: int = SMALLEST) -> list[Run]:
@@ -51,7 +34,7 @@ def find_runs(stream: Stream, smallest: int = SMALLEST) -> list[Run]:
     heapq.heapify(queue)
     while queue:
         _, period = heapq.heappop(queue)
-        runs = _runs(stream, spans[period], period, free, smallest)
+        runs = [run for run in _runs(stream, spans[period], period, free, smallest) if is_regular(stream, run)]
         saved = sum(min(LOOP, smallest // 2) - run.saved for run in runs)
         if queue and saved > queue[0][0]:
             if runs:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..graph.node import CONSTANT, Node
-from .periods import Run
+from .runs import Run
 from .stream import FEWEST, Stream
 
 LONGEST_RARE = 32   # operations that are not repeated and yet are not a reason to end a stretch

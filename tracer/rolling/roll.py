@@ -18,9 +18,10 @@ from ..ops import TABLE
 from ..trace.context import Trace
 from ..trace.value import Traced, make
 from .bodies import all_of, final, joined, row_of, rows_of
-from .periods import SMALLEST, Run, find_runs
+from .periods import SMALLEST, find_runs
 from .ragged import Ragged, find_ragged
 from .repetition import Repetition, Unrollable
+from .runs import Run
 from .stream import Stream, is_element, read_stream
 from .unpeel import Front, unpeeled
 from .walks import Walk

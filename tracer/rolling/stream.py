@@ -14,11 +14,11 @@ import numpy as np
 from ..graph.node import CONSTANT, Node
 from ..ops import TABLE
 
-INDEX = TABLE["index"]
+INDEX, ASSEMBLE = TABLE["index"], TABLE["assemble"]
 _AS_ANY = TABLE["while"], TABLE["branch"]  # loops and branches that stand in a loop as any operation does
 VALUE, ELEMENT, SOURCE, NUMBER = range(4)  # what an operand is; operands of commutative operations are ordered by it
 FEWEST = 4           # iterations that are worth a loop
-MOST_OPERANDS = 16  # of an operation in a loop
+MOST_OPERANDS = 16  # whose addresses stand in a stream; of the others of a wide operation it is asked once a run is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,12 @@ def read_stream(live: Sequence[Node]) -> Stream:
 
 
 def _can_roll(node: Node) -> bool:
-    return (node.op.kind != "loop" or node.op in _AS_ANY) and len(node.inputs) <= MOST_OPERANDS
+    return (node.op.kind != "loop" or node.op in _AS_ANY) and (len(node.inputs) <= MOST_OPERANDS or node.op is ASSEMBLE)
 
 
 def _inputs(nodes: list[Node], rolls: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """The positions of the operands of what can be rolled, one row each, filled up with -1."""
-    rolling = [nodes[k].inputs for k in np.flatnonzero(rolls).tolist()]
+    """The positions of the first operands of what can be rolled, one row each, filled up with -1."""
+    rolling = [nodes[k].inputs[:MOST_OPERANDS] for k in np.flatnonzero(rolls).tolist()]
     counts = np.fromiter(map(len, rolling), np.int64, len(rolling))
     flat = position[np.array([operand.id for inputs in rolling for operand in inputs], np.int64)]
     width = int(counts.max(initial=0))

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..graph.node import CONSTANT, Node
-from .periods import Run
 from .ragged import Ragged
+from .runs import Run
 from .stream import Stream, is_element, ordered_operands, split
 
 
