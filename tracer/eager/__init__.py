@@ -36,6 +36,7 @@ from . import (
 from . import autograd as autograd
 from . import cuda as cuda
 from . import inplace as _inplace  # noqa: F401  the same for what overwrites
+from . import leaves as _leaves  # noqa: F401  and for what users set
 from . import linalg as linalg
 from . import nn as nn
 from . import special as special

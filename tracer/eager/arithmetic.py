@@ -11,7 +11,7 @@ import numpy as np
 from .dtypes import DTYPES, bool_, of_number
 from .modes import state
 from .node import FREED, Node
-from .record import broadcast_shape, data_of, fit_of, fitted, in_common, recorded, result
+from .record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from .tensor import Tensor, made_of
 
 _new = object.__new__
@@ -133,7 +133,9 @@ def _binary(kind: type[Node], function, a, b, floating: bool = False):
         x, y = a._data, b._data
         if x.dtype is y.dtype and x.dtype.kind == "f" and x.shape == y.shape:
             return recorded(kind, (a, b)), function(x, y)
-        broadcast_shape(x.shape, y.shape)
+        if x.shape != y.shape:
+            look_up_nodes((a, b))
+            broadcast_shape(x.shape, y.shape)
     dtype, (x, y) = in_common(a, b, floating=floating)
     data = function(x, y)
     if data.dtype != dtype.numpy:
@@ -272,6 +274,7 @@ def _operator(kind: type[Node], function, general, saves: bool):
             if x.dtype is not y.dtype or x.dtype.kind != "f":
                 return general(a, b)
             if x.shape != y.shape:
+                look_up_nodes((a, b))
                 broadcast_shape(x.shape, y.shape)
             other_rg = b._rg
         elif (b.__class__ is float or b.__class__ is int) and x.dtype.kind == "f":

@@ -11,9 +11,10 @@ from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16
 from .indexing import CopyBackwards, FillBackward3, ZeroBackward0, copied_into, filled_with
 from .modes import state
 from .node import INFERENCE, Node, now
-from .record import broadcast_shape, recorded, result, summed_to
+from .record import broadcast_shape, look_up_nodes, recorded, result, summed_to
+from .stale import outdate
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from .views import check_overlap, check_writable, is_dense, update
+from .updates import check_overlap, check_writable, is_dense, update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
@@ -87,10 +88,12 @@ def detach_(self: Tensor) -> Tensor:
     """Take the tensor itself off the tape."""
     if self._view is not None:
         raise RuntimeError(_DETACH_VIEW)
-    if not self.is_leaf:
+    if self._grad_fn is not None:
         counter_of(self)  # what looks at counters will see it
         self._detached = now()
     self._rg, self._grad_fn, self._number = False, None, 0
+    if self._views is not None:
+        outdate(self)
     return self
 
 
@@ -234,7 +237,10 @@ def _rebuilt(data, requires_grad: bool) -> Tensor:
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
     source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
-    check_writable(self, state.recording and (self._rg or source._rg))
+    records = state.recording and (self._rg or source._rg)
+    check_writable(self, records)
+    if records:
+        look_up_nodes((self, source))
     check_overlap(self, source)
     shape = broadcast_shape(self._data.shape, source._data.shape)
     if shape != self._data.shape:

@@ -230,13 +230,12 @@ class Pass:
                 hook((), (self._as_tensor(g),))
 
     def _accumulate(self, leaf: Tensor, g) -> None:
-        if not leaf._rg:
-            return  # detached in place since
-        with _accumulation:
-            if self.create:
-                leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
-            else:
-                accumulate(leaf, g)
+        if leaf._rg:  # else detached in place since
+            with _accumulation:
+                if self.create:
+                    leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
+                else:
+                    accumulate(leaf, g)
         if leaf._post_hooks:
             before, state.recording = state.recording, self.create
             try:

@@ -13,7 +13,7 @@ from .record import broadcast_shape, fitted
 from .selection import masked_fill, where
 from .shaping import broadcast_to, cat, reshape, unbind
 from .tensor import Tensor, made_of, wrapped_dim
-from .views import in_place
+from .updates import in_place
 
 _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
            "instead for "

@@ -16,7 +16,8 @@ from .node import Node
 from .record import fitted, recorded, result
 from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze
 from .tensor import Tensor, made_of, shared
-from .views import check_overlap, check_writable, count_update, rebase, update, view_of
+from .updates import check_overlap, check_writable, count_update, rebase, update
+from .views import view_of
 
 _NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of "
                 "x[seq]. In "
@@ -274,8 +275,6 @@ def _unrecorded(input: Tensor, parts: list):
 
 def _assign(target: Tensor, value) -> None:
     """``target[...] = value`` for a view made for the purpose."""
-    if not state.recording and target._view is not None and target._view.origin == "no_grad":
-        target._view.origin = ""
     update(target, _filled, value)
 
 

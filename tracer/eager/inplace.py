@@ -7,13 +7,14 @@ import functools
 from .activations import relu
 from .arithmetic import FUNCTIONS as ARITHMETIC
 from .elementwise import FUNCTIONS as ELEMENTWISE
+from .modes import state
 from .numeric import FUNCTIONS as NUMERIC
 from .reductions import cumprod, cumsum
 from .selection import FUNCTIONS as SELECTION
 from .shaping import squeeze, t, transpose, unsqueeze
 from .special import FUNCTIONS as SPECIAL
-from .tensor import Tensor, shared
-from .views import View, check_writable, count_update, in_place, rebase, state
+from .tensor import Tensor, own_node, shared
+from .updates import check_writable, count_update, in_place, rebase
 
 _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subtract", "multiply", "divide", "true_divide", "negative")}, **ELEMENTWISE,
           **{n: SELECTION[n] for n in ("pow", "square", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor", "ceil", "trunc", "fix", "sign", "sgn",
@@ -60,17 +61,16 @@ def _reshaping(name: str, function):
     def method(self, *arguments):
         check_writable(self, state.recording and self._rg)
         made = function(self, *arguments)
-        node = made._grad_fn
+        node = own_node(made)
         shared(self)
         self._data = made._data
         count_update(self)
         if node is not None:
             node.__class__ = _in_place_kind(type(node))
-            if self._view is None:
-                self._rg, self._grad_fn, self._number = True, node, 0
-            else:
-                self._view = View(self._view.base, made._view.apply)
-                self._grad_fn = node
+            self.__class__ = Tensor
+            self._rg, self._grad_fn, self._number = True, node, 0
+            if self._view is not None:
+                self._view.version = self._counter[0]
         return self
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}``, of the tensor itself."

@@ -39,14 +39,22 @@ def now() -> int:
 
 
 class Output:
-    """A result that its own node saved: the data and version counter, not the tensor, which owns the node."""
+    """A result that its own node saved: the data and version counter, not the tensor, which owns the node.
 
-    __slots__ = ("data", "counter", "number")
+    ``place``: of a result that was written into a view, a weak reference to the node that the view got.
+    """
+
+    __slots__ = ("data", "counter", "number", "place")
 
     def __init__(self, data, counter: list[int], number: int = 0):
         self.data = data
         self.counter = counter
         self.number = number
+        self.place = None
+
+    def node(self, own: Node) -> Node:
+        """The node that the result hangs on."""
+        return (self.place and self.place()) or own
 
     def tensor(self, node: Node):
         """The result as a tensor that hangs on its node; what makes tensors has a subclass that does it."""
@@ -130,6 +138,12 @@ class Node:
         if state.special and state.hooks:
             self._pack(state.hooks[-1])
 
+    def results_are(self, data, number: int) -> None:
+        """The memory of an output, where it was saved as a result."""
+        for entry in self.saved:
+            if isinstance(entry, Output) and entry.number == number:
+                entry.data = data
+
     def _pack(self, hooks) -> None:
         pack, unpack = hooks
         entries = list(self.saved)
@@ -161,8 +175,8 @@ class Node:
         expected = self.versions[position] if self.versions is not None else 0
         if isinstance(entry, Output):
             if entry.counter[0] != expected:
-                raise RuntimeError(_changed(entry.data, self, entry.number, entry.counter[0], expected))
-            return entry.tensor(self)
+                raise RuntimeError(_changed(entry.data, entry.node(self), entry.number, entry.counter[0], expected))
+            return entry.tensor(entry.node(self))
         counter = getattr(entry, "_counter", None)
         if counter is not None and entry._detached > self.seq:
             raise RuntimeError(_DETACHED)
@@ -284,7 +298,7 @@ def accumulator(leaf) -> AccumulateGrad:
 
 def short_name(node: Node) -> str:
     """``Mul`` for MulBackward0 and ``Clamp1`` for ClampBackward1, as in messages."""
-    return re.sub(r"Backward(0$)?", "", node.name())
+    return re.sub(r"Backward0?$|Backward(?=\d+$)", "", node.name())
 
 
 def _version_of(entry) -> int:

@@ -13,7 +13,7 @@ from .record import broadcast_shape, fitted
 from .reductions import _correction, axes_of, spread
 from .selection import where
 from .tensor import Tensor, wrapped_dim
-from .views import in_place
+from .updates import in_place
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 

@@ -11,7 +11,7 @@ from .node import Node
 from .record import broadcast_shape, fit_of, fitted, in_common, result
 from .selection import pow_, where
 from .tensor import Tensor, made_of
-from .views import in_place
+from .updates import in_place
 
 
 def _fit(node, *gradients):

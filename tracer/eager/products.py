@@ -11,7 +11,7 @@ from .node import Node
 from .record import broadcast_shape, fitted, recorded, result
 from .shaping import _RESHAPED, expand
 from .tensor import Tensor, wrapped_dim
-from .views import in_place
+from .updates import in_place
 
 
 class MmBackward0(Node):

@@ -13,7 +13,7 @@ from .numbers import over, times
 from .record import broadcast_shape
 from .shaping import cat, diagonal, narrow, reshape, split, stack, unsqueeze
 from .tensor import Size, Tensor, made_of, wrapped_dim
-from .views import in_place
+from .updates import in_place
 
 # Reversed and rolled -------------------------------------------------------------------------------------------------------------
 

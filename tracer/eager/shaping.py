@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 
 from .dtypes import promote_types
-from .node import UNTRACKED, Node
-from .record import cast, recorded, result, summed_to
+from .node import Node
+from .record import cast, look_up_nodes, recorded, result, summed_to
 from .tensor import Size, Tensor, is_contiguous, made_of, shared, wrapped_dim
 from .views import ViewNode, scatter, share, view_of
 
@@ -121,7 +121,8 @@ def reshape(input: Tensor, *shape) -> Tensor:
     new = _resolved(sizes_of(shape), array.size)
     data = _as_view(array, new)
     if data is not None:
-        return view_of(input, _RESHAPED["ViewBackward0"], lambda a: np.reshape(a, new), data)
+        kind = "ViewBackward0" if is_contiguous(array) else "ReshapeAliasBackward0"
+        return view_of(input, _RESHAPED[kind], lambda a: np.reshape(a, new), data)
     copy = input.clone()
     node = recorded(_RESHAPED["UnsafeViewBackward0"], (copy,))
     if node is not None:
@@ -160,8 +161,8 @@ def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """One axis; a view where that is possible."""
-    return reshape(input, -1)
+    """One axis; a view of the tensor, or of a copy in order."""
+    return view(input.contiguous(), -1)
 
 
 def _permuted(input: Tensor, kind: str, order: tuple) -> Tensor:
@@ -342,9 +343,7 @@ def _several(input: Tensor, kind: type, parts: list) -> tuple:
         each = made_of(apply(array))
         if node is not None:
             each._rg, each._grad_fn, each._number = True, node, number
-        if node is None and input._rg:
-            each._rg, each._grad_fn = True, UNTRACKED
-        share(each, input, apply, "several" if node is not None else "no_grad" if input._rg else "")
+        share(each, input, "several")
         made.append(each)
     return tuple(made)
 
@@ -432,6 +431,7 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
     tensors = _together(tensors, "cat")
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    look_up_nodes(tensors)
     for number, each in enumerate(tensors):
         if each.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {number}) cannot be concatenated")
@@ -460,6 +460,7 @@ def stack(tensors, dim: int = 0, *, out=None) -> Tensor:
     tensors = _together(tensors, "stack")
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
+    look_up_nodes(tensors)
     for number, each in enumerate(tensors):
         if each._data.shape != tensors[0]._data.shape:
             raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and {list(each.shape)} at entry "

@@ -18,7 +18,7 @@ from .record import broadcast_shape, fit_of, fitted, in_common
 from .selection import FUNCTIONS as CHOICES
 from .selection import round_, where
 from .tensor import Tensor, made_of
-from .views import in_place
+from .updates import in_place
 
 SQRT_PI = math.sqrt(math.pi)
 

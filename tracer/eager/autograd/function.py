@@ -14,7 +14,8 @@ from ..origins import remember
 from ..record import fitted
 from ..tangents import check_tangent, paused, tangent_of
 from ..tensor import Result, Tensor, counter_of, made_of
-from ..views import View, check_writable, rebase, share
+from ..updates import check_writable, rebase
+from ..views import View, share
 
 
 class _ContextNode(Node):
@@ -217,9 +218,9 @@ def _hang(node: _ContextNode, tensors: list, results: list) -> list:
         fresh = each if alone else made_of(each._data)  # `forward` may have kept it
         fresh._rg, fresh._grad_fn, fresh._number = True, node, number
         if given is not None:
-            share(fresh, given, lambda a: a, "function")
+            share(fresh, given, "function")
         elif each._view is not None:
-            fresh._counter, fresh._view = each._counter, View(each._view.base, each._view.apply, "function")
+            fresh._counter, fresh._view = each._counter, View(each._view.base, "function", each._counter[0])
         made.append(fresh)
     _save(node, results, made)
     return made
