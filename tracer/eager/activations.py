@@ -10,6 +10,7 @@ from tracer.ops import TABLE
 
 from .arithmetic import operand
 from .define import gate
+from .geometry import in_layout_of
 from .node import Node
 from .record import recorded, result, saved_result
 from .selection import where
@@ -38,7 +39,7 @@ def relu(input, inplace: bool = False) -> Tensor:
         return input.relu_()
     x = operand(input, "relu")._data
     node = recorded(ReluBackward0, (input,))
-    made = result(node, np.maximum(x, x.dtype.type(0)))
+    made = result(node, in_layout_of(np.maximum(x, x.dtype.type(0)), x))
     if node is not None:
         node.save(saved_result(made))
     return made
@@ -115,16 +116,16 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     x = operand(input, "logsumexp")._data
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
-    axes = axes or tuple(range(x.ndim))
-    if x.ndim == 0:
-        axes = ()
+    if not axes and x.ndim and not keepdim:  # PyTorch sums over all axes, into a result that has kept them
+        raise RuntimeError("output with shape [] doesn't match the broadcast shape " + str([1] * x.ndim))
+    axes = () if x.ndim == 0 else axes or tuple(range(x.ndim))
     highest = x.max(axis=axes, keepdims=True, initial=-np.inf) if axes else x
     highest = np.where(np.isfinite(highest), highest, 0).astype(x.dtype)
     data = np.log(np.exp(x - highest).sum(axis=axes, keepdims=True)) + highest if axes else x
     if not keepdim and axes:
         data = np.squeeze(data, axes)
     node = recorded(LogsumexpBackward0, (input,))
-    made = result(node, data[()] if data.ndim == 0 else data)
+    made = result(node, np.asarray(data, order="C")[()])
     if node is not None:
         node.dims, node.keepdim = axes, keepdim
         node.save(input, saved_result(made))

@@ -83,6 +83,7 @@ def _caught(roots, inputs, keep: bool, create: bool, allow_unused: bool, materia
                                "the desired behavior.")
         if g is None and materialize:
             g = made_of(np.zeros(each._data.shape, each._data.dtype))
+            g._rg = create
         found.append(g)
     return tuple(found)
 
@@ -122,7 +123,7 @@ def _roots(tensors, gradients, create: bool) -> list:
     for number, tensor in enumerate(tensors):
         if not tensor._rg:
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
-    return [(tensor.grad_fn or tensor, tensor._number, g if create else g._data) for tensor, g in zip(tensors, made)]
+    return [(tensor.grad_fn or tensor, tensor._number, g) for tensor, g in zip(tensors, made)]
 
 
 def _checked(number: int, tensor: Tensor, g):
@@ -161,7 +162,7 @@ def _tensor_backward(self: Tensor, gradient=None, retain_graph: bool | None = No
     if gradient is None and inputs is None and not create_graph and not state.special:
         # The usual call: a recorded scalar, nothing but the leaves wanted.
         if self._rg and self._data.size == 1:
-            g = np.ones(self._data.shape, self._data.dtype)[()]
+            g = made_of(np.ones(self._data.shape, self._data.dtype)[()])
             Pass(bool(retain_graph), False).run([(self.grad_fn or self, self._number, g)])
             return
     backward(self, gradient, retain_graph, create_graph, inputs=inputs)

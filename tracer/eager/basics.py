@@ -8,13 +8,14 @@ import numpy as np
 
 from .devices import Device, check_device
 from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
+from .geometry import in_layout_of
 from .indexing import CopyBackwards, FillBackward3, ZeroBackward0, copied_into, filled_with
 from .modes import state
 from .node import INFERENCE, Node, now
 from .record import broadcast_shape, look_up_nodes, recorded, result, summed_to
 from .stale import outdate
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from .updates import check_overlap, check_writable, is_dense, update
+from .updates import check_overlap, check_writable, update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
@@ -61,8 +62,14 @@ def clone(input: Tensor, *, memory_format=None) -> Tensor:
     """A copy, recorded."""
     data = input._data
     if data.ndim:
-        return result(recorded(CloneBackward0, (input,)), np.array(data, order="K" if is_dense(data) else "C"))
+        return result(recorded(CloneBackward0, (input,)), _copied(data))
     return result(recorded(CloneBackward0, (input,)), np.array(data)[()])
+
+
+def _copied(data, dtype=None):
+    """A copy, dense, its axes in the order that they have."""
+    copy = np.array(data, dtype)
+    return in_layout_of(copy, data) if copy.ndim > 1 else copy
 
 
 def contiguous(input: Tensor) -> Tensor:
@@ -129,12 +136,13 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
             dtype = each.dtype
         elif isinstance(each, bool):
             copy = copy or each
-    if dtype is None or input._data.dtype == dtype.numpy:
-        return clone(input) if copy else input
+    dtype = dtype or input.dtype
+    if input._data.dtype == dtype.numpy and not copy:
+        return input
     node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point and input._data.dtype.kind == "f" else None
     if node is not None:
         node.source = input.dtype
-    return result(node, input._data.astype(dtype.numpy))
+    return result(node, _copied(input._data, dtype.numpy)[()])
 
 
 def cuda(self: Tensor, *_, **__):

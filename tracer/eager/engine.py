@@ -33,6 +33,7 @@ class Pass:
         self.keep = keep
         self.create = create
         self.wanted = wanted
+        self.tensors = create or wanted is not None  # what is handed out may be a view
         self.accumulate_into = accumulate_into
         self.found: dict = {}
         self.heap: list[int] = []
@@ -81,7 +82,7 @@ class Pass:
         state.recording = self.create
         try:
             for target, number, g in roots:
-                self.push(target, number, g)
+                self.push(target, number, self._as_given(g))
             self._run()
             for leaf, g in list(self.leaves.values()):
                 self._arrive(leaf, g)
@@ -205,8 +206,8 @@ class Pass:
     def _as_tensor(self, g) -> Tensor:
         return g if isinstance(g, Tensor) else made_of(g)
 
-    def _as_given(self, g):
-        return g if self.create else g._data
+    def _as_given(self, g: Tensor):
+        return g if self.tensors else g._data
 
     # Leaves ----------------------------------------------------------------------------------------------------------------
     def _arrive(self, leaf: Tensor, g) -> None:
@@ -235,7 +236,7 @@ class Pass:
                 if self.create:
                     leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
                 else:
-                    accumulate(leaf, g)
+                    accumulate(leaf, g._data if self.tensors else g)
         if leaf._post_hooks:
             before, state.recording = state.recording, self.create
             try:

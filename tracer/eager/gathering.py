@@ -58,12 +58,12 @@ def _check_range(indices, axis: int, extent: int) -> None:
         raise RuntimeError(f"index {np.asarray(indices)[wrong].flat[0]} is out of bounds for dimension {axis} with size {extent}")
 
 
-def _gather_backward(node, g, index):
+def _gather_backward(node, g, index, _):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
     return scatter_add(zeros, node.dim, index, g)
 
 
-GATHER = kind("GatherBackward0", _gather_backward, ("index",))
+GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"))
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out=None) -> Tensor:
@@ -71,7 +71,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     axis = _check_along("gather", input, dim, index)
     x = input._data
     data = x.reshape(-1)[index._data] if x.ndim == 0 else np.reshape(x[_along(np.atleast_1d(index._data), axis)], index._data.shape)
-    return operation(GATHER, (input,), np.asarray(data), (index,), shape=x.shape, dim=axis)
+    return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -111,7 +111,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
     axis = _check_along("scatter", input, dim, index, src if tensor else None)
     if tensor and src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     if index._data.size:
         flat, places = np.atleast_1d(data), np.atleast_1d(index._data)
         flat[_along(places, axis)] = np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])] if tensor else src
@@ -136,7 +136,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     axis = _check_along("scatter_add", input, dim, index, src)
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     if index._data.size:
         places = np.atleast_1d(index._data)
         np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), _along(places, axis),
@@ -182,7 +182,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     function, start = _REDUCERS[reduce]
-    data, places = np.atleast_1d(np.array(input._data)), np.atleast_1d(index._data)
+    data, places = np.atleast_1d(np.array(input._data, order="C")), np.atleast_1d(index._data)
     at, source = _along(places, axis), np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])]
     if not include_self:
         data[at] = start if np.isfinite(start) or data.dtype.kind == "f" else (np.iinfo(data.dtype).min if start < 0 else np.iinfo(data.dtype).max)
@@ -230,10 +230,10 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
     """The positions in ``index`` along an axis."""
     axis, places = _vector("index_select", input, dim, index)
     data = input._data[_at(axis, places)] if input.ndim else input._data.reshape(1)[places][0]
-    return operation(INDEX_SELECT, (input,), np.asarray(data), (index,), shape=input._data.shape, dim=axis)
+    return operation(INDEX_SELECT, (input,), np.asarray(data, order="C"), (index,), shape=input._data.shape, dim=axis)
 
 
-def _index_add_backward(node, g, index):
+def _index_add_backward(node, g, index, _):
     to_source = None
     if node.edges[1] is not None:
         to_source = index_select(g, node.dim, index) * node.alpha if node.alpha != 1 else index_select(g, node.dim, index)
@@ -241,16 +241,16 @@ def _index_add_backward(node, g, index):
     return g, to_source
 
 
-INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index",))
+INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index", "source"))
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1, out=None) -> Tensor:
     """``alpha * source`` added at positions along an axis; what meets adds up."""
     axis, places = _vector("index_add", input, dim, index)
     _check_source("index_add", input, axis, places, source)
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), (source._data if alpha == 1 else source._data * data.dtype.type(alpha)))
-    return operation(INDEX_ADD, (input, source), data, (index,), dim=axis, alpha=alpha, shape=source._data.shape)
+    return operation(INDEX_ADD, (input, source), data, (index, source if source._rg else None), dim=axis, alpha=alpha, shape=source._data.shape)
 
 
 def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -> None:
@@ -266,21 +266,21 @@ def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -
         raise IndexError(f"{name}_(): Number of indices ({places.size}) should be equal to source.size(dim) ({source._data.shape[axis]})")
 
 
-def _index_copy_backward(node, g, index):
+def _index_copy_backward(node, g, index, _):
     return (_cleared(g, node.dim, index) if node.edges[0] is not None else None,
             index_select(g, node.dim, index).expand(*node.shape) if node.edges[1] is not None else None)
 
 
-INDEX_COPY = kind("IndexCopyBackward0", _index_copy_backward, ("index",))
+INDEX_COPY = kind("IndexCopyBackward0", _index_copy_backward, ("index", "source"))
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out=None) -> Tensor:
     """``source`` written at positions along an axis."""
     axis, places = _vector("index_copy", input, dim, index)
     _check_source("index_copy", input, axis, places, source)
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = source._data
-    return operation(INDEX_COPY, (input, source), data, (index,), dim=axis, shape=source._data.shape)
+    return operation(INDEX_COPY, (input, source), data, (index, source if source._rg else None), dim=axis, shape=source._data.shape)
 
 
 def _cleared(g: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -300,7 +300,7 @@ INDEX_FILL0, INDEX_FILL1 = (kind(f"IndexFillBackward{k}", _index_fill_backward, 
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     """One number written at positions along an axis."""
     axis, places = _vector("index_fill", input, dim, index)
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     tensor = isinstance(value, Tensor)
     if tensor and value.ndim:
         raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
@@ -327,7 +327,7 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
     if values.dtype is not input.dtype:
         raise RuntimeError(f"Index put requires the source and destination dtypes match, got {input.dtype.legacy} for the destination and "
                            f"{values.dtype.legacy} for the source.")
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     if accumulate:
         np.add.at(data, place, values._data)
     else:
@@ -371,7 +371,7 @@ PUT = kind("PutBackward0", _put_backward, ("index",))
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """``source`` written, or added, at indices into the flattened tensor."""
     _check_flat(input, index)
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     flat = data.reshape(-1)
     if accumulate:
         np.add.at(flat, np.ravel(index._data), np.ravel(source._data))
@@ -382,12 +382,12 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 # By masks -----------------------------------------------------------------------------------------------------------------------------
 
-def _masked_select_backward(node, g, mask):
+def _masked_select_backward(node, g, mask, _):
     zeros = made_of(np.zeros(np.broadcast_shapes(node.shape, mask._data.shape), g._data.dtype)[()])
     return fitted(masked_scatter(zeros, mask, g), (node.shape, g._data.dtype))
 
 
-MASKED_SELECT = kind("MaskedSelectBackward0", _masked_select_backward, ("mask",))
+MASKED_SELECT = kind("MaskedSelectBackward0", _masked_select_backward, ("mask", "self"))
 
 
 def masked_select(input: Tensor, mask: Tensor, *, out=None) -> Tensor:
@@ -396,7 +396,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out=None) -> Tensor:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     broadcast_shape(input._data.shape, mask._data.shape)
     x, chosen = np.broadcast_arrays(input._data, mask._data)
-    return operation(MASKED_SELECT, (input,), x[chosen], (mask,), shape=input._data.shape)
+    return operation(MASKED_SELECT, (input,), x[chosen], (mask, input), shape=input._data.shape)
 
 
 def _masked_scatter_backward(node, g, mask):

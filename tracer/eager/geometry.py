@@ -71,3 +71,53 @@ def laid_out(g: np.ndarray, base: Geometry) -> np.ndarray:
     memory = np.zeros(base.extent(), g.dtype)
     base.window(memory)[...] = g
     return memory
+
+
+# Layouts of results -----------------------------------------------------------------------------------------------------------
+
+def in_layout_of(data, *operands):
+    """The result of an element-wise operation in the layout that PyTorch gives it: dense, its axes in the order of the first operand that tells."""
+    if data.ndim < 2 or data.size == 0:
+        return data
+    arrays = [each for each in operands if isinstance(each, np.ndarray) and each.ndim]
+    if all([each.flags.c_contiguous and each.shape == data.shape for each in arrays]):
+        return data if data.flags.c_contiguous else np.ascontiguousarray(data)
+    return laid(data, inner_first(data.shape, [_broadcast_steps(each, data.shape) for each in arrays]))
+
+
+def _broadcast_steps(array: np.ndarray, shape: tuple) -> tuple[int, ...]:
+    lead = len(shape) - array.ndim
+    return (0,) * lead + tuple([0 if n != m else step for step, n, m in zip(array.strides, array.shape, shape[lead:])])
+
+
+def inner_first(shape: tuple, steps: list[tuple[int, ...]]) -> list[int]:
+    """The axes of a result from the innermost on: by PyTorch's sort by insertion, in which a step of 0 tells nothing."""
+    order = list(reversed(range(len(shape))))
+    for at in range(1, len(order)):
+        here = at
+        for before in reversed(range(at)):
+            sign = _compared(shape, steps, order[before], order[here])
+            if sign > 0:
+                order[before], order[here] = order[here], order[before]
+                here = before
+            elif sign < 0:
+                break
+    return order
+
+
+def _compared(shape: tuple, steps: list, a: int, b: int) -> int:
+    for each in steps:
+        if each[a] and each[b]:
+            if each[a] != each[b]:
+                return 1 if each[a] > each[b] else -1
+            if shape[a] > shape[b]:
+                return 1
+    return 0
+
+
+def laid(data: np.ndarray, order: list[int]) -> np.ndarray:
+    """The data dense, its axes in this order from the innermost on."""
+    outer = order[::-1]
+    if data.transpose(outer).flags.c_contiguous:
+        return data
+    return np.ascontiguousarray(data.transpose(outer)).transpose(np.argsort(outer))

@@ -6,11 +6,13 @@ integers or bools gather a copy.
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
 
 from .dtypes import bool_, filled
+from .geometry import inner_first, laid
 from .modes import state
 from .node import Node
 from .record import fitted, recorded, result
@@ -211,7 +213,20 @@ def _gathered(current: Tensor, places: dict) -> Tensor:
         node.shape, node.place = current._data.shape, place
         node.save(*places.get("saved", ()))
         node.edges = (*node.edges, *(None,) * 0)
-    return result(node, np.array(data) if data.ndim else data)
+    return result(node, _in_order(np.array(data), current._data, place) if data.ndim else data)
+
+
+def _in_order(data, source, place: tuple):
+    """The layout of a gather: that of the source, in which the axes that were indexed tell nothing, then that of the indices."""
+    axes = [k for k, each in enumerate(place) if not isinstance(each, slice)]
+    if data.ndim < 2 or axes[-1] - axes[0] != len(axes) - 1:
+        return np.ascontiguousarray(data)
+    indices = np.broadcast_arrays(*[place[k] for k in axes])[0].shape
+    inner = (0,) * len(indices)
+    behind = source.ndim - axes[-1] - 1
+    steps = [source.strides[:axes[0]] + inner + source.strides[axes[-1] + 1:]]
+    steps.append((0,) * axes[0] + tuple([math.prod(indices[k + 1:]) for k in range(len(indices))]) + (0,) * behind)
+    return laid(data, inner_first(data.shape, steps))
 
 
 def put_at(input: Tensor, index, value) -> None:

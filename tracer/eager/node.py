@@ -86,7 +86,6 @@ class Node:
     numbers: tuple | None = None
     names: tuple[str, ...] = ()   # of what is saved, as in `_saved_self`
     fast = None                   # (gradient of the output) -> gradients of the inputs, on NumPy data
-    last_first = False            # the order in which PyTorch saves and checks: that of its formulas, where the gradient of self may need the other
     packed = False                # some saved tensor went through hooks
     pre_hooks = None              # output number -> hooks of the tensor that it became
     node_hooks = None             # of register_hook
@@ -153,8 +152,11 @@ class Node:
         self.saved, self.packed = tuple(entries), True
 
     def _order(self) -> Iterable[int]:
-        count = range(len(self.checked_saved()))
-        return reversed(count) if self.last_first else count
+        """That in which PyTorch saves and checks: by name, inputs before results."""
+        entries, names = self.checked_saved(), self.names
+        if len(names) != len(entries):
+            return range(len(entries))
+        return sorted(range(len(entries)), key=lambda k: (isinstance(entries[k], Output) or names[k] == "indices", names[k]))
 
     def unpack(self) -> list:
         """What was saved, checked; own results as tensors that hang on this node."""
@@ -186,15 +188,13 @@ class Node:
 
     def check(self) -> None:
         """The same checks for all entries at once, for the ways that read the data themselves."""
-        saved = self.checked_saved()
-        for position in self._order():
-            entry = saved[position]
+        for position, entry in enumerate(self.checked_saved()):
             counter = entry.counter if isinstance(entry, Output) else getattr(entry, "_counter", None)
             if counter is None:
                 continue
             expected = self.versions[position] if self.versions is not None else 0
             if counter[0] != expected or getattr(entry, "_detached", -1) > self.seq:
-                self.unpack_one(position)
+                self.unpack()  # raises, in PyTorch's order
 
     def release(self) -> None:
         """Free what was saved."""

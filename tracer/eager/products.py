@@ -10,7 +10,7 @@ from .define import kind, operation
 from .node import Node
 from .record import broadcast_shape, fitted, recorded, result
 from .shaping import _RESHAPED, expand
-from .tensor import Tensor, wrapped_dim
+from .tensor import Tensor, counter_of, wrapped_dim
 from .updates import in_place
 
 
@@ -187,7 +187,9 @@ def without_axis(input: Tensor, axis: int) -> Tensor:
     node = recorded(_SQUEEZED, (input,))
     if node is not None:
         node.shape = input._data.shape
-    return result(node, np.squeeze(input._data, axis))
+    made = result(node, np.squeeze(input._data, axis))
+    counter_of(made)[0] = 1  # PyTorch squeezes in place
+    return made
 
 
 _SQUEEZED = type("SqueezeBackward4", (_RESHAPED["SqueezeBackward1"],), {"__doc__": "Backward of a squeeze of a fresh result."})

@@ -87,7 +87,7 @@ def _triangle(name: str, cut):
         x = input._data
         if x.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-        return operation(cls, (input,), cut(x, diagonal), diagonal=diagonal)
+        return operation(cls, (input,), np.ascontiguousarray(cut(x, diagonal)), diagonal=diagonal)
     function.__name__ = name
     function.__doc__ = f"Matrices with zeros outside of a triangle, as ``numpy.{name}``."
     return function

@@ -84,7 +84,7 @@ class MeanBackward0(SumBackward0):
         return (self.cast(self.spread(g / g.dtype.type(self.count))),)
 
     def backward(self, g):
-        g = self.spread(g / self.count)
+        g = self.spread(g) / self.count
         return (g if g._data.dtype == self.source else g.to(DTYPES[self.source]),)
 
 
@@ -111,7 +111,8 @@ def sum_(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
 def _summed(x, axes, keepdim: bool):
     if axes == () or x.ndim == 0:
         return x if not isinstance(x, np.ndarray) else np.array(x)
-    return np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
+    total = np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
+    return total if total.ndim < 2 else np.ascontiguousarray(total)
 
 
 def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -139,7 +140,7 @@ class ProdBackward0(_Reduction):
         x, out = self.unpack()
         g = self.spread(g)
         if not (x._data == 0).any():
-            return (g * self.spread(out) / x,)
+            return (g * (self.spread(out) / x),)
         if self.axes is None:
             return (g * _products_of_others(x.reshape(-1), 0).reshape(*x.shape),)
         return (g * _products_of_others(x, self.axes[0]),)
@@ -163,7 +164,7 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim)
-    made = result(node, np.multiply.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None) if x.ndim else x.astype(goal))
+    made = result(node, np.asarray(np.multiply.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None), order="C")[()])
     if node is not None:
         node.save(input, saved_result(made))
     return made
@@ -178,12 +179,14 @@ class VarBackward0(_Reduction):
     correction = 1
 
     def backward(self, g):
-        x, = self.unpack()
+        return (self.slope(g, self.unpack()[0]),)
+
+    def slope(self, g, x):
+        """The gradient of the variance with respect to x."""
         count = x.numel() if self.axes is None else int(np.prod([self.shape[a] for a in self.axes]))
         centred = x - x.mean(self.axes if self.axes is not None else None, keepdim=True) if self.axes is not None else x - x.mean()
         free = count - self.correction
-        return (self.spread(g) * centred * (2.0 / free if free > 0 else float("nan") if count == self.correction else 2.0 / max(free,
-                                                                                                                                0) if free else float("nan")),)
+        return self.spread(g) * centred * (2.0 / free if free > 0 else float("nan"))
 
 
 class StdBackward0(VarBackward0):
@@ -191,12 +194,9 @@ class StdBackward0(VarBackward0):
 
     names = ("self", "result")
 
-    def unpack(self):
-        return super().unpack()[:1]
-
     def backward(self, g):
-        deviation = self.unpack_one(1)
-        return super().backward(where(deviation == 0, 0.0, g / (deviation * 2)))
+        x, deviation = self.unpack()
+        return (self.slope(where(deviation == 0, 0.0, g / (deviation * 2)), x),)
 
 
 def _correction(unbiased, correction) -> float:
@@ -221,7 +221,7 @@ def _spread_function(name: str, kind: type[VarBackward0]):
                                                                                                    x.dtype)[()]
         data = np.sqrt(data) if kind is StdBackward0 else data
         node = _noted(recorded(kind, (input,)), input, axes, keepdim)
-        made = result(node, data)
+        made = result(node, np.asarray(data, order="C")[()])
         if node is not None:
             node.correction = less
             node.save(*((input, saved_result(made)) if kind is StdBackward0 else (input,)))
@@ -293,10 +293,7 @@ def scattered_along(g: Tensor, shape: tuple, dim: int, indices) -> Tensor:
     return put(g, shape, place)
 
 
-MaxBackward0, MinBackward0, SortBackward0, TopkBackward0, MedianBackward1, CummaxBackward0, CumminBackward0, KthvalueBackward0, ModeBackward0 = (
-    type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
-        "MaxBackward0", "MinBackward0", "SortBackward0", "TopkBackward0", "MedianBackward1", "CummaxBackward0", "CumminBackward0", "KthvalueBackward0",
-        "ModeBackward0"))
+MaxBackward0, MinBackward0 = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward0", "MinBackward0"))
 
 
 def pair_type(name: str):
@@ -315,7 +312,7 @@ def values_and_indices(input: Tensor, kind: type, pair, dim: int, keepdim: bool,
     made = result(node, np.asarray(values)[()])
     if node is not None:
         node.shape, node.dim, node.keepdim = input._data.shape, dim, keepdim
-        node.save(positions)
+        node.save(positions, *((input,) if len(node.names) > 1 else ()))
     return pair(made, positions)
 
 
@@ -345,8 +342,7 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         indices = arg(x, axis)
         values = np.take_along_axis(x, np.expand_dims(indices, axis), axis)
-        if not keepdim:
-            values = np.squeeze(values, axis)
+        values = np.asarray(values if keepdim else np.squeeze(values, axis), order="C")
         return values_and_indices(input, along, _PAIRS[name], axis, keepdim, values, np.expand_dims(indices, axis) if keepdim else indices)
     function.__name__ = name
     function.__doc__ = f"The {name}imum of everything, shared at ties; values and first indices along an axis; or of two tensors."
@@ -367,7 +363,7 @@ def _among(name: str, kind: type, reduce):
             if not x.shape[axis]:
                 raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         node = _noted(recorded(kind, (input,)), input, axes, keepdim)
-        made = result(node, reduce(x, axis=axes, keepdims=keepdim) if x.ndim else x[()])
+        made = result(node, np.asarray(reduce(x, axis=axes, keepdims=keepdim), order="C")[()] if x.ndim else x[()])
         if node is not None:
             node.save(input, saved_result(made))
         return made
@@ -413,15 +409,15 @@ class CumsumBackward0(Node):
 class CumprodBackward0(Node):
     """Backward of cumprod."""
 
-    names = ("self",)
+    names = ("self", "result")
 
     def backward(self, g):
-        x, = self.unpack()
+        x, out = self.unpack()
         if not x.ndim:
             return (g,)
         dim = self.dim
         if not (x._data == 0).any():
-            return ((g * cumprod(x, dim)).flip(dim).cumsum(dim).flip(dim) / x,)
+            return ((g * out).flip(dim).cumsum(dim).flip(dim) / x,)
         total = None
         for k in range(x._data.shape[dim]):  # d out_j / d x_k for j >= k: the product of the others up to j
             ones = np.ones_like(x._data)
@@ -454,15 +450,17 @@ def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     node = recorded(CumprodBackward0, (input,))
     if node is not None:
         node.dim = axis
-        node.save(input)
-    return result(node, np.ascontiguousarray(np.cumprod(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
+    made = result(node, np.ascontiguousarray(np.cumprod(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
+    if node is not None:
+        node.save(input, saved_result(made))
+    return made
 
 
 def _logical(name: str, function):
     def reduce(input, dim=None, keepdim: bool = False) -> Tensor:
         axes = axes_of(dim, input.ndim)
         found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))
-        return made_of((found.astype(np.uint8) if input._data.dtype == np.uint8 else found)[()])
+        return made_of(np.asarray(found, np.uint8 if input._data.dtype == np.uint8 else bool, order="C")[()])
     reduce.__name__ = name
     reduce.__doc__ = f"``{name}`` of the elements over axes."
     return reduce

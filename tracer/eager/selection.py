@@ -12,6 +12,7 @@ from tracer.ops import TABLE
 from .arithmetic import _Binary, _binary, _number, _refuse_integer_zero, div, operand
 from .dtypes import bool_, get_default_dtype, int64
 from .elementwise import RECORDED, Recorded, _opened
+from .geometry import in_layout_of
 from .node import Node
 from .record import broadcast_shape, cast, fit_of, fitted, in_common, recorded, result, saved_result
 from .tensor import Tensor, made_of
@@ -74,7 +75,7 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     if not isinstance(exponent, Tensor):
         return _power_of_number(operand(input, "pow"), exponent)
     if not isinstance(input, Tensor):
-        data = np.power(*in_common(input, exponent)[1])
+        data = np.asarray(np.power(*in_common(input, exponent)[1]), order="C")[()]
         node = recorded(PowBackward2, (exponent,))
         made = result(node, data)
         if node is not None:
@@ -107,7 +108,8 @@ def _power_of_number(x: Tensor, n) -> Tensor:
     if node is not None:
         node._saved_exponent = n
         node.save(x)
-    return result(node, value if value.dtype == data.dtype or data.dtype.kind != "f" else value.astype(data.dtype))
+    value = value if value.dtype == data.dtype or data.dtype.kind != "f" else value.astype(data.dtype)
+    return result(node, in_layout_of(value, data))
 
 
 def _square(input, *, out=None) -> Tensor:
@@ -122,7 +124,7 @@ def _comparison(name: str, ufunc):
         if isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         _, (x, y) = in_common(a, b)
-        return made_of(np.asarray(ufunc(x, y))[()])
+        return made_of(in_layout_of(np.asarray(ufunc(x, y))[()], x, y))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements, as bools."
     return function
@@ -143,7 +145,7 @@ def _compared(name: str):
 def _logical(name: str, ufunc):
     def function(input, other=None, *, out=None) -> Tensor:
         given = [input._data] if other is None else [input._data, other._data if isinstance(other, Tensor) else other]
-        return made_of(np.asarray(ufunc(*given))[()])
+        return made_of(in_layout_of(np.asarray(ufunc(*given))[()], *given))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements."
     return function
@@ -159,7 +161,7 @@ def _bitwise(name: str, ufunc):
         dtype, (x, y) = in_common(input, other)
         if dtype.is_floating_point:
             raise NotImplementedError(f'"{name}_cpu" not implemented for \'{dtype.legacy}\'')
-        return made_of(ufunc(x, y))
+        return made_of(in_layout_of(ufunc(x, y), x, y))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of integers or bools."
     return function
@@ -200,7 +202,7 @@ def where(condition, input=None, other=None, *, out=None):
     if condition.dtype is not bool_ and condition.dtype.name != "uint8":
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}")
     dtype, (x, y) = in_common(input, other)
-    data = np.where(condition._data, x, y).astype(dtype.numpy, copy=False)
+    data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, x, y)
     node = recorded(WhereBackward0, (input, other))
     if node is not None:
         node.condition, node.fits = condition._data, (fit_of(input), fit_of(other))
@@ -291,7 +293,7 @@ def _clamp(input, min, max, kind) -> Tensor:
     if node is not None:
         node.low, node.high = min, max
         node.save(input)
-    return result(node, value)
+    return result(node, in_layout_of(value, data))
 
 
 class _ClampByTensors(_Binary):
@@ -325,7 +327,7 @@ def _clamp_by_tensors(input, low, high) -> Tensor:
     if node is not None:
         node.fits = tuple([fit_of(o) if o is not None else None for o in (input, low, high)])
         node.save(input, low, high)
-    return result(node, value)
+    return result(node, in_layout_of(value, *arrays))
 
 
 def clamp_min(input, min) -> Tensor:
@@ -343,19 +345,18 @@ def clamp_max(input, max) -> Tensor:
 class Pairwise(_Binary):
     """The gradient times the table's slope by each operand."""
 
-    names = ("self", "other")
     partials: tuple = ()
     evaluate = None
 
     def fast(self, g):
-        x, y = self._plain()
-        out = type(self).evaluate(x, y) if self.needs_result else None
+        x, y, *saved = self._plain()
+        out = saved[0] if saved else type(self).evaluate(x, y)
         return self._fit(tuple([None if edge is None else _slope(g, partial, x, y, out) for edge, partial in zip(self.edges, self.partials)]))
 
     def backward(self, g):
-        x, y = self.unpack()
+        x, y, *saved = self.unpack()
         pair = [Recorded(o if isinstance(o, Tensor) else made_of(np.asarray(o)[()])) for o in (x, y)]
-        out = Recorded(self.again(x, y)) if self.needs_result else None
+        out = Recorded(saved[0] if saved else self.again(x, y))
         return self._fit(tuple([None if edge is None else _recorded_slope(g, partial, *pair, out) for edge, partial in zip(self.edges, self.partials)]))
 
 
@@ -379,13 +380,15 @@ def _pairwise(name: str, op, grad_fn: str):
     def function(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name, 2), operand(other, name, 2, "other")
         node, data = _binary(kind, evaluate, a, b)
+        made = result(node, data if data.ndim else data[()])
         if node is not None:
-            node.save(a, b)
-        return result(node, data if data.ndim else data[()])
+            node.save(a, b, *((saved_result(made),) if keeps_result else ()))
+        return made
     function.__name__ = name
     function.__doc__ = f"``{op.name}`` of the elements."
-    kind = type(grad_fn, (Pairwise,), {"partials": partials, "evaluate": staticmethod(evaluate), "again": staticmethod(function), "needs_result": True,
-                                       "__doc__": f"Backward of {name}."})
+    keeps_result = name == "hypot"  # of what PyTorch saves
+    kind = type(grad_fn, (Pairwise,), {"partials": partials, "evaluate": staticmethod(evaluate), "again": staticmethod(function),
+                                       "names": ("self", "other", "result") if keeps_result else ("self", "other"), "__doc__": f"Backward of {name}."})
     return function
 
 
@@ -404,7 +407,7 @@ class _RemainderBase(_Binary):
     rounding = "floor"
 
     def _slopes(self, g, a, b):
-        if self.edges[1] is None:
+        if len(self.edges) == 1 or self.edges[1] is None:
             return g, None
         quotient = np.floor_divide(a, b) if not isinstance(a, Tensor) and self.rounding == "floor" else np.trunc(a / b) if not isinstance(a, Tensor) else div(
             a, b, rounding_mode=self.rounding)
@@ -423,6 +426,8 @@ def _remainder_function(name: str, ufunc):
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
             node.save(a if node.edges[1] is not None else None, b)
+            if not isinstance(b, Tensor):
+                node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
         return result(node, data)
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements."
@@ -447,7 +452,8 @@ def _step(name: str, function, grad_fn: str):
 
     def step(input, *, out=None) -> Tensor:
         x = operand(input, name)._data
-        return result(recorded(kind, (input,)), function(x) if x.dtype.kind == "f" else np.sign(x) if name == "sign" else x)
+        value = function(x) if x.dtype.kind == "f" else np.sign(x) if name == "sign" else np.array(x)[()]
+        return result(recorded(kind, (input,)), in_layout_of(value, x))
     step.__name__ = name
     step.__doc__ = f"``{name}`` of the elements; its slope is 0."
     return step
@@ -487,11 +493,15 @@ def floor_divide(input, other, *, out=None) -> Tensor:
     """The quotient rounded down; not recorded."""
     _refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
-    return result(recorded(_FloorDivided, (input, other)), np.floor_divide(x, y))
+    inputs = tuple([each for each in (input, other) if isinstance(each, Tensor)])
+    return result(recorded(_FloorDivided, inputs), in_layout_of(np.floor_divide(x, y), x, y))
 
 
 class _FloorDivided(Node):
     """Not differentiable in PyTorch."""
+
+    def name(self) -> str:
+        return "torch::autograd::NotImplemented"
 
     def backward(self, g):
         raise RuntimeError("derivative for aten::floor_divide is not implemented")
@@ -505,7 +515,7 @@ def rsqrt(input, *, out=None) -> Tensor:
     x = operand(input, "rsqrt")._data
     x = x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
     node = recorded(RsqrtBackward0, (input,))
-    made = result(node, 1 / np.sqrt(x))
+    made = result(node, in_layout_of(1 / np.sqrt(x), x))
     if node is not None:
         node.save(saved_result(made))
     return made
