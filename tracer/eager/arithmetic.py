@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dtypes import DTYPES, bool_, of_number
+from .dtypes import DTYPES, bool_, of_number, promoted
 from .geometry import in_layout_of
 from .modes import state
 from .node import FREED, Node, Output
@@ -152,7 +152,10 @@ def _binary(kind: type[Node], function, a, b, floating: bool = False):
 def add(input, other, *, alpha=1, out=None) -> Tensor:
     """``input + alpha * other``."""
     a, b = operand(input, "add"), operand(other, "add", 2, "other")
-    if alpha != 1:
+    if alpha != 1 or alpha.__class__ is not int:
+        _check_alpha(a, b, alpha)
+        if _kind(a, b) == "b":
+            return result(None, _as_bools(a) | (_as_bools(b) & bool(alpha)))
         b = mul(b, alpha) if isinstance(b, Tensor) and not (b._rg and state.recording) else b
         if isinstance(b, Tensor) and b._rg and state.recording:
             node, data = _binary(AddBackward0, lambda x, y: x + x.dtype.type(alpha) * y, a, b)
@@ -164,6 +167,22 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
     return result(*_binary(AddBackward0, np.add, a, b))
 
 
+def _kind(a, b) -> str:
+    return promoted((a, b)).numpy.kind
+
+
+def _as_bools(operand):
+    return np.asarray(data_of(operand)).astype(bool)[()]
+
+
+def _check_alpha(a, b, alpha) -> None:
+    kind = _kind(a, b)
+    if isinstance(alpha, bool) and kind != "b":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and kind != "f":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+
+
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """``input - alpha * other``."""
     a, b = operand(input, "sub"), operand(other, "sub", 2, "other")
@@ -172,7 +191,8 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
     if any(isinstance(o, Tensor) and o._data.dtype.kind == "b" for o in (a, b)):
         raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")
-    if alpha != 1:
+    if alpha != 1 or alpha.__class__ is not int:
+        _check_alpha(a, b, alpha)
         node, data = _binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
         if node is not None:
             node._saved_alpha = alpha

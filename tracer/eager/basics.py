@@ -9,13 +9,13 @@ import numpy as np
 from .devices import Device, check_device
 from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
 from .geometry import in_layout_of
-from .indexing import CopyBackwards, FillBackward3, ZeroBackward0, copied_into, filled_with
+from .indexing import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
 from .modes import state
 from .node import INFERENCE, Node, now
 from .record import broadcast_shape, look_up_nodes, recorded, result, summed_to
 from .stale import outdate
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from .updates import check_overlap, check_writable, update
+from .updates import check_overlap, check_writable, recordable, update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
@@ -215,8 +215,9 @@ def _iter(self: Tensor):
 
 
 def _contains(self: Tensor, element) -> bool:
-    value = element._data if isinstance(element, Tensor) else element
-    return bool(np.any(self._data == value))
+    if not isinstance(element, (Tensor, int, float, np.number)):
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+    return bool((element == self).any())
 
 
 def _deepcopy(self: Tensor, memo) -> Tensor:
@@ -245,7 +246,7 @@ def _rebuilt(data, requires_grad: bool) -> Tensor:
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
     source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
-    records = state.recording and (self._rg or source._rg)
+    records = recordable(self, (source,))
     check_writable(self, records)
     if records:
         look_up_nodes((self, source))
@@ -261,12 +262,8 @@ def fill_(self: Tensor, value) -> Tensor:
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-        return update(self, _filled_by, value)
+        return update(self, filled_by, value)
     return update(self, filled_with, value, overlaps=True)
-
-
-def _filled_by(target: Tensor, value: Tensor) -> Tensor:
-    return result(recorded(FillBackward3, (target, value)), np.full(target._data.shape, value._data, target._data.dtype))
 
 
 def zero_(self: Tensor) -> Tensor:

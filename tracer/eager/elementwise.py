@@ -129,6 +129,8 @@ def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
 
     def function(input, *, out=None) -> Tensor:
         x = operand(input, name)._data
+        if x.dtype.kind == "b" and op.name == "absolute":
+            raise NotImplementedError("\"abs_cpu\" not implemented for 'Bool'")
         if x.dtype.kind != "f" and not exact:
             x = x.astype(get_default_dtype().numpy)
         data = evaluate(x)

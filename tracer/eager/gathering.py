@@ -228,6 +228,8 @@ INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",))
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
     """The positions in ``index`` along an axis."""
+    if not input.ndim and index.numel() != 1:
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
     axis, places = _vector("index_select", input, dim, index)
     data = input._data[_at(axis, places)] if input.ndim else input._data.reshape(1)[places][0]
     return operation(INDEX_SELECT, (input,), np.asarray(data, order="C"), (index,), shape=input._data.shape, dim=axis)
@@ -355,6 +357,8 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 def _check_flat(input: Tensor, index: Tensor) -> None:
     count = input._data.size
+    if not count and index._data.size:
+        raise IndexError("take(): tried to take from an empty tensor")
     wrong = (index._data < -count) | (index._data >= count)
     if np.any(wrong):
         raise IndexError(f"out of range: tried to access index {np.asarray(index._data)[wrong].flat[0]} on a tensor of {count} elements.")

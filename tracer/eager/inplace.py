@@ -6,6 +6,7 @@ import functools
 
 from .activations import relu
 from .arithmetic import FUNCTIONS as ARITHMETIC
+from .dtypes import promoted
 from .elementwise import FUNCTIONS as ELEMENTWISE
 from .modes import state
 from .numeric import FUNCTIONS as NUMERIC
@@ -26,9 +27,23 @@ _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subt
           "relu": relu, "cumsum": cumsum, "cumprod": cumprod}
 _NAMES |= {name: function for name, function in (NUMERIC | SPECIAL).items() if name in _NAMES}
 
+
+
+def _clamping(name: str, function):
+    method = in_place(name, function)
+
+    def clamp(self, *bounds, **named):
+        dtype = promoted((self, *[each for each in (*bounds, *named.values()) if each is not None]))
+        if (dtype.is_floating_point and not self.dtype.is_floating_point) or self._data.dtype.kind == "b" != dtype.numpy.kind:
+            raise RuntimeError(f"result type {dtype.legacy} can't be cast to the desired output type {self.dtype.c_name}")
+        return method(self, *bounds, **named)
+    clamp.__name__, clamp.__doc__ = name, method.__doc__
+    return clamp
+
+
 FUNCTIONS = {}
 for _name, _function in _NAMES.items():
-    _method = in_place(f"{_name}_", _function)
+    _method = (_clamping if _name in ("clamp", "clip", "clamp_min", "clamp_max") else in_place)(f"{_name}_", _function)
     setattr(Tensor, f"{_name}_", _method)
     FUNCTIONS[f"{_name}_"] = _method
 
@@ -59,7 +74,9 @@ def _in_place_kind(kind: type) -> type:
 def _reshaping(name: str, function):
     """A view that replaces the tensor itself."""
     def method(self, *arguments):
-        check_writable(self, state.recording and self._rg)
+        check_writable(self, state.recording and self._rg, overlaps=True)
+        if function is t and self.ndim > 2:
+            raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
         made = function(self, *arguments)
         node = own_node(made)
         shared(self)

@@ -14,8 +14,6 @@ _NOT_LEAF = ("The .grad attribute of a Tensor that is not a leaf Tensor is being
              "you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more "
              "information.")
 _DETACHED = (" If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().")
-_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
-            "uint8": "unsigned char"}
 
 
 def _requires_grad(self: Tensor) -> bool:
@@ -75,7 +73,7 @@ def _check_grad(self: Tensor, value) -> None:
     if value is self:
         raise RuntimeError("can't assign Variable as its own grad")
     if value.dtype is not self.dtype:
-        raise RuntimeError(f"attempting to assign a gradient with dtype '{_C_NAMES.get(value.dtype.name, value.dtype.name)}' to a tensor with grad_dtype "
+        raise RuntimeError(f"attempting to assign a gradient with dtype '{value.dtype.c_name}' to a tensor with grad_dtype "
                            f"'{self.dtype.legacy}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You can set the "
                            "tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the "
                            "dtypes of a tensor and its gradient may break downstream systems that assume they match.")

@@ -22,12 +22,7 @@ def _fit(node, *gradients):
 def _same_dtype(name: str, first: Tensor, *others) -> None:
     for each in others:
         if isinstance(each, Tensor) and each.dtype is not first.dtype:
-            raise RuntimeError(f"expected dtype {_C[first.dtype.name]} for `{name}` but got dtype {_C[each.dtype.name]}")
-
-
-_C = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
-      "uint8": "unsigned char",
-      "bool": "bool"}
+            raise RuntimeError(f"expected dtype {first.dtype.c_name} for `{name}` but got dtype {each.dtype.c_name}")
 
 
 # Three operands ------------------------------------------------------------------------------------------------------------------------
@@ -73,6 +68,8 @@ def _three(name: str, cls: type, function):
     def three(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out=None) -> Tensor:
         broadcast_shape(input._data.shape, broadcast_shape(tensor1._data.shape, tensor2._data.shape))
         dtype, (a, b, c) = in_common(input, tensor1, tensor2)
+        if dtype is bool_:
+            raise NotImplementedError(f"\"{name}_cpu_out\" not implemented for 'Bool'")
         if name == "addcdiv" and not dtype.is_floating_point:
             raise RuntimeError("Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of "
                                "tensor1 and tensor2. "

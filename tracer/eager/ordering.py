@@ -57,6 +57,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The ``k`` largest or smallest values along an axis, and where they were."""
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
+    if x.dtype.kind == "b":
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     if not 0 <= k <= (x.shape[axis] if x.ndim else 1):
         raise RuntimeError("selected index k out of range")
     if x.ndim == 0:
@@ -115,6 +117,8 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
 
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out=None):
         x = input._data
+        if x.dtype.kind == "b":
+            raise NotImplementedError("\"median_cpu\" not implemented for 'Bool'")
         if dim is None:
             flat = x.reshape(-1)
             data = flat[place(flat, 0)] if flat.size else x.dtype.type(np.nan)

@@ -9,6 +9,7 @@ import numpy as np
 from .define import kind, operation
 from .dtypes import Dtype, int64, promote_types
 from .gathering import index_select
+from .geometry import in_layout_of
 from .numbers import over, times
 from .record import broadcast_shape
 from .shaping import cat, diagonal, narrow, reshape, split, stack, unsqueeze
@@ -31,7 +32,7 @@ def flip(input: Tensor, *dims) -> Tensor:
     for axis in axes:
         if axes.count(axis) > 1:
             raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
-    return operation(FLIP, (input,), np.array(np.flip(x, axes)) if x.ndim else x, dims=axes)
+    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes)
 
 
 def fliplr(input: Tensor) -> Tensor:

@@ -378,6 +378,8 @@ amax, amin = _among("amax", AmaxBackward0, np.max), _among("amin", AminBackward0
 def _position(name: str, arg):
     def function(input, dim: int | None = None, keepdim: bool = False) -> Tensor:
         x = operand(input, name)._data
+        if x.dtype.kind == "b":
+            raise RuntimeError(f"{name}(): does not support bool input")
         if dim is None:
             if not x.size:
                 raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")

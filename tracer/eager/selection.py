@@ -379,7 +379,7 @@ def _pairwise(name: str, op, grad_fn: str):
 
     def function(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name, 2), operand(other, name, 2, "other")
-        node, data = _binary(kind, evaluate, a, b)
+        node, data = _binary(kind, evaluate, a, b, floating=name == "atan2")
         made = result(node, data if data.ndim else data[()])
         if node is not None:
             node.save(a, b, *((saved_result(made),) if keeps_result else ()))
@@ -452,7 +452,9 @@ def _step(name: str, function, grad_fn: str):
 
     def step(input, *, out=None) -> Tensor:
         x = operand(input, name)._data
-        value = function(x) if x.dtype.kind == "f" else np.sign(x) if name == "sign" else np.array(x)[()]
+        if x.dtype.kind == "b" and name not in ("sign", "sgn"):
+            raise NotImplementedError(f"\"{'trunc' if name == 'fix' else name}_vml_cpu\" not implemented for 'Bool'")
+        value = function(x) if x.dtype.kind == "f" else np.sign(x) if x.dtype.kind == "i" and name in ("sign", "sgn") else np.array(x)[()]
         return result(recorded(kind, (input,)), in_layout_of(value, x))
     step.__name__ = name
     step.__doc__ = f"``{name}`` of the elements; its slope is 0."
@@ -486,6 +488,8 @@ class FracBackward0(Node):
 
 def frac(input, *, out=None) -> Tensor:
     """What is behind the point, with the sign of the number."""
+    if input._data.dtype.kind != "f":
+        raise NotImplementedError(f"\"frac_cpu\" not implemented for '{input.dtype.legacy}'")
     return result(recorded(FracBackward0, (input,)), input._data - np.trunc(input._data))
 
 

@@ -202,13 +202,15 @@ def permute(input: Tensor, *dims) -> Tensor:
 def movedim(input: Tensor, source, destination) -> Tensor:
     """Axes moved to other places."""
     source, destination = ((d,) if isinstance(d, int) else tuple(d) for d in (source, destination))
-    order = np.moveaxis(np.empty((1,) * input.ndim).reshape((1,) * input.ndim), source, destination)
-    places = list(range(input.ndim))
-    moved = [wrapped_dim(d, input.ndim) for d in source]
-    rest = [k for k in places if k not in moved]
-    for at, which in sorted(zip([wrapped_dim(d, input.ndim) for d in destination], moved)):
+    moved, goals = [[wrapped_dim(d, input.ndim) for d in dims] for dims in (source, destination)]
+    for name, given, dims in (("source", source, moved), ("destination", destination, goals)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(given)})")
+    if not input.ndim:
+        return view_of(input, _RESHAPED["AliasBackward0"], lambda a: a[...])
+    rest = [k for k in range(input.ndim) if k not in moved]
+    for at, which in sorted(zip(goals, moved)):
         rest.insert(at, which)
-    assert order.ndim == len(rest)
     return _permuted(input, "PermuteBackward0", tuple(rest))
 
 
@@ -236,13 +238,17 @@ def expand(input: Tensor, *sizes) -> Tensor:
     sizes, shape = sizes_of(sizes), input._data.shape
     lead = len(sizes) - len(shape)
     if lead < 0:
-        raise RuntimeError(f"expand(torch.{input.dtype.legacy}Tensor{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) "
+        kind = "CPUBoolType" if input._data.dtype.kind == "b" else f"torch.{input.dtype.legacy}Tensor"
+        raise RuntimeError(f"expand({kind}{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) "
                            f"must be "
                            f"greater or equal to the number of dimensions in the tensor ({len(shape)})")
     new = list(sizes)
-    for k, n in enumerate(sizes):
+    for k in reversed(range(len(sizes))):
+        n = sizes[k]
         own = shape[k - lead] if k >= lead else 1
         if n == -1:
+            if k < lead:
+                raise RuntimeError(f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {k}")
             new[k] = own
         elif own not in (1, n):
             raise RuntimeError(f"The expanded size of the tensor ({n}) must match the existing size ({own}) at non-singleton dimension {k}.  Target sizes: "
@@ -315,6 +321,15 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows along an axis, as a new last axis."""
     at = wrapped_dim(dimension, input.ndim)
+    extent = input._data.shape[at] if input.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > extent:
+        raise RuntimeError(f"maximum size for tensor at dimension {at} is {extent} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if not input.ndim:
+        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size], overlaps=True)
 
     def apply(array):
         windows = np.lib.stride_tricks.sliding_window_view(array, size, at, writeable=array.flags.writeable)
@@ -364,9 +379,15 @@ def _of_several(kind: type, count: int) -> type:
     return type(kind.__name__, (_SeveralNode,), {"outputs": count if count != 1 else 1, "__doc__": kind.__doc__})
 
 
+def _axis_to_split(name: str, input: Tensor, dim: int) -> int:
+    if not input.ndim:
+        raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
+    return wrapped_dim(dim, input.ndim)
+
+
 def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
     """Parts along an axis, of one extent or of those named."""
-    at = wrapped_dim(dim, input.ndim)
+    at = _axis_to_split("split", input, dim)
     extent = input._data.shape[at]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
@@ -377,6 +398,8 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
         bounds = list(range(0, extent, size)) + [extent] if extent else [0, 0]
     else:
         sizes = list(split_size_or_sections)
+        if sum(sizes) == extent and min(sizes, default=0) < 0:
+            raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={sizes}")
         if sum(sizes) != extent:
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {at}), but got "
                                f"split_sizes={sizes}")
@@ -389,14 +412,14 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
     """So many parts along an axis, as equal as can be."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    extent = input._data.shape[wrapped_dim(dim, input.ndim)]
+    extent = input._data.shape[_axis_to_split("chunk", input, dim)]
     return split(input, -(-extent // chunks), dim) if extent else split(input, [0] * chunks, dim)
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple:
     """The positions along an axis, each a tensor without it."""
     if input.ndim == 0:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrapped_dim(dim, input.ndim)
     return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])])
 
@@ -407,14 +430,18 @@ class CatBackward0(Node):
     """Backward of cat: the parts of the gradient."""
 
     def fast(self, g):
-        return tuple([g[part] for part in self.parts])
+        return tuple([g[part].reshape(shape) for part, shape in zip(self.parts, self.shapes)])
 
     def backward(self, g):
-        return tuple([narrow(g, self.at, part[-1].start, part[-1].stop - part[-1].start) for part in self.parts])
+        return tuple([made_of(np.zeros(0, g._data.dtype)) if shape == (0,) else narrow(g, self.at, part[-1].start, part[-1].stop - part[-1].start)
+                      for part, shape in zip(self.parts, self.shapes)])
 
 
 class StackBackward0(CatBackward0):
     """Backward of stack."""
+
+    def fast(self, g):
+        return tuple([g[part] for part in self.parts])
 
     def backward(self, g):
         return tuple([select(g, self.at, k) for k in range(len(self.parts))])
@@ -435,7 +462,7 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
     for number, each in enumerate(tensors):
         if each.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {number}) cannot be concatenated")
-    present = [x for x in tensors if x._data.shape != (0,)] or tensors
+    present = [x for x in tensors if x._data.shape != (0,)] or tensors  # PyTorch still takes such empty vectors for nothing
     at = wrapped_dim(dim, present[0].ndim)
     for number, each in enumerate(tensors):
         if each._data.shape == (0,):
@@ -448,9 +475,10 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
                                    f"the "
                                    "list.")
     dtype = _common(tensors)
-    node = recorded(CatBackward0, present)
+    node = recorded(CatBackward0, tensors)
     if node is not None:
-        bounds = [0, *np.cumsum([x._data.shape[at] for x in present]).tolist()]
+        node.shapes = [x._data.shape for x in tensors]
+        bounds = [0, *np.cumsum([x._data.shape[at] if x._data.shape != (0,) else 0 for x in tensors]).tolist()]
         node.at, node.parts = at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)]
     return result(node, np.ascontiguousarray(np.concatenate([cast(x._data, dtype) for x in present], at)))
 
@@ -491,6 +519,21 @@ def _axes_reversed(input: Tensor) -> Tensor:
     return _permuted(input, "PermuteBackward0", tuple(reversed(range(input.ndim))))
 
 
+def _matrix_transposed(name: str):
+    def transposed(input: Tensor) -> Tensor:
+        if not input.ndim:
+            warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. " + ("This function is the identity in these cases." if name == "mT" else
+                                                                            "Consider using x.conj()."), UserWarning, stacklevel=2)
+            return input
+        if name == "H" and input.ndim != 2:
+            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+        if input.ndim == 1:
+            raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+        return transpose(input, -2, -1)
+    transposed.__doc__ = "The last two axes exchanged."
+    return transposed
+
+
 FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to, select, narrow,
                                      diagonal,
                                      as_strided, split, chunk, unbind, cat, stack)}
@@ -501,6 +544,6 @@ for _name, _function in FUNCTIONS.items():
 for _function in (view, view_as, reshape_as, expand, expand_as, unfold):
     setattr(Tensor, _function.__name__, _function)
 Tensor.T = property(_axes_reversed)
-Tensor.mT = property(lambda self: transpose(self, -2, -1))
+Tensor.mT, Tensor.mH, Tensor.H = property(_matrix_transposed("mT")), property(_matrix_transposed("mH")), property(_matrix_transposed("H"))
 
 __all__ = ["FUNCTIONS", "Size"]

@@ -82,7 +82,7 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
 
     ``overlaps``: several elements of the target may lie at one place, as all get one number.
     """
-    records = state.recording and not state.inference and (target._rg or any([isinstance(o, Tensor) and o._rg for o in operands]))
+    records = recordable(target, operands)
     if target._inference and not state.inference:
         overwrite(target, operation(target, *operands, **options)._data)  # PyTorch refuses only after it has written
     if records:
@@ -93,7 +93,7 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         check_overlap(target, other)
     made = operation(target, *operands, **options)
     check_result(target, made)
-    node = made._grad_fn if records and made._grad_fn is not None else None
+    node = made._grad_fn if records else None
     if node is not None:
         _keep_old_values(node, target)
     overwrite(target, made._data)
@@ -103,6 +103,13 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         rebase(target, node)
         _mend_saved_results(node, target)
     return target
+
+
+def recordable(target: Tensor, operands) -> bool:
+    """Will an update with these operands be recorded?"""
+    if not state.recording or state.inference or target._data.dtype.kind != "f":
+        return False
+    return target._rg or any([isinstance(each, Tensor) and each._rg for each in operands])
 
 
 def check_result(target: Tensor, made: Tensor) -> None:
