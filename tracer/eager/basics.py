@@ -246,7 +246,7 @@ def _rebuilt(data, requires_grad: bool) -> Tensor:
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
     source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
-    records = recordable(self, (source,))
+    records = recordable(self, (source,)) and self._data.dtype.kind == "f"
     check_writable(self, records)
     if records:
         look_up_nodes((self, source))

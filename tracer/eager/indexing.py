@@ -119,6 +119,8 @@ def _too_many(input: Tensor, index, parts: list) -> str:
     if input.ndim == 0 and not isinstance(index, tuple):
         if isinstance(parts[0], slice):
             return "slice() cannot be applied to a 0-dim tensor."
+        if isinstance(parts[0], int) and parts[0] and not isinstance(index, Tensor):
+            return f"index {parts[0]} is out of bounds for dimension 0 with size 0"
         if isinstance(parts[0], int) and not isinstance(index, Tensor):
             return "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
     return f"too many indices for tensor of dimension {input.ndim}"
@@ -262,12 +264,10 @@ def _put(target: Tensor, place: tuple, value, records: bool) -> None:
         if not _fits(value._data.shape, shape):
             raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
     given = value._data if isinstance(value, Tensor) else value
-    made = np.array(array)
-    made[place] = _as_dtype(given, array.dtype)
     node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records else None
     if node is not None:
         node.place, node.value_shape = place, np.shape(given)
-    array[...] = made
+    array[place] = np.array(given).astype(array.dtype)
     count_update(target)
     if node is not None:
         rebase(target, node)
@@ -383,7 +383,7 @@ def copied_into(target: Tensor, source: Tensor) -> Tensor:
     data = _as_dtype(source._data, target._data.dtype)
     if data.shape != target._data.shape:
         data = np.broadcast_to(data, target._data.shape)
-    node = recorded(CopyBackwards, (target, source))
+    node = recorded(CopyBackwards, (target, source)) if target._data.dtype.kind == "f" else None
     if node is not None:
         node.fit = source._data.shape, source._data.dtype
     return result(node, data)

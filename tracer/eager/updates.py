@@ -93,7 +93,7 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         check_overlap(target, other)
     made = operation(target, *operands, **options)
     check_result(target, made)
-    node = made._grad_fn if records else None
+    node = made._grad_fn if records and made._rg else None
     if node is not None:
         _keep_old_values(node, target)
     overwrite(target, made._data)
@@ -107,7 +107,7 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
 
 def recordable(target: Tensor, operands) -> bool:
     """Will an update with these operands be recorded?"""
-    if not state.recording or state.inference or target._data.dtype.kind != "f":
+    if not state.recording or state.inference:
         return False
     return target._rg or any([isinstance(each, Tensor) and each._rg for each in operands])
 

@@ -31,7 +31,7 @@ VIEWS = (
     "{a}[0]", "{a}[1:]", "{a}[..., 0]", "{a}[None]", "{a}[-1]", "{a}.t()", "{a}.view(-1)", "{a}.reshape(-1)", "{a}.flatten()", "{a}.unsqueeze(0)",
     "{a}.squeeze()", "{a}.transpose(0, -1)", "{a}.expand(2, *{a}.shape)", "{a}.view_as({a})", "{a}.narrow(0, 0, 1)", "{a}.detach()",
     "{a}.select(0, 0)", "{a}.diagonal()", "{a}.T", "{a}[::2]", "{a}[:, 1:]", "{a}[...]", "{a}.permute(-1, 0)", "{a}.movedim(0, -1)", "{a}.unsqueeze(-1)",
-    "{a}.unfold(0, 2, 1)", "{a}.reshape(3, 2)", "{a}.squeeze(0)", "{a}.ravel()", "{a}.unflatten(-1, (1, -1))", "{a}.chunk(2)[0]", "{a}.split(1)[-1]",
+    "{a}.unfold(0, 2, 1)", "{a}.reshape(3, 2)", "{a}.squeeze(0)", "{a}.ravel()", "{a}.chunk(2)[0]", "{a}.split(1)[-1]",
     "{a}.unbind(0)[0]", "{a}.chunk(2, -1)[-1]", "{a}.unbind(-1)[0]", "{a}.split([1, {a}.shape[0] - 1])[1]", "{a}[0:1].expand(2, *{a}.shape[1:])",
     "{a}.swapaxes(0, -1)", "{a}.mT", "{a}.broadcast_to((2, *{a}.shape))", "{a}[:, None]",
 )
