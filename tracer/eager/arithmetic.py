@@ -140,7 +140,7 @@ def _binary(kind: type[Node], function, a, b, floating: bool = False):
     if data.dtype != dtype.numpy:
         data = data.astype(dtype.numpy)
     if data.ndim > 1:
-        data = in_layout_of(data, x, y)
+        data = in_layout_of(data, data_of(a), data_of(b))
     node = recorded(kind, (a, b))
     if node is not None:
         fits = fit_of(a), fit_of(b)
@@ -155,7 +155,8 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
     if alpha != 1 or alpha.__class__ is not int:
         _check_alpha(a, b, alpha)
         if _kind(a, b) == "b":
-            return result(None, _as_bools(a) | (_as_bools(b) & bool(alpha)))
+            first, second = _as_bools(a), _as_bools(b)
+            return result(None, in_layout_of(first | (second & bool(alpha)), first, second))
         b = mul(b, alpha) if isinstance(b, Tensor) and not (b._rg and state.recording) else b
         if isinstance(b, Tensor) and b._rg and state.recording:
             node, data = _binary(AddBackward0, lambda x, y: x + x.dtype.type(alpha) * y, a, b)

@@ -137,7 +137,7 @@ def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
         if data.dtype != x.dtype:
             data = data.astype(x.dtype)
         if data.ndim > 1:
-            data = in_layout_of(data, x)
+            data = in_layout_of(data, input._data)
         node = recorded(kind, (input,))
         made = result(node, data)
         if node is not None and callable(kind.partial):

@@ -61,7 +61,9 @@ class Pass:
         if self.needed is not None and sequence not in self.needed:
             return
         pending = self.pending
-        if sequence not in pending:
+        if target.at_once:
+            self._complete_at_once(target, number, g)
+        elif sequence not in pending:
             self.nodes[sequence] = target
             heappush(self.heap, -sequence)
             pending[sequence] = g if target.outputs == 1 else {number: g}
@@ -264,6 +266,17 @@ class Pass:
         if not self.missing[id(leaf)]:
             self._arrive(leaf, self.leaves[id(leaf)][1])
 
+    def _complete_at_once(self, node: Node, number: int, g) -> None:
+        outputs = self.pending.setdefault(node.seq, {})
+        before = outputs.get(number)
+        outputs[number] = g if before is None else before if g is None else before + g
+        if self.missing is None:
+            self.missing = self._contributions()
+        self.missing[node.seq] -= 1
+        if not self.missing[node.seq]:
+            self.current = node
+            self._step(node, self.pending.pop(node.seq))
+
     def _arrive_complete(self) -> None:
         """After an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first."""
         waiting = {id(edge) for node in self._reachable([self.current, *self.nodes.values()]).values() for edge in node.edges if isinstance(edge, Tensor)}
@@ -282,16 +295,17 @@ class Pass:
         return seen
 
     def _contributions(self) -> dict[int, int]:
-        """How often each leaf is reached."""
+        """How often each leaf is reached, and each node that runs at once."""
         count: dict[int, int] = {}
-        for root in self.roots:
-            if isinstance(root, Tensor):
-                count[id(root)] = count.get(id(root), 0) + 1
+        reached = list(self.roots)
         for node in self._reachable().values():
             if self.needed is None or node.seq in self.running:
-                for edge in node.edges:
-                    if isinstance(edge, Tensor):
-                        count[id(edge)] = count.get(id(edge), 0) + 1
+                reached += node.edges
+        for each in reached:
+            if isinstance(each, Tensor):
+                count[id(each)] = count.get(id(each), 0) + 1
+            elif each is not None and each.at_once:
+                count[each.seq] = count.get(each.seq, 0) + 1
         return count
 
     def _leading_to_wanted(self) -> set[int]:

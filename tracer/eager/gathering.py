@@ -8,12 +8,12 @@ import numpy as np
 
 from .define import RESULT, kind, operation
 from .dtypes import bool_
-from .indexing import taken
+from .indexing import check_bounds, check_expanded, taken
 from .record import broadcast_shape, fitted
 from .selection import masked_fill, where
 from .shaping import broadcast_to, cat, reshape, unbind
 from .tensor import Tensor, made_of, wrapped_dim
-from .updates import in_place
+from .updates import check_writable, in_place, recordable, update
 
 _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
            "instead for "
@@ -337,6 +337,18 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
     return operation(INDEX_PUT, (input, values), data, place=place, accumulate=accumulate, value_shape=values._data.shape)
 
 
+def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
+    """:func:`index_put` in place."""
+    if len(indices) > input.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+    check_writable(input, recordable(input, (values,)), overlaps=True)
+    check_expanded(input, "index_put_", "tensor[indices] = tensor")
+    for number, (each, extent) in enumerate(zip(indices, input._data.shape)):
+        if each is not None and each._data.dtype.kind in "iu":
+            check_bounds(each._data, extent, number)
+    return update(input, index_put, indices, values, accumulate, overlaps=True)
+
+
 # Flat -----------------------------------------------------------------------------------------------------------------------------------
 
 def _take_backward(node, g, index):
@@ -484,6 +496,7 @@ FUNCTIONS = {f.__name__: f for f in (gather, take_along_dim, scatter, scatter_ad
                                      masked_select, masked_scatter, nonzero, argwhere, select_scatter, diagonal_scatter, slice_scatter)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-for _function in (scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, index_put, put, masked_scatter):
+for _function in (scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, put, masked_scatter):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
+Tensor.index_put_ = index_put_
 __all__ = ["FUNCTIONS"]

@@ -15,7 +15,7 @@ from .dtypes import filled
 from .geometry import inner_first, laid
 from .modes import state
 from .node import Node
-from .record import fitted, recorded, result
+from .record import fitted, look_up_nodes, recorded, result
 from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze, view
 from .tensor import Tensor, made_of, shared
 from .updates import check_overlap, check_writable, count_update, rebase, recordable, update
@@ -81,6 +81,8 @@ def get(input: Tensor, index) -> Tensor:
             if not -extent <= index < extent:
                 raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
             return _selected(input, 0, index)
+    if input._view is not None:
+        look_up_nodes((input,))
     parts = _parts(input, index)
     current, places = _basic(input, parts)
     if places:
@@ -146,8 +148,8 @@ def _part(part):
         f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(part).__name__})")
 
 
-def _basic(input: Tensor, parts: list):
-    """Take the steps that are views. Returns the view, and tensors by axis of it."""
+def _basic(input: Tensor, parts: list, bounds: bool = True):
+    """Take the steps that are views. Returns the view, and tensors by axis of it, whose ``bounds`` are looked at."""
     current, at, places, gathered = input, 0, {}, 0
     for dimension, part in parts:
         if part is None:
@@ -177,13 +179,20 @@ def _basic(input: Tensor, parts: list):
                     places[at + axis] = where
                 at, gathered = at + array.ndim, gathered + array.ndim
             else:
-                _check_bounds(array, current._data.shape[at], gathered)
+                places.setdefault("bounds", []).append((array, current._data.shape[at], gathered))
                 gathered += 1
                 places[at] = array
                 if part._data is array and isinstance(part, Tensor):
                     places.setdefault("saved", []).append(part)
                 at += 1
+    if bounds:
+        _check_all_bounds(places)
     return current, places
+
+
+def _check_all_bounds(places: dict) -> None:
+    for array, extent, number in places.get("bounds", ()):
+        check_bounds(array, extent, number)
 
 
 def _check_mask(mask, current: Tensor, at: int) -> None:
@@ -194,8 +203,8 @@ def _check_mask(mask, current: Tensor, at: int) -> None:
                              f"{at + k}")
 
 
-def _check_bounds(array, extent: int, number: int) -> None:
-    """``number``: of the tensor among those of the index."""
+def check_bounds(array, extent: int, number: int) -> None:
+    """IndexError where an index lies outside. ``number``: of the tensor among those of the index."""
     if not extent and array.size:
         raise IndexError("index is out of bounds for dimension with size 0")
     wrong = (array < -extent) | (array >= extent)
@@ -204,7 +213,7 @@ def _check_bounds(array, extent: int, number: int) -> None:
 
 
 def _place(places: dict, ndim: int) -> tuple:
-    axes = [k for k in places if k != "saved"]
+    axes = [k for k in places if isinstance(k, int)]
     return tuple([places.get(k, slice(None)) for k in range(max(axes) + 1)])
 
 
@@ -244,19 +253,24 @@ def put_at(input: Tensor, index, value) -> None:
         index = None
     records = recordable(input, (value,))
     parts = _parts(input, index)
-    target, places = _unrecorded(input, parts) if not records else _basic(input, parts)
+    look_up_nodes((input,))
+    tensors = [part for _, part in parts if isinstance(part, Tensor)]
+    if tensors:
+        check_expanded(input, "index_put_", "tensor[indices] = tensor")
+    target, places = _unrecorded(input, parts) if not records else _basic(input, parts, bounds=False)
     if not places:
         _assign(target, value)
         return
-    if _check_expanded(target, "index_put_", "tensor[indices] = tensor") and [part._data.dtype.kind for _, part in parts if isinstance(part, Tensor)] == [
-            "b"] and not (isinstance(value, Tensor) and value.ndim):
-        _check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
     check_writable(target, records, overlaps=True)
+    _check_all_bounds(places)
+    if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
+        check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
     check_overlap(target, value)
-    _put(target, _place(places, target.ndim), value, records)
+    put_in_place(target, _place(places, target.ndim), value, records)
 
 
-def _put(target: Tensor, place: tuple, value, records: bool) -> None:
+def put_in_place(target: Tensor, place: tuple, value, records: bool) -> None:
+    """``target[place] = value`` for a NumPy index, recorded."""
     array = shared(target)
     shape = array[place].shape
     if isinstance(value, Tensor):
@@ -273,7 +287,7 @@ def _put(target: Tensor, place: tuple, value, records: bool) -> None:
         rebase(target, node)
 
 
-def _check_expanded(target: Tensor, name: str, also: str) -> bool:
+def check_expanded(target: Tensor, name: str, also: str) -> bool:
     """Tell that elements of the target share their places; is it so?"""
     data = target._data
     if not isinstance(data, np.ndarray) or not any([step == 0 and n > 1 for step, n in zip(data.strides, data.shape)]):
@@ -387,6 +401,9 @@ def copied_into(target: Tensor, source: Tensor) -> Tensor:
     if node is not None:
         node.fit = source._data.shape, source._data.dtype
     return result(node, data)
+
+
+filled_by.is_fill = True  # one number is read before anything is written
 
 
 def filled_with(target: Tensor, value) -> Tensor:

@@ -17,6 +17,15 @@ from .special import FUNCTIONS as SPECIAL
 from .tensor import Tensor, own_node, shared
 from .updates import check_writable, count_update, in_place, rebase
 
+
+def _cumsum(input: Tensor, dim: int, *, dtype=None) -> Tensor:
+    if input._data.dtype.kind == "b" and dtype is None:
+        if input.ndim:
+            raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
+        return input.clone()
+    return cumsum(input, dim, dtype=dtype)
+
+
 _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subtract", "multiply", "divide", "true_divide", "negative")}, **ELEMENTWISE,
           **{n: SELECTION[n] for n in ("pow", "square", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor", "ceil", "trunc", "fix", "sign", "sgn",
                                        "frac", "rsqrt",
@@ -24,7 +33,7 @@ _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subt
                                        "bitwise_xor", "bitwise_not", "lt", "le", "gt", "ge", "eq", "ne", "logical_and", "logical_or", "logical_xor",
                                        "logical_not")
              if n in SELECTION},
-          "relu": relu, "cumsum": cumsum, "cumprod": cumprod}
+          "floor_divide": functools.partial(SELECTION["floor_divide"], name="floor_divide_"), "relu": relu, "cumsum": _cumsum, "cumprod": cumprod}
 _NAMES |= {name: function for name, function in (NUMERIC | SPECIAL).items() if name in _NAMES}
 
 
@@ -39,6 +48,7 @@ def _clamping(name: str, function):
         return method(self, *bounds, **named)
     clamp.__name__, clamp.__doc__ = name, method.__doc__
     return clamp
+
 
 
 FUNCTIONS = {}

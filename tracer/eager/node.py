@@ -81,6 +81,7 @@ class Node:
     """
 
     outputs = 1
+    at_once = False               # runs before all others as soon as its gradient is complete
     saved: tuple | None = ()
     versions: tuple | None = None
     numbers: tuple | None = None

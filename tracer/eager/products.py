@@ -81,6 +81,11 @@ def _product(kind: type[Node], a: Tensor, b: Tensor) -> Tensor:
     return result(node, a._data @ b._data)
 
 
+def _refuse_bools(input: Tensor, kernel: str) -> None:
+    if input._data.dtype.kind == "b":
+        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
+
+
 def _check_dtypes(a: Tensor, b: Tensor) -> None:
     if a.dtype is not b.dtype:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype.c_name} != {b.dtype.c_name}")
@@ -94,6 +99,7 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     if input._data.shape[1] != mat2._data.shape[0]:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(input)} and {_x(mat2)})")
     _check_dtypes(input, mat2)
+    _refuse_bools(input, "addmm_impl_cpu_")
     return _product(MmBackward0, input, mat2)
 
 
@@ -109,6 +115,7 @@ def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
         raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({_x(input)}), vec ({vec.shape[0]})")
     if input.dtype is not vec.dtype:
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {vec.dtype.legacy}, {input.dtype.legacy}, and {vec.dtype.legacy}")
+    _refuse_bools(input, "addmv_impl_cpu")
     return _product(MvBackward0, input, vec)
 
 
@@ -122,6 +129,7 @@ def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
         raise RuntimeError(f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements, "
                            f"but got "
                            f"{input.shape[0]} and {tensor.shape[0]} elements respectively")
+    _refuse_bools(input, "dot")
     return _product(DotBackward0, input, tensor)
 
 
@@ -133,8 +141,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     (n, _, k), (m, j, _) = input._data.shape, mat2._data.shape
     if n != m or k != j:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError("\"bmm\" not implemented for 'Bool'")
+    _refuse_bools(input, "bmm")
     if input.dtype is not mat2.dtype:
         raise RuntimeError(f"expected scalar type {input.dtype.legacy} but found {mat2.dtype.legacy}")
     return _product(BmmBackward0, input, mat2)

@@ -138,11 +138,15 @@ class ProdBackward0(_Reduction):
 
     def backward(self, g):
         x, out = self.unpack()
+        if not x.ndim:
+            return (g.clone(),)
+        if self.axes is None and not (x._data == 0).any():
+            return (g * (out / x),)
+        if self.axes is None:
+            return ((g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x),)
         g = self.spread(g)
         if not (x._data == 0).any():
             return (g * (self.spread(out) / x),)
-        if self.axes is None:
-            return (g * _products_of_others(x.reshape(-1), 0).reshape(*x.shape),)
         return (g * _products_of_others(x, self.axes[0]),)
 
 
@@ -217,8 +221,7 @@ def _spread_function(name: str, kind: type[VarBackward0]):
                           "output numel).", UserWarning, stacklevel=2)
         centre = x.mean(axis=axes, keepdims=True) if x.size else np.full_like(x.sum(axis=axes, keepdims=True), np.nan)
         total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim and axes is not None))
-        data = (total / max(count - less, 0)).astype(x.dtype)[()] if count - less > 0 else np.full(total.shape, np.nan if not total.any() else np.inf,
-                                                                                                   x.dtype)[()]
+        data = (total / x.dtype.type(max(count - less, 0))).astype(x.dtype)[()]
         data = np.sqrt(data) if kind is StdBackward0 else data
         node = _noted(recorded(kind, (input,)), input, axes, keepdim)
         made = result(node, np.asarray(data, order="C")[()])

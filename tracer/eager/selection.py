@@ -14,7 +14,7 @@ from .dtypes import bool_, get_default_dtype, int64
 from .elementwise import RECORDED, Recorded, _opened
 from .geometry import in_layout_of
 from .node import Node
-from .record import broadcast_shape, cast, fit_of, fitted, in_common, recorded, result, saved_result
+from .record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, recorded, result, saved_result
 from .tensor import Tensor, made_of
 
 # Powers -----------------------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def _comparison(name: str, ufunc):
         if isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         _, (x, y) = in_common(a, b)
-        return made_of(in_layout_of(np.asarray(ufunc(x, y))[()], x, y))
+        return made_of(in_layout_of(np.asarray(ufunc(x, y))[()], data_of(a), data_of(b)))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements, as bools."
     return function
@@ -161,7 +161,7 @@ def _bitwise(name: str, ufunc):
         dtype, (x, y) = in_common(input, other)
         if dtype.is_floating_point:
             raise NotImplementedError(f'"{name}_cpu" not implemented for \'{dtype.legacy}\'')
-        return made_of(in_layout_of(ufunc(x, y), x, y))
+        return made_of(in_layout_of(ufunc(x, y), data_of(input), data_of(other)))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of integers or bools."
     return function
@@ -202,7 +202,7 @@ def where(condition, input=None, other=None, *, out=None):
     if condition.dtype is not bool_ and condition.dtype.name != "uint8":
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}")
     dtype, (x, y) = in_common(input, other)
-    data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, x, y)
+    data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, data_of(input), data_of(other))
     node = recorded(WhereBackward0, (input, other))
     if node is not None:
         node.condition, node.fits = condition._data, (fit_of(input), fit_of(other))
@@ -360,6 +360,53 @@ class Pairwise(_Binary):
         return self._fit(tuple([None if edge is None else _recorded_slope(g, partial, *pair, out) for edge, partial in zip(self.edges, self.partials)]))
 
 
+class _Extreme(_Binary):
+    """Backward of a larger or smaller of two: the gradient goes where the value came from, and in halves to both at ties, if these are ``shared``."""
+
+    names = ("self", "other")
+
+    def fast(self, g):
+        x, y = self._plain()
+        left, right = self.losers(x, y)
+        half = np.where(x == y, g / 2, g) if self.shared else g
+        zero = g.dtype.type(0)
+        return self._fit((np.where(left, zero, half), np.where(right, zero, half)))
+
+    def backward(self, g):
+        x, y = [each if isinstance(each, Tensor) else made_of(np.asarray(each)[()]) for each in self.unpack()]
+        left, right = [made_of(np.asarray(each)) for each in self.losers(x._data, y._data)]
+        half = where(x == y, g / 2, g) if self.shared else g
+        return self._fit((masked_fill(half, left, 0), masked_fill(half, right, 0)))
+
+
+def _other_numbers(wins):
+    def losers(x, y):
+        first = wins(x, y) | (y != y)
+        return ~first, first
+    return losers
+
+
+def _extreme(name: str, ufunc, losers, shared: bool):
+    kind = type(f"{name.title()}Backward0", (_Extreme,), {"losers": staticmethod(losers), "shared": shared, "__doc__": f"Backward of {name}."})
+
+    def function(input, other, *, out=None) -> Tensor:
+        a, b = operand(input, name), operand(other, name, 2, "other")
+        if not isinstance(b, Tensor):
+            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}")
+        node, data = _binary(kind, ufunc, a, b)
+        if node is not None:
+            node.save(a, b)
+        return result(node, data)
+    function.__name__ = name
+    function.__doc__ = f"``{ufunc.__name__}`` of the elements."
+    return function
+
+
+EXTREMES = {"maximum": _extreme("maximum", np.maximum, lambda x, y: (x < y, x > y), True),
+            "minimum": _extreme("minimum", np.minimum, lambda x, y: (x > y, x < y), True),
+            "fmax": _extreme("fmax", np.fmax, _other_numbers(np.greater_equal), False), "fmin": _extreme("fmin", np.fmin, _other_numbers(np.less_equal), False)}
+
+
 def _slope(g, partial, x, y, out):
     if partial is ZERO:
         return g * 0
@@ -392,11 +439,10 @@ def _pairwise(name: str, op, grad_fn: str):
     return function
 
 
-PAIRS = {"maximum": "MaximumBackward0", "minimum": "MinimumBackward0", "fmax": "FmaxBackward0", "fmin": "FminBackward0", "hypot": "HypotBackward0",
-         "logaddexp": "LogaddexpBackward0", "logaddexp2": "Logaddexp2Backward0", "copysign": "CopysignBackward0", "xlogy": "XlogyBackward0",
-         "xlog1py": "SpecialXlog1PyBackward0", "heaviside": "HeavisideBackward0", "nextafter": "NextafterBackward0"}
+PAIRS = {"hypot": "HypotBackward0", "logaddexp": "LogaddexpBackward0", "logaddexp2": "Logaddexp2Backward0", "copysign": "CopysignBackward0",
+         "xlogy": "XlogyBackward0", "xlog1py": "SpecialXlog1PyBackward0", "heaviside": "HeavisideBackward0", "nextafter": "NextafterBackward0"}
 FUNCTIONS = {name: _pairwise(name, TABLE[name], grad_fn) for name, grad_fn in PAIRS.items() if name in TABLE}
-FUNCTIONS |= {"atan2": _pairwise("atan2", TABLE["arctan2"], "Atan2Backward0")}
+FUNCTIONS |= EXTREMES | {"atan2": _pairwise("atan2", TABLE["arctan2"], "Atan2Backward0")}
 FUNCTIONS |= {"arctan2": FUNCTIONS["atan2"]}
 
 
@@ -493,22 +539,27 @@ def frac(input, *, out=None) -> Tensor:
     return result(recorded(FracBackward0, (input,)), input._data - np.trunc(input._data))
 
 
-def floor_divide(input, other, *, out=None) -> Tensor:
-    """The quotient rounded down; not recorded."""
+def floor_divide(input, other, *, out=None, name: str = "floor_divide") -> Tensor:
+    """The quotient rounded down; not differentiable. ``name``: of the operation in the message that says so."""
     _refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
     inputs = tuple([each for each in (input, other) if isinstance(each, Tensor)])
-    return result(recorded(_FloorDivided, inputs), in_layout_of(np.floor_divide(x, y), x, y))
+    node = recorded(_FloorDivided, inputs)
+    if node is not None:
+        node.operation = name
+    return result(node, in_layout_of(np.floor_divide(x, y), data_of(input), data_of(other)))
 
 
 class _FloorDivided(Node):
     """Not differentiable in PyTorch."""
 
+    at_once, outputs = True, 2  # that is, one; the engine looks closer at nodes with several
+
     def name(self) -> str:
         return "torch::autograd::NotImplemented"
 
-    def backward(self, g):
-        raise RuntimeError("derivative for aten::floor_divide is not implemented")
+    def backward(self, *_):
+        raise RuntimeError(f"derivative for aten::{self.operation} is not implemented")
 
 
 _FloorDivided.__name__ = "NotImplemented"

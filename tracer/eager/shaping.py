@@ -54,7 +54,18 @@ def _kind(name: str, parent: type) -> type:
 _RESHAPED = {name: _kind(name, _Reshaped) for name in ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "UnsqueezeBackward0",
                                                        "SqueezeBackward0",
                                                        "SqueezeBackward1", "SqueezeBackward2", "AliasBackward0", "DetachBackward0")}
-_PERMUTED = {name: _kind(name, _Permuted) for name in ("TransposeBackward0", "PermuteBackward0", "TBackward0")}
+class _Transposed(_Permuted):
+    def backward(self, g):
+        return (transpose(g, *[k for k, n in enumerate(self.order) if k != n] or (0, 0)),)
+
+
+class _T(_Permuted):
+    def backward(self, g):
+        return (t(g),)
+
+
+_PERMUTED = {"TransposeBackward0": _kind("TransposeBackward0", _Transposed), "PermuteBackward0": _kind("PermuteBackward0", _Permuted),
+             "TBackward0": _kind("TBackward0", _T)}
 SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED, SPLIT, UNBIND = (_kind(name, ViewNode) for name in (
     "SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0", "AsStridedBackward0", "SplitBackward0", "UnbindBackward0"))
 
@@ -508,14 +519,15 @@ def _common(tensors):
     return dtype
 
 
-_T = ("The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a future release. Consider "
+_DEPRECATED_T = (
+    "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a future release. Consider "
       "`x.mT` to "
       "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.")
 
 
 def _axes_reversed(input: Tensor) -> Tensor:
     if input.ndim not in (0, 2):
-        warnings.warn(_T, UserWarning, stacklevel=2)
+        warnings.warn(_DEPRECATED_T, UserWarning, stacklevel=2)
     return _permuted(input, "PermuteBackward0", tuple(reversed(range(input.ndim))))
 
 

@@ -14,16 +14,17 @@ from .record import edge, recorded, result
 from .tensor import Tensor, own_node, retain, shared
 from .views import ViewNode
 
-_UNTRACKED = ("{view} was created in {mode} mode and {what} modified inplace {now}. Given that this use case is ambiguous and error-prone, it is forbidden. "
-              "You can clarify your code by moving both the view and the inplace either both inside the {block} block (if you don't want the inplace to be "
-              "tracked) or both outside (if you want the inplace to be tracked).")
-_MODES = {"no_grad": {"mode": "no_grad", "now": "with grad mode enabled", "block": "no_grad"},
-          "inference": {"mode": "inference", "now": "in normal mode", "block": "inference_mode"}}
+_MODES = {"no_grad": "no_grad mode and {what} modified inplace with grad mode enabled",
+          "inference": "inference mode and {what} modified inplace in normal mode"}
+_AMBIGUOUS = ("Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace "
+              "either both inside the {block} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).")
 _IN_FUNCTION = ("This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace "
                 "would override the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can "
                 "fix this by cloning the output of the custom Function.")
 _SEVERAL = ("This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
             "should replace the inplace operation by an out-of-place one.")
+_REASONS = {"no_grad": _AMBIGUOUS.format(block="no_grad"), "inference": _AMBIGUOUS.format(block="inference_mode"), "several": _SEVERAL,
+            "function": _IN_FUNCTION}
 
 
 def view_error(view: Tensor, what: str) -> str:
@@ -31,8 +32,10 @@ def view_error(view: Tensor, what: str) -> str:
     origin, node = view._view.origin, own_node(view)
     if origin in _MODES or node is None:
         of_view = "A view" if node is None else f"Output {view._number} of {short_name(node)} is a view of a view which"
-        return _UNTRACKED.format(view=of_view, what=what, **_MODES["inference" if origin == "inference" else "no_grad"])
-    return f"Output {view._number} of {short_name(node)} is a view and {what} modified inplace. {_SEVERAL if origin == 'several' else _IN_FUNCTION}"
+        made = f"{of_view} was created in {_MODES.get(origin, _MODES['no_grad']).format(what=what)}."
+    else:
+        made = f"Output {view._number} of {short_name(node)} is a view and {what} modified inplace."
+    return f"{made} {_REASONS[origin]}"
 
 
 def outdate(base: Tensor) -> None:
@@ -48,8 +51,7 @@ class Stale(Tensor):
 
     @property
     def _rg(self) -> bool:
-        held = self.__dict__
-        return (held.get("_rg", False) and held.get("_grad_fn") is not UNTRACKED) or self._view.base._rg
+        return self._is_leaf_itself() or own_node(self) is not None or self._view.base._rg
 
     @_rg.setter
     def _rg(self, value: bool) -> None:
@@ -64,7 +66,12 @@ class Stale(Tensor):
             if self._view.origin:
                 raise RuntimeError(view_error(self, "its base or another view of its base has been"))
             return _renewed(self, base)
-        return UNTRACKED if node is None and not self.__dict__.get("_rg", False) else node
+        return UNTRACKED if node is None and not self._is_leaf_itself() else node
+
+    def _is_leaf_itself(self) -> bool:
+        """Was it, not only its base, said to require grad?"""
+        held = self.__dict__
+        return held.get("_rg", False) and held.get("_grad_fn") is None
 
     @_grad_fn.setter
     def _grad_fn(self, node: Node | None) -> None:

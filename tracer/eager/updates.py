@@ -89,8 +89,9 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         _check_recordable(target)
         look_up_nodes((target, *operands))
     check_writable(target, False, overlaps)
-    for other in operands:
-        check_overlap(target, other)
+    if not getattr(operation, "is_fill", False):
+        for other in operands:
+            check_overlap(target, other)
     made = operation(target, *operands, **options)
     check_result(target, made)
     node = made._grad_fn if records and made._rg else None

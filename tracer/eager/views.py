@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable
 
@@ -37,7 +38,7 @@ class ViewNode(Node):
         return (scattered(g, self.shape, self.apply, self.overlaps),)
 
     def backward(self, g):
-        return (scatter(g, self.shape, self.apply, self.overlaps),)
+        return (scatter(g, self.shape, self.apply, self.overlaps, type(self).__name__),)
 
 
 def scattered(g, shape: tuple, apply: Callable, overlaps: bool = False):
@@ -60,12 +61,15 @@ class Scattered(Node):
         return (pick(g, self.apply, self.overlaps),)
 
 
-Scattered.__name__ = "SliceBackward0"
+@functools.cache
+def _scattered_kind(view: str) -> type[Scattered]:
+    name = view.replace("Backward0", "BackwardBackward0") if view[:6] in ("Select", "SliceB", "Diagon", "Unfold") else "CopySlices"
+    return type(name, (Scattered,), {"__doc__": f"{name} of PyTorch."})
 
 
-def scatter(g: Tensor, shape: tuple, apply: Callable, overlaps: bool = False) -> Tensor:
-    """:func:`scattered` on tensors, recorded."""
-    node = recorded(Scattered, (g,))
+def scatter(g: Tensor, shape: tuple, apply: Callable, overlaps: bool = False, view: str = "") -> Tensor:
+    """:func:`scattered` on tensors, recorded. ``view``: the name of the backward function."""
+    node = recorded(_scattered_kind(view), (g,))
     if node is not None:
         node.apply, node.overlaps = apply, overlaps
     return result(node, scattered(g._data, shape, apply, overlaps))
@@ -116,12 +120,17 @@ def share(made: Tensor, input: Tensor, origin: str = "") -> None:
         base = input._view.base
         origin = origin or input._view.origin
     made._view = View(base, origin, counter[0])
+    register(made, base)
+
+
+def register(view: Tensor, base: Tensor) -> None:
+    """Let the base know a view, which has to be told of updates."""
     if base._views is None:
         base._views = []
-        counter.bases.append(weakref.ref(base))
-    elif len(base._views) > 8:
+        counter_of(base).bases.append(weakref.ref(base))
+    elif len(base._views) >= 16 and not len(base._views) & (len(base._views) - 1):  # at powers of two, so that many views take linear time
         base._views = [each for each in base._views if each() is not None]
-    base._views.append(weakref.ref(made))
+    base._views.append(weakref.ref(view))
 
 
 __all__ = ["View", "ViewNode", "share", "view_of"]

@@ -15,12 +15,13 @@ from ..record import edge, fitted
 from ..tangents import check_tangent, paused, tangent_of
 from ..tensor import Result, Tensor, counter_of, made_of, own_node, shared
 from ..updates import check_writable, count_update, rebase
-from ..views import View, share
+from ..views import View, register, share
 
-_SEVERAL_RESULTS = ("If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than one Tensor. This is "
-                    "not supported by the current autograd engine. You should either make sure the input is not a view (using .clone() for example) or make your "
-                    "Function only return one Tensor (potentially splitting it into two Functions: one doing the inplace that returns a single Tensor and a "
-                    "second one that does the other operations). You can ask on the forum https://discuss.pytorch.org/ if you need help to do this change.")
+_SEVERAL_RESULTS = (
+    "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than one Tensor. This is not supported by "
+    "the current autograd engine. You should either make sure the input is not a view (using .clone() for example) or make your Function only return one Tensor "
+    "(potentially splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations). You "
+    "can ask on the forum https://discuss.pytorch.org/ if you need help to do this change.")
 
 
 class _ContextNode(Node):
@@ -201,16 +202,23 @@ def _outside(each, tensors: list, node: _ContextNode):
         return each
     is_input, is_modified = any([each is t for t in tensors]), any([each is d for d in node._dirty])
     if not each._rg:
-        return _alias(each, "") if is_input and not is_modified else each
+        return _alias(each) if is_input and not is_modified else _in_function(each)
     if is_input:
         return each.detach()
-    return each if each._view is not None else each.detach_()
+    return _in_function(each) if each._view is not None else each.detach_()
 
 
-def _alias(given: Tensor, origin: str) -> Tensor:
+def _in_function(each: Tensor) -> Tensor:
+    """A result that is a view cannot be updated where that is recorded."""
+    if each._view is not None:
+        each._view.origin = "function"
+    return each
+
+
+def _alias(given: Tensor) -> Tensor:
     made = made_of(shared(given))
-    share(made, given, origin)
-    return made
+    share(made, given)
+    return _in_function(made)
 
 
 def _hang(node: _ContextNode, tensors: list, results: list) -> list:
@@ -257,6 +265,7 @@ def _result(each: Tensor, node: _ContextNode, number: int, tensors: list) -> Ten
         share(fresh, each, "function")
     elif each._view is not None:
         fresh._counter, fresh._view = each._counter, View(each._view.base, "function", each._counter[0])
+        register(fresh, each._view.base)
     return fresh
 
 
