@@ -51,6 +51,7 @@ def relu(input, inplace: bool = False) -> Tensor:
 class SoftmaxBackward0(Node):
     """Backward of softmax."""
 
+    arguments = {"dim": "given"}
     names = ("result",)
 
     def backward(self, g):
@@ -69,6 +70,7 @@ class LogSoftmaxBackward0(SoftmaxBackward0):
 class LogsumexpBackward0(Node):
     """Backward of logsumexp."""
 
+    arguments = {"dim": "given", "keepdim": "keepdim"}
     names = ("self", "result")
 
     def backward(self, g):
@@ -81,7 +83,7 @@ class LogsumexpBackward0(Node):
 
 def _float(input, name: str, dim: int | None):
     x = operand(input, name)._data
-    if x.dtype.kind != "f" and (x.ndim or name == "softmax"):
+    if x.dtype.kind != "f" and (x.ndim or name == "softmax" or x.dtype.kind != "b"):
         last = "_lastdim" if wrapped_dim(dim, x.ndim) == max(x.ndim - 1, 0) else ""
         raise NotImplementedError(f'"{name}{last}_kernel_impl" not implemented for \'{input.dtype.legacy}\'')
     return x
@@ -96,7 +98,7 @@ def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> 
     node = recorded(SoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(e / e.sum(axis=axis, keepdims=True)) if x.ndim else e[()])
     if node is not None:
-        node.dim = axis
+        node.dim, node.given = axis, dim % 2**64
         node.save(saved_result(made))
     return made
 
@@ -110,7 +112,7 @@ def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3)
     node = recorded(LogSoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(centred - np.log(np.exp(centred).sum(axis=axis, keepdims=True))) if x.ndim else centred)
     if node is not None:
-        node.dim = axis
+        node.dim, node.given = axis, dim % 2**64
         node.save(saved_result(made))
     return made
 
@@ -132,7 +134,7 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     node = recorded(LogsumexpBackward0, (input,))
     made = result(node, np.asarray(data, order="C")[()])
     if node is not None:
-        node.dims, node.keepdim = axes, keepdim
+        node.dims, node.keepdim, node.given = axes, keepdim, tuple([each % 2**64 for each in dims])
         node.save(input, saved_result(made))
     return made
 

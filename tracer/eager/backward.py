@@ -9,7 +9,7 @@ import numpy as np
 
 from .engine import Pass
 from .modes import state
-from .node import Node, accumulator
+from .node import UNTRACKED, Node, accumulator
 from .shaping import stack
 from .tensor import Size, Tensor, made_of
 
@@ -121,7 +121,7 @@ def _roots(tensors, gradients, create: bool) -> list:
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     made = [_checked(number, tensor, g) for number, (tensor, g) in enumerate(zip(tensors, gradients))]
     for number, tensor in enumerate(tensors):
-        if not tensor._rg:
+        if not tensor._rg or tensor._grad_fn is UNTRACKED:
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
     return [(tensor.grad_fn or tensor, tensor._number, g) for tensor, g in zip(tensors, made)]
 
@@ -161,7 +161,7 @@ def _tensor_backward(self: Tensor, gradient=None, retain_graph: bool | None = No
     """Accumulate the gradients of this tensor into the leaves that it depends on."""
     if gradient is None and inputs is None and not create_graph and not state.special:
         # The usual call: a recorded scalar, nothing but the leaves wanted.
-        if self._rg and self._data.size == 1:
+        if self._rg and self._data.size == 1 and self._grad_fn is not UNTRACKED:
             g = made_of(np.ones(self._data.shape, self._data.dtype)[()])
             Pass(bool(retain_graph), False).run([(self.grad_fn or self, self._number, g)])
             return

@@ -7,6 +7,7 @@ import string
 import numpy as np
 
 from .products import bmm
+from .record import look_up_nodes
 from .shaping import diagonal
 from .tensor import Tensor
 
@@ -14,6 +15,7 @@ from .tensor import Tensor
 def einsum(*arguments) -> Tensor:
     """``einsum("ij,jk->ik", a, b)``: products summed over the labels that the result does not have."""
     equation, operands = _arguments(arguments)
+    look_up_nodes(operands)
     inputs, output = _labels(equation, [t.ndim for t in operands])
     extents = _extents(inputs, operands)
     summed = [label for label in extents if label not in output]

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from .dtypes import DTYPES
+from .geometry import in_layout_of
 from .indexing import CopyBackwards
 from .modes import state
 from .node import UNTRACKED, Node
@@ -329,10 +330,22 @@ def owned(data):
     return np.array(data) if isinstance(data, np.ndarray) else data
 
 
+def first(leaf: Tensor, g) -> Tensor:
+    """The first gradient of a leaf: in the leaf's layout, as PyTorch promises. There one with another layout is copied, which counts as an update."""
+    like = leaf._data
+    if not isinstance(g, np.ndarray) or g.ndim == 0:
+        return made_of(g if not isinstance(g, np.ndarray) else np.array(g))
+    if g.strides == like.strides or not like.size:
+        return made_of(np.array(g))
+    made = made_of(in_layout_of(np.array(g), like))
+    counter_of(made)[0] = 1
+    return made
+
+
 def accumulate(leaf: Tensor, g) -> None:
     """Add NumPy data to a leaf's ``grad``."""
     if leaf._grad is None:
-        leaf._grad = made_of(owned(g))
+        leaf._grad = first(leaf, g)
     else:
         data = leaf._grad._data
         if isinstance(data, np.ndarray):

@@ -351,12 +351,12 @@ def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False)
 
 # Flat -----------------------------------------------------------------------------------------------------------------------------------
 
-def _take_backward(node, g, index):
+def _take_backward(node, g, index, _):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
     return put(zeros, index, g, True)
 
 
-TAKE = kind("TakeBackward0", _take_backward, ("index",))
+TAKE = kind("TakeBackward0", _take_backward, ("index", "self"))
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -364,7 +364,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     if index.dtype.name != "int64":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype.legacy}")
     _check_flat(input, index)
-    return operation(TAKE, (input,), np.asarray(input._data.reshape(-1)[index._data]), (index,), shape=input._data.shape)
+    return operation(TAKE, (input,), np.asarray(input._data.reshape(-1)[index._data]), (index, input), shape=input._data.shape)
 
 
 def _check_flat(input: Tensor, index: Tensor) -> None:

@@ -174,7 +174,7 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
             if array.dtype.kind == "b":
                 if not array.ndim:
                     current, array = unsqueeze(current, at), array.reshape(1)
-                _check_mask(array, current, at)
+                places.setdefault("masks", []).append((array, current, at))
                 for axis, where in enumerate(np.nonzero(array)):
                     places[at + axis] = where
                 at, gathered = at + array.ndim, gathered + array.ndim
@@ -191,6 +191,8 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
 
 
 def _check_all_bounds(places: dict) -> None:
+    for mask, current, at in places.get("masks", ()):
+        _check_mask(mask, current, at)
     for array, extent, number in places.get("bounds", ()):
         check_bounds(array, extent, number)
 
@@ -255,13 +257,12 @@ def put_at(input: Tensor, index, value) -> None:
     parts = _parts(input, index)
     look_up_nodes((input,))
     tensors = [part for _, part in parts if isinstance(part, Tensor)]
-    if tensors:
-        check_expanded(input, "index_put_", "tensor[indices] = tensor")
     target, places = _unrecorded(input, parts) if not records else _basic(input, parts, bounds=False)
     if not places:
         _assign(target, value)
         return
     check_writable(target, records, overlaps=True)
+    check_expanded(input, "index_put_", "tensor[indices] = tensor")
     _check_all_bounds(places)
     if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
         check_expanded(target, "masked_fill_", "tensor[mask] = scalar")

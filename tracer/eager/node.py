@@ -86,6 +86,7 @@ class Node:
     versions: tuple | None = None
     numbers: tuple | None = None
     names: tuple[str, ...] = ()   # of what is saved, as in `_saved_self`
+    arguments: dict[str, str] = {}  # PyTorch's name of an argument that was kept, as in `_saved_dim` -> our attribute
     fast = None                   # (gradient of the output) -> gradients of the inputs, on NumPy data
     packed = False                # some saved tensor went through hooks
     pre_hooks = None              # output number -> hooks of the tensor that it became
@@ -202,7 +203,13 @@ class Node:
         if self.saved:
             self.saved = None
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *[f"_saved_{each}" for each in self.names], *[f"_raw_saved_{each}" for each in self.names],
+                *[f"_saved_{each}" for each in self.arguments]]
+
     def __getattr__(self, name: str):
+        if name.startswith("_saved_") and name[7:] in self.arguments:
+            return getattr(self, self.arguments[name[7:]])
         if name.startswith("_saved_") and name[7:] in self.names:
             return self.unpack_one(self.names.index(name[7:]))
         if name.startswith("_raw_saved_") and name[11:] in self.names:

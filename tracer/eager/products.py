@@ -8,7 +8,7 @@ import numpy as np
 
 from .define import kind, operation
 from .node import Node
-from .record import broadcast_shape, fitted, recorded, result
+from .record import broadcast_shape, fitted, look_up_nodes, recorded, result
 from .shaping import _RESHAPED, expand
 from .tensor import Tensor, counter_of, wrapped_dim
 from .updates import in_place
@@ -93,6 +93,7 @@ def _check_dtypes(a: Tensor, b: Tensor) -> None:
 
 def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     """The product of two matrices."""
+    look_up_nodes((input, mat2))
     for each, name in ((input, "self"), (mat2, "mat2")):
         if each.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix")
@@ -109,6 +110,7 @@ def _x(matrix: Tensor) -> str:
 
 def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
     """A matrix times a vector."""
+    look_up_nodes((input, vec))
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
     if input._data.shape[1] != vec._data.shape[0]:
@@ -121,6 +123,7 @@ def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
 
 def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
     """The inner product of two vectors."""
+    look_up_nodes((input, tensor))
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.dtype is not tensor.dtype:

@@ -79,7 +79,7 @@ def pow_(input, exponent, *, out=None) -> Tensor:
         node = recorded(PowBackward2, (exponent,))
         made = result(node, data)
         if node is not None:
-            node.base = input
+            node.base = node._saved_self = input
             node.save(exponent, saved_result(made))
         return made
     node, data = _binary(PowBackward1, _refuse_negative_integers, input, exponent)
@@ -181,7 +181,8 @@ def bitwise_not(input, *, out=None) -> Tensor:
 class WhereBackward0(_Binary):
     """Backward of where: each branch gets what it gave."""
 
-    condition = None
+    arguments = {"condition": "condition_tensor"}
+    condition = condition_tensor = None
 
     def backward(self, g):
         zero = made_of(g._data.dtype.type(0))
@@ -205,14 +206,15 @@ def where(condition, input=None, other=None, *, out=None):
     data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, data_of(input), data_of(other))
     node = recorded(WhereBackward0, (input, other))
     if node is not None:
-        node.condition, node.fits = condition._data, (fit_of(input), fit_of(other))
+        node.condition, node.condition_tensor, node.fits = condition._data, condition, (fit_of(input), fit_of(other))
     return result(node, data if data.ndim else data[()])
 
 
 class MaskedFillBackward0(Node):
     """Backward of masked_fill."""
 
-    mask = None
+    arguments = {"mask": "mask_tensor"}
+    mask = mask_tensor = None
 
     def fast(self, g):
         return (np.where(self.mask, g.dtype.type(0), g),)
@@ -236,13 +238,14 @@ def masked_fill(input, mask, value) -> Tensor:
     data = np.asarray(np.where(mask._data, number, input._data), order="C")
     node = recorded(_MaskedFillByTensor, (input, value)) if isinstance(value, Tensor) else recorded(MaskedFillBackward0, (input,))
     if node is not None:
-        node.mask = mask._data
+        node.mask, node.mask_tensor = mask._data, mask
     return result(node, data if data.ndim else data[()])
 
 
 class ClampBackward1(Node):
     """Backward of clamp with numbers: the gradient passes at the bounds."""
 
+    arguments = {"min": "low", "max": "high"}
     names = ("self",)
     low = high = None
 
@@ -267,9 +270,13 @@ class ClampBackward1(Node):
 class ClampMinBackward0(ClampBackward1):
     """Backward of clamp_min."""
 
+    arguments = {"min": "low"}
+
 
 class ClampMaxBackward0(ClampBackward1):
     """Backward of clamp_max."""
+
+    arguments = {"max": "high"}
 
 
 def clamp(input, min=None, max=None, *, out=None) -> Tensor:
@@ -507,9 +514,13 @@ def _step(name: str, function, grad_fn: str):
     return step
 
 
+def _sign(x):
+    return np.where(x != x, x.dtype.type(0), np.sign(x))[()]  # 0 for NaN
+
+
 FUNCTIONS |= {"floor": _step("floor", np.floor, "FloorBackward0"), "ceil": _step("ceil", np.ceil, "CeilBackward0"),
               "trunc": _step("trunc", np.trunc, "TruncBackward0"), "fix": _step("fix", np.trunc, "TruncBackward0"),
-              "sign": _step("sign", np.sign, "SignBackward0"), "sgn": _step("sgn", np.sign, "SgnBackward0")}
+              "sign": _step("sign", _sign, "SignBackward0"), "sgn": _step("sgn", _sign, "SgnBackward0")}
 _round = _step("round", np.rint, "RoundBackward0")
 
 

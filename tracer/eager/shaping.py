@@ -28,6 +28,7 @@ class _Reshaped(ViewNode):
 
 
 class _Permuted(ViewNode):
+    arguments: dict[str, str] = {}
     order: tuple = ()
 
     def fast(self, g):
@@ -55,6 +56,8 @@ _RESHAPED = {name: _kind(name, _Reshaped) for name in ("ViewBackward0", "UnsafeV
                                                        "SqueezeBackward0",
                                                        "SqueezeBackward1", "SqueezeBackward2", "AliasBackward0", "DetachBackward0")}
 class _Transposed(_Permuted):
+    arguments = {"dim0": "dim0", "dim1": "dim1"}
+
     def backward(self, g):
         return (transpose(g, *[k for k, n in enumerate(self.order) if k != n] or (0, 0)),)
 

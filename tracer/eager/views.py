@@ -30,6 +30,7 @@ class View:
 class ViewNode(Node):
     """Backward of a view: the gradient goes to its places in zeros of the input's shape, unless a kind knows a shorter way."""
 
+    arguments = {"self_sym_sizes": "shape"}
     shape: tuple = ()
     apply: Callable
     overlaps = False

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from ..dtypes import DTYPES
 from ..engine import Size
 from ..modes import enable_grad, no_grad, state
 from ..node import Node
@@ -19,9 +20,9 @@ from ..views import View, register, share
 
 _SEVERAL_RESULTS = (
     "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than one Tensor. This is not supported by "
-    "the current autograd engine. You should either make sure the input is not a view (using .clone() for example) or make your Function only return one Tensor "
-    "(potentially splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations). You "
-    "can ask on the forum https://discuss.pytorch.org/ if you need help to do this change.")
+    "the current autograd engine. You should either make sure the input is not a view (using .clone() for example) or make your Function only return one "
+    "Tensor (potentially splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations). "
+    "You can ask on the forum https://discuss.pytorch.org/ if you need help to do this change.")
 
 
 class _ContextNode(Node):
@@ -93,7 +94,7 @@ class _ContextNode(Node):
                 raise RuntimeError(f"Function {self.name()} returned an invalid gradient at index {position} - got {list(g.shape)} but expected shape "
                                    f"compatible "
                                    f"with {list(shape)}") from None
-        return g
+        return g if g._data.dtype == dtype else g.to(DTYPES[dtype])
 
     def release(self) -> None:
         if self.saved:
