@@ -28,7 +28,7 @@ def backward(tensors, grad_tensors=None, retain_graph: bool | None = None, creat
     inputs = (inputs,) if isinstance(inputs, Tensor) else None if inputs is None else tuple(inputs)
     if inputs is not None and not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    tensors = (tensors,) if isinstance(tensors, (Tensor, GradientEdge)) else tuple(tensors)
     roots = _roots(tensors, _gradients_of(grad_tensors, len(tensors)), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     if create_graph:
@@ -55,7 +55,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, c
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
-    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    outputs = (outputs,) if isinstance(outputs, (Tensor, GradientEdge)) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, (Tensor, GradientEdge)) else tuple(inputs)
     gradients = _gradients_of(grad_outputs, len(outputs))
     keep = create_graph if retain_graph is None else retain_graph
@@ -106,7 +106,22 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """Where the gradient of a tensor is computed."""
     if not tensor._rg:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
-    return GradientEdge(tensor.grad_fn or accumulator(tensor), tensor._number)
+    node = tensor.grad_fn or accumulator(tensor)
+    node.metadata.setdefault("outputs", {})[tensor._number] = tensor._data.shape, tensor._data.dtype
+    return GradientEdge(node, tensor._number)
+
+
+class _Placeholder:
+    """What a pass has to know of a tensor of which only the place on the tape is given."""
+
+    _rg = True
+
+    def __init__(self, edge: GradientEdge):
+        shape, dtype = edge.node.metadata["outputs"][edge.output_nr]
+        self._data = np.empty(shape, dtype)
+        leaf = getattr(edge.node, "variable", None)
+        self._grad_fn = self.grad_fn = edge.node if leaf is None else leaf
+        self._number = edge.output_nr
 
 
 def _gradients_of(given, count: int) -> tuple:
@@ -119,6 +134,7 @@ def _gradients_of(given, count: int) -> tuple:
 def _roots(tensors, gradients, create: bool) -> list:
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
+    tensors = [_Placeholder(each) if isinstance(each, GradientEdge) else each for each in tensors]
     made = [_checked(number, tensor, g) for number, (tensor, g) in enumerate(zip(tensors, gradients))]
     for number, tensor in enumerate(tensors):
         if not tensor._rg or tensor._grad_fn is UNTRACKED:

@@ -43,6 +43,7 @@ class Pass:
         self.leaves: dict[int, list] = {}   # id -> [leaf, gradient]
         self.missing: dict[int, int] | None = None  # contributions that leaves with hooks still wait for
         self.needed: set[int] | None = None
+        self.reached: set[int] | None = None
 
     # Gradients on their way ------------------------------------------------------------------------------------------------
     def push(self, target, number: int, g) -> None:
@@ -81,8 +82,8 @@ class Pass:
         self.roots = [target for target, _, _ in roots]
         if self.wanted is not None:
             self.needed = self._leading_to_wanted()
-        before = state.recording
-        state.recording = self.create
+        before = state.recording, state.passing
+        state.recording, state.passing = self.create, self
         try:
             for target, number, g in roots:
                 self.push(target, number, self._as_given(g))
@@ -90,7 +91,14 @@ class Pass:
             for leaf, g in list(self.leaves.values()):
                 self._arrive(leaf, g)
         finally:
-            state.recording = before
+            state.recording, state.passing = before
+
+    def reaches(self, tensor: Tensor) -> bool:
+        """Will the gradient of this tensor be known in this pass?"""
+        if self.reached is None:
+            self.reached = {id(root) for root in self.roots} | {id(node) for node in self._reachable().values()} | {
+                id(edge) for node in self._reachable().values() for edge in node.edges if edge is not None}
+        return id(tensor._grad_fn or tensor) in self.reached
 
     def _run(self) -> None:
         heap, nodes, pending, leaves = self.heap, self.nodes, self.pending, self.leaves

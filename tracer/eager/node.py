@@ -62,13 +62,14 @@ class Output:
 
 
 class Packed:
-    """A saved tensor that went through the hooks of saved_tensors_hooks."""
+    """A saved tensor that went through the hooks of saved_tensors_hooks. ``place``: (node or leaf, output) that it hangs on; None outside of the tape."""
 
-    __slots__ = ("payload", "unpack")
+    __slots__ = ("payload", "unpack", "place")
 
-    def __init__(self, payload, unpack):
+    def __init__(self, payload, unpack, place: tuple | None):
         self.payload = payload
         self.unpack = unpack
+        self.place = place
 
 
 class Node:
@@ -150,7 +151,7 @@ class Node:
         entries = list(self.saved)
         for k in self._order():
             if hasattr(entries[k], "_data") or isinstance(entries[k], Output):
-                entries[k] = _packed(pack, unpack, self, entries[k])
+                entries[k] = _packed(pack, unpack, self, entries[k], detached=False)
         self.saved, self.packed = tuple(entries), True
 
     def _order(self) -> Iterable[int]:
@@ -251,7 +252,7 @@ class RawSaved:
         """Replace the saved tensor by ``pack(tensor)``; ``unpack`` gives it back."""
         node = self._node
         entries = list(node.checked_saved())
-        entries[self._position] = _packed(pack, unpack, node, entries[self._position])
+        entries[self._position] = _packed(pack, unpack, node, entries[self._position], detached=True)
         node.saved, node.packed = tuple(entries), True
 
 
@@ -274,6 +275,15 @@ class RemovableHandle:
 
     def __exit__(self, *_) -> None:
         self.remove()
+
+
+class Passed(Node):
+    """The way of a gradient from what an unpack hook gave to the leaf that was packed."""
+
+    def fast(self, g):
+        return (g,)
+
+    backward = fast
 
 
 class Untracked(Node):
@@ -321,11 +331,15 @@ def _changed(data, grad_fn: Node | None, number: int, version: int, expected: in
             f"[{shape}]]{source} is at version {version}; expected version {expected} instead. {_HINT_FOUND if state.anomaly else _HINT}")
 
 
-def _packed(pack, unpack, node: Node, entry) -> Packed:
+def _packed(pack, unpack, node: Node, entry, detached: bool) -> Packed:
     before = state.recording
     state.recording = False
     try:
-        tensor = entry.tensor(node).detach() if isinstance(entry, Output) else entry
+        tensor = entry.tensor(entry.node(node)) if isinstance(entry, Output) else entry
+        place = (tensor._grad_fn or tensor, tensor._number) if tensor._rg else None
+        if isinstance(entry, Output) and place[0] is node:
+            place = (weakref.ref(node), entry.number)  # the node holds what it packed
+        tensor = tensor.detach() if detached else tensor
         version = tensor._version
         payload = pack(tensor)
         if tensor._version != version:
@@ -334,11 +348,17 @@ def _packed(pack, unpack, node: Node, entry) -> Packed:
                                "operations on the input to a pack hook.")
     finally:
         state.recording = before
-    return Packed(payload, unpack)
+    return Packed(payload, unpack, place)
 
 
 def _unpacked(entry: Packed):
     found = entry.unpack(entry.payload)
     if not hasattr(found, "_data"):
         raise TypeError("Output of saved tensor unpack_hook expected to be a Tensor but got result of type " + type(found).__name__)
-    return found
+    if entry.place is None or found._rg:
+        return found
+    target, number = entry.place
+    target = target() if isinstance(target, weakref.ref) else target
+    made = found.detach()
+    made._rg, made._grad_fn, made._number = True, target if isinstance(target, Node) else Passed((target,)), number
+    return made

@@ -35,6 +35,8 @@ def check_writable(target: Tensor, records: bool, overlaps: bool = False) -> Non
         _check_recordable(target)
     if not overlaps:
         _check_places(target._data)
+    if state.mutations is not None:
+        state.mutations.keep(target)
 
 
 def _check_recordable(target: Tensor) -> None:
