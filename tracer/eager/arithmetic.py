@@ -156,6 +156,7 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
         _check_alpha(a, b, alpha)
         if _kind(a, b) == "b":
             first, second = _as_bools(a), _as_bools(b)
+            broadcast_shape(first.shape, second.shape)
             return result(None, in_layout_of(first | (second & bool(alpha)), first, second))
         b = mul(b, alpha) if isinstance(b, Tensor) and not (b._rg and state.recording) else b
         if isinstance(b, Tensor) and b._rg and state.recording:

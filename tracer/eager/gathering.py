@@ -8,12 +8,12 @@ import numpy as np
 
 from .define import RESULT, kind, operation
 from .dtypes import bool_
-from .indexing import check_bounds, check_expanded, taken
+from .indexing import check_bounds, taken
 from .record import broadcast_shape, fitted
 from .selection import masked_fill, where
 from .shaping import broadcast_to, cat, reshape, unbind
 from .tensor import Tensor, made_of, wrapped_dim
-from .updates import check_writable, in_place, recordable, update
+from .updates import check_expanded, check_writable, in_place, recordable, update
 
 _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
            "instead for "
@@ -248,6 +248,9 @@ INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index", "source"))
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1, out=None) -> Tensor:
     """``alpha * source`` added at positions along an axis; what meets adds up."""
+    if input._data.size == 0 and source._data.shape[wrapped_dim(dim, source.ndim)] != index.numel():
+        raise RuntimeError(f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
+                           f"({source._data.shape[wrapped_dim(dim, source.ndim)]}), for dim: {dim}")
     axis, places = _vector("index_add", input, dim, index)
     _check_source("index_add", input, axis, places, source)
     data = np.array(input._data, order="C")
@@ -325,11 +328,19 @@ INDEX_PUT = kind("IndexPutBackward0", _index_put_backward)
 
 def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
     """``values`` written, or added, at places given by a tuple of index tensors."""
+    if len(indices) > input.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+    for number, (each, extent) in enumerate(zip(indices, input._data.shape)):
+        if each is not None and each._data.dtype.kind in "iu":
+            check_bounds(each._data, extent, number)
     place = tuple([slice(None) if each is None else each._data for each in indices])
     if values.dtype is not input.dtype:
         raise RuntimeError(f"Index put requires the source and destination dtypes match, got {input.dtype.legacy} for the destination and "
                            f"{values.dtype.legacy} for the source.")
     data = np.array(input._data, order="C")
+    goal = data[place].shape
+    if len(values._data.shape) > len(goal) or any([n not in (1, m) for n, m in zip(reversed(values._data.shape), reversed(goal))]):
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape {list(goal)}")
     if accumulate:
         np.add.at(data, place, values._data)
     else:
@@ -339,13 +350,8 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
 
 def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
     """:func:`index_put` in place."""
-    if len(indices) > input.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
     check_writable(input, recordable(input, (values,)), overlaps=True)
     check_expanded(input, "index_put_", "tensor[indices] = tensor")
-    for number, (each, extent) in enumerate(zip(indices, input._data.shape)):
-        if each is not None and each._data.dtype.kind in "iu":
-            check_bounds(each._data, extent, number)
     return update(input, index_put, indices, values, accumulate, overlaps=True)
 
 

@@ -18,7 +18,7 @@ from .node import Node
 from .record import fitted, look_up_nodes, recorded, result
 from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze, view
 from .tensor import Tensor, made_of, shared
-from .updates import check_overlap, check_writable, count_update, rebase, recordable, update
+from .updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
 from .views import view_of
 
 _NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of "
@@ -255,7 +255,8 @@ def put_at(input: Tensor, index, value) -> None:
         index = None
     records = recordable(input, (value,))
     parts = _parts(input, index)
-    look_up_nodes((input,))
+    if any([not isinstance(part, Tensor) for _, part in parts]):
+        look_up_nodes((input,))  # for the views to come
     tensors = [part for _, part in parts if isinstance(part, Tensor)]
     target, places = _unrecorded(input, parts) if not records else _basic(input, parts, bounds=False)
     if not places:
@@ -286,16 +287,6 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool) -> None:
     count_update(target)
     if node is not None:
         rebase(target, node)
-
-
-def check_expanded(target: Tensor, name: str, also: str) -> bool:
-    """Tell that elements of the target share their places; is it so?"""
-    data = target._data
-    if not isinstance(data, np.ndarray) or not any([step == 0 and n > 1 for step, n in zip(data.strides, data.shape)]):
-        return False
-    warnings.warn(f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before performing this operation. This also applies to "
-                  f"advanced indexing e.g. {also}", UserWarning, stacklevel=4)
-    return True
 
 
 def _without_ones(value: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from .dtypes import bool_, get_default_dtype, int64
 from .elementwise import RECORDED, Recorded, _opened
 from .geometry import in_layout_of
 from .node import Node
-from .record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, recorded, result, saved_result
-from .tensor import Tensor, made_of
+from .record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result, saved_result
+from .tensor import Tensor, counter_of, made_of
 
 # Powers -----------------------------------------------------------------------------------------------------------------------
 
@@ -202,6 +202,10 @@ def where(condition, input=None, other=None, *, out=None):
         return condition.nonzero(as_tuple=True)
     if condition.dtype is not bool_ and condition.dtype.name != "uint8":
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}")
+    look_up_nodes((input, other))
+    shape = condition._data.shape
+    for each in (input, other):
+        shape = broadcast_shape(shape, np.shape(data_of(each)))
     dtype, (x, y) = in_common(input, other)
     data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, data_of(input), data_of(other))
     node = recorded(WhereBackward0, (input, other))
@@ -323,6 +327,10 @@ _ClampByTensors.__name__ = "ClampBackward0"
 
 
 def _clamp_by_tensors(input, low, high) -> Tensor:
+    look_up_nodes((input, low, high))
+    shape = input._data.shape
+    for bound in (low, high):
+        shape = broadcast_shape(shape, np.shape(data_of(bound)) if bound is not None else ())
     _, arrays = in_common(*[o for o in (input, low, high) if o is not None])
     rest = iter(arrays)
     value = next(rest)
@@ -383,7 +391,10 @@ class _Extreme(_Binary):
         x, y = [each if isinstance(each, Tensor) else made_of(np.asarray(each)[()]) for each in self.unpack()]
         left, right = [made_of(np.asarray(each)) for each in self.losers(x._data, y._data)]
         half = where(x == y, g / 2, g) if self.shared else g
-        return self._fit((masked_fill(half, left, 0), masked_fill(half, right, 0)))
+        pair = masked_fill(half, left, 0), masked_fill(half, right, 0)
+        for each in pair if self.shared else ():
+            counter_of(each)[0] = 1  # PyTorch fills in place
+        return self._fit(pair)
 
 
 def _other_numbers(wins):
@@ -459,7 +470,7 @@ class _RemainderBase(_Binary):
     names = ("self", "other")
     rounding = "floor"
 
-    def _slopes(self, g, a, b):
+    def _slopes(self, g, a=None, b=None):
         if len(self.edges) == 1 or self.edges[1] is None:
             return g, None
         quotient = np.floor_divide(a, b) if not isinstance(a, Tensor) and self.rounding == "floor" else np.trunc(a / b) if not isinstance(a, Tensor) else div(
@@ -478,8 +489,9 @@ def _remainder_function(name: str, ufunc):
         kind = _REMAINDERS[f"{name.title()}Backward{int(isinstance(b, Tensor))}"]
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
-            node.save(a if node.edges[1] is not None else None, b)
-            if not isinstance(b, Tensor):
+            if isinstance(b, Tensor):
+                node.save(a if node.edges[1] is not None else None, b)
+            else:
                 node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
         return result(node, data)
     function.__name__ = name

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .dtypes import promote_types
+from .dtypes import DTYPES, promote_types
 from .node import Node
 from .record import cast, look_up_nodes, recorded, result, summed_to
 from .tensor import Size, Tensor, is_contiguous, made_of, shared, wrapped_dim
@@ -441,24 +441,26 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
 # Copies -----------------------------------------------------------------------------------------------------------------------
 
 class CatBackward0(Node):
-    """Backward of cat: the parts of the gradient."""
+    """Backward of cat: the parts of the gradient. ``operands``: shape and dtype of each; vectors without elements count for nothing."""
+
+    operands: list = []
 
     def fast(self, g):
-        return tuple([g[part].reshape(shape) for part, shape in zip(self.parts, self.shapes)])
+        return tuple([g[part].reshape(shape).astype(dtype, copy=False) for part, (shape, dtype) in zip(self.parts, self.operands)])
 
     def backward(self, g):
-        return tuple([made_of(np.zeros(0, g._data.dtype)) if shape == (0,) else narrow(g, self.at, part[-1].start, part[-1].stop - part[-1].start)
-                      for part, shape in zip(self.parts, self.shapes)])
+        return tuple([self._part(g, k).to(DTYPES[dtype]) if shape != (0,) else made_of(np.zeros(0, dtype)) for k, (shape, dtype) in enumerate(self.operands)])
+
+    def _part(self, g, k: int):
+        bounds = self.parts[k][-1]
+        return narrow(g, self.at, bounds.start, bounds.stop - bounds.start)
 
 
 class StackBackward0(CatBackward0):
     """Backward of stack."""
 
-    def fast(self, g):
-        return tuple([g[part] for part in self.parts])
-
-    def backward(self, g):
-        return tuple([select(g, self.at, k) for k in range(len(self.parts))])
+    def _part(self, g, k: int):
+        return select(g, self.at, k)
 
 
 def _together(tensors, name: str) -> list[Tensor]:
@@ -491,7 +493,7 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
     dtype = _common(tensors)
     node = recorded(CatBackward0, tensors)
     if node is not None:
-        node.shapes = [x._data.shape for x in tensors]
+        node.operands = [(x._data.shape, x._data.dtype) for x in tensors]
         bounds = [0, *np.cumsum([x._data.shape[at] if x._data.shape != (0,) else 0 for x in tensors]).tolist()]
         node.at, node.parts = at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)]
     return result(node, np.ascontiguousarray(np.concatenate([cast(x._data, dtype) for x in present], at)))
@@ -511,7 +513,8 @@ def stack(tensors, dim: int = 0, *, out=None) -> Tensor:
     dtype = _common(tensors)
     node = recorded(StackBackward0, tensors)
     if node is not None:
-        node.at, node.parts = at, [(slice(None),) * at + (k,) for k in range(len(tensors))]
+        node.operands = [(x._data.shape, x._data.dtype) for x in tensors]
+        node.at, node.parts = at, [(slice(None),) * at + (k, ...) for k in range(len(tensors))]
     return result(node, np.ascontiguousarray(np.stack([cast(x._data, dtype) for x in tensors], at)))
 
 

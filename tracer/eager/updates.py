@@ -6,6 +6,7 @@ next used.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable
 
@@ -50,9 +51,23 @@ def _check_recordable(target: Tensor) -> None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
 
 
+def is_expanded(data) -> bool:
+    """Do several elements lie at one place?"""
+    return isinstance(data, np.ndarray) and 0 in data.strides and data.size > 0 and any([step == 0 and n > 1 for step, n in zip(data.strides, data.shape)])
+
+
+def check_expanded(target: Tensor, name: str, also: str) -> bool:
+    """Tell that elements of the target share their places; is it so?"""
+    if not is_expanded(target._data):
+        return False
+    warnings.warn(f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before performing this operation. This also applies to "
+                  f"advanced indexing e.g. {also}", UserWarning, stacklevel=4)
+    return True
+
+
 def _check_places(data) -> None:
     """Refuse to write where several elements lie at one place."""
-    if isinstance(data, np.ndarray) and any(step == 0 and extent > 1 for step, extent in zip(data.strides, data.shape)):
+    if is_expanded(data):
         raise RuntimeError(_SEVERAL_PLACES)
 
 
@@ -127,7 +142,10 @@ def check_result(target: Tensor, made: Tensor) -> None:
 def overwrite(target: Tensor, data) -> None:
     """Write data into the tensor's memory and count the version."""
     if isinstance(target._data, np.ndarray):
-        target._data[...] = data
+        if is_expanded(target._data):
+            np.copyto(target._data, data, where=data != target._data)  # what changes: several elements lie at one place
+        else:
+            target._data[...] = data
     else:
         target._data = target._data.dtype.type(data)
     count_update(target)
@@ -233,10 +251,19 @@ class _Replaced(Node):
 _Replaced.__name__ = "CopySlices"
 
 
+_EXPANDED = {"masked_fill_": "tensor[mask] = scalar", "index_fill_": "tensor[mask] = scalar", "tril_": "", "triu_": ""}  # what may write to expanded tensors
+
+
 def in_place(name: str, operation: Callable) -> Callable:
     """The method ``name`` that writes the operation's result into its first operand."""
-    def method(self, *operands, **options):
-        return update(self, operation, *operands, **options)
+    if name in _EXPANDED:
+        def method(self, *operands, **options):
+            if _EXPANDED[name]:
+                check_expanded(self, name, _EXPANDED[name])
+            return update(self, operation, *operands, overlaps=True, **options)
+    else:
+        def method(self, *operands, **options):
+            return update(self, operation, *operands, **options)
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}`` in place."
     return method

@@ -31,7 +31,7 @@ VIEWS = (
     "{a}[0]", "{a}[1:]", "{a}[..., 0]", "{a}[None]", "{a}[-1]", "{a}.t()", "{a}.view(-1)", "{a}.reshape(-1)", "{a}.flatten()", "{a}.unsqueeze(0)",
     "{a}.squeeze()", "{a}.transpose(0, -1)", "{a}.expand(2, *{a}.shape)", "{a}.view_as({a})", "{a}.narrow(0, 0, 1)", "{a}.detach()",
     "{a}.select(0, 0)", "{a}.diagonal()", "{a}.T", "{a}[::2]", "{a}[:, 1:]", "{a}[...]", "{a}.permute(-1, 0)", "{a}.movedim(0, -1)", "{a}.unsqueeze(-1)",
-    "{a}.unfold(0, 2, 1)", "{a}.reshape(3, 2)", "{a}.squeeze(0)", "{a}.ravel()", "{a}.chunk(2)[0]", "{a}.split(1)[-1]",
+    "{a}.reshape(3, 2)", "{a}.squeeze(0)", "{a}.ravel()", "{a}.chunk(2)[0]", "{a}.split(1)[-1]",
     "{a}.unbind(0)[0]", "{a}.chunk(2, -1)[-1]", "{a}.unbind(-1)[0]", "{a}.split([1, {a}.shape[0] - 1])[1]", "{a}[0:1].expand(2, *{a}.shape[1:])",
     "{a}.swapaxes(0, -1)", "{a}.mT", "{a}.broadcast_to((2, *{a}.shape))", "{a}[:, None]",
 )
@@ -170,7 +170,7 @@ def statement(kind: str, new: str, names: list[str], choose: Callable) -> list[s
     """One statement and the line that shows what it made."""
     a, b = choose(names[-6:]), choose(names)
     if kind == "no_grad":
-        inner = choose(UPDATES + tuple([f"{new} = {each}" for each in (*VIEWS, *BINARY, *INDEXED)])).format(a=a, b=b, new=new)
+        inner = choose(tuple([each for each in UPDATES if "squeeze_" not in each and "t_()" not in each]) + tuple([f"{new} = {each}" for each in (*VIEWS, *BINARY, *INDEXED)])).format(a=a, b=b, new=new)
         lines = ["with torch.no_grad():\n    " + inner]
     else:
         inner = choose(DONE[kind]).format(a=a, b=b, new=new) if kind in DONE else f"{new} = {choose(MADE[kind]).format(a=a, b=b)}"

@@ -244,7 +244,7 @@ def _hang(node: _ContextNode, tensors: list, results: list) -> list:
 
 def _overwritten(each: Tensor, node: _ContextNode, number: int, tensors: list) -> Tensor:
     """An input that ``forward`` has overwritten and returned."""
-    if each._rg and own_node(each) is None and each._view is None:
+    if each._rg and own_node(each) is None:
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not any([each is t for t in tensors]):
         warnings.warn("Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass it to mark_dirty().",

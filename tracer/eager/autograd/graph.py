@@ -69,11 +69,13 @@ class _AllowMutationOnSavedContext:
 
     def __init__(self) -> None:
         self._by_memory: dict[int, list[weakref.ref[_Kept]]] = {}
+        self._all: weakref.WeakSet[_Kept] = weakref.WeakSet()
         self.is_open = True
 
     def pack(self, tensor: Tensor) -> _Kept:
         """Remember a tensor that a node saves."""
         kept = _Kept(tensor)
+        self._all.add(kept)
         self._by_memory.setdefault(_memory(tensor), []).append(weakref.ref(kept))
         return kept
 
@@ -92,10 +94,8 @@ class _AllowMutationOnSavedContext:
 
     def clear(self) -> None:
         """Forget everything."""
-        for references in self._by_memory.values():
-            for reference in references:
-                if (kept := reference()) is not None:
-                    kept.tensor = None
+        for kept in self._all:
+            kept.tensor = None
         self._by_memory = {}
 
 
