@@ -160,7 +160,7 @@ class Pass:
 
     # One node, with all that may hang on it --------------------------------------------------------------------------------
     def _step(self, node: Node, g) -> None:
-        outputs = [g] if node.outputs == 1 else [g.get(k) for k in range(node.outputs)]
+        outputs = [g] if node.outputs == 1 else [g[0]] if node.at_once else [g.get(k) for k in range(node.outputs)]
         outputs = [None if each is None else self._as_tensor(each) for each in outputs]
         self._before(node, outputs)
         if self.needed is not None and node.seq not in self.running:
@@ -170,6 +170,8 @@ class Pass:
             if changed is not None:
                 outputs = list(changed) if isinstance(changed, tuple) else [changed]
         gradients = self._gradients(node, outputs)
+        if node.node_hooks:
+            gradients = tuple([None if edge is None else each for edge, each in zip(node.edges, gradients)])
         for hook in list((node.node_hooks or {}).values()):
             changed = hook(tuple(gradients), tuple(outputs))
             if changed is not None:

@@ -29,6 +29,8 @@ _NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is dep
 class IndexBackward0(Node):
     """Backward of a gather: a scatter that adds."""
 
+    arguments = {"indices": "indices", "self_sym_sizes": "shape"}
+    indices: tuple = ()
     names = ()
 
     def fast(self, g):
@@ -230,7 +232,7 @@ def _gathered(current: Tensor, places: dict) -> Tensor:
     if node is not None:
         node.shape, node.place = current._data.shape, place
         node.save(*places.get("saved", ()))
-        node.edges = (*node.edges, *(None,) * 0)
+        node.indices = tuple([None if isinstance(each, slice) else made_of(each) for each in place])
     return result(node, _in_order(np.array(data), current._data, place) if data.ndim else data)
 
 

@@ -303,7 +303,7 @@ def broadcast_tensors(*tensors) -> tuple:
     """All expanded to their common shape."""
     tensors = _dims(tensors)
     shape = broadcast_shapes(*[x._data.shape for x in tensors])
-    return tuple([x.expand(*shape) for x in tensors])
+    return tuple([x if x._data.shape == tuple(shape) else x.expand(*shape) for x in tensors])
 
 
 def broadcast_shapes(*shapes):

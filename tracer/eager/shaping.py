@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from itertools import pairwise
@@ -11,6 +12,7 @@ import numpy as np
 from .dtypes import DTYPES, promote_types
 from .node import Node
 from .record import cast, look_up_nodes, recorded, result, summed_to
+from .stale import Stale
 from .tensor import Size, Tensor, is_contiguous, made_of, shared, wrapped_dim
 from .views import ViewNode, scatter, share, view_of
 
@@ -71,6 +73,24 @@ _PERMUTED = {"TransposeBackward0": _kind("TransposeBackward0", _Transposed), "Pe
              "TBackward0": _kind("TBackward0", _T)}
 SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED, SPLIT, UNBIND = (_kind(name, ViewNode) for name in (
     "SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0", "AsStridedBackward0", "SplitBackward0", "UnbindBackward0"))
+
+
+def _keeps(kind: type, *names: str, sizes: bool = True) -> None:
+    """PyTorch keeps these arguments of a view."""
+    kind.arguments = {name: name for name in names} | ({"self_sym_sizes": "shape"} if sizes else {})
+
+
+_keeps(SELECT, "dim", "index")
+_keeps(SLICE, "dim", "start", "end", "step")
+_keeps(SPLIT, "dim", "split_size")
+SPLIT_WITH_SIZES = _kind("SplitWithSizesBackward0", ViewNode)
+_keeps(SPLIT_WITH_SIZES, "dim", "split_sizes")
+_keeps(UNBIND, "dim", sizes=False)
+_keeps(_RESHAPED["UnsqueezeBackward0"], "dim", sizes=False)
+_keeps(_RESHAPED["SqueezeBackward1"], "dim")
+_keeps(_RESHAPED["SqueezeBackward2"], "dim")
+_keeps(_RESHAPED["AliasBackward0"], sizes=False)
+_keeps(_PERMUTED["PermuteBackward0"], "dims", sizes=False)
 
 
 def sizes_of(arguments: tuple) -> tuple:
@@ -179,8 +199,8 @@ def ravel(input: Tensor) -> Tensor:
     return view(input.contiguous(), -1)
 
 
-def _permuted(input: Tensor, kind: str, order: tuple) -> Tensor:
-    return view_of(input, _PERMUTED[kind], lambda a: a.transpose(order), order=order)
+def _permuted(input: Tensor, kind: str, order: tuple, **arguments) -> Tensor:
+    return view_of(input, _PERMUTED[kind], lambda a: a.transpose(order), order=order, **arguments)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -188,10 +208,10 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     order = list(range(input.ndim))
     if not order:
         wrapped_dim(dim0, 0), wrapped_dim(dim1, 0)
-        return _permuted(input, "TransposeBackward0", ())
+        return _permuted(input, "TransposeBackward0", (), dim0=dim0 % 2**64, dim1=dim1 % 2**64)
     a, b = wrapped_dim(dim0, input.ndim), wrapped_dim(dim1, input.ndim)
     order[a], order[b] = order[b], order[a]
-    return _permuted(input, "TransposeBackward0", tuple(order))
+    return _permuted(input, "TransposeBackward0", tuple(order), dim0=dim0 % 2**64, dim1=dim1 % 2**64)
 
 
 def t(input: Tensor) -> Tensor:
@@ -210,7 +230,7 @@ def permute(input: Tensor, *dims) -> Tensor:
     order = tuple([wrapped_dim(d, input.ndim) for d in dims])
     if len(set(order)) != len(order):
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return _permuted(input, "PermuteBackward0", order)
+    return _permuted(input, "PermuteBackward0", order, dims=tuple([d % 2**64 for d in dims]))
 
 
 def movedim(input: Tensor, source, destination) -> Tensor:
@@ -225,13 +245,13 @@ def movedim(input: Tensor, source, destination) -> Tensor:
     rest = [k for k in range(input.ndim) if k not in moved]
     for at, which in sorted(zip(goals, moved)):
         rest.insert(at, which)
-    return _permuted(input, "PermuteBackward0", tuple(rest))
+    return _permuted(input, "PermuteBackward0", tuple(rest), dims=tuple(rest))
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of extent 1."""
     at = wrapped_dim(dim, input.ndim + 1)
-    return view_of(input, _RESHAPED["UnsqueezeBackward0"], lambda a: np.expand_dims(a, at))
+    return view_of(input, _RESHAPED["UnsqueezeBackward0"], lambda a: np.expand_dims(a, at), dim=dim % 2**64)
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
@@ -244,7 +264,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
     else:
         kind, axes = "SqueezeBackward2", tuple([wrapped_dim(d, len(shape)) for d in dim])
     gone = tuple([k for k in axes if k < len(shape) and shape[k] == 1])
-    return view_of(input, _RESHAPED[kind], lambda a: np.squeeze(a, gone))
+    return view_of(input, _RESHAPED[kind], lambda a: np.squeeze(a, gone), dim=dim % 2**64 if isinstance(dim, int) else dim)
 
 
 def expand(input: Tensor, *sizes) -> Tensor:
@@ -301,12 +321,13 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 def _selected(input: Tensor, at: int, index: int) -> Tensor:
     place = (slice(None),) * at + (index, ...)
-    return view_of(input, SELECT, lambda a: a[place])
+    return view_of(input, SELECT, lambda a: a[place], dim=at, index=index % 2**64)
 
 
 def _sliced(input: Tensor, at: int, part: slice) -> Tensor:
     place = (slice(None),) * at + (part,)
-    return view_of(input, SLICE, lambda a: a[place])
+    return view_of(input, SLICE, lambda a: a[place], dim=at, start=(part.start or 0) % 2**64, end=2**63 - 1 if part.stop is None else part.stop % 2**64,
+                   step=part.step or 1)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -359,12 +380,13 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
     return view_of(input, AS_STRIDED, apply, overlaps=True)
 
 
-def _several(input: Tensor, kind: type, parts: list) -> tuple:
-    """Views that one node has for outputs."""
+def _several(input: Tensor, kind: type, parts: list, **arguments) -> tuple:
+    """Views that one node has for outputs. ``arguments``: what PyTorch keeps of the call."""
     array = shared(input)
     node = recorded(_of_several(kind, len(parts)), (input,))
     if node is not None:
         node.shape, node.parts = array.shape, parts
+        node.__dict__.update(arguments)
     made = []
     for number, part in enumerate(parts):
         def apply(a, part=part):
@@ -390,7 +412,7 @@ class _SeveralNode(ViewNode):
 
 
 def _of_several(kind: type, count: int) -> type:
-    return type(kind.__name__, (_SeveralNode,), {"outputs": count if count != 1 else 1, "__doc__": kind.__doc__})
+    return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "__doc__": kind.__doc__})
 
 
 def _axis_to_split(name: str, input: Tensor, dim: int) -> int:
@@ -418,8 +440,9 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {at}), but got "
                                f"split_sizes={sizes}")
         bounds = [0, *np.cumsum(sizes).tolist()]
-    kind = SPLIT if isinstance(split_size_or_sections, int) else _kind("SplitWithSizesBackward0", ViewNode)
-    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)])
+    kind = SPLIT if isinstance(split_size_or_sections, int) else SPLIT_WITH_SIZES
+    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim % 2**64,
+                    split_size=split_size_or_sections, split_sizes=split_size_or_sections)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
@@ -435,7 +458,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrapped_dim(dim, input.ndim)
-    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])])
+    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim % 2**64)
 
 
 # Copies -----------------------------------------------------------------------------------------------------------------------
@@ -443,6 +466,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
 class CatBackward0(Node):
     """Backward of cat: the parts of the gradient. ``operands``: shape and dtype of each; vectors without elements count for nothing."""
 
+    arguments = {"dim": "dim"}
     operands: list = []
 
     def fast(self, g):
@@ -495,7 +519,7 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
     if node is not None:
         node.operands = [(x._data.shape, x._data.dtype) for x in tensors]
         bounds = [0, *np.cumsum([x._data.shape[at] if x._data.shape != (0,) else 0 for x in tensors]).tolist()]
-        node.at, node.parts = at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)]
+        node.dim, node.at, node.parts = dim % 2**64, at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)]
     return result(node, np.ascontiguousarray(np.concatenate([cast(x._data, dtype) for x in present], at)))
 
 
@@ -514,7 +538,7 @@ def stack(tensors, dim: int = 0, *, out=None) -> Tensor:
     node = recorded(StackBackward0, tensors)
     if node is not None:
         node.operands = [(x._data.shape, x._data.dtype) for x in tensors]
-        node.at, node.parts = at, [(slice(None),) * at + (k, ...) for k in range(len(tensors))]
+        node.dim, node.at, node.parts = dim % 2**64, at, [(slice(None),) * at + (k, ...) for k in range(len(tensors))]
     return result(node, np.ascontiguousarray(np.stack([cast(x._data, dtype) for x in tensors], at)))
 
 
@@ -534,7 +558,8 @@ _DEPRECATED_T = (
 def _axes_reversed(input: Tensor) -> Tensor:
     if input.ndim not in (0, 2):
         warnings.warn(_DEPRECATED_T, UserWarning, stacklevel=2)
-    return _permuted(input, "PermuteBackward0", tuple(reversed(range(input.ndim))))
+    order = tuple(reversed(range(input.ndim)))
+    return _permuted(input, "PermuteBackward0", order, dims=order)
 
 
 def _matrix_transposed(name: str):
@@ -562,6 +587,19 @@ for _name, _function in FUNCTIONS.items():
 for _function in (view, view_as, reshape_as, expand, expand_as, unfold):
     setattr(Tensor, _function.__name__, _function)
 Tensor.T = property(_axes_reversed)
+
+
+def _node_first(function):
+    @functools.wraps(function)
+    def method(self, *args, **kwargs):
+        look_up_nodes((self,))
+        return function(self, *args, **kwargs)
+    return method
+
+
+for _name in (*FUNCTIONS, "view", "view_as", "reshape_as", "expand", "expand_as", "unfold"):
+    if hasattr(Tensor, _name):
+        setattr(Stale, _name, _node_first(getattr(Tensor, _name)))  # a view that cannot be used any more is told before dims are looked at
 Tensor.mT, Tensor.mH, Tensor.H = property(_matrix_transposed("mT")), property(_matrix_transposed("mH")), property(_matrix_transposed("H"))
 
 __all__ = ["FUNCTIONS", "Size"]

@@ -259,6 +259,7 @@ def in_place(name: str, operation: Callable) -> Callable:
     if name in _EXPANDED:
         def method(self, *operands, **options):
             if _EXPANDED[name]:
+                check_writable(self, recordable(self, operands), overlaps=True)
                 check_expanded(self, name, _EXPANDED[name])
             return update(self, operation, *operands, overlaps=True, **options)
     else:

@@ -69,11 +69,13 @@ GRADIENTS = (
     "{new}, = torch.autograd.grad(({a} * {a}).sum(), x, create_graph=True, materialize_grads=True)", "{a}.sum().backward(retain_graph=True)", "{a}.backward()",
     "{new}, = torch.autograd.grad({a}.mean(), w, create_graph=True, materialize_grads=True)", "x.grad", "w.grad", "{a}.grad", "x.grad = None",
     "x.grad.zero_()", "{a}.backward(torch.ones({a}.shape), retain_graph=True)", "({a} ** 2).sum().backward(inputs=[x], retain_graph=True)",
-    "torch.autograd.grad({a}, {b}, torch.ones_like({a}), retain_graph=True)", "{new}, = torch.autograd.grad({a}.prod(), {b}, create_graph=True, materialize_grads=True)",
-    "({a} * {b}).mean().backward()", "x.grad.mul_(2)", "{new} = x if x.grad is None else x.grad", "torch.autograd.backward([{a}.sum(), {b}.sum()], retain_graph=True)",
+    "torch.autograd.grad({a}, {b}, torch.ones_like({a}), retain_graph=True)",
+    "{new}, = torch.autograd.grad({a}.prod(), {b}, create_graph=True, materialize_grads=True)",
+    "({a} * {b}).mean().backward()", "x.grad.mul_(2)", "{new} = x if x.grad is None else x.grad",
+    "torch.autograd.backward([{a}.sum(), {b}.sum()], retain_graph=True)",
 )
 PRINTED = (
-    "print({a} * 1e6, {a} / 1e5)", "{a}.tolist()", "print(f'{{{a}}}', {a}.shape, {a}.dtype)", "{a}.item()", "bool({a})", "len({a})", "float({a})",
+    "print({a} * 1e6, {a} / 1e5)", "{a}.shape, {a}.dtype", "print(f'{{{a}}}', {a}.shape, {a}.dtype)", "{a}.item()", "bool({a})", "len({a})", "float({a})",
     "{a}.numpy()", "{a}.requires_grad, {a}.is_leaf, {a}._version, {a}.output_nr", "{a}.grad_fn and sorted(n for n in dir({a}.grad_fn) if n[:7] == '_saved_')",
     "{a}.is_contiguous(), {a}.stride(), {a}.storage_offset(), {a}.numel(), {a}.dim()", "repr({a}.size()), {a}.element_size()", "print({a}.data)",
     "{a}._base is None, {a}.grad_fn is None", "print({a}.expand(2, *{a}.shape))", "{a} in {b}", "list({a})", "{a}.grad_fn.next_functions[0][0].name()",
@@ -170,7 +172,8 @@ def statement(kind: str, new: str, names: list[str], choose: Callable) -> list[s
     """One statement and the line that shows what it made."""
     a, b = choose(names[-6:]), choose(names)
     if kind == "no_grad":
-        inner = choose(tuple([each for each in UPDATES if "squeeze_" not in each and "t_()" not in each]) + tuple([f"{new} = {each}" for each in (*VIEWS, *BINARY, *INDEXED)])).format(a=a, b=b, new=new)
+        updates = [each for each in UPDATES if "squeeze_" not in each and "t_()" not in each]  # gradients of another shape than their tensors
+        inner = choose((*updates, *[f"{new} = {each}" for each in (*VIEWS, *BINARY, *INDEXED)])).format(a=a, b=b, new=new)
         lines = ["with torch.no_grad():\n    " + inner]
     else:
         inner = choose(DONE[kind]).format(a=a, b=b, new=new) if kind in DONE else f"{new} = {choose(MADE[kind]).format(a=a, b=b)}"
