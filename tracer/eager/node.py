@@ -324,10 +324,14 @@ def _version_of(entry) -> int:
     return counter[0] if counter is not None else 0
 
 
+def _type_name(data) -> str:
+    return "CPUBoolType" if data.dtype.kind == "b" else f"torch.{of_numpy(data.dtype).legacy}Tensor"
+
+
 def _changed(data, grad_fn: Node | None, number: int, version: int, expected: int) -> str:
     shape = ", ".join(map(str, data.shape))
     source = f", which is output {number} of {short_name(grad_fn)}," if grad_fn is not None else ""
-    return (f"one of the variables needed for gradient computation has been modified by an inplace operation: [torch.{of_numpy(data.dtype).legacy}Tensor "
+    return (f"one of the variables needed for gradient computation has been modified by an inplace operation: [{_type_name(data)} "
             f"[{shape}]]{source} is at version {version}; expected version {expected} instead. {_HINT_FOUND if state.anomaly else _HINT}")
 
 
