@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_FUNC = "write torch.autograd.functional ({}) here, or tracegrad's own transformations of NumPy functions: tracer.grad, tracer.jvp, tracer.vjp, tracer.vmap"
+_FUNC = "write torch.autograd.functional ({}) here, or tracer.grad, jvp and vjp of NumPy functions, and their batch"
 _COMPILE = "eager is what runs at once; to compile, write the function in NumPy and call tracer.grad(f), or tracer.compare(f, x) to see both"
 _COMPLEX = "there are no complex tensors, real arithmetic only"
 
