@@ -17,8 +17,8 @@ def rows() -> list[str]:
 
 
 def test_the_table_has_the_rows_that_are_tested_here():
-    beginnings = ("the last digits of sums", "`torch.maximum(0., -0.)`", "a tangent of forward mode", "a gradient that is zero", "complex tensors",
-                  "all tensors are on the CPU")
+    beginnings = ("the last digits of sums", "`torch.maximum(0., -0.)`", "a tangent of forward mode", "a gradient that is zero", "the `grad_fn` of a gradient",
+                  "a warning is given each time", "complex tensors", "all tensors are on the CPU")
     assert len(rows()) == len(beginnings) and all(row.startswith(f"| {beginning}") for row, beginning in zip(rows(), beginnings))
 
 
@@ -54,6 +54,27 @@ def test_a_vanishing_gradient_can_be_read():
     slope, = eager.autograd.grad(x.abs().sum(), x, create_graph=True)
     second, = eager.autograd.grad((slope * slope.detach()).sum(), x)
     assert second.numpy().tolist() == [0.0, 0.0]
+
+
+def curvature(library):
+    x = library.tensor([0.5, 1.0], requires_grad=True)
+    slope, = library.autograd.grad(x.tanh().sum(), x, create_graph=True)
+    return slope.grad_fn.name(), library.autograd.grad(slope.sum(), x)[0].tolist()
+
+
+@needs_torch
+def test_recorded_gradients_have_other_nodes_and_the_same_derivatives():
+    import torch
+    (ours, value), (theirs, expected) = curvature(eager), curvature(torch)
+    assert (ours, theirs) == ("MulBackward0", "TanhBackwardBackward0")
+    assert value == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_warning_is_given_each_time():
+    x = eager.tensor(1.0, requires_grad=True)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="to a scalar may lead to unexpected behavior"):
+            assert float(x) == 1.0
 
 
 def test_complex_tensors_are_refused():

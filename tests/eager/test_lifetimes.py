@@ -134,3 +134,46 @@ def test_grad_mode_belongs_to_its_thread():
         assert not torch.is_grad_enabled()
     thread.join()
     assert seen == [True]
+
+
+def test_a_deep_view_of_a_view_is_updated_and_goes_backward():
+    x = torch.ones(4, requires_grad=True)
+    base = x * 1
+    view = base
+    for _ in range(20_000):
+        view = view[:]
+    view.mul_(2)
+    base.sum().backward()
+    assert x.grad.tolist() == [2.0] * 4
+
+
+def test_many_updates_of_views_go_backward_and_are_freed(no_collector):
+    x = torch.ones(2, requires_grad=True)
+    y = x * 1
+    first = weakref.ref(y.grad_fn)
+    for _ in range(10_000):
+        y[0].mul_(1.0)
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+    del y
+    assert first() is None
+
+
+def test_dead_views_are_forgotten_by_their_base():
+    x = torch.zeros(4)
+    for _ in range(1000):
+        x[:2]
+    assert len(x._views) <= 16
+
+
+def test_updated_views_and_what_was_saved_of_them_go_without_the_collector(no_collector):
+    x = torch.ones(2, requires_grad=True)
+    with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        y = x.exp()
+        view = y[0]
+        z = y * y
+        view.add_(1)
+        z.sum().backward()
+        seen = [weakref.ref(each) for each in (y, view, z, view.grad_fn)]
+        del y, view, z
+    assert [each() for each in seen] == [None] * 4

@@ -36,6 +36,7 @@ from . import (
 from . import autograd as autograd
 from . import cuda as cuda
 from . import inplace as _inplace  # noqa: F401  the same for what overwrites
+from . import leaves as _leaves  # noqa: F401  and for what users set
 from . import linalg as linalg
 from . import nn as nn
 from . import special as special
@@ -64,6 +65,7 @@ from .dtypes import (
 from .given import with_out
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .printing import set_printoptions
+from .refused import refusal
 from .tensor import STRIDED as strided
 from .tensor import Size, Tensor
 
@@ -130,6 +132,10 @@ def fill(input: Tensor, value) -> Tensor:
 def is_floating_point(input: Tensor) -> bool:
     """Is the dtype one of floats?"""
     return input.is_floating_point()
+
+
+def __getattr__(name: str):
+    raise refusal(__name__, name)
 
 
 __all__ = [

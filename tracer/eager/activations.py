@@ -10,6 +10,8 @@ from tracer.ops import TABLE
 
 from .arithmetic import operand
 from .define import gate
+from .dtypes import get_default_dtype
+from .geometry import in_layout_of
 from .node import Node
 from .record import recorded, result, saved_result
 from .selection import where
@@ -37,8 +39,10 @@ def relu(input, inplace: bool = False) -> Tensor:
     if inplace:
         return input.relu_()
     x = operand(input, "relu")._data
+    if x.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
     node = recorded(ReluBackward0, (input,))
-    made = result(node, np.maximum(x, x.dtype.type(0)))
+    made = result(node, in_layout_of(np.maximum(x, x.dtype.type(0)), x))
     if node is not None:
         node.save(saved_result(made))
     return made
@@ -47,6 +51,7 @@ def relu(input, inplace: bool = False) -> Tensor:
 class SoftmaxBackward0(Node):
     """Backward of softmax."""
 
+    arguments = {"dim": "given"}
     names = ("result",)
 
     def backward(self, g):
@@ -65,6 +70,7 @@ class LogSoftmaxBackward0(SoftmaxBackward0):
 class LogsumexpBackward0(Node):
     """Backward of logsumexp."""
 
+    arguments = {"dim": "given", "keepdim": "keepdim"}
     names = ("self", "result")
 
     def backward(self, g):
@@ -75,23 +81,24 @@ class LogsumexpBackward0(Node):
         return (g * (x - out).exp(),)
 
 
-def _float(input, name: str):
+def _float(input, name: str, dim: int | None):
     x = operand(input, name)._data
-    if x.dtype.kind != "f":
-        raise NotImplementedError(f'"{name}_lastdim_kernel_impl" not implemented for \'{input.dtype.legacy}\'')
+    if x.dtype.kind != "f" and (x.ndim or name == "softmax" or x.dtype.kind != "b"):
+        last = "_lastdim" if wrapped_dim(dim, x.ndim) == max(x.ndim - 1, 0) else ""
+        raise NotImplementedError(f'"{name}{last}_kernel_impl" not implemented for \'{input.dtype.legacy}\'')
     return x
 
 
 def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
     """Exponentials that sum to 1 along an axis."""
     input = input if dtype is None else input.to(dtype)
-    x = _float(input, "softmax")
+    x = _float(input, "softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
-    e = np.exp(x - x.max(axis=axis, keepdims=True)) if x.ndim else np.ones_like(x)
+    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf)) if x.ndim else np.ones_like(x)
     node = recorded(SoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(e / e.sum(axis=axis, keepdims=True)) if x.ndim else e[()])
     if node is not None:
-        node.dim = axis
+        node.dim, node.given = axis, dim % 2**64
         node.save(saved_result(made))
     return made
 
@@ -99,13 +106,13 @@ def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> 
 def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
     """The logarithm of softmax."""
     input = input if dtype is None else input.to(dtype)
-    x = _float(input, "log_softmax")
+    x = _float(input, "log_softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
-    centred = x - x.max(axis=axis, keepdims=True) if x.ndim else x - x
+    centred = x - x.max(axis=axis, keepdims=True, initial=-np.inf) if x.ndim else x - x
     node = recorded(LogSoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(centred - np.log(np.exp(centred).sum(axis=axis, keepdims=True))) if x.ndim else centred)
     if node is not None:
-        node.dim = axis
+        node.dim, node.given = axis, dim % 2**64
         node.save(saved_result(made))
     return made
 
@@ -113,20 +120,21 @@ def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3)
 def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     """The logarithm of the sum of exponentials over axes."""
     x = operand(input, "logsumexp")._data
+    x = x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
-    axes = axes or tuple(range(x.ndim))
-    if x.ndim == 0:
-        axes = ()
+    if not axes and x.ndim and x.size and not keepdim:  # PyTorch sums over all axes, into a result that has kept them
+        raise RuntimeError("output with shape [] doesn't match the broadcast shape " + str([1] * x.ndim))
+    axes = () if x.ndim == 0 else axes or tuple(range(x.ndim))
     highest = x.max(axis=axes, keepdims=True, initial=-np.inf) if axes else x
     highest = np.where(np.isfinite(highest), highest, 0).astype(x.dtype)
     data = np.log(np.exp(x - highest).sum(axis=axes, keepdims=True)) + highest if axes else x
     if not keepdim and axes:
         data = np.squeeze(data, axes)
     node = recorded(LogsumexpBackward0, (input,))
-    made = result(node, data[()] if data.ndim == 0 else data)
+    made = result(node, np.asarray(data, order="C")[()])
     if node is not None:
-        node.dims, node.keepdim = axes, keepdim
+        node.dims, node.keepdim, node.given = axes, keepdim, tuple([each % 2**64 for each in dims])
         node.save(input, saved_result(made))
     return made
 

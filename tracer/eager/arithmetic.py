@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dtypes import DTYPES, bool_, of_number
+from .dtypes import DTYPES, bool_, of_number, promoted
+from .geometry import in_layout_of
 from .modes import state
-from .node import FREED, Node
-from .record import broadcast_shape, data_of, fit_of, fitted, in_common, recorded, result
+from .node import FREED, Node, Output
+from .record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from .tensor import Tensor, made_of
 
 _new = object.__new__
@@ -34,7 +35,7 @@ class _Binary(Node):
         if saved is None:
             raise RuntimeError(FREED)
         self.check()
-        return [s._data if isinstance(s, Tensor) else s for s in saved]
+        return [s._data if isinstance(s, Tensor) else s.data if isinstance(s, Output) else s for s in saved]
 
     def _fit(self, pair):
         if self.fits is None:
@@ -78,7 +79,6 @@ class MulBackward0(_Binary):
     """a b; each factor is saved if the other needs it."""
 
     names = ("self", "other")
-    last_first = True
 
     def fast(self, g):
         saved = self.saved
@@ -108,7 +108,6 @@ class DivBackward0(_Binary):
     """a / b; the numerator is saved if the denominator needs it."""
 
     names = ("self", "other")
-    last_first = True
 
     def _slopes(self, g, a, b):
         return g / b if self.edges[0] is not None else None, None if a is None else -g * ((a / b) / b)
@@ -132,12 +131,16 @@ def _binary(kind: type[Node], function, a, b, floating: bool = False):
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         x, y = a._data, b._data
         if x.dtype is y.dtype and x.dtype.kind == "f" and x.shape == y.shape:
-            return recorded(kind, (a, b)), function(x, y)
-        broadcast_shape(x.shape, y.shape)
+            return recorded(kind, (a, b)), in_layout_of(function(x, y), x, y)
+        if x.shape != y.shape:
+            look_up_nodes((a, b))
+            broadcast_shape(x.shape, y.shape)
     dtype, (x, y) = in_common(a, b, floating=floating)
     data = function(x, y)
     if data.dtype != dtype.numpy:
         data = data.astype(dtype.numpy)
+    if data.ndim > 1:
+        data = in_layout_of(data, data_of(a), data_of(b))
     node = recorded(kind, (a, b))
     if node is not None:
         fits = fit_of(a), fit_of(b)
@@ -149,7 +152,12 @@ def _binary(kind: type[Node], function, a, b, floating: bool = False):
 def add(input, other, *, alpha=1, out=None) -> Tensor:
     """``input + alpha * other``."""
     a, b = operand(input, "add"), operand(other, "add", 2, "other")
-    if alpha != 1:
+    if alpha != 1 or alpha.__class__ is not int:
+        _check_alpha(a, b, alpha)
+        if _kind(a, b) == "b":
+            first, second = _as_bools(a), _as_bools(b)
+            broadcast_shape(first.shape, second.shape)
+            return result(None, in_layout_of(first | (second & bool(alpha)), first, second))
         b = mul(b, alpha) if isinstance(b, Tensor) and not (b._rg and state.recording) else b
         if isinstance(b, Tensor) and b._rg and state.recording:
             node, data = _binary(AddBackward0, lambda x, y: x + x.dtype.type(alpha) * y, a, b)
@@ -161,6 +169,22 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
     return result(*_binary(AddBackward0, np.add, a, b))
 
 
+def _kind(a, b) -> str:
+    return promoted((a, b)).numpy.kind
+
+
+def _as_bools(operand):
+    return np.asarray(data_of(operand)).astype(bool)[()]
+
+
+def _check_alpha(a, b, alpha) -> None:
+    kind = _kind(a, b)
+    if isinstance(alpha, bool) and kind != "b":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and kind != "f":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+
+
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """``input - alpha * other``."""
     a, b = operand(input, "sub"), operand(other, "sub", 2, "other")
@@ -169,7 +193,8 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
     if any(isinstance(o, Tensor) and o._data.dtype.kind == "b" for o in (a, b)):
         raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")
-    if alpha != 1:
+    if alpha != 1 or alpha.__class__ is not int:
+        _check_alpha(a, b, alpha)
         node, data = _binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
         if node is not None:
             node._saved_alpha = alpha
@@ -212,14 +237,13 @@ def div(input, other, *, rounding_mode: str | None = None, out=None) -> Tensor:
     return result(node, data)
 
 
-class DivBackward1(_Binary):
+class DivBackward2(_Binary):
     """A rounded quotient: its slopes are 0."""
+
+    names = ("self", "other")
 
     def _slopes(self, g, *_):
         return g * 0, g * 0
-
-
-DivBackward1.__name__ = "DivBackward2"
 
 
 def _rounded_division(a, b, mode: str) -> Tensor:
@@ -230,7 +254,11 @@ def _rounded_division(a, b, mode: str) -> Tensor:
     else:
         function = lambda x, y: np.trunc(x / y) if x.dtype.kind == "f" else np.trunc(np.divide(x, y)).astype(x.dtype)
     _refuse_integer_zero(a, b)
-    return result(*_binary(DivBackward1, function, a, b))
+    node, data = _binary(DivBackward2, function, a, b)
+    if node is not None:
+        node._saved_rounding_mode = mode
+        node.save(a, b)
+    return result(node, data)
 
 
 def _refuse_integer_zero(a, b) -> None:
@@ -245,7 +273,7 @@ def neg(input, *, out=None) -> Tensor:
     if a._data.dtype.kind == "b":
         raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")
-    return result(recorded(NegBackward0, (a,)), -a._data)
+    return result(recorded(NegBackward0, (a,)), in_layout_of(-a._data, a._data))
 
 
 def operand(value, name: str, position: int = 1, argument: str = "input"):
@@ -272,6 +300,7 @@ def _operator(kind: type[Node], function, general, saves: bool):
             if x.dtype is not y.dtype or x.dtype.kind != "f":
                 return general(a, b)
             if x.shape != y.shape:
+                look_up_nodes((a, b))
                 broadcast_shape(x.shape, y.shape)
             other_rg = b._rg
         elif (b.__class__ is float or b.__class__ is int) and x.dtype.kind == "f":
@@ -283,7 +312,9 @@ def _operator(kind: type[Node], function, general, saves: bool):
         if state.special:
             return general(a, b)
         made = _new(Tensor)
-        made._data = function(x, y)
+        data = made._data = function(x, y)
+        if data.ndim > 1 and not (x.flags.c_contiguous and data.flags.c_contiguous):
+            made._data = in_layout_of(data, x, y)
         if (a._rg or other_rg) and state.recording:
             node = kind(((a._grad_fn or a) if a._rg else None, (b._grad_fn or b) if other_rg else None))
             if a._number or (other_rg and b._number):
@@ -334,7 +365,7 @@ def _negative(a: Tensor) -> Tensor:
     if state.special or a._data.dtype.kind == "b" or a._number:
         return neg(a)
     made = _new(Tensor)
-    made._data = -a._data
+    made._data = in_layout_of(-a._data, a._data)
     if a._rg and state.recording:
         made._rg, made._grad_fn = True, NegBackward0((a._grad_fn or a,))
     return made

@@ -9,7 +9,7 @@ import numpy as np
 
 from .engine import Pass
 from .modes import state
-from .node import Node, accumulator
+from .node import UNTRACKED, Node, accumulator
 from .shaping import stack
 from .tensor import Size, Tensor, made_of
 
@@ -28,7 +28,7 @@ def backward(tensors, grad_tensors=None, retain_graph: bool | None = None, creat
     inputs = (inputs,) if isinstance(inputs, Tensor) else None if inputs is None else tuple(inputs)
     if inputs is not None and not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    tensors = (tensors,) if isinstance(tensors, (Tensor, GradientEdge)) else tuple(tensors)
     roots = _roots(tensors, _gradients_of(grad_tensors, len(tensors)), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     if create_graph:
@@ -55,7 +55,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, c
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
-    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    outputs = (outputs,) if isinstance(outputs, (Tensor, GradientEdge)) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, (Tensor, GradientEdge)) else tuple(inputs)
     gradients = _gradients_of(grad_outputs, len(outputs))
     keep = create_graph if retain_graph is None else retain_graph
@@ -83,6 +83,7 @@ def _caught(roots, inputs, keep: bool, create: bool, allow_unused: bool, materia
                                "the desired behavior.")
         if g is None and materialize:
             g = made_of(np.zeros(each._data.shape, each._data.dtype))
+            g._rg = create
         found.append(g)
     return tuple(found)
 
@@ -105,7 +106,22 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """Where the gradient of a tensor is computed."""
     if not tensor._rg:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
-    return GradientEdge(tensor.grad_fn or accumulator(tensor), tensor._number)
+    node = tensor.grad_fn or accumulator(tensor)
+    node.metadata.setdefault("outputs", {})[tensor._number] = tensor._data.shape, tensor._data.dtype
+    return GradientEdge(node, tensor._number)
+
+
+class _Placeholder:
+    """What a pass has to know of a tensor of which only the place on the tape is given."""
+
+    _rg = True
+
+    def __init__(self, edge: GradientEdge):
+        shape, dtype = edge.node.metadata["outputs"][edge.output_nr]
+        self._data = np.empty(shape, dtype)
+        leaf = getattr(edge.node, "variable", None)
+        self._grad_fn = self.grad_fn = edge.node if leaf is None else leaf
+        self._number = edge.output_nr
 
 
 def _gradients_of(given, count: int) -> tuple:
@@ -118,11 +134,12 @@ def _gradients_of(given, count: int) -> tuple:
 def _roots(tensors, gradients, create: bool) -> list:
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
+    tensors = [_Placeholder(each) if isinstance(each, GradientEdge) else each for each in tensors]
     made = [_checked(number, tensor, g) for number, (tensor, g) in enumerate(zip(tensors, gradients))]
     for number, tensor in enumerate(tensors):
-        if not tensor._rg:
+        if not tensor._rg or tensor._grad_fn is UNTRACKED:
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
-    return [(tensor.grad_fn or tensor, tensor._number, g if create else g._data) for tensor, g in zip(tensors, made)]
+    return [(tensor.grad_fn or tensor, tensor._number, g) for tensor, g in zip(tensors, made)]
 
 
 def _checked(number: int, tensor: Tensor, g):
@@ -160,8 +177,8 @@ def _tensor_backward(self: Tensor, gradient=None, retain_graph: bool | None = No
     """Accumulate the gradients of this tensor into the leaves that it depends on."""
     if gradient is None and inputs is None and not create_graph and not state.special:
         # The usual call: a recorded scalar, nothing but the leaves wanted.
-        if self._rg and self._data.size == 1:
-            g = np.ones(self._data.shape, self._data.dtype)[()]
+        if self._rg and self._data.size == 1 and self._grad_fn is not UNTRACKED:
+            g = made_of(np.ones(self._data.shape, self._data.dtype)[()])
             Pass(bool(retain_graph), False).run([(self.grad_fn or self, self._number, g)])
             return
     backward(self, gradient, retain_graph, create_graph, inputs=inputs)

@@ -8,12 +8,14 @@ import numpy as np
 
 from .devices import Device, check_device
 from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
-from .indexing import CopyBackwards, FillBackward3, ZeroBackward0, copied_into, filled_with
+from .geometry import in_layout_of
+from .indexing import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
 from .modes import state
 from .node import INFERENCE, Node, now
-from .record import broadcast_shape, recorded, result, summed_to
+from .record import broadcast_shape, look_up_nodes, recorded, result, summed_to
+from .stale import outdate
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from .views import check_overlap, check_writable, is_dense, update
+from .updates import check_overlap, check_writable, recordable, update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
@@ -60,8 +62,14 @@ def clone(input: Tensor, *, memory_format=None) -> Tensor:
     """A copy, recorded."""
     data = input._data
     if data.ndim:
-        return result(recorded(CloneBackward0, (input,)), np.array(data, order="K" if is_dense(data) else "C"))
+        return result(recorded(CloneBackward0, (input,)), _copied(data))
     return result(recorded(CloneBackward0, (input,)), np.array(data)[()])
+
+
+def _copied(data, dtype=None):
+    """A copy, dense, its axes in the order that they have."""
+    copy = np.array(data, dtype)
+    return in_layout_of(copy, data) if copy.ndim > 1 else copy
 
 
 def contiguous(input: Tensor) -> Tensor:
@@ -87,10 +95,12 @@ def detach_(self: Tensor) -> Tensor:
     """Take the tensor itself off the tape."""
     if self._view is not None:
         raise RuntimeError(_DETACH_VIEW)
-    if not self.is_leaf:
+    if self._grad_fn is not None:
         counter_of(self)  # what looks at counters will see it
         self._detached = now()
     self._rg, self._grad_fn, self._number = False, None, 0
+    if self._views is not None:
+        outdate(self)
     return self
 
 
@@ -126,12 +136,13 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
             dtype = each.dtype
         elif isinstance(each, bool):
             copy = copy or each
-    if dtype is None or input._data.dtype == dtype.numpy:
-        return clone(input) if copy else input
+    dtype = dtype or input.dtype
+    if input._data.dtype == dtype.numpy and not copy:
+        return input
     node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point and input._data.dtype.kind == "f" else None
     if node is not None:
         node.source = input.dtype
-    return result(node, input._data.astype(dtype.numpy))
+    return result(node, _copied(input._data, dtype.numpy)[()])
 
 
 def cuda(self: Tensor, *_, **__):
@@ -204,8 +215,9 @@ def _iter(self: Tensor):
 
 
 def _contains(self: Tensor, element) -> bool:
-    value = element._data if isinstance(element, Tensor) else element
-    return bool(np.any(self._data == value))
+    if not isinstance(element, (Tensor, int, float, np.number)):
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+    return bool((element == self).any())
 
 
 def _deepcopy(self: Tensor, memo) -> Tensor:
@@ -234,7 +246,10 @@ def _rebuilt(data, requires_grad: bool) -> Tensor:
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
     source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
-    check_writable(self, state.recording and (self._rg or source._rg))
+    records = recordable(self, (source,)) and self._data.dtype.kind == "f"
+    check_writable(self, records)
+    if records:
+        look_up_nodes((self, source))
     check_overlap(self, source)
     shape = broadcast_shape(self._data.shape, source._data.shape)
     if shape != self._data.shape:
@@ -247,12 +262,8 @@ def fill_(self: Tensor, value) -> Tensor:
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-        return update(self, _filled_by, value)
+        return update(self, filled_by, value)
     return update(self, filled_with, value, overlaps=True)
-
-
-def _filled_by(target: Tensor, value: Tensor) -> Tensor:
-    return result(recorded(FillBackward3, (target, value)), np.full(target._data.shape, value._data, target._data.dtype))
 
 
 def zero_(self: Tensor) -> Tensor:

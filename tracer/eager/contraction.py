@@ -7,6 +7,7 @@ import string
 import numpy as np
 
 from .products import bmm
+from .record import look_up_nodes
 from .shaping import diagonal
 from .tensor import Tensor
 
@@ -14,6 +15,7 @@ from .tensor import Tensor
 def einsum(*arguments) -> Tensor:
     """``einsum("ij,jk->ik", a, b)``: products summed over the labels that the result does not have."""
     equation, operands = _arguments(arguments)
+    look_up_nodes(operands)
     inputs, output = _labels(equation, [t.ndim for t in operands])
     extents = _extents(inputs, operands)
     summed = [label for label in extents if label not in output]
@@ -103,19 +105,12 @@ def _extents(inputs: list[str], operands: list[Tensor]) -> dict[str, int]:
                 raise RuntimeError(f"einsum(): subscript {label} is repeated for operand {number} but the sizes don't match, {extent} != {own[label]}")
             before = extents.get(label, 1)
             if before != 1 and extent not in (1, before):
-                raise RuntimeError(f"einsum(): operands do not broadcast with remapped shapes [original->remapped]: "
-                                   f"{_remapped(inputs, operands)}")
+                raise RuntimeError(f"einsum(): subscript {label} has size {extent} for operand {number} which does not broadcast with previously seen size "
+                                   f"{before}" if label in string.ascii_letters else
+                                   f"einsum(): dimension {axis} covered by ellipsis in operand {number}has size {extent} which does not broadcast with "
+                                   f"previously seen ellipsis with size {before} for the respective dimension")
             extents[label] = max(before, extent) if 0 not in (before, extent) else 0
-            assert axis < len(labels)
     return extents
-
-
-def _remapped(inputs, operands) -> str:
-    seen = list(dict.fromkeys("".join(inputs)))
-    joined = "".join(inputs)
-    order = sorted([label for label in seen if joined.count(label) == 1]) + [label for label in seen if joined.count(label) > 1]
-    return " ".join(f"{list(t.shape)}->[{', '.join(str(t.shape[labels.index(c)]) if c in labels else '1' for c in order)}]" for labels, t in zip(inputs,
-                                                                                                                                                 operands))
 
 
 def _aligned(operand: Tensor, labels: str, order: str) -> Tensor:

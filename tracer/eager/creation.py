@@ -8,6 +8,7 @@ import numpy as np
 
 from .devices import check_device
 from .dtypes import DTYPES, Dtype, bool_, filled, get_default_dtype, int64, of_numpy, promote_types
+from .geometry import in_layout_of
 from .shaping import sizes_of
 from .tensor import Tensor, made_of, shared
 
@@ -160,7 +161,9 @@ def full(size, fill_value, *, out=None, dtype: Dtype | None = None, layout=None,
 
 def _like(function):
     def like(input: Tensor, *args, dtype: Dtype | None = None, requires_grad: bool = False, device=None, layout=None, memory_format=None) -> Tensor:
-        return function(tuple(input._data.shape), *args, dtype=dtype or input.dtype, requires_grad=requires_grad)
+        made = function(tuple(input._data.shape), *args, dtype=dtype or input.dtype, requires_grad=requires_grad)
+        made._data = in_layout_of(made._data, input._data)
+        return made
     like.__name__ = f"{function.__name__}_like"
     like.__doc__ = f"As {function.__name__}, in the shape and dtype of a tensor."
     return like

@@ -75,21 +75,21 @@ def det(A: Tensor, *, out=None) -> Tensor:
     return operation(DET, (A,), np.asarray(np.linalg.det(A._data), A._data.dtype), (A, RESULT))
 
 
-def _slogdet_backward(node, _, g, a, sign, logarithm):
+def _slogdet_backward(node, _, g, a, sign):
     if g is None:
         return None
     unit = made_of(np.eye(a._data.shape[-1], dtype=a._data.dtype))
     return solve(_turned(a), g.unsqueeze(-1).unsqueeze(-1) * unit)
 
 
-SLOGDET = kind("LinalgSlogdetBackward0", _slogdet_backward, ("A", "sign", "logabsdet"), outputs=2)
+SLOGDET = kind("LinalgSlogdetBackward0", _slogdet_backward, ("A", "sign"), outputs=2)
 
 
 def _slogdet(pair):
     def slogdet(A: Tensor, *, out=None):
         """Sign and logarithm of the absolute value of determinants."""
         _check_matrix("linalg.slogdet", A)
-        return pair(*operations(SLOGDET, (A,), tuple([np.asarray(x) for x in np.linalg.slogdet(A._data)]), (A, 0, 1)))
+        return pair(*operations(SLOGDET, (A,), tuple([np.asarray(x) for x in np.linalg.slogdet(A._data)]), (A, 0)))
     return slogdet
 
 

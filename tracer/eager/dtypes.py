@@ -12,14 +12,15 @@ import numpy as np
 
 
 class Dtype:
-    """``torch.float32`` and its like. ``numpy`` is the NumPy dtype, ``legacy`` the name in messages (``Float``)."""
+    """``torch.float32`` and its like. ``numpy`` is the NumPy dtype, ``legacy`` the name in messages (``Float``), ``c_name`` that in others (``float``)."""
 
-    __slots__ = ("name", "numpy", "legacy", "is_floating_point", "itemsize", "is_complex", "is_signed")
+    __slots__ = ("name", "numpy", "legacy", "c_name", "is_floating_point", "itemsize", "is_complex", "is_signed")
 
-    def __init__(self, name: str, numpy_name: str, legacy: str):
+    def __init__(self, name: str, numpy_name: str, legacy: str, c_name: str):
         self.name = name
         self.numpy = np.dtype(numpy_name)
         self.legacy = legacy
+        self.c_name = c_name
         self.is_floating_point = self.numpy.kind == "f"
         self.is_complex = False
         self.is_signed = self.numpy.kind in "fi"
@@ -32,9 +33,10 @@ class Dtype:
         return of_numpy, (self.numpy,)
 
 
-float32, float64, float16 = Dtype("float32", "f4", "Float"), Dtype("float64", "f8", "Double"), Dtype("float16", "f2", "Half")
-int64, int32, int16, int8 = Dtype("int64", "i8", "Long"), Dtype("int32", "i4", "Int"), Dtype("int16", "i2", "Short"), Dtype("int8", "i1", "Char")
-uint8, bool_ = Dtype("uint8", "u1", "Byte"), Dtype("bool", "?", "Bool")
+float32, float64, float16 = Dtype("float32", "f4", "Float", "float"), Dtype("float64", "f8", "Double", "double"), Dtype("float16", "f2", "Half", "c10::Half")
+int64, int32 = Dtype("int64", "i8", "Long", "long int"), Dtype("int32", "i4", "Int", "int")
+int16, int8 = Dtype("int16", "i2", "Short", "short int"), Dtype("int8", "i1", "Char", "signed char")
+uint8, bool_ = Dtype("uint8", "u1", "Byte", "unsigned char"), Dtype("bool", "?", "Bool", "bool")
 
 DTYPES = {dtype.numpy: dtype for dtype in (float32, float64, float16, int64, int32, int16, int8, uint8, bool_)}
 _KIND = {"b": 0, "u": 1, "i": 1, "f": 2}

@@ -16,6 +16,7 @@ from tracer.ops import TABLE
 
 from .arithmetic import operand
 from .dtypes import get_default_dtype
+from .geometry import in_layout_of
 from .node import Node, Output
 from .record import recorded, result, saved_result
 from .tensor import Tensor
@@ -128,11 +129,15 @@ def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
 
     def function(input, *, out=None) -> Tensor:
         x = operand(input, name)._data
+        if x.dtype.kind == "b" and op.name == "absolute":
+            raise NotImplementedError("\"abs_cpu\" not implemented for 'Bool'")
         if x.dtype.kind != "f" and not exact:
             x = x.astype(get_default_dtype().numpy)
         data = evaluate(x)
         if data.dtype != x.dtype:
             data = data.astype(x.dtype)
+        if data.ndim > 1:
+            data = in_layout_of(data, input._data)
         node = recorded(kind, (input,))
         made = result(node, data)
         if node is not None and callable(kind.partial):
@@ -153,7 +158,7 @@ GRAD_FN = {"erfcx": "SpecialErfcxBackward0", "ndtri": "SpecialNdtriBackward0", "
            "logit": "LogitBackward0", "square": "PowBackward0", "abs": "AbsBackward0"}
 
 # Slopes that PyTorch takes from the result, which says what a later update would spoil.
-FROM_RESULT = {"sigmoid": lambda x, out: (1.0 - out) * out}
+FROM_RESULT = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0}
 
 FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name), FROM_RESULT.get(name)) for name, op in UNARY.items()}
 for _name, _function in FUNCTIONS.items():

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from .dtypes import DTYPES
+from .geometry import in_layout_of
 from .indexing import CopyBackwards
 from .modes import state
 from .node import UNTRACKED, Node
@@ -33,6 +34,7 @@ class Pass:
         self.keep = keep
         self.create = create
         self.wanted = wanted
+        self.tensors = create or wanted is not None  # what is handed out may be a view
         self.accumulate_into = accumulate_into
         self.found: dict = {}
         self.heap: list[int] = []
@@ -41,6 +43,7 @@ class Pass:
         self.leaves: dict[int, list] = {}   # id -> [leaf, gradient]
         self.missing: dict[int, int] | None = None  # contributions that leaves with hooks still wait for
         self.needed: set[int] | None = None
+        self.reached: set[int] | None = None
 
     # Gradients on their way ------------------------------------------------------------------------------------------------
     def push(self, target, number: int, g) -> None:
@@ -60,7 +63,9 @@ class Pass:
         if self.needed is not None and sequence not in self.needed:
             return
         pending = self.pending
-        if sequence not in pending:
+        if target.at_once:
+            self._complete_at_once(target, number, g)
+        elif sequence not in pending:
             self.nodes[sequence] = target
             heappush(self.heap, -sequence)
             pending[sequence] = g if target.outputs == 1 else {number: g}
@@ -77,16 +82,23 @@ class Pass:
         self.roots = [target for target, _, _ in roots]
         if self.wanted is not None:
             self.needed = self._leading_to_wanted()
-        before = state.recording
-        state.recording = self.create
+        before = state.recording, state.passing
+        state.recording, state.passing = self.create, self
         try:
             for target, number, g in roots:
-                self.push(target, number, g)
+                self.push(target, number, self._as_given(g))
             self._run()
             for leaf, g in list(self.leaves.values()):
                 self._arrive(leaf, g)
         finally:
-            state.recording = before
+            state.recording, state.passing = before
+
+    def reaches(self, tensor: Tensor) -> bool:
+        """Will the gradient of this tensor be known in this pass?"""
+        if self.reached is None:
+            self.reached = {id(root) for root in self.roots} | {id(node) for node in self._reachable().values()} | {
+                id(edge) for node in self._reachable().values() for edge in node.edges if edge is not None}
+        return id(tensor._grad_fn or tensor) in self.reached
 
     def _run(self) -> None:
         heap, nodes, pending, leaves = self.heap, self.nodes, self.pending, self.leaves
@@ -148,7 +160,7 @@ class Pass:
 
     # One node, with all that may hang on it --------------------------------------------------------------------------------
     def _step(self, node: Node, g) -> None:
-        outputs = [g] if node.outputs == 1 else [g.get(k) for k in range(node.outputs)]
+        outputs = [g] if node.outputs == 1 else [g[0]] if node.at_once else [g.get(k) for k in range(node.outputs)]
         outputs = [None if each is None else self._as_tensor(each) for each in outputs]
         self._before(node, outputs)
         if self.needed is not None and node.seq not in self.running:
@@ -158,6 +170,8 @@ class Pass:
             if changed is not None:
                 outputs = list(changed) if isinstance(changed, tuple) else [changed]
         gradients = self._gradients(node, outputs)
+        if node.node_hooks:
+            gradients = tuple([None if edge is None else each for edge, each in zip(node.edges, gradients)])
         for hook in list((node.node_hooks or {}).values()):
             changed = hook(tuple(gradients), tuple(outputs))
             if changed is not None:
@@ -205,8 +219,8 @@ class Pass:
     def _as_tensor(self, g) -> Tensor:
         return g if isinstance(g, Tensor) else made_of(g)
 
-    def _as_given(self, g):
-        return g if self.create else g._data
+    def _as_given(self, g: Tensor):
+        return g if self.tensors else g._data
 
     # Leaves ----------------------------------------------------------------------------------------------------------------
     def _arrive(self, leaf: Tensor, g) -> None:
@@ -230,13 +244,12 @@ class Pass:
                 hook((), (self._as_tensor(g),))
 
     def _accumulate(self, leaf: Tensor, g) -> None:
-        if not leaf._rg:
-            return  # detached in place since
-        with _accumulation:
-            if self.create:
-                leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
-            else:
-                accumulate(leaf, g)
+        if leaf._rg:  # else detached in place since
+            with _accumulation:
+                if self.create:
+                    leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
+                else:
+                    accumulate(leaf, g._data if self.tensors else g)
         if leaf._post_hooks:
             before, state.recording = state.recording, self.create
             try:
@@ -264,6 +277,17 @@ class Pass:
         if not self.missing[id(leaf)]:
             self._arrive(leaf, self.leaves[id(leaf)][1])
 
+    def _complete_at_once(self, node: Node, number: int, g) -> None:
+        outputs = self.pending.setdefault(node.seq, {})
+        before = outputs.get(number)
+        outputs[number] = g if before is None else before if g is None else before + g
+        if self.missing is None:
+            self.missing = self._contributions()
+        self.missing[node.seq] -= 1
+        if not self.missing[node.seq]:
+            self.current = node
+            self._step(node, self.pending.pop(node.seq))
+
     def _arrive_complete(self) -> None:
         """After an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first."""
         waiting = {id(edge) for node in self._reachable([self.current, *self.nodes.values()]).values() for edge in node.edges if isinstance(edge, Tensor)}
@@ -282,16 +306,17 @@ class Pass:
         return seen
 
     def _contributions(self) -> dict[int, int]:
-        """How often each leaf is reached."""
+        """How often each leaf is reached, and each node that runs at once."""
         count: dict[int, int] = {}
-        for root in self.roots:
-            if isinstance(root, Tensor):
-                count[id(root)] = count.get(id(root), 0) + 1
+        reached = list(self.roots)
         for node in self._reachable().values():
             if self.needed is None or node.seq in self.running:
-                for edge in node.edges:
-                    if isinstance(edge, Tensor):
-                        count[id(edge)] = count.get(id(edge), 0) + 1
+                reached += node.edges
+        for each in reached:
+            if isinstance(each, Tensor):
+                count[id(each)] = count.get(id(each), 0) + 1
+            elif each is not None and each.at_once:
+                count[each.seq] = count.get(each.seq, 0) + 1
         return count
 
     def _leading_to_wanted(self) -> set[int]:
@@ -315,10 +340,22 @@ def owned(data):
     return np.array(data) if isinstance(data, np.ndarray) else data
 
 
+def first(leaf: Tensor, g) -> Tensor:
+    """The first gradient of a leaf: in the leaf's layout, as PyTorch promises. There one with another layout is copied, which counts as an update."""
+    like = leaf._data
+    if not isinstance(g, np.ndarray) or g.ndim == 0:
+        return made_of(g if not isinstance(g, np.ndarray) else np.array(g))
+    if g.strides == like.strides or not like.size:
+        return made_of(np.array(g))
+    made = made_of(in_layout_of(np.array(g), like))
+    counter_of(made)[0] = 1
+    return made
+
+
 def accumulate(leaf: Tensor, g) -> None:
     """Add NumPy data to a leaf's ``grad``."""
     if leaf._grad is None:
-        leaf._grad = made_of(owned(g))
+        leaf._grad = first(leaf, g)
     else:
         data = leaf._grad._data
         if isinstance(data, np.ndarray):

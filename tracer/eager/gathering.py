@@ -8,12 +8,12 @@ import numpy as np
 
 from .define import RESULT, kind, operation
 from .dtypes import bool_
-from .indexing import taken
+from .indexing import check_bounds, taken
 from .record import broadcast_shape, fitted
 from .selection import masked_fill, where
 from .shaping import broadcast_to, cat, reshape, unbind
 from .tensor import Tensor, made_of, wrapped_dim
-from .views import in_place
+from .updates import check_expanded, check_writable, in_place, recordable, update
 
 _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
            "instead for "
@@ -58,12 +58,12 @@ def _check_range(indices, axis: int, extent: int) -> None:
         raise RuntimeError(f"index {np.asarray(indices)[wrong].flat[0]} is out of bounds for dimension {axis} with size {extent}")
 
 
-def _gather_backward(node, g, index):
+def _gather_backward(node, g, index, _):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
     return scatter_add(zeros, node.dim, index, g)
 
 
-GATHER = kind("GatherBackward0", _gather_backward, ("index",))
+GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"))
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out=None) -> Tensor:
@@ -71,7 +71,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     axis = _check_along("gather", input, dim, index)
     x = input._data
     data = x.reshape(-1)[index._data] if x.ndim == 0 else np.reshape(x[_along(np.atleast_1d(index._data), axis)], index._data.shape)
-    return operation(GATHER, (input,), np.asarray(data), (index,), shape=x.shape, dim=axis)
+    return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -111,7 +111,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
     axis = _check_along("scatter", input, dim, index, src if tensor else None)
     if tensor and src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     if index._data.size:
         flat, places = np.atleast_1d(data), np.atleast_1d(index._data)
         flat[_along(places, axis)] = np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])] if tensor else src
@@ -136,7 +136,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     axis = _check_along("scatter_add", input, dim, index, src)
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     if index._data.size:
         places = np.atleast_1d(index._data)
         np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), _along(places, axis),
@@ -182,7 +182,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     function, start = _REDUCERS[reduce]
-    data, places = np.atleast_1d(np.array(input._data)), np.atleast_1d(index._data)
+    data, places = np.atleast_1d(np.array(input._data, order="C")), np.atleast_1d(index._data)
     at, source = _along(places, axis), np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])]
     if not include_self:
         data[at] = start if np.isfinite(start) or data.dtype.kind == "f" else (np.iinfo(data.dtype).min if start < 0 else np.iinfo(data.dtype).max)
@@ -228,12 +228,14 @@ INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",))
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
     """The positions in ``index`` along an axis."""
+    if not input.ndim and index.numel() != 1:
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
     axis, places = _vector("index_select", input, dim, index)
     data = input._data[_at(axis, places)] if input.ndim else input._data.reshape(1)[places][0]
-    return operation(INDEX_SELECT, (input,), np.asarray(data), (index,), shape=input._data.shape, dim=axis)
+    return operation(INDEX_SELECT, (input,), np.asarray(data, order="C"), (index,), shape=input._data.shape, dim=axis)
 
 
-def _index_add_backward(node, g, index):
+def _index_add_backward(node, g, index, _):
     to_source = None
     if node.edges[1] is not None:
         to_source = index_select(g, node.dim, index) * node.alpha if node.alpha != 1 else index_select(g, node.dim, index)
@@ -241,16 +243,19 @@ def _index_add_backward(node, g, index):
     return g, to_source
 
 
-INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index",))
+INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index", "source"))
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1, out=None) -> Tensor:
     """``alpha * source`` added at positions along an axis; what meets adds up."""
+    if input._data.size == 0 and source._data.shape[wrapped_dim(dim, source.ndim)] != index.numel():
+        raise RuntimeError(f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
+                           f"({source._data.shape[wrapped_dim(dim, source.ndim)]}), for dim: {dim}")
     axis, places = _vector("index_add", input, dim, index)
     _check_source("index_add", input, axis, places, source)
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), (source._data if alpha == 1 else source._data * data.dtype.type(alpha)))
-    return operation(INDEX_ADD, (input, source), data, (index,), dim=axis, alpha=alpha, shape=source._data.shape)
+    return operation(INDEX_ADD, (input, source), data, (index, source if source._rg else None), dim=axis, alpha=alpha, shape=source._data.shape)
 
 
 def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -> None:
@@ -266,21 +271,21 @@ def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -
         raise IndexError(f"{name}_(): Number of indices ({places.size}) should be equal to source.size(dim) ({source._data.shape[axis]})")
 
 
-def _index_copy_backward(node, g, index):
+def _index_copy_backward(node, g, index, _):
     return (_cleared(g, node.dim, index) if node.edges[0] is not None else None,
             index_select(g, node.dim, index).expand(*node.shape) if node.edges[1] is not None else None)
 
 
-INDEX_COPY = kind("IndexCopyBackward0", _index_copy_backward, ("index",))
+INDEX_COPY = kind("IndexCopyBackward0", _index_copy_backward, ("index", "source"))
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out=None) -> Tensor:
     """``source`` written at positions along an axis."""
     axis, places = _vector("index_copy", input, dim, index)
     _check_source("index_copy", input, axis, places, source)
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = source._data
-    return operation(INDEX_COPY, (input, source), data, (index,), dim=axis, shape=source._data.shape)
+    return operation(INDEX_COPY, (input, source), data, (index, source if source._rg else None), dim=axis, shape=source._data.shape)
 
 
 def _cleared(g: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -300,7 +305,7 @@ INDEX_FILL0, INDEX_FILL1 = (kind(f"IndexFillBackward{k}", _index_fill_backward, 
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     """One number written at positions along an axis."""
     axis, places = _vector("index_fill", input, dim, index)
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     tensor = isinstance(value, Tensor)
     if tensor and value.ndim:
         raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
@@ -323,11 +328,19 @@ INDEX_PUT = kind("IndexPutBackward0", _index_put_backward)
 
 def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
     """``values`` written, or added, at places given by a tuple of index tensors."""
+    if len(indices) > input.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+    for number, (each, extent) in enumerate(zip(indices, input._data.shape)):
+        if each is not None and each._data.dtype.kind in "iu":
+            check_bounds(each._data, extent, number)
     place = tuple([slice(None) if each is None else each._data for each in indices])
     if values.dtype is not input.dtype:
         raise RuntimeError(f"Index put requires the source and destination dtypes match, got {input.dtype.legacy} for the destination and "
                            f"{values.dtype.legacy} for the source.")
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
+    goal = data[place].shape
+    if len(values._data.shape) > len(goal) or any([n not in (1, m) for n, m in zip(reversed(values._data.shape), reversed(goal))]):
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape {list(goal)}")
     if accumulate:
         np.add.at(data, place, values._data)
     else:
@@ -335,14 +348,21 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
     return operation(INDEX_PUT, (input, values), data, place=place, accumulate=accumulate, value_shape=values._data.shape)
 
 
+def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
+    """:func:`index_put` in place."""
+    check_writable(input, recordable(input, (values,)), overlaps=True)
+    check_expanded(input, "index_put_", "tensor[indices] = tensor")
+    return update(input, index_put, indices, values, accumulate, overlaps=True)
+
+
 # Flat -----------------------------------------------------------------------------------------------------------------------------------
 
-def _take_backward(node, g, index):
+def _take_backward(node, g, index, _):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
     return put(zeros, index, g, True)
 
 
-TAKE = kind("TakeBackward0", _take_backward, ("index",))
+TAKE = kind("TakeBackward0", _take_backward, ("index", "self"))
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -350,11 +370,13 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     if index.dtype.name != "int64":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype.legacy}")
     _check_flat(input, index)
-    return operation(TAKE, (input,), np.asarray(input._data.reshape(-1)[index._data]), (index,), shape=input._data.shape)
+    return operation(TAKE, (input,), np.asarray(input._data.reshape(-1)[index._data]), (index, input), shape=input._data.shape)
 
 
 def _check_flat(input: Tensor, index: Tensor) -> None:
     count = input._data.size
+    if not count and index._data.size:
+        raise IndexError("take(): tried to take from an empty tensor")
     wrong = (index._data < -count) | (index._data >= count)
     if np.any(wrong):
         raise IndexError(f"out of range: tried to access index {np.asarray(index._data)[wrong].flat[0]} on a tensor of {count} elements.")
@@ -371,7 +393,7 @@ PUT = kind("PutBackward0", _put_backward, ("index",))
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """``source`` written, or added, at indices into the flattened tensor."""
     _check_flat(input, index)
-    data = np.array(input._data)
+    data = np.array(input._data, order="C")
     flat = data.reshape(-1)
     if accumulate:
         np.add.at(flat, np.ravel(index._data), np.ravel(source._data))
@@ -382,12 +404,12 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 # By masks -----------------------------------------------------------------------------------------------------------------------------
 
-def _masked_select_backward(node, g, mask):
+def _masked_select_backward(node, g, mask, _):
     zeros = made_of(np.zeros(np.broadcast_shapes(node.shape, mask._data.shape), g._data.dtype)[()])
     return fitted(masked_scatter(zeros, mask, g), (node.shape, g._data.dtype))
 
 
-MASKED_SELECT = kind("MaskedSelectBackward0", _masked_select_backward, ("mask",))
+MASKED_SELECT = kind("MaskedSelectBackward0", _masked_select_backward, ("mask", "self"))
 
 
 def masked_select(input: Tensor, mask: Tensor, *, out=None) -> Tensor:
@@ -396,7 +418,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out=None) -> Tensor:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     broadcast_shape(input._data.shape, mask._data.shape)
     x, chosen = np.broadcast_arrays(input._data, mask._data)
-    return operation(MASKED_SELECT, (input,), x[chosen], (mask,), shape=input._data.shape)
+    return operation(MASKED_SELECT, (input,), x[chosen], (mask, input), shape=input._data.shape)
 
 
 def _masked_scatter_backward(node, g, mask):
@@ -480,6 +502,7 @@ FUNCTIONS = {f.__name__: f for f in (gather, take_along_dim, scatter, scatter_ad
                                      masked_select, masked_scatter, nonzero, argwhere, select_scatter, diagonal_scatter, slice_scatter)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-for _function in (scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, index_put, put, masked_scatter):
+for _function in (scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, put, masked_scatter):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
+Tensor.index_put_ = index_put_
 __all__ = ["FUNCTIONS"]

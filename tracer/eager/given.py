@@ -11,7 +11,7 @@ import numpy as np
 
 from .modes import no_grad, state
 from .tensor import Tensor
-from .views import check_writable, overwrite
+from .updates import check_writable, overwrite
 
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 

@@ -6,17 +6,20 @@ integers or bools gather a copy.
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
 
-from .dtypes import bool_, filled
+from .dtypes import filled
+from .geometry import inner_first, laid
 from .modes import state
 from .node import Node
-from .record import fitted, recorded, result
-from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze
+from .record import fitted, look_up_nodes, recorded, result
+from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze, view
 from .tensor import Tensor, made_of, shared
-from .views import check_overlap, check_writable, count_update, rebase, update, view_of
+from .updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
+from .views import view_of
 
 _NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of "
                 "x[seq]. In "
@@ -26,6 +29,8 @@ _NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is dep
 class IndexBackward0(Node):
     """Backward of a gather: a scatter that adds."""
 
+    arguments = {"indices": "indices", "self_sym_sizes": "shape"}
+    indices: tuple = ()
     names = ()
 
     def fast(self, g):
@@ -78,19 +83,21 @@ def get(input: Tensor, index) -> Tensor:
             if not -extent <= index < extent:
                 raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
             return _selected(input, 0, index)
+    if input._view is not None:
+        look_up_nodes((input,))
     parts = _parts(input, index)
     current, places = _basic(input, parts)
     if places:
         return _gathered(current, places)
     if current is input:
-        if slice(None) in [part for part in parts if isinstance(part, slice)] and index is not Ellipsis:
+        if slice(None) in [part for _, part in parts if isinstance(part, slice)] and index is not Ellipsis:
             return _sliced(input, 0, slice(None))
         return view_of(input, _RESHAPED["AliasBackward0"], lambda a: a[...])
     return current
 
 
 def _parts(input: Tensor, index) -> list:
-    """The index as a list with one entry per step, the ellipsis written out."""
+    """The index as a list with one entry per step, the ellipsis written out: (where it stood, step)."""
     if isinstance(index, list):
         if any(isinstance(each, (slice, type(None), type(...), Tensor, list, str)) for each in index):
             warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)
@@ -99,26 +106,28 @@ def _parts(input: Tensor, index) -> list:
             index = (index,)
     if isinstance(index, str):
         warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)  # a sequence too
-    parts = list(index) if isinstance(index, tuple) else [index]
-    parts = [_part(part) for part in parts]
-    used = sum(part._data.ndim if isinstance(part, Tensor) and part._data.dtype.kind == "b" else 1 for part in parts
-               if part is not None and part is not Ellipsis and not isinstance(part, bool))
+    parts = [_part(part) for part in (index if isinstance(index, tuple) else (index,))]
+    used = sum([part._data.ndim if isinstance(part, Tensor) and part._data.dtype.kind == "b" else 1 for part in parts
+                if part is not None and part is not Ellipsis and not isinstance(part, bool)])
     if used > input.ndim:
-        if input.ndim == 0 and any(part is Ellipsis for part in parts):
-            raise IndexError("too many indices for tensor of dimension 0")
-        if input.ndim == 0 and any(isinstance(part, slice) for part in parts):
-            raise IndexError("slice() cannot be applied to a 0-dim tensor.")
-        if input.ndim == 0 and parts[0] != 0 and isinstance(parts[0], int):
-            raise IndexError(f"index {parts[0]} is out of bounds for dimension 0 with size 0")
-        if input.ndim == 0:
-            raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a "
-                             "number")
-        raise IndexError(f"too many indices for tensor of dimension {input.ndim}")
-    if Ellipsis in [part for part in parts if not isinstance(part, Tensor)]:
+        raise IndexError(_too_many(input, index, parts))
+    numbered = list(enumerate(parts))
+    if any([part is Ellipsis for part in parts]):
         at = next(k for k, part in enumerate(parts) if part is Ellipsis)
-        parts[at:at + 1] = [slice(None)] * (input.ndim - used)
-        parts = [slice(None) if part is Ellipsis else part for part in parts]
-    return parts
+        numbered[at:at + 1] = [(at, slice(None))] * (input.ndim - used)
+        numbered = [(k, slice(None) if part is Ellipsis else part) for k, part in numbered]
+    return numbered
+
+
+def _too_many(input: Tensor, index, parts: list) -> str:
+    if input.ndim == 0 and not isinstance(index, tuple):
+        if isinstance(parts[0], slice):
+            return "slice() cannot be applied to a 0-dim tensor."
+        if isinstance(parts[0], int) and parts[0] and not isinstance(index, Tensor):
+            return f"index {parts[0]} is out of bounds for dimension 0 with size 0"
+        if isinstance(parts[0], int) and not isinstance(index, Tensor):
+            return "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
+    return f"too many indices for tensor of dimension {input.ndim}"
 
 
 def _part(part):
@@ -141,16 +150,16 @@ def _part(part):
         f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(part).__name__})")
 
 
-def _basic(input: Tensor, parts: list):
-    """Take the steps that are views. Returns the view, and tensors by axis of it."""
-    current, at, places = input, 0, {}
-    for dimension, part in enumerate(parts):
+def _basic(input: Tensor, parts: list, bounds: bool = True):
+    """Take the steps that are views. Returns the view, and tensors by axis of it, whose ``bounds`` are looked at."""
+    current, at, places, gathered = input, 0, {}, 0
+    for dimension, part in parts:
         if part is None:
             current, at = unsqueeze(current, at), at + 1
         elif isinstance(part, bool):
             current = unsqueeze(current, at)
             places[at] = np.zeros(int(part), np.int64)
-            at += 1
+            at, gathered = at + 1, gathered + 1
         elif isinstance(part, int):
             extent = current._data.shape[at]
             if not -extent <= part < extent:
@@ -165,17 +174,29 @@ def _basic(input: Tensor, parts: list):
         else:
             array = part._data
             if array.dtype.kind == "b":
-                _check_mask(array, current, at)
+                if not array.ndim:
+                    current, array = unsqueeze(current, at), array.reshape(1)
+                places.setdefault("masks", []).append((array, current, at))
                 for axis, where in enumerate(np.nonzero(array)):
                     places[at + axis] = where
-                at += array.ndim
+                at, gathered = at + array.ndim, gathered + array.ndim
             else:
-                _check_bounds(array, current, at)
+                places.setdefault("bounds", []).append((array, current._data.shape[at], gathered))
+                gathered += 1
                 places[at] = array
                 if part._data is array and isinstance(part, Tensor):
                     places.setdefault("saved", []).append(part)
                 at += 1
+    if bounds:
+        _check_all_bounds(places)
     return current, places
+
+
+def _check_all_bounds(places: dict) -> None:
+    for mask, current, at in places.get("masks", ()):
+        _check_mask(mask, current, at)
+    for array, extent, number in places.get("bounds", ()):
+        check_bounds(array, extent, number)
 
 
 def _check_mask(mask, current: Tensor, at: int) -> None:
@@ -186,15 +207,17 @@ def _check_mask(mask, current: Tensor, at: int) -> None:
                              f"{at + k}")
 
 
-def _check_bounds(array, current: Tensor, at: int) -> None:
-    extent = current._data.shape[at]
+def check_bounds(array, extent: int, number: int) -> None:
+    """IndexError where an index lies outside. ``number``: of the tensor among those of the index."""
+    if not extent and array.size:
+        raise IndexError("index is out of bounds for dimension with size 0")
     wrong = (array < -extent) | (array >= extent)
     if np.any(wrong):
-        raise IndexError(f"index {np.asarray(array)[wrong].flat[0]} is out of bounds for dimension {at} with size {extent}")
+        raise IndexError(f"index {np.asarray(array)[wrong].flat[0]} is out of bounds for dimension {number} with size {extent}")
 
 
 def _place(places: dict, ndim: int) -> tuple:
-    axes = [k for k in places if k != "saved"]
+    axes = [k for k in places if isinstance(k, int)]
     return tuple([places.get(k, slice(None)) for k in range(max(axes) + 1)])
 
 
@@ -209,39 +232,74 @@ def _gathered(current: Tensor, places: dict) -> Tensor:
     if node is not None:
         node.shape, node.place = current._data.shape, place
         node.save(*places.get("saved", ()))
-        node.edges = (*node.edges, *(None,) * 0)
-    return result(node, np.array(data) if data.ndim else data)
+        node.indices = tuple([None if isinstance(each, slice) else made_of(each) for each in place])
+    return result(node, _in_order(np.array(data), current._data, place) if data.ndim else data)
+
+
+def _in_order(data, source, place: tuple):
+    """The layout of a gather: that of the source, in which the axes that were indexed tell nothing, then that of the indices."""
+    axes = [k for k, each in enumerate(place) if not isinstance(each, slice)]
+    if data.ndim < 2 or axes[-1] - axes[0] != len(axes) - 1:
+        return np.ascontiguousarray(data)
+    indices = np.broadcast_arrays(*[place[k] for k in axes])[0].shape
+    inner = (0,) * len(indices)
+    behind = source.ndim - axes[-1] - 1
+    steps = [source.strides[:axes[0]] + inner + source.strides[axes[-1] + 1:]]
+    steps.append((0,) * axes[0] + tuple([math.prod(indices[k + 1:]) for k in range(len(indices))]) + (0,) * behind)
+    return laid(data, inner_first(data.shape, steps))
 
 
 def put_at(input: Tensor, index, value) -> None:
     """``input[index] = value``."""
-    records = state.recording and (input._rg or (isinstance(value, Tensor) and value._rg))
+    if index is False:
+        return
+    if index is True:
+        index = None
+    records = recordable(input, (value,))
     parts = _parts(input, index)
-    with_view, places = _unrecorded(input, parts) if not records else _basic(input, parts)
+    if any([not isinstance(part, Tensor) for _, part in parts]):
+        look_up_nodes((input,))  # for the views to come
+    tensors = [part for _, part in parts if isinstance(part, Tensor)]
+    target, places = _unrecorded(input, parts) if not records else _basic(input, parts, bounds=False)
     if not places:
-        target = with_view
-        if target is input:
-            update(input, _filled, value)
-            return
         _assign(target, value)
         return
-    check_writable(with_view, records)
-    check_overlap(with_view, value)
-    place = _place(places, with_view.ndim)
-    given = value._data if isinstance(value, Tensor) else value
-    array = shared(with_view)
+    check_writable(target, records, overlaps=True)
+    check_expanded(input, "index_put_", "tensor[indices] = tensor")
+    _check_all_bounds(places)
+    if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
+        check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
+    check_overlap(target, value)
+    put_in_place(target, _place(places, target.ndim), value, records)
+
+
+def put_in_place(target: Tensor, place: tuple, value, records: bool) -> None:
+    """``target[place] = value`` for a NumPy index, recorded."""
+    array = shared(target)
     shape = array[place].shape
-    if isinstance(value, Tensor) and value._data.shape != shape:
-        _check_expandable(value, shape)
-    made = np.array(array)
-    made[place] = _as_dtype(given, array.dtype)
-    node = recorded(IndexPut, (with_view, value if isinstance(value, Tensor) else None))
+    if isinstance(value, Tensor):
+        value = _without_ones(value)
+        if not _fits(value._data.shape, shape):
+            raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
+    given = value._data if isinstance(value, Tensor) else value
+    node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records else None
     if node is not None:
         node.place, node.value_shape = place, np.shape(given)
-    array[...] = made
-    count_update(with_view)
+    array[place] = np.array(given).astype(array.dtype)
+    count_update(target)
     if node is not None:
-        rebase(with_view, node)
+        rebase(target, node)
+
+
+def _without_ones(value: Tensor) -> Tensor:
+    """The value as a view without the leading axes of extent 1."""
+    shape = value._data.shape
+    lead = next((k for k, n in enumerate(shape) if n != 1), len(shape))
+    return view(value, shape[lead:]) if lead else value
+
+
+def _fits(shape: tuple, goal: tuple) -> bool:
+    return len(shape) <= len(goal) and all([n in (1, m) for n, m in zip(reversed(shape), reversed(goal))])
 
 
 class IndexPut(Node):
@@ -273,35 +331,27 @@ def _unrecorded(input: Tensor, parts: list):
 
 
 def _assign(target: Tensor, value) -> None:
-    """``target[...] = value`` for a view made for the purpose."""
-    if not state.recording and target._view is not None and target._view.origin == "no_grad":
-        target._view.origin = ""
-    update(target, _filled, value)
+    """``target[...] = value``: a number fills; a tensor is brought to the shape, as views, and copied."""
+    if not isinstance(value, Tensor):
+        update(target, _filled, value)
+    elif value._data.shape == target._data.shape:
+        update(target, copied_into, value)
+    elif not value.ndim:
+        update(target, filled_by, value)
+    else:
+        shape = value._data.shape
+        lead = next((k for k, n in enumerate(shape) if n != 1), len(shape))
+        wide = view(value, shape[lead:])
+        update(target, copied_into, wide if wide._data.shape == target._data.shape else expand(wide, *target.shape))
 
 
 def _filled(target: Tensor, value) -> Tensor:
-    """The value in the target's shape and dtype: what an assignment computes."""
-    if isinstance(value, Tensor):
-        if value._data.shape != target._data.shape:
-            _check_expandable(value, target._data.shape)
-        return copied_into(target, value)
-    node = recorded(CopyBackwards, (target, None))
-    return result(node, filled(target._data.shape, value, target._data.dtype))
+    return result(recorded(FillBackward3, (target, None)), filled(target._data.shape, value, target._data.dtype))
 
 
-def _check_expandable(value: Tensor, shape: tuple) -> None:
-    """Leading axes of extent 1 may go; the rest must expand."""
-    own = value._data.shape
-    while len(own) > len(shape) and own[0] == 1:
-        own = own[1:]
-    try:
-        np.broadcast_to(np.empty(own), shape)
-    except ValueError:
-        if len(own) > len(shape):
-            raise RuntimeError(f"expand(torch.{value.dtype.legacy}Tensor{{{list(own)}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) "
-                               f"must be "
-                               f"greater or equal to the number of dimensions in the tensor ({len(own)})") from None
-        expand(value, *shape)
+def filled_by(target: Tensor, value: Tensor) -> Tensor:
+    """The target's shape, all the element of a 0-d tensor."""
+    return result(recorded(FillBackward3, (target, value)), np.full(target._data.shape, value._data, target._data.dtype))
 
 
 def _as_dtype(given, dtype):
@@ -329,7 +379,7 @@ class FillBackward3(FillBackward2):
     """Backward of a fill with a tensor."""
 
     def backward(self, g):
-        return g * 0, g.sum()
+        return g * 0, None if self.edges[1] is None else g.sum()
 
 
 class ZeroBackward0(FillBackward2):
@@ -340,22 +390,19 @@ def copied_into(target: Tensor, source: Tensor) -> Tensor:
     """The source in the target's shape and dtype."""
     data = _as_dtype(source._data, target._data.dtype)
     if data.shape != target._data.shape:
-        while data.ndim > target.ndim and data.shape[0] == 1:
-            data = data[0]
         data = np.broadcast_to(data, target._data.shape)
-    node = recorded(CopyBackwards, (target, source))
+    node = recorded(CopyBackwards, (target, source)) if target._data.dtype.kind == "f" else None
     if node is not None:
         node.fit = source._data.shape, source._data.dtype
     return result(node, data)
 
 
+filled_by.is_fill = True  # one number is read before anything is written
+
+
 def filled_with(target: Tensor, value) -> Tensor:
     """The target's shape, all one number."""
     return result(recorded(FillBackward2, (target,)), filled(target._data.shape, value, target._data.dtype))
-
-
-def _is_bool(tensor: Tensor) -> bool:
-    return tensor.dtype is bool_
 
 
 Tensor.__getitem__ = get

@@ -6,14 +6,25 @@ import functools
 
 from .activations import relu
 from .arithmetic import FUNCTIONS as ARITHMETIC
+from .dtypes import promoted
 from .elementwise import FUNCTIONS as ELEMENTWISE
+from .modes import state
 from .numeric import FUNCTIONS as NUMERIC
 from .reductions import cumprod, cumsum
 from .selection import FUNCTIONS as SELECTION
 from .shaping import squeeze, t, transpose, unsqueeze
 from .special import FUNCTIONS as SPECIAL
-from .tensor import Tensor, shared
-from .views import View, check_writable, count_update, in_place, rebase, state
+from .tensor import Tensor, own_node, shared
+from .updates import check_writable, count_update, in_place, rebase
+
+
+def _cumsum(input: Tensor, dim: int, *, dtype=None) -> Tensor:
+    if input._data.dtype.kind == "b" and dtype is None:
+        if input.ndim:
+            raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
+        return input.clone()
+    return cumsum(input, dim, dtype=dtype)
+
 
 _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subtract", "multiply", "divide", "true_divide", "negative")}, **ELEMENTWISE,
           **{n: SELECTION[n] for n in ("pow", "square", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor", "ceil", "trunc", "fix", "sign", "sgn",
@@ -22,12 +33,27 @@ _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subt
                                        "bitwise_xor", "bitwise_not", "lt", "le", "gt", "ge", "eq", "ne", "logical_and", "logical_or", "logical_xor",
                                        "logical_not")
              if n in SELECTION},
-          "relu": relu, "cumsum": cumsum, "cumprod": cumprod}
+          "floor_divide": functools.partial(SELECTION["floor_divide"], name="floor_divide_"), "relu": relu, "cumsum": _cumsum, "cumprod": cumprod}
 _NAMES |= {name: function for name, function in (NUMERIC | SPECIAL).items() if name in _NAMES}
+
+
+
+def _clamping(name: str, function):
+    method = in_place(name, function)
+
+    def clamp(self, *bounds, **named):
+        dtype = promoted((self, *[each for each in (*bounds, *named.values()) if each is not None]))
+        if (dtype.is_floating_point and not self.dtype.is_floating_point) or self._data.dtype.kind == "b" != dtype.numpy.kind:
+            raise RuntimeError(f"result type {dtype.legacy} can't be cast to the desired output type {self.dtype.c_name}")
+        return method(self, *bounds, **named)
+    clamp.__name__, clamp.__doc__ = name, method.__doc__
+    return clamp
+
+
 
 FUNCTIONS = {}
 for _name, _function in _NAMES.items():
-    _method = in_place(f"{_name}_", _function)
+    _method = (_clamping if _name in ("clamp", "clip", "clamp_min", "clamp_max") else in_place)(f"{_name}_", _function)
     setattr(Tensor, f"{_name}_", _method)
     FUNCTIONS[f"{_name}_"] = _method
 
@@ -58,19 +84,20 @@ def _in_place_kind(kind: type) -> type:
 def _reshaping(name: str, function):
     """A view that replaces the tensor itself."""
     def method(self, *arguments):
-        check_writable(self, state.recording and self._rg)
+        check_writable(self, state.recording and self._rg, overlaps=True)
+        if function is t and self.ndim > 2:
+            raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
         made = function(self, *arguments)
-        node = made._grad_fn
+        node = own_node(made)
         shared(self)
         self._data = made._data
         count_update(self)
         if node is not None:
             node.__class__ = _in_place_kind(type(node))
-            if self._view is None:
-                self._rg, self._grad_fn, self._number = True, node, 0
-            else:
-                self._view = View(self._view.base, made._view.apply)
-                self._grad_fn = node
+            self.__class__ = Tensor
+            self._rg, self._grad_fn, self._number = True, node, 0
+            if self._view is not None:
+                self._view.version = self._counter[0]
         return self
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}``, of the tensor itself."

@@ -18,6 +18,8 @@ class State(threading.local):
     ``inference``  new tensors are inference tensors
     ``special``    something below is on, so that operations take their long way
     ``hooks``      (pack, unpack) pairs of saved_tensors_hooks, innermost last; a str while they are disabled
+    ``mutations``  the context of allow_mutation_on_saved_tensors
+    ``passing``    the backward pass that is running
     ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN
     ``level``      number of the open dual level, 0 for none; ``levels`` have been opened so far
     ``evaluated``  under ``anomaly`` the node whose backward is running
@@ -30,6 +32,8 @@ class State(threading.local):
     level = levels = 0
     evaluated = None
     hooks: Any = ()
+    mutations: Any = None
+    passing: Any = None
 
     def refresh(self) -> None:
         """Set ``special`` after a change."""

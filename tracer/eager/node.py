@@ -39,14 +39,22 @@ def now() -> int:
 
 
 class Output:
-    """A result that its own node saved: the data and version counter, not the tensor, which owns the node."""
+    """A result that its own node saved: the data and version counter, not the tensor, which owns the node.
 
-    __slots__ = ("data", "counter", "number")
+    ``place``: of a result that was written into a view, a weak reference to the node that the view got.
+    """
+
+    __slots__ = ("data", "counter", "number", "place")
 
     def __init__(self, data, counter: list[int], number: int = 0):
         self.data = data
         self.counter = counter
         self.number = number
+        self.place = None
+
+    def node(self, own: Node) -> Node:
+        """The node that the result hangs on."""
+        return (self.place and self.place()) or own
 
     def tensor(self, node: Node):
         """The result as a tensor that hangs on its node; what makes tensors has a subclass that does it."""
@@ -54,13 +62,14 @@ class Output:
 
 
 class Packed:
-    """A saved tensor that went through the hooks of saved_tensors_hooks."""
+    """A saved tensor that went through the hooks of saved_tensors_hooks. ``place``: (node or leaf, output) that it hangs on; None outside of the tape."""
 
-    __slots__ = ("payload", "unpack")
+    __slots__ = ("payload", "unpack", "place")
 
-    def __init__(self, payload, unpack):
+    def __init__(self, payload, unpack, place: tuple | None):
         self.payload = payload
         self.unpack = unpack
+        self.place = place
 
 
 class Node:
@@ -73,12 +82,13 @@ class Node:
     """
 
     outputs = 1
+    at_once = False               # runs before all others as soon as its gradient is complete
     saved: tuple | None = ()
     versions: tuple | None = None
     numbers: tuple | None = None
     names: tuple[str, ...] = ()   # of what is saved, as in `_saved_self`
+    arguments: dict[str, str] = {}  # PyTorch's name of an argument that was kept, as in `_saved_dim` -> our attribute
     fast = None                   # (gradient of the output) -> gradients of the inputs, on NumPy data
-    last_first = False            # the order in which PyTorch saves and checks: that of its formulas, where the gradient of self may need the other
     packed = False                # some saved tensor went through hooks
     pre_hooks = None              # output number -> hooks of the tensor that it became
     node_hooks = None             # of register_hook
@@ -130,17 +140,26 @@ class Node:
         if state.special and state.hooks:
             self._pack(state.hooks[-1])
 
+    def results_are(self, data, number: int) -> None:
+        """The memory of an output, where it was saved as a result."""
+        for entry in self.saved:
+            if isinstance(entry, Output) and entry.number == number:
+                entry.data = data
+
     def _pack(self, hooks) -> None:
         pack, unpack = hooks
         entries = list(self.saved)
         for k in self._order():
             if hasattr(entries[k], "_data") or isinstance(entries[k], Output):
-                entries[k] = _packed(pack, unpack, self, entries[k])
+                entries[k] = _packed(pack, unpack, self, entries[k], detached=False)
         self.saved, self.packed = tuple(entries), True
 
     def _order(self) -> Iterable[int]:
-        count = range(len(self.checked_saved()))
-        return reversed(count) if self.last_first else count
+        """That in which PyTorch saves and checks: by name, inputs before results."""
+        entries, names = self.checked_saved(), self.names
+        if len(names) != len(entries):
+            return range(len(entries))
+        return sorted(range(len(entries)), key=lambda k: (isinstance(entries[k], Output) or names[k] == "indices", names[k]))
 
     def unpack(self) -> list:
         """What was saved, checked; own results as tensors that hang on this node."""
@@ -161,8 +180,8 @@ class Node:
         expected = self.versions[position] if self.versions is not None else 0
         if isinstance(entry, Output):
             if entry.counter[0] != expected:
-                raise RuntimeError(_changed(entry.data, self, entry.number, entry.counter[0], expected))
-            return entry.tensor(self)
+                raise RuntimeError(_changed(entry.data, entry.node(self), entry.number, entry.counter[0], expected))
+            return entry.tensor(entry.node(self))
         counter = getattr(entry, "_counter", None)
         if counter is not None and entry._detached > self.seq:
             raise RuntimeError(_DETACHED)
@@ -172,22 +191,26 @@ class Node:
 
     def check(self) -> None:
         """The same checks for all entries at once, for the ways that read the data themselves."""
-        saved = self.checked_saved()
-        for position in self._order():
-            entry = saved[position]
+        for position, entry in enumerate(self.checked_saved()):
             counter = entry.counter if isinstance(entry, Output) else getattr(entry, "_counter", None)
             if counter is None:
                 continue
             expected = self.versions[position] if self.versions is not None else 0
             if counter[0] != expected or getattr(entry, "_detached", -1) > self.seq:
-                self.unpack_one(position)
+                self.unpack()  # raises, in PyTorch's order
 
     def release(self) -> None:
         """Free what was saved."""
         if self.saved:
             self.saved = None
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *[f"_saved_{each}" for each in self.names], *[f"_raw_saved_{each}" for each in self.names],
+                *[f"_saved_{each}" for each in self.arguments]]
+
     def __getattr__(self, name: str):
+        if name.startswith("_saved_") and name[7:] in self.arguments:
+            return getattr(self, self.arguments[name[7:]])
         if name.startswith("_saved_") and name[7:] in self.names:
             return self.unpack_one(self.names.index(name[7:]))
         if name.startswith("_raw_saved_") and name[11:] in self.names:
@@ -229,7 +252,7 @@ class RawSaved:
         """Replace the saved tensor by ``pack(tensor)``; ``unpack`` gives it back."""
         node = self._node
         entries = list(node.checked_saved())
-        entries[self._position] = _packed(pack, unpack, node, entries[self._position])
+        entries[self._position] = _packed(pack, unpack, node, entries[self._position], detached=True)
         node.saved, node.packed = tuple(entries), True
 
 
@@ -252,6 +275,15 @@ class RemovableHandle:
 
     def __exit__(self, *_) -> None:
         self.remove()
+
+
+class Passed(Node):
+    """The way of a gradient from what an unpack hook gave to the leaf that was packed."""
+
+    def fast(self, g):
+        return (g,)
+
+    backward = fast
 
 
 class Untracked(Node):
@@ -284,7 +316,7 @@ def accumulator(leaf) -> AccumulateGrad:
 
 def short_name(node: Node) -> str:
     """``Mul`` for MulBackward0 and ``Clamp1`` for ClampBackward1, as in messages."""
-    return re.sub(r"Backward(0$)?", "", node.name())
+    return re.sub(r"Backward0?$|Backward(?=\d+$)", "", node.name())
 
 
 def _version_of(entry) -> int:
@@ -292,18 +324,26 @@ def _version_of(entry) -> int:
     return counter[0] if counter is not None else 0
 
 
+def _type_name(data) -> str:
+    return "CPUBoolType" if data.dtype.kind == "b" else f"torch.{of_numpy(data.dtype).legacy}Tensor"
+
+
 def _changed(data, grad_fn: Node | None, number: int, version: int, expected: int) -> str:
     shape = ", ".join(map(str, data.shape))
     source = f", which is output {number} of {short_name(grad_fn)}," if grad_fn is not None else ""
-    return (f"one of the variables needed for gradient computation has been modified by an inplace operation: [torch.{of_numpy(data.dtype).legacy}Tensor "
+    return (f"one of the variables needed for gradient computation has been modified by an inplace operation: [{_type_name(data)} "
             f"[{shape}]]{source} is at version {version}; expected version {expected} instead. {_HINT_FOUND if state.anomaly else _HINT}")
 
 
-def _packed(pack, unpack, node: Node, entry) -> Packed:
+def _packed(pack, unpack, node: Node, entry, detached: bool) -> Packed:
     before = state.recording
     state.recording = False
     try:
-        tensor = entry.tensor(node).detach() if isinstance(entry, Output) else entry
+        tensor = entry.tensor(entry.node(node)) if isinstance(entry, Output) else entry
+        place = (tensor._grad_fn or tensor, tensor._number) if tensor._rg else None
+        if isinstance(entry, Output) and place[0] is node:
+            place = (weakref.ref(node), entry.number)  # the node holds what it packed
+        tensor = tensor.detach() if detached else tensor
         version = tensor._version
         payload = pack(tensor)
         if tensor._version != version:
@@ -312,11 +352,17 @@ def _packed(pack, unpack, node: Node, entry) -> Packed:
                                "operations on the input to a pack hook.")
     finally:
         state.recording = before
-    return Packed(payload, unpack)
+    return Packed(payload, unpack, place)
 
 
 def _unpacked(entry: Packed):
     found = entry.unpack(entry.payload)
     if not hasattr(found, "_data"):
         raise TypeError("Output of saved tensor unpack_hook expected to be a Tensor but got result of type " + type(found).__name__)
-    return found
+    if entry.place is None or found._rg:
+        return found
+    target, number = entry.place
+    target = target() if isinstance(target, weakref.ref) else target
+    made = found.detach()
+    made._rg, made._grad_fn, made._number = True, target if isinstance(target, Node) else Passed((target,)), number
+    return made

@@ -13,7 +13,7 @@ from .record import broadcast_shape, fitted
 from .reductions import _correction, axes_of, spread
 from .selection import where
 from .tensor import Tensor, wrapped_dim
-from .views import in_place
+from .updates import in_place
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 
@@ -86,7 +86,7 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
         where_ = "an empty tensor because" if empty is None else f"the dimension {empty}because this dimension is empty and"
         raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on {where_} the operation does not have an identity")
     data = x._data if dtype is None else x._data.astype(dtype.numpy)
-    return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim)), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim,
+    return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim), order="C"), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim,
                      source=x.dtype)
 
 
@@ -173,7 +173,7 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | Non
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     data = np.sum(np.where(x != x, x.dtype.type(0), x).astype(goal), axis=axes, keepdims=keepdim and axes is not None) if x.ndim else np.where(x != x, 0,
                                                                                                                                                x).astype(goal)
-    return operation(NANSUM, (input,), np.asarray(data), (input,), axes=axes, keepdim=keepdim)
+    return operation(NANSUM, (input,), np.asarray(data, order="C"), (input,), axes=axes, keepdim=keepdim)
 
 
 def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -186,20 +186,21 @@ def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | No
 # Moments in pairs ---------------------------------------------------------------------------------------------------------------------------
 
 def _moments(name: str, grad_fn: str, spread_of):
-    def backward(node, of_spread, of_mean, x, out):
+    def backward(node, of_spread, of_mean, x, *out):
         axes, count = node.axes, node.count
         total = None
         if of_spread is not None:
             g = of_spread
-            if name == "std_mean":
-                g = where(out == 0, 0.0, g / (out * 2))
+            if out:
+                g = where(out[0] == 0, 0.0, g / (out[0] * 2))
             centred = x - (x.mean(axes, keepdim=True) if axes is not None else x.mean())
             total = spread(g, x._data.shape, axes, node.keepdim) * centred * (2.0 / (count - node.correction) if count > node.correction else float("nan"))
         if of_mean is not None:
             mean = spread(of_mean, x._data.shape, axes, node.keepdim) / count
             total = mean if total is None else total + mean
         return total
-    cls = kind(grad_fn, backward, ("self", "result0"), outputs=2)
+    saved = ("self", "result0") if name == "std_mean" else ("self",)
+    cls = kind(grad_fn, backward, saved, outputs=2)
 
     def function(input: Tensor, dim=None, unbiased: bool | None = None, keepdim: bool = False, *, correction=None):
         if isinstance(dim, bool):
@@ -211,7 +212,8 @@ def _moments(name: str, grad_fn: str, spread_of):
                           "output numel).", UserWarning, stacklevel=2)
         with warnings.catch_warnings(action="ignore"):
             data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, detached.mean(dim, keepdim)._data
-        return tuple(operations(cls, (input,), data, (input, 0), axes=axes, keepdim=keepdim, count=count, correction=_correction(unbiased, correction)))
+        return tuple(operations(cls, (input,), data, (input, 0)[:len(saved)], axes=axes, keepdim=keepdim, count=count,
+                                correction=_correction(unbiased, correction)))
     function.__name__ = name
     function.__doc__ = "The spread and the mean."
     return function

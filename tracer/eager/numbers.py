@@ -27,4 +27,7 @@ def plus(x: Tensor, number: float) -> Tensor:
 
 def over(x: Tensor, number: float) -> Tensor:
     """``x / number``."""
-    return _named(x / number, DivBackward1)
+    made = _named(x / number, DivBackward1)
+    if made._grad_fn is not None:
+        made._grad_fn.edges, made._grad_fn.numbers = made._grad_fn.edges[:1], made._grad_fn.numbers and made._grad_fn.numbers[:1]
+    return made

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from .arithmetic import _binary, operand
-from .define import kind, operation
+from .define import RESULT, kind, operation
 from .dtypes import bool_, float64, get_default_dtype
+from .geometry import in_layout_of
 from .node import Node
 from .record import broadcast_shape, fit_of, fitted, in_common, result
 from .selection import pow_, where
 from .tensor import Tensor, made_of
-from .views import in_place
+from .updates import in_place
 
 
 def _fit(node, *gradients):
@@ -21,12 +22,7 @@ def _fit(node, *gradients):
 def _same_dtype(name: str, first: Tensor, *others) -> None:
     for each in others:
         if isinstance(each, Tensor) and each.dtype is not first.dtype:
-            raise RuntimeError(f"expected dtype {_C[first.dtype.name]} for `{name}` but got dtype {_C[each.dtype.name]}")
-
-
-_C = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
-      "uint8": "unsigned char",
-      "bool": "bool"}
+            raise RuntimeError(f"expected dtype {first.dtype.c_name} for `{name}` but got dtype {each.dtype.c_name}")
 
 
 # Three operands ------------------------------------------------------------------------------------------------------------------------
@@ -72,6 +68,8 @@ def _three(name: str, cls: type, function):
     def three(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out=None) -> Tensor:
         broadcast_shape(input._data.shape, broadcast_shape(tensor1._data.shape, tensor2._data.shape))
         dtype, (a, b, c) = in_common(input, tensor1, tensor2)
+        if dtype is bool_:
+            raise NotImplementedError(f"\"{name}_cpu_out\" not implemented for 'Bool'")
         if name == "addcdiv" and not dtype.is_floating_point:
             raise RuntimeError("Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of "
                                "tensor1 and tensor2. "
@@ -81,7 +79,7 @@ def _three(name: str, cls: type, function):
                                "implementation: (input + "
                                "value * tensor1 / tensor2), for all dtypes.")
         inputs = (input, tensor1, tensor2)
-        return operation(cls, inputs, np.asarray(a + function(dtype.numpy.type(value), b, c)), (tensor1, tensor2), value=value,
+        return operation(cls, inputs, in_layout_of(np.asarray(a + function(dtype.numpy.type(value), b, c)), a, b, c), (tensor1, tensor2), value=value,
                          fits=[fit_of(x) for x in inputs])
     three.__name__ = name
     three.__doc__ = f"``torch.{name}``."
@@ -158,22 +156,22 @@ def float_power(input, exponent, *, out=None) -> Tensor:
     return pow_(a, b)
 
 
-def _ldexp_backward(node, g, x, y):
-    power = 2.0 ** y
-    return _fit(node, g * power, g * (x * power * float(np.log(2))))
+def _ldexp_backward(node, g, y, out):
+    return _fit(node, g * 2.0 ** y, g * (out * float(np.log(2))))
 
 
-LDEXP = kind("LdexpBackward0", _ldexp_backward, ("self", "other"))
+LDEXP = kind("LdexpBackward0", _ldexp_backward, ("other", "result"))
 
 
 def ldexp(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """``input * 2**other``."""
     broadcast_shape(input._data.shape, other._data.shape)
     _, (a, b) = in_common(input, other, floating=True)
-    return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (input, other), fits=[fit_of(input), fit_of(other)])
+    return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (other, RESULT), fits=[fit_of(input), fit_of(other)])
 
 
 def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "other")):
+    """``saved``: what the backward function gets, "result" in the place of "other" if that is enough for it."""
     cls = kind(grad_fn, backward, saved)
 
     def pair(input, other, *, out=None) -> Tensor:
@@ -181,18 +179,19 @@ def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         dtype, (x, y) = in_common(a, b, floating=True)
-        return operation(cls, (a, b), np.asarray(function(x, y), dtype.numpy), (a, b), fits=[fit_of(a), fit_of(b)])
+        return operation(cls, (a, b), in_layout_of(np.asarray(function(x, y), dtype.numpy), x, y), (a, RESULT if saved[1] == "result" else b),
+                         fits=[fit_of(a), fit_of(b)])
     pair.__name__ = name
     pair.__doc__ = f"``numpy.{name}``."
     return pair
 
 
-def _copysign_backward(node, g, x, y):
-    ratio = copysign(x, y) / x
+def _copysign_backward(node, g, x, out):
+    ratio = out / x
     return _fit(node, g * where(x == 0, 0.0, ratio), made_of(np.zeros(g._data.shape, g._data.dtype)[()]))
 
 
-copysign = _pair("copysign", "CopysignBackward0", np.copysign, _copysign_backward)
+copysign = _pair("copysign", "CopysignBackward0", np.copysign, _copysign_backward, ("self", "result"))
 logaddexp = _pair("logaddexp", "LogaddexpBackward0", np.logaddexp, lambda node, g, x, y: _fit(node, g / ((y - x).exp() + 1), g / ((x - y).exp() + 1)))
 logaddexp2 = _pair("logaddexp2", "Logaddexp2Backward0", np.logaddexp2, lambda node, g, x, y: _fit(node, g / (2 ** (y - x) + 1), g / (2 ** (x - y) + 1)))
 

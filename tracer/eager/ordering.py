@@ -8,6 +8,7 @@ import numpy as np
 
 from .define import kind, operation, operations
 from .gathering import gather
+from .geometry import in_layout_of
 from .numeric import lerp
 from .products import without_axis
 from .record import recorded, result, saved_result
@@ -19,6 +20,7 @@ SORT0, SORT1, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE, CUMMAX, CUMMIN = (
     type(f"{name}", (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
         "SortBackward0", "SortBackward1", "TopkBackward0", "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0", "CummaxBackward0",
         "CumminBackward0"))
+CUMMAX.names = CUMMIN.names = ("indices", "self")
 _NANMEDIAN_PAIR = pair_type("nanmedian")
 
 
@@ -37,7 +39,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | 
     if x.ndim == 0:
         return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0))
     places = _ordered(x, axis, descending)
-    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, np.take_along_axis(x, places, axis), places)
+    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(np.take_along_axis(x, places, axis), x), in_layout_of(places, x))
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Tensor:
@@ -55,6 +57,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The ``k`` largest or smallest values along an axis, and where they were."""
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
+    if x.dtype.kind == "b":
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     if not 0 <= k <= (x.shape[axis] if x.ndim else 1):
         raise RuntimeError("selected index k out of range")
     if x.ndim == 0:
@@ -113,6 +117,8 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
 
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out=None):
         x = input._data
+        if x.dtype.kind == "b":
+            raise NotImplementedError("\"median_cpu\" not implemented for 'Bool'")
         if dim is None:
             flat = x.reshape(-1)
             data = flat[place(flat, 0)] if flat.size else x.dtype.type(np.nan)

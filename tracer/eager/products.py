@@ -8,10 +8,10 @@ import numpy as np
 
 from .define import kind, operation
 from .node import Node
-from .record import broadcast_shape, fitted, recorded, result
+from .record import broadcast_shape, fitted, look_up_nodes, recorded, result
 from .shaping import _RESHAPED, expand
-from .tensor import Tensor, wrapped_dim
-from .views import in_place
+from .tensor import Tensor, counter_of, wrapped_dim
+from .updates import in_place
 
 
 class MmBackward0(Node):
@@ -75,29 +75,32 @@ class BmmBackward0(Node):
 
 
 def _product(kind: type[Node], a: Tensor, b: Tensor) -> Tensor:
-    _check_dtypes(a, b)
     node = recorded(kind, (a, b))
     if node is not None:
         node.save(a if node.edges[1] is not None else None, b if node.edges[0] is not None else None)
     return result(node, a._data @ b._data)
 
 
+def _refuse_bools(input: Tensor, kernel: str) -> None:
+    if input._data.dtype.kind == "b":
+        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
+
+
 def _check_dtypes(a: Tensor, b: Tensor) -> None:
     if a.dtype is not b.dtype:
-        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {_C_NAMES.get(a.dtype.name, a.dtype.name)} != "
-                           f"{_C_NAMES.get(b.dtype.name, b.dtype.name)}")
-
-
-_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long long", "int32": "int"}
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype.c_name} != {b.dtype.c_name}")
 
 
 def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     """The product of two matrices."""
+    look_up_nodes((input, mat2))
     for each, name in ((input, "self"), (mat2, "mat2")):
         if each.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix")
     if input._data.shape[1] != mat2._data.shape[0]:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(input)} and {_x(mat2)})")
+    _check_dtypes(input, mat2)
+    _refuse_bools(input, "addmm_impl_cpu_")
     return _product(MmBackward0, input, mat2)
 
 
@@ -107,23 +110,29 @@ def _x(matrix: Tensor) -> str:
 
 def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
     """A matrix times a vector."""
+    look_up_nodes((input, vec))
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
     if input._data.shape[1] != vec._data.shape[0]:
         raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({_x(input)}), vec ({vec.shape[0]})")
+    if input.dtype is not vec.dtype:
+        raise RuntimeError(f"addmv input tensors must have the same dtype, but got {vec.dtype.legacy}, {input.dtype.legacy}, and {vec.dtype.legacy}")
+    _refuse_bools(input, "addmv_impl_cpu")
     return _product(MvBackward0, input, vec)
 
 
 def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
     """The inner product of two vectors."""
+    look_up_nodes((input, tensor))
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input.dtype is not tensor.dtype:
+        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {input.dtype.legacy} and {tensor.dtype.legacy}")
     if input._data.shape != tensor._data.shape:
         raise RuntimeError(f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements, "
                            f"but got "
                            f"{input.shape[0]} and {tensor.shape[0]} elements respectively")
-    if input.dtype is not tensor.dtype:
-        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {input.dtype.legacy} and {tensor.dtype.legacy}")
+    _refuse_bools(input, "dot")
     return _product(DotBackward0, input, tensor)
 
 
@@ -135,6 +144,9 @@ def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     (n, _, k), (m, j, _) = input._data.shape, mat2._data.shape
     if n != m or k != j:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
+    _refuse_bools(input, "bmm")
+    if input.dtype is not mat2.dtype:
+        raise RuntimeError(f"expected scalar type {input.dtype.legacy} but found {mat2.dtype.legacy}")
     return _product(BmmBackward0, input, mat2)
 
 
@@ -150,28 +162,49 @@ def matmul(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     if a == 2 and b == 2:
         return mm(input, other)
     if a == 1 and b == 2:
-        if input._data.shape[0] != other._data.shape[0]:
-            raise RuntimeError(f"size mismatch, got input ({other.shape[1]}), mat ({other.shape[1]}x{other.shape[0]}), vec ({input.shape[0]})")
         return without_axis(mm(input.unsqueeze(0), other), 0)
-    return _broadcast_product(input, other)
+    return _folded(input, other) if _folds(input, other) else _by_batches(input, other)
 
 
-def _broadcast_product(a: Tensor, b: Tensor) -> Tensor:
-    row, column = a.ndim == 1, b.ndim == 1
-    a, b = a.unsqueeze(0) if row else a, b.unsqueeze(-1) if column else b
-    if a._data.shape[-1] != b._data.shape[-2]:
-        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{int(np.prod(b._data.shape[:-2]))}, {a.shape[-1]}] but got: "
-                           f"[{int(np.prod(b._data.shape[:-2]))}, {b.shape[-2]}].")
-    if b.ndim == 2 and not row and not column:
-        return unsafe_view(mm(a.reshape(-1, a.shape[-1]), b), (*a.shape[:-1], b.shape[-1]))
-    if column and b.ndim == 2:
-        return unsafe_view(mv(a.reshape(-1, a.shape[-1]), b.squeeze(-1)), a.shape[:-1])
+def _folds(a: Tensor, b: Tensor) -> bool:
+    """Does PyTorch make the batch of the larger operand rows of one matrix?"""
+    larger, smaller = (a, b) if a.ndim >= b.ndim else (b.mT, a)
+    if larger.ndim < 3 or smaller.ndim > 2:
+        return False
+    if smaller._rg:
+        return True
+    if a.ndim == 2:
+        return False
+    shape, steps = larger._data.shape, larger._data.strides
+    return not larger._data.size or all([steps[k] == steps[k + 1] * shape[k + 1] for k in range(len(shape) - 2)])
+
+
+def _folded(a: Tensor, b: Tensor) -> Tensor:
+    turned = b.ndim > a.ndim
+    larger, smaller = (b.mT, a.t() if a.ndim == 2 else a) if turned else (a, b)
+    lead = larger._data.shape[:-1]
+    rows = larger.reshape(int(np.prod(lead)), larger._data.shape[-1])
+    if smaller.ndim == 1:
+        return unsafe_view(mv(rows, smaller), lead)
+    made = unsafe_view(mm(rows, smaller), (*lead, smaller._data.shape[1]))
+    return made.mT.contiguous() if turned else made
+
+
+def _by_batches(a: Tensor, b: Tensor) -> Tensor:
+    if a.ndim == 3 and b.ndim == 3 and a._data.shape[0] != b._data.shape[0]:
+        if a._data.shape[0] == 1 and a._rg:
+            return matmul(a.squeeze(0), b)
+        if b._data.shape[0] == 1 and b._rg:
+            return matmul(a, b.squeeze(0))
+    rows, inner = (a._data.shape[-2] if a.ndim > 1 else 1), a._data.shape[-1]
     lead = broadcast_shape(a._data.shape[:-2], b._data.shape[:-2])
     count = int(np.prod(lead))
-    left = a.expand(*lead, *a.shape[-2:]).reshape(count, *a.shape[-2:])
-    right = b.expand(*lead, *b.shape[-2:]).reshape(count, *b.shape[-2:])
-    shape = (*lead, *(() if row else a.shape[-2:-1]), *(() if column else b.shape[-1:]))
-    return unsafe_view(bmm(left, right), shape)
+    left = a.expand(*lead, rows, inner).reshape(count, rows, inner)
+    if b.ndim == 1:
+        right = b.expand(*lead, b._data.shape[0]).reshape(count, b._data.shape[0]).unsqueeze(2)
+        return unsafe_view(bmm(left, right).squeeze(-1), (*lead, rows) if a.ndim > 1 else lead)
+    right = b.expand(*lead, *b._data.shape[-2:]).reshape(count, *b._data.shape[-2:])
+    return unsafe_view(bmm(left, right), (*lead, *((rows,) if a.ndim > 1 else ()), b._data.shape[-1]))
 
 
 def unsafe_view(input: Tensor, shape) -> Tensor:
@@ -187,7 +220,9 @@ def without_axis(input: Tensor, axis: int) -> Tensor:
     node = recorded(_SQUEEZED, (input,))
     if node is not None:
         node.shape = input._data.shape
-    return result(node, np.squeeze(input._data, axis))
+    made = result(node, np.squeeze(input._data, axis))
+    counter_of(made)[0] = 1  # PyTorch squeezes in place
+    return made
 
 
 _SQUEEZED = type("SqueezeBackward4", (_RESHAPED["SqueezeBackward1"],), {"__doc__": "Backward of a squeeze of a fresh result."})

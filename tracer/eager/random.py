@@ -11,7 +11,7 @@ from .creation import _finished, _shape_of
 from .dtypes import Dtype, get_default_dtype, int64
 from .shaping import sizes_of
 from .tensor import Tensor, made_of
-from .views import update
+from .updates import update
 
 _BLOCK = 16  # normal numbers are made so many at a time, half of them from cosines and half from sines
 

@@ -9,11 +9,12 @@ import numpy as np
 from .define import kind, operation
 from .dtypes import Dtype, int64, promote_types
 from .gathering import index_select
+from .geometry import in_layout_of
 from .numbers import over, times
 from .record import broadcast_shape
 from .shaping import cat, diagonal, narrow, reshape, split, stack, unsqueeze
 from .tensor import Size, Tensor, made_of, wrapped_dim
-from .views import in_place
+from .updates import in_place
 
 # Reversed and rolled -------------------------------------------------------------------------------------------------------------
 
@@ -31,7 +32,7 @@ def flip(input: Tensor, *dims) -> Tensor:
     for axis in axes:
         if axes.count(axis) > 1:
             raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
-    return operation(FLIP, (input,), np.array(np.flip(x, axes)) if x.ndim else x, dims=axes)
+    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes)
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ def _triangle(name: str, cut):
         x = input._data
         if x.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-        return operation(cls, (input,), cut(x, diagonal), diagonal=diagonal)
+        return operation(cls, (input,), np.ascontiguousarray(cut(x, diagonal)), diagonal=diagonal)
     function.__name__ = name
     function.__doc__ = f"Matrices with zeros outside of a triangle, as ``numpy.{name}``."
     return function
@@ -302,7 +303,7 @@ def broadcast_tensors(*tensors) -> tuple:
     """All expanded to their common shape."""
     tensors = _dims(tensors)
     shape = broadcast_shapes(*[x._data.shape for x in tensors])
-    return tuple([x.expand(*shape) for x in tensors])
+    return tuple([x if x._data.shape == tuple(shape) else x.expand(*shape) for x in tensors])
 
 
 def broadcast_shapes(*shapes):

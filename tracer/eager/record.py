@@ -46,6 +46,14 @@ def recorded(kind: type[Node], inputs) -> Node | None:
     return node
 
 
+def look_up_nodes(inputs) -> None:
+    """What PyTorch does before it looks at shapes: of views that cannot be used any more it is told first."""
+    if state.recording:
+        for each in inputs:
+            if isinstance(each, Tensor) and each._view is not None and each._rg:
+                each._grad_fn  # noqa: B018 - a property of stale views
+
+
 def result(node: Node | None, data) -> Tensor:
     """The tensor of an operation's data, on the tape if there is a node."""
     return made_of(data) if node is None else made_by(node, data)

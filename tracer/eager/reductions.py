@@ -11,6 +11,7 @@ from .arithmetic import operand
 from .dtypes import DTYPES, Dtype, int64
 from .indexing import put, taken
 from .node import Node
+from .numbers import over
 from .record import recorded, result, saved_result
 from .selection import FUNCTIONS as CHOICES
 from .selection import where
@@ -43,6 +44,8 @@ def spread(g, shape: tuple, axes, keepdim: bool):
 
 
 class _Reduction(Node):
+    arguments = {"dim": "given", "keepdim": "keepdim"}
+    given = None  # the dims as they were given
     shape: tuple = ()
     axes: tuple | None = None
     keepdim = False
@@ -50,17 +53,11 @@ class _Reduction(Node):
     def spread(self, g):
         return spread(g, self.shape, self.axes, self.keepdim)
 
-    @property
-    def _saved_dim(self):
-        return self.axes
-
-    @property
-    def _saved_keepdim(self) -> bool:
-        return self.keepdim
-
 
 class SumBackward0(_Reduction):
     """Backward of a sum over everything."""
+
+    arguments = {"self_sym_sizes": "shape"}
 
     def fast(self, g):
         return (self.cast(self.spread(g)),)
@@ -76,24 +73,36 @@ class SumBackward0(_Reduction):
 class SumBackward1(SumBackward0):
     """Backward of a sum over axes."""
 
+    arguments = {**_Reduction.arguments, **SumBackward0.arguments}
+
 
 class MeanBackward0(SumBackward0):
     """Backward of a mean over everything."""
+
+    arguments = {"self_sym_numel": "count", "self_sym_sizes": "shape"}
 
     def fast(self, g):
         return (self.cast(self.spread(g / g.dtype.type(self.count))),)
 
     def backward(self, g):
-        g = self.spread(g / self.count)
+        g = over(self.spread(g), self.count)
         return (g if g._data.dtype == self.source else g.to(DTYPES[self.source]),)
 
 
 class MeanBackward1(MeanBackward0):
     """Backward of a mean over axes."""
 
+    arguments = {**_Reduction.arguments, **MeanBackward0.arguments}
 
-def _noted(node: Node | None, input: Tensor, axes, keepdim: bool) -> Node | None:
+
+def unsigned(dim):
+    """A dim, or several, as PyTorch keeps them: -1 as 2**64 - 1."""
+    return dim if dim is None else dim % 2**64 if isinstance(dim, int) else tuple([each % 2**64 for each in dim])
+
+
+def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> Node | None:
     if node is not None:
+        node.given = unsigned(dim)
         node.shape, node.axes, node.keepdim, node.source = input._data.shape, axes, keepdim, input._data.dtype
     return node
 
@@ -104,14 +113,15 @@ def sum_(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
     x = operand(input, "sum")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
-    node = _noted(recorded(SumBackward0 if dim is None else SumBackward1, (input,)), input, axes, keepdim)
+    node = _noted(recorded(SumBackward0 if dim is None else SumBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
     return result(node, _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim))
 
 
 def _summed(x, axes, keepdim: bool):
     if axes == () or x.ndim == 0:
         return x if not isinstance(x, np.ndarray) else np.array(x)
-    return np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
+    total = np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
+    return total if total.ndim < 2 else np.ascontiguousarray(total)
 
 
 def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -123,7 +133,7 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
     axes = axes_of(dim, x.ndim)
     x = x if dtype is None else x.astype(dtype.numpy)
     count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
-    node = _noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim)
+    node = _noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
     if node is not None:
         node.count = count
     total = _summed(x, axes, keepdim)
@@ -133,20 +143,28 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
 class ProdBackward0(_Reduction):
     """Backward of a product: the products of all other elements, whatever zeros there are."""
 
+    arguments: dict[str, str] = {}
+
     names = ("self", "result")
 
     def backward(self, g):
         x, out = self.unpack()
+        if not x.ndim:
+            return (g.clone(),)
+        if self.axes is None and not (x._data == 0).any():
+            return (g * (out / x),)
+        if self.axes is None:
+            return ((g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x),)
         g = self.spread(g)
         if not (x._data == 0).any():
-            return (g * self.spread(out) / x,)
-        if self.axes is None:
-            return (g * _products_of_others(x.reshape(-1), 0).reshape(*x.shape),)
+            return (g * (self.spread(out) / x),)
         return (g * _products_of_others(x, self.axes[0]),)
 
 
 class ProdBackward1(ProdBackward0):
     """Backward of a product over an axis."""
+
+    arguments = _Reduction.arguments
 
 
 def _products_of_others(x: Tensor, axis: int) -> Tensor:
@@ -162,8 +180,8 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
     x = operand(input, "prod")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
-    node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim)
-    made = result(node, np.multiply.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None) if x.ndim else x.astype(goal))
+    node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
+    made = result(node, np.asarray(np.multiply.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None), order="C")[()])
     if node is not None:
         node.save(input, saved_result(made))
     return made
@@ -174,16 +192,19 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
 class VarBackward0(_Reduction):
     """Backward of a variance."""
 
+    arguments = {"correction": "given_correction", **_Reduction.arguments}
     names = ("self",)
     correction = 1
 
     def backward(self, g):
-        x, = self.unpack()
+        return (self.slope(g, self.unpack()[0]),)
+
+    def slope(self, g, x):
+        """The gradient of the variance with respect to x."""
         count = x.numel() if self.axes is None else int(np.prod([self.shape[a] for a in self.axes]))
         centred = x - x.mean(self.axes if self.axes is not None else None, keepdim=True) if self.axes is not None else x - x.mean()
         free = count - self.correction
-        return (self.spread(g) * centred * (2.0 / free if free > 0 else float("nan") if count == self.correction else 2.0 / max(free,
-                                                                                                                                0) if free else float("nan")),)
+        return self.spread(g) * centred * (2.0 / free if free > 0 else float("nan"))
 
 
 class StdBackward0(VarBackward0):
@@ -191,12 +212,9 @@ class StdBackward0(VarBackward0):
 
     names = ("self", "result")
 
-    def unpack(self):
-        return super().unpack()[:1]
-
     def backward(self, g):
-        deviation = self.unpack_one(1)
-        return super().backward(where(deviation == 0, 0.0, g / (deviation * 2)))
+        x, deviation = self.unpack()
+        return (self.slope(where(deviation == 0, 0.0, g / (deviation * 2)), x),)
 
 
 def _correction(unbiased, correction) -> float:
@@ -217,13 +235,12 @@ def _spread_function(name: str, kind: type[VarBackward0]):
                           "output numel).", UserWarning, stacklevel=2)
         centre = x.mean(axis=axes, keepdims=True) if x.size else np.full_like(x.sum(axis=axes, keepdims=True), np.nan)
         total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim and axes is not None))
-        data = (total / max(count - less, 0)).astype(x.dtype)[()] if count - less > 0 else np.full(total.shape, np.nan if not total.any() else np.inf,
-                                                                                                   x.dtype)[()]
+        data = (total / x.dtype.type(max(count - less, 0))).astype(x.dtype)[()]
         data = np.sqrt(data) if kind is StdBackward0 else data
-        node = _noted(recorded(kind, (input,)), input, axes, keepdim)
-        made = result(node, data)
+        node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+        made = result(node, np.asarray(data, order="C")[()])
         if node is not None:
-            node.correction = less
+            node.correction, node.given_correction = less, None if unbiased is None and correction is None and dim is None else less
             node.save(*((input, saved_result(made)) if kind is StdBackward0 else (input,)))
         return made
     function.__name__ = name
@@ -264,13 +281,15 @@ class _EvenlyShared(_Reduction):
         return where(mask, g / count, 0.0) if isinstance(g, Tensor) else np.where(mask, g / count, g.dtype.type(0))
 
 
-MaxBackward1, MinBackward1, AmaxBackward0, AminBackward0 = (type(name, (_EvenlyShared,), {"multiplies": name[0] == "A",
-                                                                                          "__doc__": f"{name} of PyTorch."}) for name in (
-    "MaxBackward1", "MinBackward1", "AmaxBackward0", "AminBackward0"))
+MaxBackward1, MinBackward1 = (type(name, (_EvenlyShared,), {"arguments": {}, "__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward1", "MinBackward1"))
+AmaxBackward0, AminBackward0 = (type(name, (_EvenlyShared,), {"multiplies": True, "__doc__": f"{name} of PyTorch."}) for name in (
+    "AmaxBackward0", "AminBackward0"))
 
 
 class _ByIndex(Node):
     """Backward of an extreme along an axis: all goes to the position that was returned."""
+
+    arguments = {"dim": "given", "keepdim": "keepdim", "self_sym_sizes": "shape"}
 
     names = ("indices",)
     outputs = 2
@@ -293,10 +312,7 @@ def scattered_along(g: Tensor, shape: tuple, dim: int, indices) -> Tensor:
     return put(g, shape, place)
 
 
-MaxBackward0, MinBackward0, SortBackward0, TopkBackward0, MedianBackward1, CummaxBackward0, CumminBackward0, KthvalueBackward0, ModeBackward0 = (
-    type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
-        "MaxBackward0", "MinBackward0", "SortBackward0", "TopkBackward0", "MedianBackward1", "CummaxBackward0", "CumminBackward0", "KthvalueBackward0",
-        "ModeBackward0"))
+MaxBackward0, MinBackward0 = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward0", "MinBackward0"))
 
 
 def pair_type(name: str):
@@ -308,14 +324,14 @@ def pair_type(name: str):
     return type(name, (base,), {"__repr__": text, "__slots__": ()})
 
 
-def values_and_indices(input: Tensor, kind: type, pair, dim: int, keepdim: bool, values, indices):
+def values_and_indices(input: Tensor, kind: type, pair, dim: int, keepdim: bool, values, indices, given: int | None = None):
     """The two results of an operation along an axis, the values recorded."""
     node = recorded(kind, (input,))
     positions = made_of(np.asarray(indices, np.int64)[()])
     made = result(node, np.asarray(values)[()])
     if node is not None:
-        node.shape, node.dim, node.keepdim = input._data.shape, dim, keepdim
-        node.save(positions)
+        node.shape, node.dim, node.keepdim, node.given = input._data.shape, dim, keepdim, unsigned(dim if given is None else given)
+        node.save(positions, *((input,) if len(node.names) > 1 else ()))
     return pair(made, positions)
 
 
@@ -345,9 +361,8 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         indices = arg(x, axis)
         values = np.take_along_axis(x, np.expand_dims(indices, axis), axis)
-        if not keepdim:
-            values = np.squeeze(values, axis)
-        return values_and_indices(input, along, _PAIRS[name], axis, keepdim, values, np.expand_dims(indices, axis) if keepdim else indices)
+        values = np.asarray(values if keepdim else np.squeeze(values, axis), order="C")
+        return values_and_indices(input, along, _PAIRS[name], axis, keepdim, values, np.expand_dims(indices, axis) if keepdim else indices, dim)
     function.__name__ = name
     function.__doc__ = f"The {name}imum of everything, shared at ties; values and first indices along an axis; or of two tensors."
     return function
@@ -366,8 +381,8 @@ def _among(name: str, kind: type, reduce):
         for axis in axes or ():
             if not x.shape[axis]:
                 raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
-        node = _noted(recorded(kind, (input,)), input, axes, keepdim)
-        made = result(node, reduce(x, axis=axes, keepdims=keepdim) if x.ndim else x[()])
+        node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+        made = result(node, np.asarray(reduce(x, axis=axes, keepdims=keepdim), order="C")[()] if x.ndim else x[()])
         if node is not None:
             node.save(input, saved_result(made))
         return made
@@ -382,6 +397,8 @@ amax, amin = _among("amax", AmaxBackward0, np.max), _among("amin", AminBackward0
 def _position(name: str, arg):
     def function(input, dim: int | None = None, keepdim: bool = False) -> Tensor:
         x = operand(input, name)._data
+        if x.dtype.kind == "b":
+            raise RuntimeError(f"{name}(): does not support bool input")
         if dim is None:
             if not x.size:
                 raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
@@ -403,6 +420,8 @@ argmax, argmin = _position("argmax", np.argmax), _position("argmin", np.argmin)
 class CumsumBackward0(Node):
     """Backward of cumsum: sums from behind."""
 
+    arguments = {"dim": "given"}
+
     def fast(self, g):
         return (np.flip(np.cumsum(np.flip(g, self.dim), self.dim), self.dim) if g.ndim else g,)
 
@@ -413,15 +432,17 @@ class CumsumBackward0(Node):
 class CumprodBackward0(Node):
     """Backward of cumprod."""
 
-    names = ("self",)
+    arguments = {"dim": "given"}
+
+    names = ("self", "result")
 
     def backward(self, g):
-        x, = self.unpack()
+        x, out = self.unpack()
         if not x.ndim:
             return (g,)
         dim = self.dim
         if not (x._data == 0).any():
-            return ((g * cumprod(x, dim)).flip(dim).cumsum(dim).flip(dim) / x,)
+            return ((g * out).flip(dim).cumsum(dim).flip(dim) / x,)
         total = None
         for k in range(x._data.shape[dim]):  # d out_j / d x_k for j >= k: the product of the others up to j
             ones = np.ones_like(x._data)
@@ -442,7 +463,7 @@ def cumsum(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     node = recorded(CumsumBackward0, (input,))
     if node is not None:
-        node.dim = axis
+        node.dim, node.given = axis, unsigned(dim)
     return result(node, np.ascontiguousarray(np.cumsum(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
 
 
@@ -453,16 +474,18 @@ def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     node = recorded(CumprodBackward0, (input,))
     if node is not None:
-        node.dim = axis
-        node.save(input)
-    return result(node, np.ascontiguousarray(np.cumprod(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
+        node.dim, node.given = axis, unsigned(dim)
+    made = result(node, np.ascontiguousarray(np.cumprod(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
+    if node is not None:
+        node.save(input, saved_result(made))
+    return made
 
 
 def _logical(name: str, function):
     def reduce(input, dim=None, keepdim: bool = False) -> Tensor:
         axes = axes_of(dim, input.ndim)
         found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))
-        return made_of((found.astype(np.uint8) if input._data.dtype == np.uint8 else found)[()])
+        return made_of(np.asarray(found, np.uint8 if input._data.dtype == np.uint8 else bool, order="C")[()])
     reduce.__name__ = name
     reduce.__doc__ = f"``{name}`` of the elements over axes."
     return reduce

@@ -12,9 +12,10 @@ from tracer.ops import TABLE
 from .arithmetic import _Binary, _binary, _number, _refuse_integer_zero, div, operand
 from .dtypes import bool_, get_default_dtype, int64
 from .elementwise import RECORDED, Recorded, _opened
+from .geometry import in_layout_of
 from .node import Node
-from .record import broadcast_shape, cast, fit_of, fitted, in_common, recorded, result, saved_result
-from .tensor import Tensor, made_of
+from .record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result, saved_result
+from .tensor import Tensor, counter_of, made_of
 
 # Powers -----------------------------------------------------------------------------------------------------------------------
 
@@ -74,11 +75,11 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     if not isinstance(exponent, Tensor):
         return _power_of_number(operand(input, "pow"), exponent)
     if not isinstance(input, Tensor):
-        data = np.power(*in_common(input, exponent)[1])
+        data = np.asarray(np.power(*in_common(input, exponent)[1]), order="C")[()]
         node = recorded(PowBackward2, (exponent,))
         made = result(node, data)
         if node is not None:
-            node.base = input
+            node.base = node._saved_self = input
             node.save(exponent, saved_result(made))
         return made
     node, data = _binary(PowBackward1, _refuse_negative_integers, input, exponent)
@@ -107,7 +108,8 @@ def _power_of_number(x: Tensor, n) -> Tensor:
     if node is not None:
         node._saved_exponent = n
         node.save(x)
-    return result(node, value if value.dtype == data.dtype or data.dtype.kind != "f" else value.astype(data.dtype))
+    value = value if value.dtype == data.dtype or data.dtype.kind != "f" else value.astype(data.dtype)
+    return result(node, in_layout_of(value, data))
 
 
 def _square(input, *, out=None) -> Tensor:
@@ -122,7 +124,7 @@ def _comparison(name: str, ufunc):
         if isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         _, (x, y) = in_common(a, b)
-        return made_of(np.asarray(ufunc(x, y))[()])
+        return made_of(in_layout_of(np.asarray(ufunc(x, y))[()], data_of(a), data_of(b)))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements, as bools."
     return function
@@ -143,7 +145,7 @@ def _compared(name: str):
 def _logical(name: str, ufunc):
     def function(input, other=None, *, out=None) -> Tensor:
         given = [input._data] if other is None else [input._data, other._data if isinstance(other, Tensor) else other]
-        return made_of(np.asarray(ufunc(*given))[()])
+        return made_of(in_layout_of(np.asarray(ufunc(*given))[()], *given))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements."
     return function
@@ -159,7 +161,7 @@ def _bitwise(name: str, ufunc):
         dtype, (x, y) = in_common(input, other)
         if dtype.is_floating_point:
             raise NotImplementedError(f'"{name}_cpu" not implemented for \'{dtype.legacy}\'')
-        return made_of(ufunc(x, y))
+        return made_of(in_layout_of(ufunc(x, y), data_of(input), data_of(other)))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of integers or bools."
     return function
@@ -179,7 +181,8 @@ def bitwise_not(input, *, out=None) -> Tensor:
 class WhereBackward0(_Binary):
     """Backward of where: each branch gets what it gave."""
 
-    condition = None
+    arguments = {"condition": "condition_tensor"}
+    condition = condition_tensor = None
 
     def backward(self, g):
         zero = made_of(g._data.dtype.type(0))
@@ -199,18 +202,23 @@ def where(condition, input=None, other=None, *, out=None):
         return condition.nonzero(as_tuple=True)
     if condition.dtype is not bool_ and condition.dtype.name != "uint8":
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}")
+    look_up_nodes((input, other))
+    shape = condition._data.shape
+    for each in (input, other):
+        shape = broadcast_shape(shape, np.shape(data_of(each)))
     dtype, (x, y) = in_common(input, other)
-    data = np.where(condition._data, x, y).astype(dtype.numpy, copy=False)
+    data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, data_of(input), data_of(other))
     node = recorded(WhereBackward0, (input, other))
     if node is not None:
-        node.condition, node.fits = condition._data, (fit_of(input), fit_of(other))
+        node.condition, node.condition_tensor, node.fits = condition._data, condition, (fit_of(input), fit_of(other))
     return result(node, data if data.ndim else data[()])
 
 
 class MaskedFillBackward0(Node):
     """Backward of masked_fill."""
 
-    mask = None
+    arguments = {"mask": "mask_tensor"}
+    mask = mask_tensor = None
 
     def fast(self, g):
         return (np.where(self.mask, g.dtype.type(0), g),)
@@ -234,13 +242,14 @@ def masked_fill(input, mask, value) -> Tensor:
     data = np.asarray(np.where(mask._data, number, input._data), order="C")
     node = recorded(_MaskedFillByTensor, (input, value)) if isinstance(value, Tensor) else recorded(MaskedFillBackward0, (input,))
     if node is not None:
-        node.mask = mask._data
+        node.mask, node.mask_tensor = mask._data, mask
     return result(node, data if data.ndim else data[()])
 
 
 class ClampBackward1(Node):
     """Backward of clamp with numbers: the gradient passes at the bounds."""
 
+    arguments = {"min": "low", "max": "high"}
     names = ("self",)
     low = high = None
 
@@ -265,9 +274,13 @@ class ClampBackward1(Node):
 class ClampMinBackward0(ClampBackward1):
     """Backward of clamp_min."""
 
+    arguments = {"min": "low"}
+
 
 class ClampMaxBackward0(ClampBackward1):
     """Backward of clamp_max."""
+
+    arguments = {"max": "high"}
 
 
 def clamp(input, min=None, max=None, *, out=None) -> Tensor:
@@ -291,7 +304,7 @@ def _clamp(input, min, max, kind) -> Tensor:
     if node is not None:
         node.low, node.high = min, max
         node.save(input)
-    return result(node, value)
+    return result(node, in_layout_of(value, data))
 
 
 class _ClampByTensors(_Binary):
@@ -314,6 +327,10 @@ _ClampByTensors.__name__ = "ClampBackward0"
 
 
 def _clamp_by_tensors(input, low, high) -> Tensor:
+    look_up_nodes((input, low, high))
+    shape = input._data.shape
+    for bound in (low, high):
+        shape = broadcast_shape(shape, np.shape(data_of(bound)) if bound is not None else ())
     _, arrays = in_common(*[o for o in (input, low, high) if o is not None])
     rest = iter(arrays)
     value = next(rest)
@@ -325,7 +342,7 @@ def _clamp_by_tensors(input, low, high) -> Tensor:
     if node is not None:
         node.fits = tuple([fit_of(o) if o is not None else None for o in (input, low, high)])
         node.save(input, low, high)
-    return result(node, value)
+    return result(node, in_layout_of(value, *arrays))
 
 
 def clamp_min(input, min) -> Tensor:
@@ -343,20 +360,69 @@ def clamp_max(input, max) -> Tensor:
 class Pairwise(_Binary):
     """The gradient times the table's slope by each operand."""
 
-    names = ("self", "other")
     partials: tuple = ()
     evaluate = None
 
     def fast(self, g):
-        x, y = self._plain()
-        out = type(self).evaluate(x, y) if self.needs_result else None
+        x, y, *saved = self._plain()
+        out = saved[0] if saved else type(self).evaluate(x, y)
         return self._fit(tuple([None if edge is None else _slope(g, partial, x, y, out) for edge, partial in zip(self.edges, self.partials)]))
 
     def backward(self, g):
-        x, y = self.unpack()
+        x, y, *saved = self.unpack()
         pair = [Recorded(o if isinstance(o, Tensor) else made_of(np.asarray(o)[()])) for o in (x, y)]
-        out = Recorded(self.again(x, y)) if self.needs_result else None
+        out = Recorded(saved[0] if saved else self.again(x, y))
         return self._fit(tuple([None if edge is None else _recorded_slope(g, partial, *pair, out) for edge, partial in zip(self.edges, self.partials)]))
+
+
+class _Extreme(_Binary):
+    """Backward of a larger or smaller of two: the gradient goes where the value came from, and in halves to both at ties, if these are ``shared``."""
+
+    names = ("self", "other")
+
+    def fast(self, g):
+        x, y = self._plain()
+        left, right = self.losers(x, y)
+        half = np.where(x == y, g / 2, g) if self.shared else g
+        zero = g.dtype.type(0)
+        return self._fit((np.where(left, zero, half), np.where(right, zero, half)))
+
+    def backward(self, g):
+        x, y = [each if isinstance(each, Tensor) else made_of(np.asarray(each)[()]) for each in self.unpack()]
+        left, right = [made_of(np.asarray(each)) for each in self.losers(x._data, y._data)]
+        half = where(x == y, g / 2, g) if self.shared else g
+        pair = masked_fill(half, left, 0), masked_fill(half, right, 0)
+        for each in pair if self.shared else ():
+            counter_of(each)[0] = 1  # PyTorch fills in place
+        return self._fit(pair)
+
+
+def _other_numbers(wins):
+    def losers(x, y):
+        first = wins(x, y) | (y != y)
+        return ~first, first
+    return losers
+
+
+def _extreme(name: str, ufunc, losers, shared: bool):
+    kind = type(f"{name.title()}Backward0", (_Extreme,), {"losers": staticmethod(losers), "shared": shared, "__doc__": f"Backward of {name}."})
+
+    def function(input, other, *, out=None) -> Tensor:
+        a, b = operand(input, name), operand(other, name, 2, "other")
+        if not isinstance(b, Tensor):
+            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}")
+        node, data = _binary(kind, ufunc, a, b)
+        if node is not None:
+            node.save(a, b)
+        return result(node, data)
+    function.__name__ = name
+    function.__doc__ = f"``{ufunc.__name__}`` of the elements."
+    return function
+
+
+EXTREMES = {"maximum": _extreme("maximum", np.maximum, lambda x, y: (x < y, x > y), True),
+            "minimum": _extreme("minimum", np.minimum, lambda x, y: (x > y, x < y), True),
+            "fmax": _extreme("fmax", np.fmax, _other_numbers(np.greater_equal), False), "fmin": _extreme("fmin", np.fmin, _other_numbers(np.less_equal), False)}
 
 
 def _slope(g, partial, x, y, out):
@@ -378,22 +444,23 @@ def _pairwise(name: str, op, grad_fn: str):
 
     def function(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name, 2), operand(other, name, 2, "other")
-        node, data = _binary(kind, evaluate, a, b)
+        node, data = _binary(kind, evaluate, a, b, floating=name == "atan2")
+        made = result(node, data if data.ndim else data[()])
         if node is not None:
-            node.save(a, b)
-        return result(node, data if data.ndim else data[()])
+            node.save(a, b, *((saved_result(made),) if keeps_result else ()))
+        return made
     function.__name__ = name
     function.__doc__ = f"``{op.name}`` of the elements."
-    kind = type(grad_fn, (Pairwise,), {"partials": partials, "evaluate": staticmethod(evaluate), "again": staticmethod(function), "needs_result": True,
-                                       "__doc__": f"Backward of {name}."})
+    keeps_result = name == "hypot"  # of what PyTorch saves
+    kind = type(grad_fn, (Pairwise,), {"partials": partials, "evaluate": staticmethod(evaluate), "again": staticmethod(function),
+                                       "names": ("self", "other", "result") if keeps_result else ("self", "other"), "__doc__": f"Backward of {name}."})
     return function
 
 
-PAIRS = {"maximum": "MaximumBackward0", "minimum": "MinimumBackward0", "fmax": "FmaxBackward0", "fmin": "FminBackward0", "hypot": "HypotBackward0",
-         "logaddexp": "LogaddexpBackward0", "logaddexp2": "Logaddexp2Backward0", "copysign": "CopysignBackward0", "xlogy": "XlogyBackward0",
-         "xlog1py": "SpecialXlog1PyBackward0", "heaviside": "HeavisideBackward0", "nextafter": "NextafterBackward0"}
+PAIRS = {"hypot": "HypotBackward0", "logaddexp": "LogaddexpBackward0", "logaddexp2": "Logaddexp2Backward0", "copysign": "CopysignBackward0",
+         "xlogy": "XlogyBackward0", "xlog1py": "SpecialXlog1PyBackward0", "heaviside": "HeavisideBackward0", "nextafter": "NextafterBackward0"}
 FUNCTIONS = {name: _pairwise(name, TABLE[name], grad_fn) for name, grad_fn in PAIRS.items() if name in TABLE}
-FUNCTIONS |= {"atan2": _pairwise("atan2", TABLE["arctan2"], "Atan2Backward0")}
+FUNCTIONS |= EXTREMES | {"atan2": _pairwise("atan2", TABLE["arctan2"], "Atan2Backward0")}
 FUNCTIONS |= {"arctan2": FUNCTIONS["atan2"]}
 
 
@@ -403,8 +470,8 @@ class _RemainderBase(_Binary):
     names = ("self", "other")
     rounding = "floor"
 
-    def _slopes(self, g, a, b):
-        if self.edges[1] is None:
+    def _slopes(self, g, a=None, b=None):
+        if len(self.edges) == 1 or self.edges[1] is None:
             return g, None
         quotient = np.floor_divide(a, b) if not isinstance(a, Tensor) and self.rounding == "floor" else np.trunc(a / b) if not isinstance(a, Tensor) else div(
             a, b, rounding_mode=self.rounding)
@@ -422,7 +489,10 @@ def _remainder_function(name: str, ufunc):
         kind = _REMAINDERS[f"{name.title()}Backward{int(isinstance(b, Tensor))}"]
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
-            node.save(a if node.edges[1] is not None else None, b)
+            if isinstance(b, Tensor):
+                node.save(a if node.edges[1] is not None else None, b)
+            else:
+                node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
         return result(node, data)
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements."
@@ -447,15 +517,22 @@ def _step(name: str, function, grad_fn: str):
 
     def step(input, *, out=None) -> Tensor:
         x = operand(input, name)._data
-        return result(recorded(kind, (input,)), function(x) if x.dtype.kind == "f" else np.sign(x) if name == "sign" else x)
+        if x.dtype.kind == "b" and name not in ("sign", "sgn"):
+            raise NotImplementedError(f"\"{'trunc' if name == 'fix' else name}_vml_cpu\" not implemented for 'Bool'")
+        value = function(x) if x.dtype.kind == "f" else np.sign(x) if x.dtype.kind == "i" and name in ("sign", "sgn") else np.array(x)[()]
+        return result(recorded(kind, (input,)), in_layout_of(value, x))
     step.__name__ = name
     step.__doc__ = f"``{name}`` of the elements; its slope is 0."
     return step
 
 
+def _sign(x):
+    return np.where(x != x, x.dtype.type(0), np.sign(x))[()]  # 0 for NaN
+
+
 FUNCTIONS |= {"floor": _step("floor", np.floor, "FloorBackward0"), "ceil": _step("ceil", np.ceil, "CeilBackward0"),
               "trunc": _step("trunc", np.trunc, "TruncBackward0"), "fix": _step("fix", np.trunc, "TruncBackward0"),
-              "sign": _step("sign", np.sign, "SignBackward0"), "sgn": _step("sgn", np.sign, "SgnBackward0")}
+              "sign": _step("sign", _sign, "SignBackward0"), "sgn": _step("sgn", _sign, "SgnBackward0")}
 _round = _step("round", np.rint, "RoundBackward0")
 
 
@@ -480,21 +557,32 @@ class FracBackward0(Node):
 
 def frac(input, *, out=None) -> Tensor:
     """What is behind the point, with the sign of the number."""
+    if input._data.dtype.kind != "f":
+        raise NotImplementedError(f"\"frac_cpu\" not implemented for '{input.dtype.legacy}'")
     return result(recorded(FracBackward0, (input,)), input._data - np.trunc(input._data))
 
 
-def floor_divide(input, other, *, out=None) -> Tensor:
-    """The quotient rounded down; not recorded."""
+def floor_divide(input, other, *, out=None, name: str = "floor_divide") -> Tensor:
+    """The quotient rounded down; not differentiable. ``name``: of the operation in the message that says so."""
     _refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
-    return result(recorded(_FloorDivided, (input, other)), np.floor_divide(x, y))
+    inputs = tuple([each for each in (input, other) if isinstance(each, Tensor)])
+    node = recorded(_FloorDivided, inputs)
+    if node is not None:
+        node.operation = name
+    return result(node, in_layout_of(np.floor_divide(x, y), data_of(input), data_of(other)))
 
 
 class _FloorDivided(Node):
     """Not differentiable in PyTorch."""
 
-    def backward(self, g):
-        raise RuntimeError("derivative for aten::floor_divide is not implemented")
+    at_once, outputs = True, 2  # that is, one; the engine looks closer at nodes with several
+
+    def name(self) -> str:
+        return "torch::autograd::NotImplemented"
+
+    def backward(self, *_):
+        raise RuntimeError(f"derivative for aten::{self.operation} is not implemented")
 
 
 _FloorDivided.__name__ = "NotImplemented"
@@ -505,7 +593,7 @@ def rsqrt(input, *, out=None) -> Tensor:
     x = operand(input, "rsqrt")._data
     x = x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
     node = recorded(RsqrtBackward0, (input,))
-    made = result(node, 1 / np.sqrt(x))
+    made = result(node, in_layout_of(1 / np.sqrt(x), x))
     if node is not None:
         node.save(saved_result(made))
     return made

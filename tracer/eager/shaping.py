@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from itertools import pairwise
 
 import numpy as np
 
-from .dtypes import promote_types
-from .node import UNTRACKED, Node
-from .record import cast, recorded, result, summed_to
+from .dtypes import DTYPES, promote_types
+from .node import Node
+from .record import cast, look_up_nodes, recorded, result, summed_to
+from .stale import Stale
 from .tensor import Size, Tensor, is_contiguous, made_of, shared, wrapped_dim
 from .views import ViewNode, scatter, share, view_of
 
@@ -28,6 +30,7 @@ class _Reshaped(ViewNode):
 
 
 class _Permuted(ViewNode):
+    arguments: dict[str, str] = {}
     order: tuple = ()
 
     def fast(self, g):
@@ -54,9 +57,40 @@ def _kind(name: str, parent: type) -> type:
 _RESHAPED = {name: _kind(name, _Reshaped) for name in ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "UnsqueezeBackward0",
                                                        "SqueezeBackward0",
                                                        "SqueezeBackward1", "SqueezeBackward2", "AliasBackward0", "DetachBackward0")}
-_PERMUTED = {name: _kind(name, _Permuted) for name in ("TransposeBackward0", "PermuteBackward0", "TBackward0")}
+class _Transposed(_Permuted):
+    arguments = {"dim0": "dim0", "dim1": "dim1"}
+
+    def backward(self, g):
+        return (transpose(g, *[k for k, n in enumerate(self.order) if k != n] or (0, 0)),)
+
+
+class _T(_Permuted):
+    def backward(self, g):
+        return (t(g),)
+
+
+_PERMUTED = {"TransposeBackward0": _kind("TransposeBackward0", _Transposed), "PermuteBackward0": _kind("PermuteBackward0", _Permuted),
+             "TBackward0": _kind("TBackward0", _T)}
 SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED, SPLIT, UNBIND = (_kind(name, ViewNode) for name in (
     "SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0", "AsStridedBackward0", "SplitBackward0", "UnbindBackward0"))
+
+
+def _keeps(kind: type, *names: str, sizes: bool = True) -> None:
+    """PyTorch keeps these arguments of a view."""
+    kind.arguments = {name: name for name in names} | ({"self_sym_sizes": "shape"} if sizes else {})
+
+
+_keeps(SELECT, "dim", "index")
+_keeps(SLICE, "dim", "start", "end", "step")
+_keeps(SPLIT, "dim", "split_size")
+SPLIT_WITH_SIZES = _kind("SplitWithSizesBackward0", ViewNode)
+_keeps(SPLIT_WITH_SIZES, "dim", "split_sizes")
+_keeps(UNBIND, "dim", sizes=False)
+_keeps(_RESHAPED["UnsqueezeBackward0"], "dim", sizes=False)
+_keeps(_RESHAPED["SqueezeBackward1"], "dim")
+_keeps(_RESHAPED["SqueezeBackward2"], "dim")
+_keeps(_RESHAPED["AliasBackward0"], sizes=False)
+_keeps(_PERMUTED["PermuteBackward0"], "dims", sizes=False)
 
 
 def sizes_of(arguments: tuple) -> tuple:
@@ -121,7 +155,8 @@ def reshape(input: Tensor, *shape) -> Tensor:
     new = _resolved(sizes_of(shape), array.size)
     data = _as_view(array, new)
     if data is not None:
-        return view_of(input, _RESHAPED["ViewBackward0"], lambda a: np.reshape(a, new), data)
+        kind = "ViewBackward0" if is_contiguous(array) else "ReshapeAliasBackward0"
+        return view_of(input, _RESHAPED[kind], lambda a: np.reshape(a, new), data)
     copy = input.clone()
     node = recorded(_RESHAPED["UnsafeViewBackward0"], (copy,))
     if node is not None:
@@ -160,12 +195,12 @@ def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """One axis; a view where that is possible."""
-    return reshape(input, -1)
+    """One axis; a view of the tensor, or of a copy in order."""
+    return view(input.contiguous(), -1)
 
 
-def _permuted(input: Tensor, kind: str, order: tuple) -> Tensor:
-    return view_of(input, _PERMUTED[kind], lambda a: a.transpose(order), order=order)
+def _permuted(input: Tensor, kind: str, order: tuple, **arguments) -> Tensor:
+    return view_of(input, _PERMUTED[kind], lambda a: a.transpose(order), order=order, **arguments)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -173,10 +208,10 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     order = list(range(input.ndim))
     if not order:
         wrapped_dim(dim0, 0), wrapped_dim(dim1, 0)
-        return _permuted(input, "TransposeBackward0", ())
+        return _permuted(input, "TransposeBackward0", (), dim0=dim0 % 2**64, dim1=dim1 % 2**64)
     a, b = wrapped_dim(dim0, input.ndim), wrapped_dim(dim1, input.ndim)
     order[a], order[b] = order[b], order[a]
-    return _permuted(input, "TransposeBackward0", tuple(order))
+    return _permuted(input, "TransposeBackward0", tuple(order), dim0=dim0 % 2**64, dim1=dim1 % 2**64)
 
 
 def t(input: Tensor) -> Tensor:
@@ -195,26 +230,28 @@ def permute(input: Tensor, *dims) -> Tensor:
     order = tuple([wrapped_dim(d, input.ndim) for d in dims])
     if len(set(order)) != len(order):
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return _permuted(input, "PermuteBackward0", order)
+    return _permuted(input, "PermuteBackward0", order, dims=tuple([d % 2**64 for d in dims]))
 
 
 def movedim(input: Tensor, source, destination) -> Tensor:
     """Axes moved to other places."""
     source, destination = ((d,) if isinstance(d, int) else tuple(d) for d in (source, destination))
-    order = np.moveaxis(np.empty((1,) * input.ndim).reshape((1,) * input.ndim), source, destination)
-    places = list(range(input.ndim))
-    moved = [wrapped_dim(d, input.ndim) for d in source]
-    rest = [k for k in places if k not in moved]
-    for at, which in sorted(zip([wrapped_dim(d, input.ndim) for d in destination], moved)):
+    moved, goals = [[wrapped_dim(d, input.ndim) for d in dims] for dims in (source, destination)]
+    for name, given, dims in (("source", source, moved), ("destination", destination, goals)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(given)})")
+    if not input.ndim:
+        return view_of(input, _RESHAPED["AliasBackward0"], lambda a: a[...])
+    rest = [k for k in range(input.ndim) if k not in moved]
+    for at, which in sorted(zip(goals, moved)):
         rest.insert(at, which)
-    assert order.ndim == len(rest)
-    return _permuted(input, "PermuteBackward0", tuple(rest))
+    return _permuted(input, "PermuteBackward0", tuple(rest), dims=tuple(rest))
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of extent 1."""
     at = wrapped_dim(dim, input.ndim + 1)
-    return view_of(input, _RESHAPED["UnsqueezeBackward0"], lambda a: np.expand_dims(a, at))
+    return view_of(input, _RESHAPED["UnsqueezeBackward0"], lambda a: np.expand_dims(a, at), dim=dim % 2**64)
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
@@ -227,7 +264,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
     else:
         kind, axes = "SqueezeBackward2", tuple([wrapped_dim(d, len(shape)) for d in dim])
     gone = tuple([k for k in axes if k < len(shape) and shape[k] == 1])
-    return view_of(input, _RESHAPED[kind], lambda a: np.squeeze(a, gone))
+    return view_of(input, _RESHAPED[kind], lambda a: np.squeeze(a, gone), dim=dim % 2**64 if isinstance(dim, int) else dim)
 
 
 def expand(input: Tensor, *sizes) -> Tensor:
@@ -235,13 +272,17 @@ def expand(input: Tensor, *sizes) -> Tensor:
     sizes, shape = sizes_of(sizes), input._data.shape
     lead = len(sizes) - len(shape)
     if lead < 0:
-        raise RuntimeError(f"expand(torch.{input.dtype.legacy}Tensor{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) "
+        kind = "CPUBoolType" if input._data.dtype.kind == "b" else f"torch.{input.dtype.legacy}Tensor"
+        raise RuntimeError(f"expand({kind}{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) "
                            f"must be "
                            f"greater or equal to the number of dimensions in the tensor ({len(shape)})")
     new = list(sizes)
-    for k, n in enumerate(sizes):
+    for k in reversed(range(len(sizes))):
+        n = sizes[k]
         own = shape[k - lead] if k >= lead else 1
         if n == -1:
+            if k < lead:
+                raise RuntimeError(f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {k}")
             new[k] = own
         elif own not in (1, n):
             raise RuntimeError(f"The expanded size of the tensor ({n}) must match the existing size ({own}) at non-singleton dimension {k}.  Target sizes: "
@@ -280,12 +321,13 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 def _selected(input: Tensor, at: int, index: int) -> Tensor:
     place = (slice(None),) * at + (index, ...)
-    return view_of(input, SELECT, lambda a: a[place])
+    return view_of(input, SELECT, lambda a: a[place], dim=at, index=index % 2**64)
 
 
 def _sliced(input: Tensor, at: int, part: slice) -> Tensor:
     place = (slice(None),) * at + (part,)
-    return view_of(input, SLICE, lambda a: a[place])
+    return view_of(input, SLICE, lambda a: a[place], dim=at, start=(part.start or 0) % 2**64, end=2**63 - 1 if part.stop is None else part.stop % 2**64,
+                   step=part.step or 1)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -314,6 +356,15 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows along an axis, as a new last axis."""
     at = wrapped_dim(dimension, input.ndim)
+    extent = input._data.shape[at] if input.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > extent:
+        raise RuntimeError(f"maximum size for tensor at dimension {at} is {extent} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if not input.ndim:
+        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size], overlaps=True)
 
     def apply(array):
         windows = np.lib.stride_tricks.sliding_window_view(array, size, at, writeable=array.flags.writeable)
@@ -329,12 +380,13 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
     return view_of(input, AS_STRIDED, apply, overlaps=True)
 
 
-def _several(input: Tensor, kind: type, parts: list) -> tuple:
-    """Views that one node has for outputs."""
+def _several(input: Tensor, kind: type, parts: list, **arguments) -> tuple:
+    """Views that one node has for outputs. ``arguments``: what PyTorch keeps of the call."""
     array = shared(input)
     node = recorded(_of_several(kind, len(parts)), (input,))
     if node is not None:
         node.shape, node.parts = array.shape, parts
+        node.__dict__.update(arguments)
     made = []
     for number, part in enumerate(parts):
         def apply(a, part=part):
@@ -342,9 +394,7 @@ def _several(input: Tensor, kind: type, parts: list) -> tuple:
         each = made_of(apply(array))
         if node is not None:
             each._rg, each._grad_fn, each._number = True, node, number
-        if node is None and input._rg:
-            each._rg, each._grad_fn = True, UNTRACKED
-        share(each, input, apply, "several" if node is not None else "no_grad" if input._rg else "")
+        share(each, input, "several")
         made.append(each)
     return tuple(made)
 
@@ -362,12 +412,18 @@ class _SeveralNode(ViewNode):
 
 
 def _of_several(kind: type, count: int) -> type:
-    return type(kind.__name__, (_SeveralNode,), {"outputs": count if count != 1 else 1, "__doc__": kind.__doc__})
+    return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "__doc__": kind.__doc__})
+
+
+def _axis_to_split(name: str, input: Tensor, dim: int) -> int:
+    if not input.ndim:
+        raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
+    return wrapped_dim(dim, input.ndim)
 
 
 def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
     """Parts along an axis, of one extent or of those named."""
-    at = wrapped_dim(dim, input.ndim)
+    at = _axis_to_split("split", input, dim)
     extent = input._data.shape[at]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
@@ -378,47 +434,57 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
         bounds = list(range(0, extent, size)) + [extent] if extent else [0, 0]
     else:
         sizes = list(split_size_or_sections)
+        if sum(sizes) == extent and min(sizes, default=0) < 0:
+            raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={sizes}")
         if sum(sizes) != extent:
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {at}), but got "
                                f"split_sizes={sizes}")
         bounds = [0, *np.cumsum(sizes).tolist()]
-    kind = SPLIT if isinstance(split_size_or_sections, int) else _kind("SplitWithSizesBackward0", ViewNode)
-    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)])
+    kind = SPLIT if isinstance(split_size_or_sections, int) else SPLIT_WITH_SIZES
+    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim % 2**64,
+                    split_size=split_size_or_sections, split_sizes=split_size_or_sections)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
     """So many parts along an axis, as equal as can be."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    extent = input._data.shape[wrapped_dim(dim, input.ndim)]
+    extent = input._data.shape[_axis_to_split("chunk", input, dim)]
     return split(input, -(-extent // chunks), dim) if extent else split(input, [0] * chunks, dim)
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple:
     """The positions along an axis, each a tensor without it."""
     if input.ndim == 0:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrapped_dim(dim, input.ndim)
-    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])])
+    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim % 2**64)
 
 
 # Copies -----------------------------------------------------------------------------------------------------------------------
 
 class CatBackward0(Node):
-    """Backward of cat: the parts of the gradient."""
+    """Backward of cat: the parts of the gradient. ``operands``: shape and dtype of each; vectors without elements count for nothing."""
+
+    arguments = {"dim": "dim"}
+    operands: list = []
 
     def fast(self, g):
-        return tuple([g[part] for part in self.parts])
+        return tuple([g[part].reshape(shape).astype(dtype, copy=False) for part, (shape, dtype) in zip(self.parts, self.operands)])
 
     def backward(self, g):
-        return tuple([narrow(g, self.at, part[-1].start, part[-1].stop - part[-1].start) for part in self.parts])
+        return tuple([self._part(g, k).to(DTYPES[dtype]) if shape != (0,) else made_of(np.zeros(0, dtype)) for k, (shape, dtype) in enumerate(self.operands)])
+
+    def _part(self, g, k: int):
+        bounds = self.parts[k][-1]
+        return narrow(g, self.at, bounds.start, bounds.stop - bounds.start)
 
 
 class StackBackward0(CatBackward0):
     """Backward of stack."""
 
-    def backward(self, g):
-        return tuple([select(g, self.at, k) for k in range(len(self.parts))])
+    def _part(self, g, k: int):
+        return select(g, self.at, k)
 
 
 def _together(tensors, name: str) -> list[Tensor]:
@@ -432,10 +498,11 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
     tensors = _together(tensors, "cat")
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    look_up_nodes(tensors)
     for number, each in enumerate(tensors):
         if each.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {number}) cannot be concatenated")
-    present = [x for x in tensors if x._data.shape != (0,)] or tensors
+    present = [x for x in tensors if x._data.shape != (0,)] or tensors  # PyTorch still takes such empty vectors for nothing
     at = wrapped_dim(dim, present[0].ndim)
     for number, each in enumerate(tensors):
         if each._data.shape == (0,):
@@ -448,10 +515,11 @@ def cat(tensors, dim: int = 0, *, out=None) -> Tensor:
                                    f"the "
                                    "list.")
     dtype = _common(tensors)
-    node = recorded(CatBackward0, present)
+    node = recorded(CatBackward0, tensors)
     if node is not None:
-        bounds = [0, *np.cumsum([x._data.shape[at] for x in present]).tolist()]
-        node.at, node.parts = at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)]
+        node.operands = [(x._data.shape, x._data.dtype) for x in tensors]
+        bounds = [0, *np.cumsum([x._data.shape[at] if x._data.shape != (0,) else 0 for x in tensors]).tolist()]
+        node.dim, node.at, node.parts = dim % 2**64, at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)]
     return result(node, np.ascontiguousarray(np.concatenate([cast(x._data, dtype) for x in present], at)))
 
 
@@ -460,6 +528,7 @@ def stack(tensors, dim: int = 0, *, out=None) -> Tensor:
     tensors = _together(tensors, "stack")
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
+    look_up_nodes(tensors)
     for number, each in enumerate(tensors):
         if each._data.shape != tensors[0]._data.shape:
             raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and {list(each.shape)} at entry "
@@ -468,7 +537,8 @@ def stack(tensors, dim: int = 0, *, out=None) -> Tensor:
     dtype = _common(tensors)
     node = recorded(StackBackward0, tensors)
     if node is not None:
-        node.at, node.parts = at, [(slice(None),) * at + (k,) for k in range(len(tensors))]
+        node.operands = [(x._data.shape, x._data.dtype) for x in tensors]
+        node.dim, node.at, node.parts = dim % 2**64, at, [(slice(None),) * at + (k, ...) for k in range(len(tensors))]
     return result(node, np.ascontiguousarray(np.stack([cast(x._data, dtype) for x in tensors], at)))
 
 
@@ -479,15 +549,32 @@ def _common(tensors):
     return dtype
 
 
-_T = ("The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a future release. Consider "
+_DEPRECATED_T = (
+    "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a future release. Consider "
       "`x.mT` to "
       "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.")
 
 
 def _axes_reversed(input: Tensor) -> Tensor:
     if input.ndim not in (0, 2):
-        warnings.warn(_T, UserWarning, stacklevel=2)
-    return _permuted(input, "PermuteBackward0", tuple(reversed(range(input.ndim))))
+        warnings.warn(_DEPRECATED_T, UserWarning, stacklevel=2)
+    order = tuple(reversed(range(input.ndim)))
+    return _permuted(input, "PermuteBackward0", order, dims=order)
+
+
+def _matrix_transposed(name: str):
+    def transposed(input: Tensor) -> Tensor:
+        if not input.ndim:
+            warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. " + ("This function is the identity in these cases." if name == "mT" else
+                                                                            "Consider using x.conj()."), UserWarning, stacklevel=2)
+            return input
+        if name == "H" and input.ndim != 2:
+            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+        if input.ndim == 1:
+            raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+        return transpose(input, -2, -1)
+    transposed.__doc__ = "The last two axes exchanged."
+    return transposed
 
 
 FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to, select, narrow,
@@ -500,6 +587,19 @@ for _name, _function in FUNCTIONS.items():
 for _function in (view, view_as, reshape_as, expand, expand_as, unfold):
     setattr(Tensor, _function.__name__, _function)
 Tensor.T = property(_axes_reversed)
-Tensor.mT = property(lambda self: transpose(self, -2, -1))
+
+
+def _node_first(function):
+    @functools.wraps(function)
+    def method(self, *args, **kwargs):
+        look_up_nodes((self,))
+        return function(self, *args, **kwargs)
+    return method
+
+
+for _name in (*FUNCTIONS, "view", "view_as", "reshape_as", "expand", "expand_as", "unfold"):
+    if hasattr(Tensor, _name):
+        setattr(Stale, _name, _node_first(getattr(Tensor, _name)))  # a view that cannot be used any more is told before dims are looked at
+Tensor.mT, Tensor.mH, Tensor.H = property(_matrix_transposed("mT")), property(_matrix_transposed("mH")), property(_matrix_transposed("H"))
 
 __all__ = ["FUNCTIONS", "Size"]

@@ -18,7 +18,7 @@ from .record import broadcast_shape, fit_of, fitted, in_common
 from .selection import FUNCTIONS as CHOICES
 from .selection import round_, where
 from .tensor import Tensor, made_of
-from .views import in_place
+from .updates import in_place
 
 SQRT_PI = math.sqrt(math.pi)
 
@@ -60,7 +60,8 @@ erfinv = _smooth("erfinv", "ErfinvBackward0", scipy.erfinv, lambda x: 0.5 * SQRT
 erfcx = _smooth("erfcx", "SpecialErfcxBackward0", scipy.erfcx, lambda x, out: 2.0 * x * out - 2.0 / SQRT_PI, True)
 lgamma = _smooth("lgamma", "LgammaBackward0", lambda x: np.where(np.isinf(x), np.inf, scipy.gammaln(x)), lambda x: digamma(x))
 entr = _smooth("entr", "SpecialEntrBackward0", lambda x: np.where(x != x, x, scipy.entr(x)), lambda x: where(x.isnan(), x, -x.log() - 1))
-log_ndtr = _smooth("log_ndtr", "SpecialLogNdtrBackward0", scipy.log_ndtr, lambda x: math.sqrt(2 / math.pi) / erfcx(-x / math.sqrt(2)))
+log_ndtr = _smooth("log_ndtr", "SpecialLogNdtrBackward0", scipy.log_ndtr,
+                   lambda x, out: math.sqrt(2 / math.pi) / erfcx(-x / math.sqrt(2)), True)
 ndtri = _smooth("ndtri", "SpecialNdtriBackward0", scipy.ndtri, lambda x, out: math.sqrt(2 * math.pi) * (out * out / 2).exp(), True)
 i0 = _smooth("i0", "I0Backward0", scipy.i0, lambda x: i1(x))
 i0e = _smooth("i0e", "SpecialI0EBackward0", scipy.i0e, lambda x, out: i1e(x) - x.sgn() * out, True)

@@ -6,7 +6,6 @@ Data of 0-d tensors is a NumPy scalar until something needs to share or overwrit
 
 from __future__ import annotations
 
-import warnings
 import weakref
 
 import numpy as np
@@ -14,15 +13,7 @@ import numpy as np
 from .devices import CPU
 from .dtypes import DTYPES, Dtype
 from .modes import state
-from .node import INFERENCE, UNTRACKED, Node, Output, RemovableHandle
-
-_NOT_LEAF = ("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
-             "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If "
-             "you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more "
-             "information.")
-
-
-_DETACHED = (" If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().")
+from .node import INFERENCE, UNTRACKED, Node, Output
 
 
 class Size(tuple):
@@ -91,40 +82,13 @@ class Tensor:
     @property
     def grad_fn(self) -> Node | None:
         """The node that made this tensor; None for leaves."""
-        if self._view is not None and self._view.stale:
-            raise RuntimeError(self._view.stale)
-        return None if self._grad_fn is UNTRACKED else self._grad_fn
-
-    @property
-    def requires_grad(self) -> bool:
-        """Do operations on this tensor get recorded?"""
-        return self._rg
-
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        value = bool(value)
-        if not self.is_leaf:
-            raise RuntimeError("you can only change requires_grad flags of leaf variables." + ("" if value else _DETACHED))
-        if value and self._data.dtype.kind != "f":
-            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
-        if value and self._inference and not state.inference:
-            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
-        self._rg = value
-
-    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set ``requires_grad`` and return the tensor."""
-        if self.is_leaf:
-            if requires_grad and self._data.dtype.kind != "f":
-                raise RuntimeError("only Tensors of floating point dtype can require gradients")
-            self.requires_grad = requires_grad
-        elif not requires_grad:
-            raise RuntimeError("you can only change requires_grad flags of leaf variables." + _DETACHED)
-        return self
+        node = self._grad_fn
+        return None if node is UNTRACKED else node
 
     @property
     def is_leaf(self) -> bool:
         """Was it made by the user, and not by a recorded operation?"""
-        return self._grad_fn is None or self._grad_fn is UNTRACKED
+        return self.grad_fn is None
 
     @property
     def output_nr(self) -> int:
@@ -136,69 +100,6 @@ class Tensor:
         if self._inference:
             raise RuntimeError("Inference tensors do not track version counter.")
         return 0 if self._counter is None else self._counter[0]
-
-    @property
-    def grad(self) -> Tensor | None:
-        """The gradient that backward passes have accumulated; a warning for results that do not retain it."""
-        if self._grad is None and not self.is_leaf and not self.retains_grad:
-            warnings.warn(_NOT_LEAF, UserWarning, stacklevel=2)
-        return self._grad
-
-    @grad.setter
-    def grad(self, value) -> None:
-        if value is not None:
-            self._check_grad(value)
-        self._grad = value
-
-    @grad.deleter
-    def grad(self) -> None:
-        self._grad = None
-
-    def _check_grad(self, value) -> None:
-        if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
-        if value is self:
-            raise RuntimeError("can't assign Variable as its own grad")
-        if value.dtype is not self.dtype:
-            raise RuntimeError(f"attempting to assign a gradient with dtype '{_C_NAMES.get(value.dtype.name, value.dtype.name)}' to a tensor with grad_dtype "
-                               f"'{self.dtype.legacy}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You can set the "
-                               "tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the "
-                               "dtypes of a tensor and its gradient may break downstream systems that assume they match.")
-        if value._data.shape != self._data.shape:
-            raise RuntimeError(f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size '{list(self.shape)}'. Please ensure that "
-                               "the gradient and the tensor are the same size")
-
-    def retain_grad(self) -> None:
-        """Keep the gradient of this result in its ``grad``."""
-        if not self._rg:
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self._grad_fn is not None and not self.retains_grad:
-            self.retains_grad = True
-            retain(self)
-
-    # Hooks -----------------------------------------------------------------------------------------------------------------
-    def register_hook(self, hook) -> RemovableHandle:
-        """Call ``hook(grad)`` when the gradient of this tensor is known; what it returns, if not None, replaces it."""
-        if not self._rg:
-            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        node = self.grad_fn
-        if node is None:
-            if self._hooks is None:
-                self._hooks = {}
-            return RemovableHandle(self._hooks, hook)
-        if node.pre_hooks is None:
-            node.pre_hooks = {}
-        return RemovableHandle(node.pre_hooks.setdefault(self._number, {}), hook)
-
-    def register_post_accumulate_grad_hook(self, hook) -> RemovableHandle:
-        """Call ``hook(tensor)`` after its ``grad`` was added to; leaves only."""
-        if not self._rg:
-            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        if self._grad_fn is not None:
-            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        if self._post_hooks is None:
-            self._post_hooks = {}
-        return RemovableHandle(self._post_hooks, hook)
 
     # Shape and dtype -------------------------------------------------------------------------------------------------------
     @property
@@ -322,8 +223,6 @@ class Result(Output):
         return made
 
 
-_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
-            "uint8": "unsigned char"}
 _new = object.__new__
 
 
@@ -350,11 +249,20 @@ def made_by(node: Node, data, number: int = 0) -> Tensor:
     return made
 
 
+def own_node(tensor: Tensor) -> Node | None:
+    """The node that a tensor has now; a view whose memory was overwritten may have to get another before it is used."""
+    node = tensor.__dict__.get("_grad_fn")
+    return None if node is UNTRACKED else node
+
+
 def shared(tensor: Tensor) -> np.ndarray:
     """The data as an array that may be shared and written to."""
     data = tensor._data
     if not isinstance(data, np.ndarray):
         data = tensor._data = np.array(data)
+        node = tensor._grad_fn
+        if node is not None and node.saved:
+            node.results_are(data, tensor._number)  # what is written to it without counting, through `.data`, the node sees too
     return data
 
 

@@ -20,7 +20,8 @@ NOISE = [
     (re.compile(r'  File "(?!<program>)[^\n]*\n(?:    [^\n]*\n)*'), ""),
 ]
 # Warnings of PyTorch about its own implementation, and of NumPy where catching all warnings undoes our filter.
-NOT_OURS = re.compile("torch.jit.script|__array|use of `x.T`|Tensor.T is deprecated|encountered in")
+# Some warnings PyTorch gives once in a process, so that what shows them depends on what has run before.
+NOT_OURS = re.compile("torch.jit.script|__array|use of `x.T`|Tensor.m?[TH] is deprecated|requires_grad=True to a scalar|encountered in")
 NEGATIVE_ZERO = re.compile(r"-(?=0\.0*(?:[],)\s]|$))")
 SPACE = re.compile(r"(^|[\s\[,]) +")
 NUMBER = re.compile(r"(?<![\w.])(-?\d+\.\d*(?:e[+-]?\d+)?|-?\d+e[+-]?\d+)(?!\w)")

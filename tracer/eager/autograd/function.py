@@ -7,14 +7,22 @@ import warnings
 
 import numpy as np
 
+from ..dtypes import DTYPES
 from ..engine import Size
 from ..modes import enable_grad, no_grad, state
 from ..node import Node
 from ..origins import remember
-from ..record import fitted
+from ..record import edge, fitted
 from ..tangents import check_tangent, paused, tangent_of
-from ..tensor import Result, Tensor, counter_of, made_of
-from ..views import View, check_writable, rebase, share
+from ..tensor import Result, Tensor, counter_of, made_of, own_node, shared
+from ..updates import check_writable, count_update, rebase
+from ..views import View, register, share
+
+_SEVERAL_RESULTS = (
+    "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than one Tensor. This is not supported by "
+    "the current autograd engine. You should either make sure the input is not a view (using .clone() for example) or make your Function only return one "
+    "Tensor (potentially splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations). "
+    "You can ask on the forum https://discuss.pytorch.org/ if you need help to do this change.")
 
 
 class _ContextNode(Node):
@@ -86,7 +94,7 @@ class _ContextNode(Node):
                 raise RuntimeError(f"Function {self.name()} returned an invalid gradient at index {position} - got {list(g.shape)} but expected shape "
                                    f"compatible "
                                    f"with {list(shape)}") from None
-        return g
+        return g if g._data.dtype == dtype else g.to(DTYPES[dtype])
 
     def release(self) -> None:
         if self.saved:
@@ -146,7 +154,11 @@ class Function(metaclass=_FunctionMeta):
         node = cls._node_class()
         tensors = [a if isinstance(a, Tensor) else None for a in args]
         node.needs_input_grad = tuple([t is not None and t._rg for t in tensors])
-        records = state.recording and any(node.needs_input_grad)
+        records = state.recording and not state.inference and any(node.needs_input_grad)
+        if records:
+            node.edges = tuple([edge(t) if t is not None else None for t in tensors])
+            numbers = [t._number if t is not None and t._rg else 0 for t in tensors]
+            node.numbers = tuple(numbers) if any(numbers) else None
         with no_grad(), paused():
             if cls.setup_context is Function.setup_context:
                 output = cls.forward(node, *args)
@@ -155,8 +167,9 @@ class Function(metaclass=_FunctionMeta):
                 cls.setup_context(node, args, output)
         several = isinstance(output, tuple)
         results = list(output) if several else [output]
-        if records:
-            results = _hang(node, tensors, results)
+        for dirty in node._dirty:
+            count_update(dirty)
+        results = _hang(node, tensors, results) if records else [_outside(each, tensors, node) for each in results]
         if state.level:
             _push_tangents(cls, node, tensors, results)
         return tuple(results) if several else results[0]
@@ -184,18 +197,33 @@ def _push_tangents(function: type[Function], node: _ContextNode, tensors: list, 
         each._tangent = state.level, tangent
 
 
+def _outside(each, tensors: list, node: _ContextNode):
+    """A result that is not recorded: never an input itself, unless that was overwritten."""
+    if not isinstance(each, Tensor):
+        return each
+    is_input, is_modified = any([each is t for t in tensors]), any([each is d for d in node._dirty])
+    if not each._rg:
+        return _alias(each) if is_input and not is_modified else _in_function(each)
+    if is_input:
+        return each.detach()
+    return _in_function(each) if each._view is not None else each.detach_()
+
+
+def _in_function(each: Tensor) -> Tensor:
+    """A result that is a view cannot be updated where that is recorded."""
+    if each._view is not None:
+        each._view.origin = "function"
+    return each
+
+
+def _alias(given: Tensor) -> Tensor:
+    made = made_of(shared(given))
+    share(made, given)
+    return _in_function(made)
+
+
 def _hang(node: _ContextNode, tensors: list, results: list) -> list:
     """Put the results on the tape."""
-    for dirty in node._dirty:
-        try:
-            check_writable(dirty, True)
-        except RuntimeError as error:
-            raise RuntimeError(str(error).replace("is being used", "has been used")) from None
-        counter_of(dirty)[0] += 1
-    edges = [(t._grad_fn or t) if t is not None and t._rg else None for t in tensors]
-    node.edges = tuple(edges)
-    numbers = [t._number if t is not None and t._rg else 0 for t in tensors]
-    node.numbers = tuple(numbers) if any(numbers) else None
     node.operands = [None if t is None else (t._data.shape, t._data.dtype) for t in tensors]
     node.outputs = len(results)
     if state.anomaly:
@@ -205,24 +233,41 @@ def _hang(node: _ContextNode, tensors: list, results: list) -> list:
     made = []
     for number, each in enumerate(results):
         if not isinstance(each, Tensor) or id(each) in constant or each._data.dtype.kind != "f":
-            made.append(each)
-            continue
-        if any(each is d for d in node._dirty):
-            rebase(each, node)
-            each._number = number
-            made.append(each)
-            continue
-        given = next((t for t in tensors if t is each), None)
-        alone = given is None and each._view is None and not each._rg and not each._inference
-        fresh = each if alone else made_of(each._data)  # `forward` may have kept it
-        fresh._rg, fresh._grad_fn, fresh._number = True, node, number
-        if given is not None:
-            share(fresh, given, lambda a: a, "function")
-        elif each._view is not None:
-            fresh._counter, fresh._view = each._counter, View(each._view.base, each._view.apply, "function")
-        made.append(fresh)
+            made.append(_outside(each, tensors, node))
+        elif any([each is d for d in node._dirty]):
+            made.append(_overwritten(each, node, number, tensors))
+        else:
+            made.append(_result(each, node, number, tensors))
     _save(node, results, made)
     return made
+
+
+def _overwritten(each: Tensor, node: _ContextNode, number: int, tensors: list) -> Tensor:
+    """An input that ``forward`` has overwritten and returned."""
+    if each._rg and own_node(each) is None:
+        raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
+    if not any([each is t for t in tensors]):
+        warnings.warn("Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass it to mark_dirty().",
+                      UserWarning, stacklevel=4)
+    if each._view is not None and len(node.results) > 1:
+        raise RuntimeError(_SEVERAL_RESULTS)
+    check_writable(each, True)
+    rebase(each, node)
+    each._number = number if each._view is None else 0
+    return each
+
+
+def _result(each: Tensor, node: _ContextNode, number: int, tensors: list) -> Tensor:
+    given = any([each is t for t in tensors])
+    alone = not given and each._view is None and not each._rg and not each._inference
+    fresh = each if alone else made_of(each._data)  # `forward` may have kept it
+    fresh._rg, fresh._grad_fn, fresh._number = True, node, number
+    if given:
+        share(fresh, each, "function")
+    elif each._view is not None:
+        fresh._counter, fresh._view = each._counter, View(each._view.base, "function", each._counter[0])
+        register(fresh, each._view.base)
+    return fresh
 
 
 def _save(node: _ContextNode, results: list, made: list) -> None:
