@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from ..graph.graph import live_nodes
 from ..graph.node import Builder, Node, constant_value
 from ..graph.op import Op
 from ..graph.types import ArrayType, array_type
@@ -43,6 +44,9 @@ class Tape(Builder):
             value = op.evaluate(*[self.values[each] for each in inputs], *attrs)
             self.values[made] = value if type(value) is np.ndarray and value.dtype == made.type.dtype else np.asarray(value, made.type.dtype)
         return made
+
+    def live(self, outputs: Iterable[Node]) -> list[Node]:
+        return live_nodes(outputs)  # there is no table to go through
 
     def given(self, value: np.ndarray, type: ArrayType, position: int) -> Node:
         """An argument of the function."""
