@@ -14,8 +14,14 @@ _PLAIN = (int, str, bool, type(None), bytes)
 def identity(graph: Graph) -> str | None:
     """The hash of a graph's operations, types, constants by their bits, captured arrays by their content; names do not count.
 
-    None when an attribute has no text that says all of it.
+    None when an attribute has no text that says all of it. A graph keeps its hash: bodies of loops stand in every output of these, and in one another.
     """
+    if "identity" not in graph.__dict__:
+        graph.__dict__["identity"] = _identity(graph)
+    return graph.__dict__["identity"]
+
+
+def _identity(graph: Graph) -> str | None:
     positions: dict = {}
     types: dict[ArrayType, str] = {}
     rows = []

@@ -50,6 +50,7 @@ def format_graph(graph, lines: bool = False) -> str:
     texts = node_texts(graph)
     head = ", ".join(f"{name}: {node.type}" for name, node in zip(graph.input_names, graph.inputs))
     result = [f"{graph.name}({head})"]
+    bodies: dict[tuple, str] = {}  # which node a loop or branch is written out at
     for node in graph.nodes:
         if node.op in (INPUT, CONSTANT):
             continue
@@ -57,7 +58,8 @@ def format_graph(graph, lines: bool = False) -> str:
         if node.op is ARRAY:
             right = constant_text(node)
         elif node.op.kind == "loop":
-            right = _TEXTS[node.op.name](node, operands, lines)
+            first = bodies.setdefault((node.op, node.inputs, node.attrs[:-1]), texts[node])
+            right = _TEXTS[node.op.name](node, operands, lines) if first == texts[node] else f"{node.op.name}(y{node.attrs[-1]} beside {first})"
         else:
             right = f"{node.op.name}({', '.join(operands + [attribute_text(a) for a in node.attrs])})"
         comment = f"    # {user_line(node)}" if lines and node.where else ""
