@@ -58,9 +58,10 @@ def rolled(session: Session, output):
     if not (is_long or chooses):
         return output
     spec, leaves, _ = open_tree(session, output)
-    with session.timed("roll"):
-        leaves = roll_trace(session.trace, leaves) if is_long else leaves
-        return build(spec, iter(in_arms(session.trace, leaves) if chooses else leaves))
+    if is_long:
+        with session.timed("roll"):
+            leaves = roll_trace(session.trace, leaves)
+    return build(spec, iter(in_arms(session.trace, leaves) if chooses else leaves))
 
 
 class Chosen:
