@@ -2,11 +2,12 @@
 
 import math
 import random
+import re
 
 import numpy as np
 import pytest
 
-from tracer import TracedBoolError, grad, hessian, jit, value_and_grad
+from tracer import TracedBoolError, TraceError, grad, hessian, jit, value_and_grad
 from tracer.ops import TABLE
 
 WHILE = TABLE["while"]
@@ -369,3 +370,23 @@ def test_loops_that_a_for_repeats_are_one():
         assert slope == pytest.approx((f(ms, 0.3 + 1e-6) - f(ms, 0.3 - 1e-6)) / 2e-6, rel=1e-6)
         assert len(compiled.graph.nodes) < 40
     assert compiled.explain().compiles == 1
+
+
+def test_a_loop_that_never_ends(monkeypatch):
+    monkeypatch.setattr("tracer.graph.node.MOST_NODES", 2_000)
+
+    def f(x):
+        while True:
+            x = x * 0.5 + 1.0
+    place = re.escape(f"more than 2,000 operations were traced ({__file__}:{f.__code__.co_firstlineno + 2}): either a loop does not end")
+    with pytest.raises(TraceError, match=place):
+        jit(f)(1.0)
+
+    def g(x):
+        n = 0
+        while n >= 0:
+            x = np.where(x > 1, x * 0.5, x + n)
+            n += 1
+        return x
+    with pytest.raises(TraceError, match="while_loop trace a round once"):
+        grad(g)(1.0)

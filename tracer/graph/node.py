@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from ..errors import TraceError
 from .op import STRUCTURAL, Op
 from .types import ArrayType, array_type
 
@@ -73,6 +74,15 @@ ARRAY = _source_op("array")        # attrs: (type, ConstantArray)
 DERIVATIVE = _source_op("derivative")  # attrs: (type, what is asked, ...); stands for a derivative of its inputs until it is made
 
 
+MOST_NODES = 20_000_000  # of one graph: some 5 GB, and a minute of tracing
+
+
+def _endless(node: Node) -> TraceError:
+    where = user_line(node)
+    return TraceError(f"more than {MOST_NODES:,} operations were traced{f' ({where})' if where else ''}: either a loop does not end, or it is longer than "
+                      f"can be traced round by round. Say it outright: tracer.scan, tracer.fori_loop or tracer.while_loop trace a round once.")
+
+
 class Builder:
     """Makes nodes and keeps the one copy of each."""
 
@@ -94,6 +104,8 @@ class Builder:
         if found is None:
             found = self._nodes[key] = Node(op, inputs, attrs, self._infer(op, inputs, attrs), self._next, where)
             self._next += 1
+            if self._next > MOST_NODES:
+                raise _endless(found)
         return found
 
     def has(self, op: Op) -> bool:
