@@ -29,7 +29,7 @@ def compile_batch(graph: Graph, mapped: tuple[bool, ...], strided: frozenset[int
     key = text_key(text, level)
     code, origin = find_code(key, store) or (keep_code(key, compile_object(text, level), imports, store), COMPILED)
     return LaneKernel(code, key, origin, lanes_of(program), (len(program.slots) + 1) * VECTOR_BYTES, len(program.inputs) + len(program.arrays),
-                      [(b.shape, b.dtype) for b in program.leaves], program.arrays, row_leaves(program), nanoseconds(program), text)
+                      [(b.shape, b.dtype) for b in program.leaves], program.arrays, row_leaves(program), nanoseconds(program), program.tapes > 0, text)
 
 
 def _nanoseconds_of_loops(graph: Graph) -> float:

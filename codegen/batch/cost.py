@@ -9,9 +9,11 @@ from codegen.schedule.straight import operands_of
 from tracer.graph.op import Instruction, Intrinsic, Libm, Special, lowering
 
 from .lower import LaneProgram
+from .pieces import nests
 
 # Nanoseconds of one sample.
 ARITHMETIC, FUNCTION, ELEMENT = 0.15, 1.0, 0.5
+ROUNDS = 8  # of a loop that the data end, as long as nothing is known of it
 
 # Of one vector: cycles until a result is there, cycles of the divider, and of the arithmetic. On a machine with 512 bits; on others the ratios are alike.
 _PLAIN, _DIVISION, _ROOT, _FUNCTION, _SPECIAL = (4, 0, 0.5), (23, 16, 1.5), (32, 24, 1.5), (55, 0, 15), (100, 0, 35)
@@ -21,7 +23,7 @@ MOST_TOGETHER = 250  # instructions, functions in line not counted; beyond, comp
 def nanoseconds(program: LaneProgram) -> float:
     """The time of one sample."""
     elements = sum(math.prod(b.shape) for b in program.leaves)
-    return ELEMENT * elements + sum(_time(i) for nest in program.body for i in nest.body if isinstance(i, Compute))
+    return ELEMENT * elements + sum(ROUNDS ** depth * _time(i) for nest, depth in nests(program.body) for i in nest.body if isinstance(i, Compute))
 
 
 def _time(instruction: Compute) -> float:

@@ -8,7 +8,7 @@ has copied them into a tile. So one text serves all layouts, and any number of s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from codegen.llvm.compute import ComputeWriter, Declarations
 from codegen.llvm.target import attributes
@@ -19,10 +19,11 @@ from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
 from .cost import vectors_together
 from .leaves import CACHE_LINE, VECTORS_AHEAD, RowLeaf, ask, row_leaves
 from .lower import LaneProgram
+from .pieces import nests
+from .rounds import BODY, VECTOR_BYTES, body
 
-ONCE, BODY = "once", "lanes"
+ONCE = "once"
 FAR = "_far"      # ends the name of the copy of a piece that is run again for vectors with numbers outside of what functions in line are right for
-VECTOR_BYTES = 64
 HELD_PLACES = 24  # addresses that are kept in registers for a loop; beyond, each is read where it is used
 _ARGUMENTS = "ptr %places, ptr %slots, i64 %first, i64 %last"
 
@@ -30,7 +31,7 @@ _ARGUMENTS = "ptr %places, ptr %slots, i64 %first, i64 %last"
 def lanes_of(program: LaneProgram) -> int:
     """Samples in a vector: float32 alone takes twice as many."""
     buffers = [*program.leaves, *program.slots]
-    dtypes = {b.dtype for b in buffers} | {i.dtype for nest in program.body for i in nest.body if isinstance(i, Compute)}
+    dtypes = {b.dtype for b in buffers} | {i.dtype for nest, _ in nests(program.body) for i in nest.body if isinstance(i, Compute)}
     return NARROW_LANES if {d.itemsize for d in dtypes if d.kind != "b"} <= {4} else LANES
 
 
@@ -39,12 +40,12 @@ def emit(program: LaneProgram, fast: bool) -> tuple[str, frozenset[str]]:
     declarations = Declarations()
     lanes = lanes_of(program)
     texts = []
-    names: dict[str, list[str]] = {ONCE: [], BODY: []}
-    for kind, nests, width in ((ONCE, program.once, 0), (BODY, program.body, lanes)):
-        for number, nest in enumerate(nests):
-            texts += _texts(program, nest, declarations, fast, width, f"{kind}{number}")
-            names[kind].append(f"{kind}{number}")
-    texts += [_once(names[ONCE]), _body(names[BODY])]
+    once = {nest: f"{ONCE}{number}" for number, nest in enumerate(program.once)}
+    turned = {nest: f"{BODY}{number}" for number, (nest, _) in enumerate(nests(program.body))}
+    for names, width in ((once, 0), (turned, lanes)):
+        for nest, name in names.items():
+            texts += _texts(program, nest, declarations, fast, width, name)
+    texts += [_once(once.values()), body(program, turned, lanes, declarations)]
     return "\n".join([*declarations.lines.values(), *texts, attributes()]), frozenset(declarations.imports)
 
 
@@ -60,24 +61,9 @@ def _texts(program: LaneProgram, nest: Nest, declarations: Declarations, fast: b
     return [near.f.text("#3"), far.f.text("#4")]
 
 
-def _once(names: list[str]) -> str:
+def _once(names: Iterable[str]) -> str:
     calls = "\n".join(f"  call void @{name}(ptr %places, ptr %slots, i64 0, i64 1)" for name in names)
     return f"define void @{ONCE}(ptr %places, ptr %slots) #0 {{\n{calls}\n  ret void\n}}"
-
-
-def _body(names: list[str]) -> str:
-    """``lanes(places, slots, count)``: so many vectors of samples. Of several pieces each takes one vector at a time, so that slots stay few."""
-    function = FunctionText(BODY, Integers(), "ptr %places, ptr %slots, i64 %count")
-    if len(names) == 1:
-        function.do(f"call void @{names[0]}(ptr %places, ptr %slots, i64 0, i64 %count)")
-    elif names:
-        def one(counter, _):
-            after = function.let(f"add i64 {counter}, 1")
-            for name in names:
-                function.do(f"call void @{name}(ptr %places, ptr %slots, i64 {counter}, i64 {after})")
-            return []
-        function.loop("0", "%count", "1", [], one)
-    return function.text(linkage="")
 
 
 class _Piece:
