@@ -118,26 +118,41 @@ class _Piece:
         """One vector, or two in turn."""
         values: list[list[str]] = [[] for _ in counters]
         stores: dict[int, list[Store]] = {}
+        # What the piece also reads is replaced at the end: by the copy for numbers outside, where that runs.
+        read = {i.buffer for i in nest.body if isinstance(i, Load) and i.buffer.kind == "work"}
+        replacing = [root for root in nest.roots if root.buffer in read]
         for root in nest.roots:
-            stores.setdefault(root.value, []).append(root)
+            if root.buffer not in read:
+                stores.setdefault(root.value, []).append(root)
         for position, instruction in enumerate(nest.body):
             for counter, known in zip(counters, values):
                 known.append(self._value(instruction, known, counter))
                 for root in stores.get(position, ()):  # at once, so that registers are free for what follows
                     self._store(root, known[position], counter)
-        if self.outside:
-            self._again(counters)
-        return []
 
-    def _again(self, counters: list[str]) -> None:
+        def replace() -> list:
+            for root in replacing:
+                for counter, known in zip(counters, values):
+                    self._store(root, known[root.value], counter)
+            return []
+        if not self.outside:
+            return replace()
+        is_outside, again = self._is_outside(), lambda: self._again(counters)
+        return self.f.choose(is_outside, "", again, replace) if replacing else self.f.when(is_outside, [], again)
+
+    def _is_outside(self) -> str:
+        """Has any lane a number that functions in line are not right for?"""
         mask, *others = self.outside
         type = vector("i1", self.lanes)
         for other in others:
             mask = self.f.let(f"or {type} {mask}, {other}")
         flags = self.f.let(f"bitcast {type} {mask} to i{self.lanes}")
-        is_any = self.f.let(f"icmp ne i{self.lanes} {flags}, 0")
+        return self.f.let(f"icmp ne i{self.lanes} {flags}, 0")
+
+    def _again(self, counters: list[str]) -> list:
         after = self.f.let(f"add i64 {counters[-1]}, 1")
-        self.f.when(is_any, [], lambda: self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counters[0]}, i64 {after})") or [])
+        self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counters[0]}, i64 {after})")
+        return []
 
     def _value(self, instruction, values: list[str], counter: str) -> str:
         if isinstance(instruction, Compute):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from codegen.schedule.straight import cut
 from codegen.simplify import rewrite
 from tracer.graph.graph import Graph
 from tracer.graph.node import ARRAY, CONSTANT, Node
-from tracer.graph.op import STRUCTURAL, lowering
+from tracer.graph.op import STRUCTURAL, Op, lowering
 from tracer.ops import TABLE
 from tracer.rolling.scalarise import elements
 
@@ -224,14 +224,18 @@ class Lowering:
         self.nest = Nest(())
         self.pieces += [piece, self.nest]
 
-    def inside(self, graph: Graph, given: dict[Node, tuple[Nest, int] | Buffer | Node], mask: Buffer, targets: Sequence[Buffer]) -> list[Piece]:
-        """The pieces of the body of a loop, which leave its outputs in these slots; ``given``: where its inputs are."""
+    def compute(self, op: Op, operands: tuple[int, ...], dtype: np.dtype, operand_dtype: np.dtype) -> int:
+        """The position of a new value of the code so far."""
+        self.nest.body.append(Compute(op, operands, dtype, operand_dtype))
+        return len(self.nest.body) - 1
+
+    def inside(self, graph: Graph, given: dict[Node, tuple[Nest, int] | Buffer | Node], mask: Buffer, finish: Callable[[], None]) -> list[Piece]:
+        """The pieces of the body of a loop; ``given``: where its inputs are. ``finish`` adds what becomes of its outputs."""
         outer = self.graph, self.at, self.nest, self.pieces, self.mask, self.recordings
         self.graph, self.at, self.nest, self.mask, self.recordings = graph, dict(given), Nest(()), mask, {}
         pieces = self.pieces = [self.nest]
         self._visit_all()
-        for node, slot in zip(graph.outputs, targets):
-            self.store(node, slot)
+        finish()
         self.graph, self.at, self.nest, self.pieces, self.mask, self.recordings = outer
         return pieces
 

@@ -1,7 +1,7 @@
 """Loops that the data end, in lanes: rounds until the last lane has ended, masked; and the way back through them.
 
-A state has two slots: what a round reads and what it makes. A last piece of each round replaces the first by the second where the lane goes on, so that
-lanes that have ended keep their bits, whatever the round makes of them.
+The last piece of a round replaces what lies in the slots of states by what the round has made, where the lane goes on: lanes that have ended keep their
+bits, whatever the round makes of them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from codegen.loops import Affine, Buffer, Compute, Load, Nest, Store
+from codegen.loops import Affine, Buffer, Store
 from codegen.schedule.while_loop import loop_of, needed, taped
 from tracer.graph.graph import Graph, live_nodes
 from tracer.graph.node import Node
 from tracer.ops import TABLE
 from tracer.ops.while_loop import states_of
 
-from .pieces import Turning, Unwinding
+from .pieces import Piece, Turning, Unwinding
 
 if TYPE_CHECKING:
     from .lower import Lowering
@@ -95,10 +95,9 @@ def _begin(lowering: Lowering, asked: Node, going: Buffer) -> None:
     if lowering.mask is None:
         lowering.store(asked, going)
         return
-    body = lowering.nest.body
-    operands = lowering.value(asked, lowering.nest), lowering.loaded(lowering.mask, lowering.nest)
-    body.append(Compute(_AND, operands, _BOOL, _BOOL))
-    lowering.nest.roots.append(Store(len(body) - 1, going, HERE))
+    nest = lowering.nest
+    both = lowering.compute(_AND, (lowering.value(asked, nest), lowering.loaded(lowering.mask, nest)), _BOOL, _BOOL)
+    nest.roots.append(Store(both, going, HERE))
 
 
 def _wholes(lowering: Lowering, inside: Sequence[Node], operands: Sequence[Node], outputs: Sequence[Node]) -> dict:
@@ -106,25 +105,17 @@ def _wholes(lowering: Lowering, inside: Sequence[Node], operands: Sequence[Node]
     return {each: lowering.place(operand) for each, operand in zip(inside, operands) if each in live}
 
 
-def _round(lowering: Lowering, graph: Graph, given: dict, mask: Buffer, slots: dict[int, Buffer], again: int | None) -> list:
+def _round(lowering: Lowering, graph: Graph, given: dict, mask: Buffer, slots: dict[int, Buffer], again: int | None) -> list[Piece]:
     """The pieces of a round. ``slots``: the states by the outputs that are their next values; ``again``: the output that says which lanes go on."""
-    asked = [*([] if again is None else [again]), *slots]
-    made = {k: lowering.slot(graph.outputs[k].type.dtype) for k in asked}
-    inner = Graph(graph.inputs, [graph.outputs[k] for k in asked], graph.input_names, None, graph.name)
-    pieces = lowering.inside(inner, given, mask, list(made.values()))
-    step = Nest(())
-    masks = 0
-    step.body.append(Load(mask, HERE))
-    news, olds = [], []
-    for k, slot in slots.items():
-        news.append(len(step.body))
-        olds.append(len(step.body) + 1)
-        step.body += [Load(made[k], HERE), Load(slot, HERE)]
-    if again is not None:
-        step.body.append(Load(made[again], HERE))
-        step.body.append(Compute(_AND, (masks, len(step.body) - 1), _BOOL, _BOOL))
-        step.roots.append(Store(len(step.body) - 1, mask, HERE))
-    for new, old, slot in zip(news, olds, slots.values()):
-        step.body.append(Compute(_WHERE, (masks, new, old), slot.dtype, _BOOL))
-        step.roots.append(Store(len(step.body) - 1, slot, HERE))
-    return [*pieces, step]
+    def replace() -> None:
+        nest = lowering.nest
+        in_lanes = lowering.loaded(mask, nest)
+        for k, slot in slots.items():
+            new, old = lowering.value(graph.outputs[k], nest), lowering.loaded(slot, nest)
+            if new != old:
+                nest.roots.append(Store(lowering.compute(_WHERE, (in_lanes, new, old), slot.dtype, _BOOL), slot, HERE))
+        if again is not None:
+            goes_on = lowering.compute(_AND, (in_lanes, lowering.value(graph.outputs[again], nest)), _BOOL, _BOOL)
+            nest.roots.append(Store(goes_on, mask, HERE))
+    asked = [*slots, *([] if again is None else [again])]
+    return lowering.inside(Graph(graph.inputs, [graph.outputs[k] for k in asked], graph.input_names, None, graph.name), given, mask, replace)
