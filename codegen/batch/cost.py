@@ -31,6 +31,12 @@ def _time(instruction: Compute) -> float:
     return FUNCTION if isinstance(lower, Libm) else 8 * FUNCTION if isinstance(lower, Special) else ARITHMETIC
 
 
+def together(program: LaneProgram) -> int:
+    """How many vectors go through the code together: two where its only piece, or each piece that is run in rounds, is the better for it."""
+    chosen = [nest for nest, depth in nests(program.body) if depth] or ([nest for nest, _ in nests(program.body)] if len(program.body) == 1 else [])
+    return 2 if chosen and sum(len(nest.body) for nest in chosen) <= MOST_TOGETHER and all(vectors_together(nest) == 2 for nest in chosen) else 1
+
+
 def vectors_together(nest: Nest) -> int:
     """Two where most instructions of a vector wait for one another: those of another fill the time. The Greeks of an option: 87 ns a vector instead of 106."""
     ready, divider, arithmetic = [], 0.0, 0.0

@@ -16,11 +16,11 @@ from codegen.llvm.text import FunctionText, Integers
 from codegen.llvm.types import LANES, NARROW_LANES, literal, memory_type, register_type, vector
 from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
 
-from .cost import vectors_together
+from .cost import together
 from .leaves import CACHE_LINE, VECTORS_AHEAD, RowLeaf, ask, row_leaves
 from .lower import LaneProgram
 from .pieces import nests
-from .rounds import BODY, VECTOR_BYTES, body
+from .rounds import BODY, VECTOR_BYTES, body, slot_bytes
 
 ONCE = "once"
 FAR = "_far"      # ends the name of the copy of a piece that is run again for vectors with numbers outside of what functions in line are right for
@@ -52,12 +52,12 @@ def emit(program: LaneProgram, fast: bool) -> tuple[str, frozenset[str]]:
 def _texts(program: LaneProgram, nest: Nest, declarations: Declarations, fast: bool, lanes: int, name: str) -> list[str]:
     """A piece; and, where it has functions in line that are not right for every number, a copy of it that calls the library for those."""
     near = _Piece(program, FunctionText(name, Integers(), _ARGUMENTS), declarations, fast, lanes)
-    # Of several pieces each takes one vector, for slots hold no more.
-    near.write(nest, vectors_together(nest) if lanes and len(program.body) == 1 else 1)
+    count = together(program) if lanes else 1
+    near.write(nest, count)
     if not near.outside:
         return [near.f.text("#3")]
     far = _Piece(program, FunctionText(name + FAR, Integers(), _ARGUMENTS), declarations, fast, lanes, takes_library=True)
-    far.write(nest)
+    far.write(nest, 1 if len(program.body) == 1 else count)  # of several pieces each takes as many vectors as slots hold
     return [near.f.text("#3"), far.f.text("#4")]
 
 
@@ -80,6 +80,8 @@ class _Piece:
         self.outside: dict[str, None] = {}
         self.compute = ComputeWriter(function, declarations, fast, self._take if takes_library else self._note)
         self.first = _first_places(program)
+        self.slot_bytes = slot_bytes(program)
+        self.vector: dict[str, int] = {}  # which of those that go together, by its counter
         self.held: dict[int, str] = {}
         self.rows: dict[Buffer, RowLeaf] = {}
 
@@ -117,6 +119,7 @@ class _Piece:
     def _some(self, nest: Nest, counters: list[str]) -> list:
         """One vector, or two in turn."""
         values: list[list[str]] = [[] for _ in counters]
+        self.vector = {counter: number for number, counter in enumerate(counters)}
         stores: dict[int, list[Store]] = {}
         # What the piece also reads is replaced at the end: by the copy for numbers outside, where that runs.
         read = {i.buffer for i in nest.body if isinstance(i, Load) and i.buffer.kind == "work"}
@@ -201,7 +204,7 @@ class _Piece:
 
     def _address(self, buffer: Buffer, place: int, counter: str) -> str:
         if buffer.kind == "work":
-            return self._slot(buffer)
+            return self._slot(buffer, self.vector[counter])
         number = self.first[buffer] + place
         base = self.held.get(number)
         if base is None:
@@ -210,8 +213,8 @@ class _Piece:
         # Of what is the same for all samples there is one element, and no counter.
         return base if not self.lanes else self.f.let(f"getelementptr {vector(memory_type(buffer.dtype), self.lanes)}, ptr {base}, i64 {counter}", "p")
 
-    def _slot(self, buffer: Buffer) -> str:
-        return self.f.let(f"getelementptr i8, ptr %slots, i64 {self.program.slots[buffer] * VECTOR_BYTES}", "w")
+    def _slot(self, buffer: Buffer, vector: int = 0) -> str:
+        return self.f.let(f"getelementptr i8, ptr %slots, i64 {self.program.slots[buffer] * self.slot_bytes + vector * VECTOR_BYTES}", "w")
 
     def _spread(self, value: str, element: str) -> str:
         if not self.lanes:

@@ -12,6 +12,7 @@ from codegen.llvm.tapes import ROWS
 from codegen.llvm.text import FunctionText, Integers
 from codegen.loops import Buffer, Nest
 
+from .cost import together
 from .lower import LaneProgram
 from .pieces import Piece, Turning, Unwinding
 
@@ -20,8 +21,13 @@ BODY = "lanes"
 _WORDS = "<8 x i64>"  # what a slot holds
 
 
+def slot_bytes(program: LaneProgram) -> int:
+    """Of one slot: what each vector has there."""
+    return VECTOR_BYTES * together(program)
+
+
 def body(program: LaneProgram, names: dict[Nest, str], lanes: int, declarations: Declarations) -> str:
-    """``lanes(places, slots, count)``: so many vectors of samples. Of several pieces each takes one vector at a time, so that slots stay few.
+    """``lanes(places, slots, count)``: so many vectors of samples. Of several pieces each takes one vector at a time, or two, so that slots stay few.
 
     Where there is no memory for a tape, the word behind all slots becomes 1.
     """
@@ -35,7 +41,8 @@ def body(program: LaneProgram, names: dict[Nest, str], lanes: int, declarations:
 
 class _Rounds:
     def __init__(self, program: LaneProgram, names: dict[Nest, str], lanes: int, declarations: Declarations, function: FunctionText):
-        self.program, self.names, self.lanes = program, names, lanes
+        self.program, self.names, self.lanes, self.together = program, names, lanes, together(program)
+        self.slot_bytes = slot_bytes(program)
         self.declarations = declarations
         self.f = function
         self.failed = function.label("failed")
@@ -49,9 +56,12 @@ class _Rounds:
             f.do(f"store i64 0, ptr {room}, align 8")
 
         def vector(counter, _):
-            self._pieces(self.program.body, f"i64 {counter}, i64 {f.let(f'add i64 {counter}, 1')}")
+            after = f.let(f"add i64 {counter}, {self.together}")
+            if self.together > 1:
+                after = f.let(f"select i1 {f.let(f'icmp slt i64 {after}, %count')}, i64 {after}, i64 %count")
+            self._pieces(self.program.body, f"i64 {counter}, i64 {after}")
             return []
-        f.loop("0", "%count", "1", [], vector)
+        f.loop("0", "%count", str(self.together), [], vector)
         if self.tapes:
             self._give_back()
 
@@ -69,8 +79,11 @@ class _Rounds:
             f.do(f"store i64 0, ptr {self.tapes[piece.tape][2]}, align 8")
         f.branch(head)
         f.start_block(head)
-        flags = f.let(f"load i{8 * self.lanes}, ptr {self._slot(piece.going)}, align 8")
-        f.do(f"br i1 {f.let(f'icmp ne i{8 * self.lanes} {flags}, 0')}, label %{inside}, label %{out}")
+        type = f"i{8 * self.lanes}"
+        flags, *others = [f.let(f"load {type}, ptr {self._slot(piece.going, k)}, align 8") for k in range(self.together)]
+        for other in others:
+            flags = f.let(f"or {type} {flags}, {other}")
+        f.do(f"br i1 {f.let(f'icmp ne {type} {flags}, 0')}, label %{inside}, label %{out}")
         f.start_block(inside)
         if piece.tape is not None:
             self._record(piece)
@@ -92,7 +105,7 @@ class _Rounds:
         rows = f.let(f"select i1 {f.let(f'icmp eq i64 {there}, 0')}, i64 {ROWS}, i64 {twice}")
         name = self.declarations.declare("realloc", "ptr", ("ptr", "i64"), external=True)
         old = f.let(f"load ptr, ptr {memory}, align 8")
-        new = f.let(f"call ptr @{name}(ptr {old}, i64 {f.let(f'mul i64 {rows}, {len(piece.kept) * VECTOR_BYTES}')})")
+        new = f.let(f"call ptr @{name}(ptr {old}, i64 {f.let(f'mul i64 {rows}, {len(piece.kept) * self.slot_bytes}')})")
         enough = f.label("enough")
         f.do(f"br i1 {f.let(f'icmp eq ptr {new}, null')}, label %{self.failed}, label %{enough}")
         f.start_block(enough)
@@ -114,21 +127,21 @@ class _Rounds:
 
     def _row(self, piece: Turning | Unwinding, number: str) -> str:
         memory = self.f.let(f"load ptr, ptr {self.tapes[piece.tape][0]}, align 8")
-        return self.f.let(f"getelementptr i8, ptr {memory}, i64 {self.f.let(f'mul i64 {number}, {len(piece.kept) * VECTOR_BYTES}')}")
+        return self.f.let(f"getelementptr i8, ptr {memory}, i64 {self.f.let(f'mul i64 {number}, {len(piece.kept) * self.slot_bytes}')}")
 
     def _copy(self, source: str, target: str, slots: int) -> None:
-        for number in range(slots):
+        for number in range(slots * self.together):
             a, b = (self.f.let(f"getelementptr i8, ptr {each}, i64 {number * VECTOR_BYTES}") for each in (source, target))
             self.f.do(f"store {_WORDS} {self.f.let(f'load {_WORDS}, ptr {a}, align 8')}, ptr {b}, align 8")
 
-    def _slot(self, buffer: Buffer) -> str:
-        return self.f.let(f"getelementptr i8, ptr %slots, i64 {self.program.slots[buffer] * VECTOR_BYTES}")
+    def _slot(self, buffer: Buffer, vector: int = 0) -> str:
+        return self.f.let(f"getelementptr i8, ptr %slots, i64 {self.program.slots[buffer] * self.slot_bytes + vector * VECTOR_BYTES}")
 
     def _give_back(self) -> None:
         f, end = self.f, self.f.label("end")
         f.branch(end)
         f.start_block(self.failed)
-        f.do(f"store i64 1, ptr {f.let(f'getelementptr i8, ptr %slots, i64 {len(self.program.slots) * VECTOR_BYTES}')}, align 8")
+        f.do(f"store i64 1, ptr {f.let(f'getelementptr i8, ptr %slots, i64 {len(self.program.slots) * self.slot_bytes}')}, align 8")
         f.branch(end)
         f.start_block(end)
         name = self.declarations.declare("free", "void", ("ptr",), external=True)
