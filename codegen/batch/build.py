@@ -1,4 +1,4 @@
-"""The kernel of a batch: one sample per lane where the function of one sample is straight-line code, else a loop over samples."""
+"""The kernel of a batch: one sample per lane where the function of one sample is code on scalars, else a loop over samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the graph of one sample to straight-line scalar code, each instruction of which will run on a vector of samples."""
+"""From the graph of one sample to straight-line scalar code, and rounds of it; each instruction will run on a vector of samples."""
 
 from __future__ import annotations
 

@@ -163,6 +163,25 @@ def test_anomalies_against_the_theorem_of_implicit_functions_and_mpmath():
     assert "@realloc" in kernel.text and "@free" in kernel.text
 
 
+@pytest.mark.parametrize("count", [1, 8, 9, 16, 17, 24])
+def test_two_vectors_turn_together_where_operations_wait_for_one_another(count):
+    def far(x):
+        y, rounds = x, 0
+        while abs(y) < 10.0 and rounds < 20:
+            y, rounds = np.sin(y) * 1.5 + y * x, rounds + 1
+        return y
+    loss = value_and_grad(far, cache=False)
+    x = np.linspace(-3.0, 3.0, 24)
+    x[[0, 11, 23]] = 1e300, -1e9, np.nan  # outside of what a sine in line is right for
+    value, slope = loss.batch(x)
+    found = loss.batch(x[24 - count:])
+    np.testing.assert_array_equal(found[0], value[24 - count:])
+    np.testing.assert_array_equal(found[1], slope[24 - count:])
+    for each, expected in zip((value, slope), one_by_one(loss, (x,)), strict=True):
+        np.testing.assert_allclose(each, expected, rtol=1e-9)
+    assert re.search(r"@lanes\(.*?add i64 %i\d+, 2\n", kernel_of(loss).text, re.DOTALL)
+
+
 def test_values_alone_need_no_memory_that_grows():
     loss = jit(anomaly, cache=False)
     loss.batch(LINE, LINE / 4)
