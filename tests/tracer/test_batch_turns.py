@@ -10,6 +10,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+from scipy import special
 
 from codegen.batch.kernel import LaneKernel, LoopKernel
 from tests.tracer.test_batch_programs import flat
@@ -307,7 +308,7 @@ def test_no_memory_left_is_an_error():
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, cwd=ROOT)
 
 
-def test_loops_over_whole_arrays_are_run_sample_by_sample():
+def test_other_loops_are_run_sample_by_sample():
     def f(x):
         y = x
         while np.linalg.det(np.array([[y, 1.0], [0.5, 2.0]])) < 10.0:
@@ -319,7 +320,13 @@ def test_loops_over_whole_arrays_are_run_sample_by_sample():
         while np.sum(v) < 1000.0:
             v = v * 1.5
         return v[0]
-    for each, why in ((f, "`det` works on whole arrays"), (large, "300 elements")):
+
+    def special_functions(x):
+        y = x
+        while y < 2.5:
+            y = y + special.gammainc(1.5, y)
+        return y
+    for each, why in ((f, "`det` works on whole arrays"), (large, "300 elements"), (special_functions, "`gammainc` in a `while` is called for one lane")):
         loss = value_and_grad(each, cache=False)
         expected = one_by_one(loss, (LINE,))
         for found, one in zip(loss.batch(LINE), expected, strict=True):
