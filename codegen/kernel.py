@@ -71,8 +71,13 @@ class Kernel:
         if status == BAD_INDEX:
             return IndexError("an integer index computed from the data is out of bounds")
         if status == NO_MEMORY:
-            return MemoryError("there is no memory left for what a loop keeps of its iterations, for its gradient")
+            return out_of_memory()
         return AssertionError("a kernel has left its buffers; this is a bug of tracegrad, please report it")
+
+
+def out_of_memory() -> MemoryError:
+    """What a tape that cannot grow raises."""
+    return MemoryError("there is no memory left for what a loop keeps of its iterations, for its gradient")
 
 
 class _Codes:

@@ -1,4 +1,4 @@
-"""The kernel of a batch: one sample per lane where the function of one sample is straight-line code, else a loop over samples."""
+"""The kernel of a batch: one sample per lane where the function of one sample is code on scalars, else a loop over samples."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from codegen.pipeline import compile_graph
 from tracer.graph.graph import Graph
 
 from .cost import ARITHMETIC, nanoseconds
-from .emit import VECTOR_BYTES, emit, lanes_of
+from .emit import emit, lanes_of
 from .kernel import LaneKernel, LoopKernel
 from .leaves import row_leaves
 from .lower import NoLanes, lower
+from .rounds import VECTOR_BYTES, slot_bytes
 
 LONG = 400
 
@@ -28,8 +29,8 @@ def compile_batch(graph: Graph, mapped: tuple[bool, ...], strided: frozenset[int
     level = 1 if program.instructions > LONG else 2
     key = text_key(text, level)
     code, origin = find_code(key, store) or (keep_code(key, compile_object(text, level), imports, store), COMPILED)
-    return LaneKernel(code, key, origin, lanes_of(program), (len(program.slots) + 1) * VECTOR_BYTES, len(program.inputs) + len(program.arrays),
-                      [(b.shape, b.dtype) for b in program.leaves], program.arrays, row_leaves(program), nanoseconds(program), text)
+    return LaneKernel(code, key, origin, lanes_of(program), len(program.slots) * slot_bytes(program) + VECTOR_BYTES, len(program.inputs) + len(program.arrays),
+                      [(b.shape, b.dtype) for b in program.leaves], program.arrays, row_leaves(program), nanoseconds(program), program.tapes > 0, text)
 
 
 def _nanoseconds_of_loops(graph: Graph) -> float:

@@ -8,7 +8,7 @@ has copied them into a tile. So one text serves all layouts, and any number of s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from codegen.llvm.compute import ComputeWriter, Declarations
 from codegen.llvm.target import attributes
@@ -16,13 +16,14 @@ from codegen.llvm.text import FunctionText, Integers
 from codegen.llvm.types import LANES, NARROW_LANES, literal, memory_type, register_type, vector
 from codegen.loops import Buffer, Compute, Literal, Load, Nest, Store
 
-from .cost import vectors_together
+from .cost import together
 from .leaves import CACHE_LINE, VECTORS_AHEAD, RowLeaf, ask, row_leaves
 from .lower import LaneProgram
+from .pieces import nests
+from .rounds import BODY, VECTOR_BYTES, body, slot_bytes
 
-ONCE, BODY = "once", "lanes"
+ONCE = "once"
 FAR = "_far"      # ends the name of the copy of a piece that is run again for vectors with numbers outside of what functions in line are right for
-VECTOR_BYTES = 64
 HELD_PLACES = 24  # addresses that are kept in registers for a loop; beyond, each is read where it is used
 _ARGUMENTS = "ptr %places, ptr %slots, i64 %first, i64 %last"
 
@@ -30,7 +31,7 @@ _ARGUMENTS = "ptr %places, ptr %slots, i64 %first, i64 %last"
 def lanes_of(program: LaneProgram) -> int:
     """Samples in a vector: float32 alone takes twice as many."""
     buffers = [*program.leaves, *program.slots]
-    dtypes = {b.dtype for b in buffers} | {i.dtype for nest in program.body for i in nest.body if isinstance(i, Compute)}
+    dtypes = {b.dtype for b in buffers} | {i.dtype for nest, _ in nests(program.body) for i in nest.body if isinstance(i, Compute)}
     return NARROW_LANES if {d.itemsize for d in dtypes if d.kind != "b"} <= {4} else LANES
 
 
@@ -39,45 +40,30 @@ def emit(program: LaneProgram, fast: bool) -> tuple[str, frozenset[str]]:
     declarations = Declarations()
     lanes = lanes_of(program)
     texts = []
-    names: dict[str, list[str]] = {ONCE: [], BODY: []}
-    for kind, nests, width in ((ONCE, program.once, 0), (BODY, program.body, lanes)):
-        for number, nest in enumerate(nests):
-            texts += _texts(program, nest, declarations, fast, width, f"{kind}{number}")
-            names[kind].append(f"{kind}{number}")
-    texts += [_once(names[ONCE]), _body(names[BODY])]
+    once = {nest: f"{ONCE}{number}" for number, nest in enumerate(program.once)}
+    turned = {nest: f"{BODY}{number}" for number, (nest, _) in enumerate(nests(program.body))}
+    for names, width in ((once, 0), (turned, lanes)):
+        for nest, name in names.items():
+            texts += _texts(program, nest, declarations, fast, width, name)
+    texts += [_once(once.values()), body(program, turned, lanes, declarations)]
     return "\n".join([*declarations.lines.values(), *texts, attributes()]), frozenset(declarations.imports)
 
 
 def _texts(program: LaneProgram, nest: Nest, declarations: Declarations, fast: bool, lanes: int, name: str) -> list[str]:
     """A piece; and, where it has functions in line that are not right for every number, a copy of it that calls the library for those."""
     near = _Piece(program, FunctionText(name, Integers(), _ARGUMENTS), declarations, fast, lanes)
-    # Of several pieces each takes one vector, for slots hold no more.
-    near.write(nest, vectors_together(nest) if lanes and len(program.body) == 1 else 1)
+    count = together(program) if lanes else 1
+    near.write(nest, count)
     if not near.outside:
         return [near.f.text("#3")]
     far = _Piece(program, FunctionText(name + FAR, Integers(), _ARGUMENTS), declarations, fast, lanes, takes_library=True)
-    far.write(nest)
+    far.write(nest, 1 if len(program.body) == 1 else count)  # of several pieces each takes as many vectors as slots hold
     return [near.f.text("#3"), far.f.text("#4")]
 
 
-def _once(names: list[str]) -> str:
+def _once(names: Iterable[str]) -> str:
     calls = "\n".join(f"  call void @{name}(ptr %places, ptr %slots, i64 0, i64 1)" for name in names)
     return f"define void @{ONCE}(ptr %places, ptr %slots) #0 {{\n{calls}\n  ret void\n}}"
-
-
-def _body(names: list[str]) -> str:
-    """``lanes(places, slots, count)``: so many vectors of samples. Of several pieces each takes one vector at a time, so that slots stay few."""
-    function = FunctionText(BODY, Integers(), "ptr %places, ptr %slots, i64 %count")
-    if len(names) == 1:
-        function.do(f"call void @{names[0]}(ptr %places, ptr %slots, i64 0, i64 %count)")
-    elif names:
-        def one(counter, _):
-            after = function.let(f"add i64 {counter}, 1")
-            for name in names:
-                function.do(f"call void @{name}(ptr %places, ptr %slots, i64 {counter}, i64 {after})")
-            return []
-        function.loop("0", "%count", "1", [], one)
-    return function.text(linkage="")
 
 
 class _Piece:
@@ -94,6 +80,8 @@ class _Piece:
         self.outside: dict[str, None] = {}
         self.compute = ComputeWriter(function, declarations, fast, self._take if takes_library else self._note)
         self.first = _first_places(program)
+        self.slot_bytes = slot_bytes(program)
+        self.vector: dict[str, int] = {}  # which of those that go together, by its counter
         self.held: dict[int, str] = {}
         self.rows: dict[Buffer, RowLeaf] = {}
 
@@ -131,27 +119,43 @@ class _Piece:
     def _some(self, nest: Nest, counters: list[str]) -> list:
         """One vector, or two in turn."""
         values: list[list[str]] = [[] for _ in counters]
+        self.vector = {counter: number for number, counter in enumerate(counters)}
         stores: dict[int, list[Store]] = {}
+        # What the piece also reads is replaced at the end: by the copy for numbers outside, where that runs.
+        read = {i.buffer for i in nest.body if isinstance(i, Load) and i.buffer.kind == "work"}
+        replacing = [root for root in nest.roots if root.buffer in read]
         for root in nest.roots:
-            stores.setdefault(root.value, []).append(root)
+            if root.buffer not in read:
+                stores.setdefault(root.value, []).append(root)
         for position, instruction in enumerate(nest.body):
             for counter, known in zip(counters, values):
                 known.append(self._value(instruction, known, counter))
                 for root in stores.get(position, ()):  # at once, so that registers are free for what follows
                     self._store(root, known[position], counter)
-        if self.outside:
-            self._again(counters)
-        return []
 
-    def _again(self, counters: list[str]) -> None:
+        def replace() -> list:
+            for root in replacing:
+                for counter, known in zip(counters, values):
+                    self._store(root, known[root.value], counter)
+            return []
+        if not self.outside:
+            return replace()
+        is_outside, again = self._is_outside(), lambda: self._again(counters)
+        return self.f.choose(is_outside, "", again, replace) if replacing else self.f.when(is_outside, [], again)
+
+    def _is_outside(self) -> str:
+        """Has any lane a number that functions in line are not right for?"""
         mask, *others = self.outside
         type = vector("i1", self.lanes)
         for other in others:
             mask = self.f.let(f"or {type} {mask}, {other}")
         flags = self.f.let(f"bitcast {type} {mask} to i{self.lanes}")
-        is_any = self.f.let(f"icmp ne i{self.lanes} {flags}, 0")
+        return self.f.let(f"icmp ne i{self.lanes} {flags}, 0")
+
+    def _again(self, counters: list[str]) -> list:
         after = self.f.let(f"add i64 {counters[-1]}, 1")
-        self.f.when(is_any, [], lambda: self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counters[0]}, i64 {after})") or [])
+        self.f.do(f"call void @{self.f.name}{FAR}(ptr %places, ptr %slots, i64 {counters[0]}, i64 {after})")
+        return []
 
     def _value(self, instruction, values: list[str], counter: str) -> str:
         if isinstance(instruction, Compute):
@@ -200,7 +204,7 @@ class _Piece:
 
     def _address(self, buffer: Buffer, place: int, counter: str) -> str:
         if buffer.kind == "work":
-            return self._slot(buffer)
+            return self._slot(buffer, self.vector[counter])
         number = self.first[buffer] + place
         base = self.held.get(number)
         if base is None:
@@ -209,8 +213,8 @@ class _Piece:
         # Of what is the same for all samples there is one element, and no counter.
         return base if not self.lanes else self.f.let(f"getelementptr {vector(memory_type(buffer.dtype), self.lanes)}, ptr {base}, i64 {counter}", "p")
 
-    def _slot(self, buffer: Buffer) -> str:
-        return self.f.let(f"getelementptr i8, ptr %slots, i64 {self.program.slots[buffer] * VECTOR_BYTES}", "w")
+    def _slot(self, buffer: Buffer, vector: int = 0) -> str:
+        return self.f.let(f"getelementptr i8, ptr %slots, i64 {self.program.slots[buffer] * self.slot_bytes + vector * VECTOR_BYTES}", "w")
 
     def _spread(self, value: str, element: str) -> str:
         if not self.lanes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codegen.cache.store import open_store
-from codegen.kernel import COMPILED, Kernel, find_code, keep_code, text_key
+from codegen.kernel import COMPILED, Kernel, find_code, keep_code, out_of_memory, text_key
 from codegen.llvm.abi import KERNEL
 from codegen.llvm.target import Linked, compile_object
 
@@ -56,6 +56,7 @@ class LaneKernel:
     arrays: list[np.ndarray]
     takes_rows: list[bool]
     nanoseconds: float   # that a sample takes, estimated
+    has_tapes: bool      # it asks for memory while it runs, and there may be none
     text: str | None = None
     chunk: int = field(init=False)  # samples that go through the tiles together; it follows from the function alone, never from the batch
     _layouts: dict[tuple, Layout] = field(default_factory=dict, repr=False)
@@ -172,12 +173,14 @@ class LaneRun:
         return Workspace(self)
 
     def over(self, workspace: Workspace, low: int, high: int) -> None:
-        """Run the samples [low, high)."""
+        """Run the samples [low, high). Raises MemoryError where there is none for what a loop keeps."""
         self._span(*workspace.before, low, high, *workspace.behind)
+        workspace.check()
 
     def share(self, workspace: Workspace, first: np.ndarray, step: int, shares: int, high: int) -> None:
         """Run ``step`` samples after others up to ``high``, as many of the ``shares`` as others leave; ``first`` has the first that nobody has taken."""
         self._share(first.ctypes.data, step, shares, *workspace.before, high, *workspace.behind)
+        workspace.check()
 
     def summed(self, workspace: Workspace, low: int, high: int) -> list[np.ndarray]:
         """The sums over the samples [low, high) of the results that are not stored, in float64."""
@@ -211,7 +214,16 @@ class Workspace:
         # What the driver takes before and behind a range: one is told in 3 µs so, in 8 where each is looked up.
         self.before = run._body, self.table, run.kernel.given, len(run.leaves), self.places, self.slots
         self.behind = run.kernel.chunk, run.kernel.width, layout.is_direct, self.totals.ctypes.data
+        # The word behind all slots.
+        self._failed = self._memory[layout.tile_bytes + slot_bytes - VECTOR_BYTES:][:8].view(np.int64) if run.kernel.has_tapes else None
+        if self._failed is not None:
+            self._failed[0] = 0
         run._once(self.places, self.slots)
+
+    def check(self) -> None:
+        """Raises MemoryError where a loop has found none for what it keeps of its rounds."""
+        if self._failed is not None and self._failed[0]:
+            raise out_of_memory()
 
 
 @dataclass(eq=False, slots=True)

@@ -173,6 +173,11 @@ def _ndtr(w: Lanes, x: str) -> str:
 _SPECIAL = {"__pyx_fuse_1ndtr": _ndtr}  # by the name that SciPy exports it under
 
 
+def has_special(export: str) -> bool:
+    """Is this function of SciPy known in lanes?"""
+    return export in _SPECIAL
+
+
 def special(export: str, w: Lanes, operands: list[str]) -> str | None:
     """The value of a function of SciPy in lanes; None where that is not known."""
     build = _SPECIAL.get(export)

@@ -34,19 +34,19 @@ class Recording:
 def lower_while(schedule, node: Node) -> None:
     """All outputs of a ``while``."""
     if node not in schedule.made_at:
-        _run(schedule, node, _outputs_of(schedule, node), [each for each in schedule.graph.nodes if each.op is UNWIND and _loop_of(each) == _loop_of(node)])
+        _run(schedule, node, _outputs_of(schedule, node), [each for each in schedule.graph.nodes if each.op is UNWIND and loop_of(each) == loop_of(node)])
 
 
 def lower_unwind(schedule, node: Node) -> None:
     """All outputs of an ``unwind``. What it goes back through is run now, unless its value was asked for and it has been."""
     if node in schedule.made_at:
         return
-    recording = schedule.recordings.get(_loop_of(node)) or _run(schedule, node, [], [node])
+    recording = schedule.recordings.get(loop_of(node)) or _run(schedule, node, [], [node])
     outputs = {each.attrs[-1]: each for each in _outputs_of(schedule, node)}
     body, backward, *_ = node.attrs
     level, seeds = schedule.level, node.inputs[1 + len(body.inputs):]
     first, count = len(backward.outputs), states_of(body)
-    carried = _needed(backward, set(outputs), backward.outputs, backward.inputs)
+    carried = needed(backward, set(outputs), backward.outputs, backward.inputs)
     memories = {k: schedule.new_work(backward.outputs[k].type.dtype, (TURNS, *backward.outputs[k].type.shape)) for k in carried}
     read, written = ({k: row_of(memory, memory.shape[1:], start, 1, level, TURNS) for k, memory in memories.items()} for start in (1, 0))
     live = set(live_nodes([backward.outputs[k] for k in carried]))
@@ -66,11 +66,11 @@ def _run(schedule, node: Node, outputs: Sequence[Node], unwinds: Sequence[Node])
     level, count = schedule.level, states_of(body)
     going = schedule.new_work(np.bool_, ())
     schedule.store_into(asked, going, (), ())
-    taped = _taped(body, unwinds)
-    wanted = {each.attrs[-1] - 1 for each in outputs if each.attrs[-1]} | taped
-    states = _needed(body, wanted, body.outputs[1:], body.inputs, body.outputs[:1])
-    memories = {k: _memory(schedule, body.outputs[1 + k], k in taped) for k in states}
-    rows = {start: {k: row_of(memory, memory.shape[1:], start, 1, level, 0 if k in taped else TURNS) for k, memory in memories.items()} for start in (0, 1)}
+    kept = taped(body, unwinds)
+    wanted = {each.attrs[-1] - 1 for each in outputs if each.attrs[-1]} | kept
+    states = needed(body, wanted, body.outputs[1:], body.inputs, body.outputs[:1])
+    memories = {k: _memory(schedule, body.outputs[1 + k], k in kept) for k in states}
+    rows = {start: {k: row_of(memory, memory.shape[1:], start, 1, level, 0 if k in kept else TURNS) for k, memory in memories.items()} for start in (0, 1)}
     live = set(live_nodes([body.outputs[0], *[body.outputs[1 + k] for k in states]]))
     given = {body.inputs[k]: row for k, row in rows[0].items()}
     given |= {inside: schedule.dense(operand) for inside, operand in zip(body.inputs[count:], operands[count:]) if inside in live}
@@ -78,7 +78,7 @@ def _run(schedule, node: Node, outputs: Sequence[Node], unwinds: Sequence[Node])
     graph = Graph(body.inputs, [body.outputs[0], *[body.outputs[1 + k] for k in states]], body.input_names, None, body.name)
     statements = schedule.inner(graph, given, [going, *rows[1].values()])
     behind = [_copy(rows[0][each.attrs[-1] - 1], schedule.allocate(each)) for each in outputs if each.attrs[-1]]
-    recording = Recording(schedule.new_work(np.int64, ()), {k: memories[k] for k in taped}) if unwinds else None
+    recording = Recording(schedule.new_work(np.int64, ()), {k: memories[k] for k in kept}) if unwinds else None
     tapes, number = (tuple(recording.tapes.values()), recording.count) if recording else ((), None)
     schedule.statements.append(While(level, going, before, statements, behind, tapes, number))
     for each in outputs:
@@ -86,11 +86,11 @@ def _run(schedule, node: Node, outputs: Sequence[Node], unwinds: Sequence[Node])
         if not each.attrs[-1]:
             schedule.home[each] = going
     if recording:
-        schedule.recordings[_loop_of(node)] = recording
+        schedule.recordings[loop_of(node)] = recording
     return recording
 
 
-def _loop_of(node: Node) -> tuple:
+def loop_of(node: Node) -> tuple:
     """The loop that a ``while`` runs, and that an ``unwind`` goes back through."""
     body = node.attrs[0]
     return body, node.inputs[:1 + len(body.inputs)]
@@ -100,7 +100,7 @@ def _outputs_of(schedule, node: Node) -> list[Node]:
     return [each for each in schedule.graph.nodes if each.op is node.op and each.inputs == node.inputs and each.attrs[:-1] == node.attrs[:-1]]
 
 
-def _needed(graph: Graph, wanted: Iterable[int], makes: Sequence[Node], reads: Sequence[Node], always: Sequence[Node] = ()) -> list[int]:
+def needed(graph: Graph, wanted: Iterable[int], makes: Sequence[Node], reads: Sequence[Node], always: Sequence[Node] = ()) -> list[int]:
     """Which of what goes from one iteration to the next is needed for some of it: number k is made by ``makes[k]`` and read as ``reads[k]``."""
     found = set(wanted)
     while True:
@@ -111,7 +111,7 @@ def _needed(graph: Graph, wanted: Iterable[int], makes: Sequence[Node], reads: S
         found |= more
 
 
-def _taped(body: Graph, unwinds: Sequence[Node]) -> set[int]:
+def taped(body: Graph, unwinds: Sequence[Node]) -> set[int]:
     """The states that the ways back ask for."""
     found: set[int] = set()
     for each in unwinds:
@@ -153,4 +153,4 @@ def _leave(schedule, rows: dict[Node, Buffer]) -> None:
             nest.nest.roots.append(Store(nest.add(Load(row, place)), target, place))
 
 
-__all__ = ["Recording", "lower_unwind", "lower_while"]
+__all__ = ["Recording", "loop_of", "lower_unwind", "lower_while", "needed", "taped"]

@@ -10,7 +10,7 @@ from codegen.batch.kernel import LaneKernel, LoopKernel
 
 from ..kept import Shelf
 
-_PLAIN = ("width", "slot_bytes", "given", "takes_rows", "nanoseconds")  # of what a lane kernel is, as JSON has it
+_PLAIN = ("width", "slot_bytes", "given", "takes_rows", "nanoseconds", "has_tapes")  # of what a lane kernel is, as JSON has it
 
 
 class BatchShelf(Shelf):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Collection
 from functools import reduce
 
 import numpy as np
 
 from ..graph.graph import Graph
 from ..graph.node import ARRAY, Builder, Node
+from ..graph.op import Op
 from ..ops import TABLE
 
 LARGEST = 16        # elements of an array that is taken apart
@@ -34,9 +36,9 @@ def scalarise(graph: Graph) -> Graph:
     return _Rewriter(graph, chosen).run() if chosen else graph
 
 
-def elements(graph: Graph, most: int) -> Graph | str:
+def elements(graph: Graph, most: int, scalar: Collection[Op] = ()) -> Graph | str:
     """The graph with every array taken apart, its outputs the elements of the former ones in C order; in words why not, where that cannot be
-    or takes more than ``most`` nodes."""
+    or takes more than ``most`` nodes. Operations of ``scalar`` have scalars alone."""
     chosen = [node for node in graph.nodes if node.op.kind != "source"]
     for node in graph.nodes:
         if node.type.size > WIDEST and node.op is not ARRAY:
@@ -44,7 +46,7 @@ def elements(graph: Graph, most: int) -> Graph | str:
     if sum(_work(node) for node in chosen) > most:
         return f"more than {most} operations on scalars"
     for node in chosen:
-        if not _has_elements(node):
+        if not _has_elements(node) and node.op not in scalar:
             return f"`{node.op.name}` works on whole arrays"
     return _Rewriter(graph, set(chosen)).flat()
 
