@@ -498,18 +498,42 @@ def test_text_or_nothing_from_an_arm():
     def text(x):
         kind = "none"
         if x > 0:
-            kind = "some"
-        return x if kind == "some" else -x
-    assert message(text, 1.0) == (f"the arms of the `if` ({line_of(text, 2)}) disagree in `kind`: str in one, str in the other. "
-                                  "Both arms must leave the same structure behind.")
+            kind = "some" if x > 1 else None
+        if kind is None:
+            return x * x
+        if kind in ("none", "any"):
+            return -x
+        return x ** 3 if kind != "other" and "some" == kind else 7.0 * x
+    agrees(text, -2.0, 0.5, 1.5)
 
     def nothing(x):
         y = None
         if x > 0:
             y = x * x
-        return x if y is None else y
-    assert message(nothing, 1.0) == (f"the arms of the `if` ({line_of(nothing, 2)}) disagree in `y`: Traced in one, None in the other. "
-                                     "Both arms must leave the same structure behind.")
+        if not x > -1:
+            z = x if y is not None else 2.0 * x
+        else:
+            z = x if y is None else y
+        return z
+    agrees(nothing, 1.5, -0.5, -2.0)
+
+    def in_a_loop(x):
+        for i in range(3):
+            way = "up" if x > i else "down"
+            x = x * 1.1 if way == "up" else x * 0.7
+        return x
+    agrees(in_a_loop, 0.5, 1.5, 2.5)
+
+    def given_back(x):
+        return "some" if x > 0 else None
+
+    def read(x):
+        y = None
+        if x > 0:
+            y = x * x
+        return 2.0 * y
+    for f, line, what in ((given_back, 1, "what they give: str in one, None"), (read, 2, "`y`: Traced in one, None")):
+        assert message(f, 1.0) == f"the arms of the `if` ({line_of(f, line)}) disagree in {what} in the other. Both arms must leave the same structure behind."
 
 
 def test_buffers_and_dicts_changed_in_arms():
@@ -706,3 +730,63 @@ def test_a_float_that_one_arm_alone_gives_a_value():
         return p * 3
     compiled = value_and_grad(g)
     assert compiled(2.0) == (12.0, 12.0) and np.isnan(compiled(0.5)[0])
+
+
+def test_imports_in_a_function_that_branches():
+    def f(x):
+        import math as m
+        import os.path as unused  # noqa: F401
+        from math import cos as c
+
+        import scipy.special
+        from scipy import special as sp
+        return m.sin(x) + c(x) + scipy.special.erf(x) * sp.erfc(x) if x > 0 else x * m.exp(x)
+    agrees(f, 0.7, -0.4)
+
+    def missing(x):
+        from math import nothing_of_that_name as n
+        return n if x > 0 else x
+    with pytest.raises(ImportError, match="nothing_of_that_name"):
+        grad(missing)(1.0)
+
+
+def test_keywords_and_dicts_from_several_dicts_in_a_function_that_branches():
+    def inner(a, *, b=1.0, c=2.0):
+        return a * b + c * c
+
+    def f(x):
+        one, other = {"b": x}, {"c": x * x}
+        if x > 1:
+            x = x * 2
+        called = inner(x, **one) + inner(x, **one, **other) + inner(*[x], **other, b=3.0)
+        return called + {**one, "z": 3.0, **other}["b"] * one["b"]
+    agrees(f, 0.7, 2.3)
+
+    def twice(x):
+        one = {"b": x}
+        return inner(x, **one, **one) if x > 0 else x
+    with pytest.raises(TypeError, match="multiple values for keyword argument 'b'"):
+        grad(twice)(2.0)
+
+
+def test_text_with_formats_in_a_function_that_branches():
+    def f(x):
+        if x > 10:
+            raise ValueError(f"{x:.3f} {x!r:>20} too large")
+        return x * x * len(f"{3:03d}{'a'!r}{2.5!s:>{6}}{1}") * (1.0 if f"{3.14159:.2f}" == "3.14" else 2.0)
+    agrees(f, 0.7, 2.3)
+    assert math.isnan(grad(f)(12.0))
+
+
+def test_unpacking_into_a_list_in_a_function_that_branches():
+    def f(x):
+        first, *rest, last = [x, 2 * x, 3 * x, 4.0]
+        *none, a, b = (x, 2.0)
+        return first * rest[0] + rest[1] * last + len(none) if x > 0 else a * b
+    agrees(f, 0.7, -0.4)
+
+    def short(x):
+        a, *b, c = [x] if x > 0 else [2 * x]
+        return a + c + len(b)
+    with pytest.raises(ValueError, match="expected at least 2, got 1"):
+        grad(short)(2.0)

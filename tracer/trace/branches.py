@@ -25,7 +25,7 @@ from .buffers import Buffer
 from .flow import LIBRARIES, OURS, RAISES
 from .memory import memory_of
 from .outcomes import EXIT, Outcome, Raised
-from .statements import MISSING, Disagreement, Statements
+from .statements import MISSING, Choice, Disagreement, Statements
 from .turning import Turning, Unturnable
 from .value import Traced, as_traced
 
@@ -180,8 +180,9 @@ class Interpreter(Statements):
         arms = []
         for target, is_taken in ((branch.truebr, lambda: condition), (branch.falsebr, lambda: self._not(condition))):
             memory.put(memory.start)
+            known = {name: each.where(condition, target == branch.truebr) if isinstance(each, Choice) else each for name, each in env.items()}
             with self._on_path(is_taken):
-                arms.append(self.run(target, dict(env), stops))
+                arms.append(self.run(target, known, stops))
         self.conditional -= 1
         self.around, self.line = around, line
         yes, no = [[each if each.line else each._replace(line=line) for each in arm] for arm in arms]
@@ -241,11 +242,11 @@ class Interpreter(Statements):
         env = {}
         for name in first.keys() | second.keys():
             if name in first and name in second:
-                env[name] = self.joined(condition, first[name], second[name], f"`{_shown(name)}`")
+                env[name] = self.joined(condition, first[name], second[name], _named(name))
                 if first[name] is not second[name] and _is_mutable(first[name]) and (_has_other_names(name, first) or _has_other_names(name, second)):
                     env[name] = self._one_of(env[name], name, (first[name], second[name]))
             else:
-                env[name] = self.one_sided(condition, first.get(name, MISSING), second.get(name, MISSING), f"`{_shown(name)}`")
+                env[name] = self.one_sided(condition, first.get(name, MISSING), second.get(name, MISSING), _named(name))
         return env
 
     def one_sided(self, condition: Traced, a, b, what: str):
@@ -318,7 +319,7 @@ class Interpreter(Statements):
         if a is b or (type(a) is type(b) and isinstance(a, (str, bool, int, float, complex, type(None))) and a == b and repr(a) == repr(b)):
             return a
         for each in (a, b):
-            if isinstance(each, Disagreement):
+            if isinstance(each, Disagreement) and not isinstance(each, Choice):
                 return each
         if type(a) is type(b) and type(a) in (tuple, list) and len(a) == len(b):
             return type(a)([self.joined(condition, x, y, what, strict) for x, y in zip(a, b)])
@@ -331,7 +332,9 @@ class Interpreter(Statements):
         text = (f"the arms of the `if` ({self.place(self.line)}) disagree in {what}: {_kind(a)} in one, {_kind(b)} in the other. Both arms must leave the same "
                 f"structure behind.")
         if strict:
-            raise TracedBoolError(text)
+            raise TracedBoolError(next((each.text for each in (a, b) if isinstance(each, Choice)), text))
+        if any(each is None or isinstance(each, (str, Choice)) for each in (a, b)):
+            return Choice(next((each.text for each in (a, b) if isinstance(each, Choice)), text), condition, a, b)
         return Disagreement(text)
 
     def _selected(self, condition: Traced, a, b, what: str):
@@ -395,6 +398,10 @@ def _weak(value):
 
 def _kind(value) -> str:
     return "None" if value is None else f"{type(value).__name__} of {len(value)}" if isinstance(value, (tuple, list, dict)) else type(value).__name__
+
+
+def _named(name: str) -> str:
+    return "what they give" if name.startswith("$") else f"`{_shown(name)}`"
 
 
 def _shown(name: str) -> str:

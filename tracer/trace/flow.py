@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from numba.core import ir
 from numba.core.analysis import compute_cfg_from_blocks, compute_live_map, compute_use_defs
-from numba.core.compiler import run_frontend
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from ..errors import TracedBoolError
+from .front_end import blocks_of
 
 LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -72,7 +72,7 @@ def flow_of(code: types.CodeType) -> Flow:
     _refuse_nonlocal(code)
     _refuse_later_assignments(code)
     try:
-        blocks = run_frontend(function).blocks
+        blocks = blocks_of(function)
     except (NumbaError, UnsupportedBytecodeError, NotImplementedError, AssertionError) as error:
         raise TracedBoolError(
             f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno}) branches on a traced value and contains what cannot be followed into both arms: "
