@@ -680,6 +680,28 @@ def test_a_traced_bool_is_true_or_false():
     agrees(f, 2.0, 0.5)
 
 
+def test_is_true_in_a_function_that_asks_no_truth():
+    def f(x):
+        is_large = x > 1
+        return x * (x if is_large is True else 5.0) if True is not None else x
+
+    def part(x):
+        return (x > 1) is False
+
+    def of_parts(x):
+        return x * 5 if part(x) is not True else x
+
+    def inside(x):
+        def inner(b, *, k=2.0):
+            return x * k if b is True else x * x
+        return inner(x > 1) + (lambda b: b is not False)(x > 0) * x
+
+    def static(x, flag=True):
+        return x * x if flag is True else x
+    for each in (f, of_parts, inside, static):
+        agrees(each, 0.5, 1.5)
+
+
 def test_in_a_list_of_numbers():
     f = grad(lambda x: 7 * x if x in (1.0, 2.0) else x)
     assert (f(2.0), f(1.0), f(3.0)) == (7.0, 7.0, 1.0)
@@ -713,6 +735,37 @@ def test_attributes_of_what_is_made_inside():
             return made.value + made.extra
         return made.value
     agrees(f, 2.0, 0.9, 0.1)
+
+
+def test_an_attribute_that_is_a_number_or_nothing():
+    class Given:
+        def __init__(self, x):
+            self.w = x
+            if x > 1:
+                self.v = None
+            else:
+                self.v = x
+
+        def get(self):
+            return self.w * 5 if self.v is None else self.v * 3
+
+    class OfTheClass:
+        u, v = 3.0, 4.0
+
+        def __init__(self, x):
+            self.w = x
+            if x > 1:
+                self.u, self.v = None, x * x
+
+        def get(self):
+            return self.v * (5 if self.u is None else self.w)
+
+        def broken(self):
+            return 2.0 * self.u
+    agrees(lambda x: Given(x).get(), 0.5, 1.5)
+    agrees(lambda x: OfTheClass(x).get(), 0.5, 1.5)
+    with pytest.raises(TracedBoolError, match=r"disagree in `\.u`: float in one, None in the other"):
+        grad(lambda x: OfTheClass(x).broken())(0.5)
 
 
 def test_a_float_that_one_arm_alone_gives_a_value():

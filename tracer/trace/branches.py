@@ -22,7 +22,7 @@ from numba.core import ir
 from ..errors import InPlaceError, TracedBoolError, TracerError
 from .arm_memory import Cursor, Memory
 from .buffers import Buffer
-from .flow import LIBRARIES, OURS, RAISES
+from .flow import LIBRARIES, OURS, RAISES, can_be_followed, compares_with_true
 from .memory import memory_of
 from .outcomes import EXIT, Outcome, Raised
 from .statements import MISSING, Choice, Disagreement, Statements
@@ -48,6 +48,10 @@ class Interpreter(Statements):
         self.around: Memory | None = None             # of the branch whose arm is being traced
         self.rounds: dict[int, int] = {}              # of endless loops, by the branch that ends them
         self.unrolled: dict[int, str] = {}            # loops that cannot be loops of the graph, by their first block, and why
+
+    def make_function(self, e, env):
+        made = super().make_function(e, env)
+        return interpreted(made) if compares_with_true(made.__code__) and can_be_followed(made.__code__) else made
 
     def call(self, args: tuple, kwargs: dict):
         bound = inspect.signature(self.function).bind(*args, **kwargs)
@@ -180,8 +184,7 @@ class Interpreter(Statements):
         arms = []
         for target, is_taken in ((branch.truebr, lambda: condition), (branch.falsebr, lambda: self._not(condition))):
             memory.put(memory.start)
-            known = {name: each.where(condition, target == branch.truebr) if isinstance(each, Choice) else each for name, each in env.items()}
-            with self._on_path(is_taken):
+            with self._on_path(is_taken), self._knowing(condition, target == branch.truebr, env) as known:
                 arms.append(self.run(target, known, stops))
         self.conditional -= 1
         self.around, self.line = around, line
@@ -199,6 +202,15 @@ class Interpreter(Statements):
             yield
         finally:
             self.trace.path.pop()
+
+    @contextlib.contextmanager
+    def _knowing(self, condition: Traced, is_true: bool, env: dict) -> Iterator[dict]:
+        """The variables where a condition is true, or where it is not; what is done meanwhile is done there."""
+        self.known.append((condition, is_true))
+        try:
+            yield {name: each.where(condition, is_true) if isinstance(each, Choice) else each for name, each in env.items()}
+        finally:
+            self.known.pop()
 
     def _not(self, condition: Traced) -> Traced:
         return self.placed(np.logical_not, condition)

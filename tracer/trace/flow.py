@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 import os
 import sysconfig
 import types
@@ -20,6 +21,7 @@ LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package in ("tracer", "codegen"))
 RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
+_QUESTIONS = "__bool__", "attribute_or_error"  # functions of ours that refuse what can be answered in a function that is interpreted
 _MAKES_CELL = "LOAD_CLOSURE", "LOAD_FAST"  # how a variable gets into a function that is being made, before and from Python 3.13 on
 
 
@@ -207,6 +209,28 @@ def _refuse_later_assignments(code: types.CodeType) -> None:
                 f"it has been made that reads it: that cannot be followed into both arms. Pass the value to the function instead.")
 
 
+@functools.lru_cache(maxsize=4096)
+def compares_with_true(code: types.CodeType) -> bool:
+    """Does a function, or one inside of it, ask what `is True` or `is False`? Of a traced bool Python would say that it is neither, without asking it."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    for at, step in enumerate(steps):
+        if step.opname == "IS_OP" and any(each.opname == "LOAD_CONST" and type(each.argval) is bool for each in steps[max(at - 2, 0):at]):
+            return True
+    return any(compares_with_true(each) for each in code.co_consts if isinstance(each, types.CodeType))
+
+
+@functools.lru_cache(maxsize=1024)
+def can_be_followed(code: types.CodeType) -> bool:
+    """Can a function be interpreted as it stands, whether it branches on traced values or not?"""
+    if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        return False
+    try:
+        blocks = flow_of(code).blocks
+    except TracedBoolError:
+        return False
+    return not any(isinstance(statement, ir.EnterWith) for block in blocks.values() for statement in block.body)
+
+
 def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeType | None:
     """The code that asked for the truth of a traced value: it can be interpreted if it is a function of the user that the trace has rebound,
     one whose globals are among ``namespaces`` (by id). None otherwise."""
@@ -215,11 +239,11 @@ def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeTy
         frame, step = step.tb_frame, step.tb_next
         if id(frame.f_globals) in namespaces:
             asked = frame
-        elif step is not None or frame.f_code.co_name != "__bool__":
+        elif step is not None or frame.f_code.co_name not in _QUESTIONS:
             asked = None  # the question came through a library
     if asked is None or (asked.f_code.co_name.startswith("<") and asked.f_code.co_name != "<lambda>"):
         return None  # comprehensions and generators have code of their own, which is no function's
     return asked.f_code
 
 
-__all__ = ["RAISES", "Flow", "branching_code", "flow_of"]
+__all__ = ["RAISES", "Flow", "branching_code", "can_be_followed", "compares_with_true", "flow_of"]

@@ -1,4 +1,5 @@
-"""Numba's front end, with what it does not read itself: `import`, `**` in calls and dicts, f-strings with a format, `a, *rest = ...`.
+"""Numba's front end, with what it does not read itself: `import`, `**` in calls and dicts, f-strings with a format, `a, *rest = ...`,
+and functions inside with keyword-only defaults.
 
 These become expressions of kinds of their own in the intermediate representation; the interpreter of branches evaluates them, no compiler sees them.
 """
@@ -114,6 +115,10 @@ class _Interpreter(interpreter.Interpreter):
         self._store(UNPACK, parts, value=self.get(value), before=before, behind=behind)
         for at, name in enumerate(made):
             self.store(ir.Expr.static_getitem(self.get(parts), at, None, self.loc), name)
+
+    def op_MAKE_FUNCTION(self, inst, kwdefaults=None, **parts):
+        super().op_MAKE_FUNCTION(inst, kwdefaults=None, **parts)
+        self.current_block.body[-1].value.kwdefaults = None if kwdefaults is None else self.get(kwdefaults)
 
 
 __all__ = ["FORMAT", "IMPORT", "IMPORT_FROM", "MERGE", "UNPACK", "blocks_of"]

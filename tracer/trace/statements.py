@@ -13,7 +13,7 @@ import numpy as np
 from numba.core import ir
 
 from ..errors import TracedBoolError, TracerError
-from .arm_memory import MISSING, Cursor
+from .arm_memory import MISSING, Cursor, Disagreement
 from .builtin_functions import SEEN_CLASS, Super
 from .flow import flow_of
 from .front_end import FORMAT, IMPORT, IMPORT_FROM, MERGE, UNPACK
@@ -22,13 +22,6 @@ from .value import Traced
 PENDING, CAUGHT = "$pending", "$caught"  # variables: an exception that was raised, and one that is being handled
 _AGAIN = "Unreachable condition reached (op code RERAISE"  # how the front end begins what stands for `raise` without anything
 _WITHOUT_EFFECT = (np.errstate, warnings.catch_warnings, type(np.printoptions()))
-
-
-class Disagreement:
-    """A variable that two arms leave with values that cannot be joined; an error for whoever reads it."""
-
-    def __init__(self, text: str):
-        self.text = text
 
 
 class Choice(Disagreement):
@@ -72,6 +65,7 @@ class Statements:
         self.flow = flow_of(self.code)
         self.arguments: list = []
         self.conditional = 0
+        self.known: list[tuple[Traced, bool]] = []  # conditions, and whether they are true where we are
         self.trace = None
         self.line = self.code.co_firstlineno
 
@@ -203,10 +197,13 @@ class Statements:
         return self.placed(e.fn, left, right)
 
     def attribute(self, e, env):
-        found = getattr(self.read(e.value, env), e.attr)
-        if isinstance(found, Disagreement) and not isinstance(found, Choice):
-            raise TracedBoolError(found.text)
-        return found
+        owner = self.read(e.value, env)
+        chosen = vars(owner).get(e.attr) if hasattr(type(owner), SEEN_CLASS) and hasattr(owner, "__dict__") else None
+        if not isinstance(chosen, Choice):
+            return getattr(owner, e.attr)
+        for condition, is_true in self.known:
+            chosen = chosen.where(condition, is_true) if isinstance(chosen, Choice) else chosen
+        return chosen
 
     def _of_choice(self, function: Callable, left, right):
         """What ==, !=, `is`, `is not` and `in` tell of a choice and text or None; None for any other question."""
@@ -297,7 +294,9 @@ class Statements:
         code = e.code.value if hasattr(e.code, "value") else e.code
         captured = self.read(e.closure, env) if isinstance(e.closure, ir.Var) else ()
         defaults = self.read(e.defaults, env) if isinstance(e.defaults, ir.Var) else e.defaults
-        return types.FunctionType(code, self.function.__globals__, code.co_name, defaults, tuple([types.CellType(value) for value in captured]) or None)
+        made = types.FunctionType(code, self.function.__globals__, code.co_name, defaults, tuple([types.CellType(value) for value in captured]) or None)
+        made.__kwdefaults__ = None if e.kwdefaults is None else self.read(e.kwdefaults, env)
+        return made
 
 
 def _is_marker(statement, name: str) -> bool:
@@ -310,7 +309,7 @@ _IDENTITIES = {operator.is_: np.equal, operator.is_not: np.not_equal}
 _MARKERS = {"mark_try_block": lambda self, e, env: None, "end_try_block": lambda self, e, env: None, "exception_check": Statements._ask,
             "exception_match": Statements._matches}
 _EXPRESSIONS = {
-    "binop": Statements.binop, "unary": Statements.unary, "call": Statements.call_, "make_function": Statements.make_function,
+    "binop": Statements.binop, "unary": Statements.unary, "call": Statements.call_, "make_function": lambda self, e, env: self.make_function(e, env),
     "inplace_binop": lambda self, e, env: self.placed(e.fn, self.read(e.lhs, env), self.read(e.rhs, env)),
     "build_tuple": lambda self, e, env: tuple([self.read(v, env) for v in e.items]),
     "build_list": lambda self, e, env: [self.read(v, env) for v in e.items],
