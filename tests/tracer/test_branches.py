@@ -453,19 +453,44 @@ def test_lists_of_different_lengths():
 
 
 def test_functions_that_are_made_where_a_branch_is():
-    """What cannot be followed is refused, with the line of the condition."""
     def inside(x):
         def square(t):
             return t * t if t > 0 else -t
-        return square(x)
+        return square(x) + (lambda q: q * 3 if q > 1 else q)(x)
+    agrees(inside, 0.5, 1.5, -1.2)
+
+
+def test_conditions_in_comprehensions_and_generator_expressions():
+    def listed(x):
+        return sum([2 * e if e > 0 else e * e for e in (x, -x)])
+
+    def generated(x):
+        return sum(k * q if q > i else q * q for i in range(3) for k in (1.0, 2.0) for q in (x, -x * 2))
+
+    def by_key(x):
+        return max(2 * e if e > 0 else e * e for e in (x, -x)) + {k: (2 * e if e > 0 else e * e) for k, e in enumerate((x, -x))}[1]
+    for f in (listed, generated, by_key):
+        agrees(f, 0.5, 1.5, -1.2)
+
+    def of_array(x):
+        return sum((10 * e if e > 0 else e) ** 2 for e in x)
+    np.testing.assert_allclose(grad(of_array)(np.array([0.5, -2.0])), [100.0, -4.0])
 
     def sieved(x):
         return sum([v for v in (x, -x) if v > 0])
-    for f, offset in ((inside, 2), (sieved, 1)):
-        assert message(f, 1.0) == (
-            f"`if`, `while`, `and`, `or`, `not` and `assert` need a concrete True or False, but `greater`: bool[] ({line_of(f, offset)}) is traced. "
-            "Which way it goes depends on the arguments, and both ways can be followed in functions only, not in comprehensions, generators and "
-            "libraries. Write np.where(condition, a, b); for bools & | ~ instead of and, or, not.")
+
+    def sieved_later(x):
+        return sum(v for v in (x, -x) if v > 0)
+    for f in (sieved, sieved_later):
+        assert message(f, 1.0) == (f"the arms of the `if` ({line_of(f, 1)}) leave a list with 1 elements in one and 0 in the other: how long it is would "
+                                   f"depend on the arguments.")
+
+    def generator(x):
+        yield x if x > 0 else 2 * x
+
+    def of_a_generator(x):
+        return sum(generator(x))
+    assert message(of_a_generator, 1.0) == (f"generator() ({line_of(generator, 1)}) branches on a traced value and is a generator. Have it return a list.")
 
 
 def test_a_variable_that_changes_behind_the_function_that_reads_it():

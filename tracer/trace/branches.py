@@ -22,7 +22,7 @@ from numba.core import ir
 from ..errors import InPlaceError, TracedBoolError, TracerError
 from .arm_memory import Cursor, Memory
 from .buffers import Buffer
-from .flow import LIBRARIES, OURS, RAISES, can_be_followed, compares_with_true
+from .flow import LIBRARIES, OURS, RAISES, YIELDED, can_be_followed, compares_with_true
 from .memory import memory_of
 from .outcomes import EXIT, Outcome, Raised
 from .statements import MISSING, Choice, Disagreement, Statements
@@ -32,34 +32,38 @@ from .value import Traced, as_traced
 ROUNDS = 100  # of a loop that a traced condition alone can end, where it cannot be a loop of the graph
 
 
-def interpreted(function: types.FunctionType) -> Callable:
-    """The function, run by :class:`Interpreter`."""
+def interpreted(function: types.FunctionType, branching: set[types.CodeType]) -> Callable:
+    """The function, run by :class:`Interpreter`; ``branching``: the code of functions inside that branches on traced values, too."""
     @functools.wraps(function)
     def run(*args, **kwargs):
-        return Interpreter(function).call(args, kwargs)
+        return Interpreter(function, branching).call(args, kwargs)
     return run
 
 
 class Interpreter(Statements):
     """Runs one call of a function block by block."""
 
-    def __init__(self, function: types.FunctionType):
+    def __init__(self, function: types.FunctionType, branching: set[types.CodeType]):
         super().__init__(function)
+        self.branching = branching
         self.around: Memory | None = None             # of the branch whose arm is being traced
         self.rounds: dict[int, int] = {}              # of endless loops, by the branch that ends them
         self.unrolled: dict[int, str] = {}            # loops that cannot be loops of the graph, by their first block, and why
 
     def make_function(self, e, env):
         made = super().make_function(e, env)
-        return interpreted(made) if compares_with_true(made.__code__) and can_be_followed(made.__code__) else made
+        code = made.__code__
+        return interpreted(made, self.branching) if code in self.branching or (compares_with_true(code) and can_be_followed(code)) else made
 
     def call(self, args: tuple, kwargs: dict):
         bound = inspect.signature(self.function).bind(*args, **kwargs)
         bound.apply_defaults()
         self.arguments = list(bound.arguments.values())
-        outcomes = self.run(min(self.flow.blocks), {}, frozenset())
+        yielded = [] if self.code.co_flags & inspect.CO_GENERATOR else None
+        outcomes = self.run(min(self.flow.blocks), {} if yielded is None else {YIELDED: yielded}, frozenset())
         assert all(each.end is EXIT for each in outcomes)
-        return self._result(outcomes)
+        result = self._result(outcomes)
+        return result if yielded is None else iter(yielded)
 
     # Control ---------------------------------------------------------------------------------------------------------------
     def run(self, label, env: dict, stops: frozenset) -> list[Outcome]:

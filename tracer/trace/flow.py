@@ -20,6 +20,7 @@ from .front_end import blocks_of
 LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package in ("tracer", "codegen"))
+YIELDED = "$yielded"  # a variable: what a generator expression has given so far
 RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
 _QUESTIONS = "__bool__", "attribute_or_error"  # functions of ours that refuse what can be answered in a function that is interpreted
 _MAKES_CELL = "LOAD_CLOSURE", "LOAD_FAST"  # how a variable gets into a function that is being made, before and from Python 3.13 on
@@ -101,6 +102,8 @@ def flow_of(code: types.CodeType) -> Flow:
             offsets.setdefault(line, start)
     uses = compute_use_defs(blocks)
     live = compute_live_map(graph, blocks, uses.usemap, uses.defmap)
+    if code.co_flags & inspect.CO_GENERATOR:
+        live = {label: names | {YIELDED} for label, names in live.items()}
     return Flow(blocks, order, loops, stops, endless, turning, inside, live, offsets)
 
 
@@ -231,19 +234,24 @@ def can_be_followed(code: types.CodeType) -> bool:
     return not any(isinstance(statement, ir.EnterWith) for block in blocks.values() for statement in block.body)
 
 
-def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeType | None:
+def branching_code(error: TracedBoolError, namespaces: set[int], known: set[types.CodeType]) -> types.CodeType | None:
     """The code that asked for the truth of a traced value: it can be interpreted if it is a function of the user that the trace has rebound,
-    one whose globals are among ``namespaces`` (by id). None otherwise."""
-    asked, step = None, error.__traceback__
+    one whose globals are among ``namespaces`` (by id). None otherwise. A function inside another is made by the one around it, which comes first:
+    ``known`` is the code that is interpreted already."""
+    asked, around, step = None, [], error.__traceback__
     while step is not None:
         frame, step = step.tb_frame, step.tb_next
         if id(frame.f_globals) in namespaces:
-            asked = frame
+            asked = frame.f_code
+            around.append(asked)
         elif step is not None or frame.f_code.co_name not in _QUESTIONS:
             asked = None  # the question came through a library
-    if asked is None or (asked.f_code.co_name.startswith("<") and asked.f_code.co_name != "<lambda>"):
-        return None  # comprehensions and generators have code of their own, which is no function's
-    return asked.f_code
+    if asked is None:
+        return None
+    maker = next((code for code in reversed(around) if asked in code.co_consts), None)
+    while maker is not None and maker not in known:
+        asked, maker = maker, next((code for code in reversed(around) if maker in code.co_consts), None)
+    return asked
 
 
-__all__ = ["RAISES", "Flow", "branching_code", "can_be_followed", "compares_with_true", "flow_of"]
+__all__ = ["RAISES", "YIELDED", "Flow", "branching_code", "can_be_followed", "compares_with_true", "flow_of"]

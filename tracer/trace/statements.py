@@ -15,7 +15,7 @@ from numba.core import ir
 from ..errors import TracedBoolError, TracerError
 from .arm_memory import MISSING, Cursor, Disagreement
 from .builtin_functions import SEEN_CLASS, Super
-from .flow import flow_of
+from .flow import YIELDED, flow_of
 from .front_end import FORMAT, IMPORT, IMPORT_FROM, MERGE, UNPACK
 from .value import Traced
 
@@ -164,6 +164,10 @@ class Statements:
             return builtins[value.name] if value.name in builtins else value.value  # a marker of the front end's own
         if isinstance(value, ir.FreeVar):
             return self.function.__closure__[value.index].cell_contents
+        if isinstance(value, ir.Yield):
+            if self.code.co_name != "<genexpr>":
+                raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and is a generator. Have it return a list.")
+            return env[YIELDED].append(self.read(value.value, env))
         return self.expression(value, env)
 
     def expression(self, e: ir.Expr, env: dict):
