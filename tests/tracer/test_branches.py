@@ -688,6 +688,19 @@ def test_try_in_a_function_that_branches():
         jit(again)(2.0)
 
 
+def test_keywords_of_calls_in_try():
+    def part(x, a=2.0, b=3.0):
+        return x * a + b
+
+    def f(x):
+        try:
+            y = part(x, b=x)
+        except ValueError:
+            y = 0.0
+        return y * x if x > 0 else y
+    agrees(f, 0.5, -1.5)
+
+
 def test_with_blocks_that_change_no_numbers():
     def f(x):
         with np.errstate(all="ignore"):

@@ -78,6 +78,8 @@ class _Runner(byteflow.TraceRunner):
 
 class _Flow(byteflow.Flow):
     run = _with_globals(byteflow.Flow.run, TraceRunner=_Runner)
+    # Inside of `try` a block ends behind each instruction that may raise, and with it goes what KW_NAMES tells of a call (Python 3.11).
+    _run_handle_exception = _with_globals(byteflow.Flow._run_handle_exception, _NO_RAISE_OPS=byteflow._NO_RAISE_OPS | {"KW_NAMES", "CACHE"})
 
 
 class _Interpreter(interpreter.Interpreter):
