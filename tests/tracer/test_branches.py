@@ -3,6 +3,7 @@
 import abc
 import math
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -686,6 +687,22 @@ def test_try_in_a_function_that_branches():
         return y if x > 1 else x
     with pytest.raises(KeyError):
         jit(again)(2.0)
+
+
+def test_nothing_is_said_from_an_arm(capsys):
+    def f(x):
+        if x > 1:
+            print("large")
+            warnings.warn("large", stacklevel=1)
+            x = x * x
+        with warnings.catch_warnings(record=True):
+            warnings.simplefilter("error")
+            return x * x
+    before = list(warnings.filters)
+    agrees(f, 0.5)
+    assert grad(f)(0.5) == 1.0
+    assert warnings.filters == before
+    assert capsys.readouterr().out == ""
 
 
 def test_keywords_of_calls_in_try():

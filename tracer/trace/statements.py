@@ -65,6 +65,7 @@ class Statements:
         self.flow = flow_of(self.code)
         self.arguments: list = []
         self.conditional = 0
+        self.catches_warnings = False
         self.known: list[tuple[Traced, bool]] = []  # conditions, and whether they are true where we are
         self.trace = None
         self.line = self.code.co_firstlineno
@@ -124,6 +125,8 @@ class Statements:
         if type(manager) not in _WITHOUT_EFFECT:
             raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and has a `with` block of a "
                                   f"{type(manager).__name__}, which cannot be followed into both arms. Put the branch into a function of its own.")
+
+        self.catches_warnings |= type(manager) is warnings.catch_warnings
 
     def _exception(self, statement, env: dict) -> BaseException:
         if isinstance(statement, (ir.Raise, ir.TryRaise)):
@@ -255,6 +258,8 @@ class Statements:
             args = [self.function.__closure__[self.code.co_freevars.index("__class__")].cell_contents, self.arguments[0]]
         if function is next and not isinstance(args[0], Cursor):
             self._refuse_in_arm("an iterator is advanced by next()")
+        if (self.conditional and function in (print, warnings.warn)) or (self.catches_warnings and function in _FILTERS):
+            return None  # whether it is said is not known; the `with` block that would undo it has not been entered
         if isinstance(function, types.FunctionType) and not (function.__module__ or "").startswith("numpy"):
             return function(*args, **kwargs)
         return self.placed(lambda: function(*args, **kwargs))
@@ -307,6 +312,7 @@ def _is_marker(statement, name: str) -> bool:
     return isinstance(statement, ir.Assign) and isinstance(statement.value, ir.Global) and statement.value.name == name
 
 
+_FILTERS = (warnings.simplefilter, warnings.filterwarnings, warnings.resetwarnings)
 _TEXTS = {str, type(None)}
 _QUESTIONS = {operator.eq: np.equal, operator.ne: np.not_equal}
 _IDENTITIES = {operator.is_: np.equal, operator.is_not: np.not_equal}
