@@ -550,6 +550,13 @@ def test_text_or_nothing_from_an_arm():
         return x
     agrees(in_a_loop, 0.5, 1.5, 2.5)
 
+    def by_letter(x):
+        kind = "ei"
+        if x > 1:
+            kind = "ee" if x > 2 else "ci"
+        return (x * x if kind[0] == "e" else x) * (2.0 if kind[1:] == "i" else 3.0)
+    agrees(by_letter, 0.5, 1.5, 2.5)
+
     def given_back(x):
         return "some" if x > 0 else None
 

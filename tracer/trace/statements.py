@@ -40,6 +40,13 @@ class Choice(Disagreement):
             return self.condition if sides[0] else place(np.logical_not, self.condition)
         return place(np.where, self.condition, *sides)
 
+    def letter(self, index):
+        """Letters of one text or another."""
+        sides = [each[index] if type(each) is str else each.letter(index) if isinstance(each, Choice) else None for each in (self.first, self.second)]
+        if None in sides:
+            raise TracedBoolError(self.text)
+        return sides[0] if type(sides[0]) is str and sides[0] == sides[1] else Choice(self.text, self.condition, *sides)
+
     def where(self, condition: Traced, is_true: bool):
         """What it is where a condition is true, or where it is not."""
         (asked, is_asked), (own, is_own) = _affirmed(condition.node), _affirmed(self.condition.node)
@@ -212,6 +219,10 @@ class Statements:
             chosen = chosen.where(condition, is_true) if isinstance(chosen, Choice) else chosen
         return chosen
 
+    def element(self, e, env):
+        index, values = self.read(e.index, env), env[e.value.name]
+        return values.letter(index) if isinstance(values, Choice) else self.placed(operator.getitem, self.read(e.value, env), index)
+
     def _of_choice(self, function: Callable, left, right):
         """What ==, !=, `is`, `is not` and `in` tell of a choice and text or None; None for any other question."""
         if function is operator.contains and isinstance(right, Choice) and type(left) in (tuple, list, set, frozenset) and _TEXTS.issuperset(map(type, left)):
@@ -326,7 +337,7 @@ _EXPRESSIONS = {
     "build_set": lambda self, e, env: {self.read(v, env) for v in e.items},
     "build_map": lambda self, e, env: {self.read(k, env): self.read(v, env) for k, v in e.items},
     "getattr": Statements.attribute,
-    "getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), self.read(e.index, env)),
+    "getitem": Statements.element,
     "static_getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), e.index),
     "cast": lambda self, e, env: self.read(e.value, env),
     "getiter": lambda self, e, env: Cursor(self.read(e.value, env)),
