@@ -804,10 +804,10 @@ def here(kind, function, *args):
 
 def test_a_traced_value_as_a_bool_where_no_branch_can_be_followed():
     def f(x):
-        return sum(each for each in (1.0, 2.0) if x > each)
+        return x * len(list(filter(None, [x > each for each in (1.0, 2.0)])))
     assert here(TracedBoolError, f, 1.) == (
         "`if`, `while`, `and`, `or`, `not` and `assert` need a concrete True or False, but `greater`: bool[] (LINE) is traced. "
-        "Which way it goes depends on the arguments, and both ways can be followed in functions only, not in comprehensions, generators and libraries. "
+        "Which way it goes depends on the arguments, and both ways can be followed in functions only, not in generators and libraries. "
         "Write np.where(condition, a, b); for bools & | ~ instead of and, or, not.")
 
 

@@ -3,6 +3,7 @@
 import abc
 import math
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -453,19 +454,44 @@ def test_lists_of_different_lengths():
 
 
 def test_functions_that_are_made_where_a_branch_is():
-    """What cannot be followed is refused, with the line of the condition."""
     def inside(x):
         def square(t):
             return t * t if t > 0 else -t
-        return square(x)
+        return square(x) + (lambda q: q * 3 if q > 1 else q)(x)
+    agrees(inside, 0.5, 1.5, -1.2)
+
+
+def test_conditions_in_comprehensions_and_generator_expressions():
+    def listed(x):
+        return sum([2 * e if e > 0 else e * e for e in (x, -x)])
+
+    def generated(x):
+        return sum(k * q if q > i else q * q for i in range(3) for k in (1.0, 2.0) for q in (x, -x * 2))
+
+    def by_key(x):
+        return max(2 * e if e > 0 else e * e for e in (x, -x)) + {k: (2 * e if e > 0 else e * e) for k, e in enumerate((x, -x))}[1]
+    for f in (listed, generated, by_key):
+        agrees(f, 0.5, 1.5, -1.2)
+
+    def of_array(x):
+        return sum((10 * e if e > 0 else e) ** 2 for e in x)
+    np.testing.assert_allclose(grad(of_array)(np.array([0.5, -2.0])), [100.0, -4.0])
 
     def sieved(x):
         return sum([v for v in (x, -x) if v > 0])
-    for f, offset in ((inside, 2), (sieved, 1)):
-        assert message(f, 1.0) == (
-            f"`if`, `while`, `and`, `or`, `not` and `assert` need a concrete True or False, but `greater`: bool[] ({line_of(f, offset)}) is traced. "
-            "Which way it goes depends on the arguments, and both ways can be followed in functions only, not in comprehensions, generators and "
-            "libraries. Write np.where(condition, a, b); for bools & | ~ instead of and, or, not.")
+
+    def sieved_later(x):
+        return sum(v for v in (x, -x) if v > 0)
+    for f in (sieved, sieved_later):
+        assert message(f, 1.0) == (f"the arms of the `if` ({line_of(f, 1)}) leave a list with 1 elements in one and 0 in the other: how long it is would "
+                                   f"depend on the arguments.")
+
+    def generator(x):
+        yield x if x > 0 else 2 * x
+
+    def of_a_generator(x):
+        return sum(generator(x))
+    assert message(of_a_generator, 1.0) == (f"generator() ({line_of(generator, 1)}) branches on a traced value and is a generator. Have it return a list.")
 
 
 def test_a_variable_that_changes_behind_the_function_that_reads_it():
@@ -498,18 +524,49 @@ def test_text_or_nothing_from_an_arm():
     def text(x):
         kind = "none"
         if x > 0:
-            kind = "some"
-        return x if kind == "some" else -x
-    assert message(text, 1.0) == (f"the arms of the `if` ({line_of(text, 2)}) disagree in `kind`: str in one, str in the other. "
-                                  "Both arms must leave the same structure behind.")
+            kind = "some" if x > 1 else None
+        if kind is None:
+            return x * x
+        if kind in ("none", "any"):
+            return -x
+        return x ** 3 if kind != "other" and "some" == kind else 7.0 * x
+    agrees(text, -2.0, 0.5, 1.5)
 
     def nothing(x):
         y = None
         if x > 0:
             y = x * x
-        return x if y is None else y
-    assert message(nothing, 1.0) == (f"the arms of the `if` ({line_of(nothing, 2)}) disagree in `y`: Traced in one, None in the other. "
-                                     "Both arms must leave the same structure behind.")
+        if not x > -1:
+            z = x if y is not None else 2.0 * x
+        else:
+            z = x if y is None else y
+        return z
+    agrees(nothing, 1.5, -0.5, -2.0)
+
+    def in_a_loop(x):
+        for i in range(3):
+            way = "up" if x > i else "down"
+            x = x * 1.1 if way == "up" else x * 0.7
+        return x
+    agrees(in_a_loop, 0.5, 1.5, 2.5)
+
+    def by_letter(x):
+        kind = "ei"
+        if x > 1:
+            kind = "ee" if x > 2 else "ci"
+        return (x * x if kind[0] == "e" else x) * (2.0 if kind[1:] == "i" else 3.0)
+    agrees(by_letter, 0.5, 1.5, 2.5)
+
+    def given_back(x):
+        return "some" if x > 0 else None
+
+    def read(x):
+        y = None
+        if x > 0:
+            y = x * x
+        return 2.0 * y
+    for f, line, what in ((given_back, 1, "what they give: str in one, None"), (read, 2, "`y`: Traced in one, None")):
+        assert message(f, 1.0) == f"the arms of the `if` ({line_of(f, line)}) disagree in {what} in the other. Both arms must leave the same structure behind."
 
 
 def test_buffers_and_dicts_changed_in_arms():
@@ -639,6 +696,35 @@ def test_try_in_a_function_that_branches():
         jit(again)(2.0)
 
 
+def test_nothing_is_said_from_an_arm(capsys):
+    def f(x):
+        if x > 1:
+            print("large")
+            warnings.warn("large", stacklevel=1)
+            x = x * x
+        with warnings.catch_warnings(record=True):
+            warnings.simplefilter("error")
+            return x * x
+    before = list(warnings.filters)
+    agrees(f, 0.5)
+    assert grad(f)(0.5) == 1.0
+    assert warnings.filters == before
+    assert capsys.readouterr().out == ""
+
+
+def test_keywords_of_calls_in_try():
+    def part(x, a=2.0, b=3.0):
+        return x * a + b
+
+    def f(x):
+        try:
+            y = part(x, b=x)
+        except ValueError:
+            y = 0.0
+        return y * x if x > 0 else y
+    agrees(f, 0.5, -1.5)
+
+
 def test_with_blocks_that_change_no_numbers():
     def f(x):
         with np.errstate(all="ignore"):
@@ -654,6 +740,28 @@ def test_a_traced_bool_is_true_or_false():
             return x * 5
         return x * 2 if b is not False else x
     agrees(f, 2.0, 0.5)
+
+
+def test_is_true_in_a_function_that_asks_no_truth():
+    def f(x):
+        is_large = x > 1
+        return x * (x if is_large is True else 5.0) if True is not None else x
+
+    def part(x):
+        return (x > 1) is False
+
+    def of_parts(x):
+        return x * 5 if part(x) is not True else x
+
+    def inside(x):
+        def inner(b, *, k=2.0):
+            return x * k if b is True else x * x
+        return inner(x > 1) + (lambda b: b is not False)(x > 0) * x
+
+    def static(x, flag=True):
+        return x * x if flag is True else x
+    for each in (f, of_parts, inside, static):
+        agrees(each, 0.5, 1.5)
 
 
 def test_in_a_list_of_numbers():
@@ -691,6 +799,37 @@ def test_attributes_of_what_is_made_inside():
     agrees(f, 2.0, 0.9, 0.1)
 
 
+def test_an_attribute_that_is_a_number_or_nothing():
+    class Given:
+        def __init__(self, x):
+            self.w = x
+            if x > 1:
+                self.v = None
+            else:
+                self.v = x
+
+        def get(self):
+            return self.w * 5 if self.v is None else self.v * 3
+
+    class OfTheClass:
+        u, v = 3.0, 4.0
+
+        def __init__(self, x):
+            self.w = x
+            if x > 1:
+                self.u, self.v = None, x * x
+
+        def get(self):
+            return self.v * (5 if self.u is None else self.w)
+
+        def broken(self):
+            return 2.0 * self.u
+    agrees(lambda x: Given(x).get(), 0.5, 1.5)
+    agrees(lambda x: OfTheClass(x).get(), 0.5, 1.5)
+    with pytest.raises(TracedBoolError, match=r"disagree in `\.u`: float in one, None in the other"):
+        grad(lambda x: OfTheClass(x).broken())(0.5)
+
+
 def test_a_float_that_one_arm_alone_gives_a_value():
     def f(x):
         if x > 1:
@@ -706,3 +845,63 @@ def test_a_float_that_one_arm_alone_gives_a_value():
         return p * 3
     compiled = value_and_grad(g)
     assert compiled(2.0) == (12.0, 12.0) and np.isnan(compiled(0.5)[0])
+
+
+def test_imports_in_a_function_that_branches():
+    def f(x):
+        import math as m
+        import os.path as unused  # noqa: F401
+        from math import cos as c
+
+        import scipy.special
+        from scipy import special as sp
+        return m.sin(x) + c(x) + scipy.special.erf(x) * sp.erfc(x) if x > 0 else x * m.exp(x)
+    agrees(f, 0.7, -0.4)
+
+    def missing(x):
+        from math import nothing_of_that_name as n
+        return n if x > 0 else x
+    with pytest.raises(ImportError, match="nothing_of_that_name"):
+        grad(missing)(1.0)
+
+
+def test_keywords_and_dicts_from_several_dicts_in_a_function_that_branches():
+    def inner(a, *, b=1.0, c=2.0):
+        return a * b + c * c
+
+    def f(x):
+        one, other = {"b": x}, {"c": x * x}
+        if x > 1:
+            x = x * 2
+        called = inner(x, **one) + inner(x, **one, **other) + inner(*[x], **other, b=3.0)
+        return called + {**one, "z": 3.0, **other}["b"] * one["b"]
+    agrees(f, 0.7, 2.3)
+
+    def twice(x):
+        one = {"b": x}
+        return inner(x, **one, **one) if x > 0 else x
+    with pytest.raises(TypeError, match="multiple values for keyword argument 'b'"):
+        grad(twice)(2.0)
+
+
+def test_text_with_formats_in_a_function_that_branches():
+    def f(x):
+        if x > 10:
+            raise ValueError(f"{x:.3f} {x!r:>20} too large")
+        return x * x * len(f"{3:03d}{'a'!r}{2.5!s:>{6}}{1}") * (1.0 if f"{3.14159:.2f}" == "3.14" else 2.0)
+    agrees(f, 0.7, 2.3)
+    assert math.isnan(grad(f)(12.0))
+
+
+def test_unpacking_into_a_list_in_a_function_that_branches():
+    def f(x):
+        first, *rest, last = [x, 2 * x, 3 * x, 4.0]
+        *none, a, b = (x, 2.0)
+        return first * rest[0] + rest[1] * last + len(none) if x > 0 else a * b
+    agrees(f, 0.7, -0.4)
+
+    def short(x):
+        a, *b, c = [x] if x > 0 else [2 * x]
+        return a + c + len(b)
+    with pytest.raises(ValueError, match="expected at least 2, got 1"):
+        grad(short)(2.0)

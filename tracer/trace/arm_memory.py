@@ -16,6 +16,13 @@ from .value import Traced, as_traced
 MISSING = object()  # a variable or attribute that there is none of
 
 
+class Disagreement:
+    """A variable that two arms leave with values that cannot be joined; an error for whoever reads it."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+
 class Cursor:
     """Where a loop is: an iterator whose place can be put back for the other arm."""
 
@@ -46,7 +53,7 @@ class Memory:
 
     def __init__(self, env: dict, trace, function: types.FunctionType, around: Memory | None):
         self.objects: dict[int, object] = {} if around is None else dict(around.objects)
-        self.attributes: set[int] = set() if around is None else set(around.attributes)  # those of them that are the attributes of an object
+        self.attributes: dict[int, type] = {} if around is None else dict(around.attributes)  # the classes of the objects whose attributes some of them are
         for value in env.values():
             self._collect(value, trace)
         for name in function.__code__.co_names:
@@ -74,7 +81,7 @@ class Memory:
         elif kind is set:
             self.objects[id(value)] = value
         elif hasattr(kind, SEEN_CLASS) and hasattr(value, "__dict__"):
-            self.attributes.add(id(vars(value)))
+            self.attributes[id(vars(value))] = kind
             self._collect(vars(value), trace)
         elif kind in (list, dict, tuple):
             if id(value) not in self.objects:
@@ -111,10 +118,8 @@ class Memory:
                 if a != b:
                     raise TracedBoolError(f"the arms of the `if` ({interpreter.place(interpreter.line)}) leave different elements in a set: what it holds "
                                           f"would depend on the arguments.")
-            elif key in self.attributes and a.keys() != b.keys():
-                names = dict.fromkeys((*a, *b))
-                _set_state(each, {name: interpreter.joined(condition, a[name], b[name], f"`.{name}`") if name in a and name in b else
-                                  interpreter.one_sided(condition, a.get(name, MISSING), b.get(name, MISSING), f"`.{name}`") for name in names})
+            elif key in self.attributes:
+                _join_attributes(each, condition, a, b, self.attributes[key], interpreter)
             elif len(a) == len(b) and (isinstance(each, list) or a.keys() == b.keys()):
                 joined = interpreter.joined(condition, a, b, "a list" if isinstance(each, list) else "a dict", strict=True)
                 _set_state(each, joined)
@@ -160,6 +165,32 @@ def _set_state(each, state) -> None:
         each.update(state)
 
 
+def _join_attributes(attributes: dict, condition: Traced, a: dict, b: dict, kind: type, interpreter) -> None:
+    """An attribute that an object has not got is that of its class."""
+    joined = {}
+    for name in dict.fromkeys((*a, *b)):
+        sides = [each[name] if name in each else _of_class(kind, name) for each in (a, b)]
+        join = interpreter.one_sided if any(each is MISSING for each in sides) else interpreter.joined
+        joined[name] = join(condition, *sides, f"`.{name}`")
+        if isinstance(joined[name], Disagreement):
+            if kind.__getattribute__ not in (object.__getattribute__, attribute_or_error):
+                raise TracedBoolError(joined[name].text)
+            kind.__getattribute__ = attribute_or_error  # of this trace's copy of the class
+    _set_state(attributes, joined)
+
+
+def _of_class(kind: type, name: str):
+    return next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), MISSING)
+
+
+def attribute_or_error(instance, name: str):
+    """An attribute of an object that has one of which two arms disagree."""
+    found = object.__getattribute__(instance, name)
+    if isinstance(found, Disagreement):
+        raise TracedBoolError(found.text)
+    return found
+
+
 def _join_storage(storage: Storage, condition: Traced, a: tuple, b: tuple, interpreter) -> None:
     trace = condition.owner
     if a[0] is b[0] and a[3] is b[3] is ELEMENTS:
@@ -180,4 +211,4 @@ def _join_storage(storage: Storage, condition: Traced, a: tuple, b: tuple, inter
         _set_state(storage, (node, node, {}, ELEMENTS))
 
 
-__all__ = ["MISSING", "Cursor", "Memory"]
+__all__ = ["MISSING", "Cursor", "Disagreement", "Memory", "attribute_or_error"]

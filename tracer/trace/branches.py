@@ -22,40 +22,48 @@ from numba.core import ir
 from ..errors import InPlaceError, TracedBoolError, TracerError
 from .arm_memory import Cursor, Memory
 from .buffers import Buffer
-from .flow import LIBRARIES, OURS, RAISES
+from .flow import LIBRARIES, OURS, RAISES, YIELDED, can_be_followed, compares_with_true
 from .memory import memory_of
 from .outcomes import EXIT, Outcome, Raised
-from .statements import MISSING, Disagreement, Statements
+from .statements import MISSING, Choice, Disagreement, Statements
 from .turning import Turning, Unturnable
 from .value import Traced, as_traced
 
 ROUNDS = 100  # of a loop that a traced condition alone can end, where it cannot be a loop of the graph
 
 
-def interpreted(function: types.FunctionType) -> Callable:
-    """The function, run by :class:`Interpreter`."""
+def interpreted(function: types.FunctionType, branching: set[types.CodeType]) -> Callable:
+    """The function, run by :class:`Interpreter`; ``branching``: the code of functions inside that branches on traced values, too."""
     @functools.wraps(function)
     def run(*args, **kwargs):
-        return Interpreter(function).call(args, kwargs)
+        return Interpreter(function, branching).call(args, kwargs)
     return run
 
 
 class Interpreter(Statements):
     """Runs one call of a function block by block."""
 
-    def __init__(self, function: types.FunctionType):
+    def __init__(self, function: types.FunctionType, branching: set[types.CodeType]):
         super().__init__(function)
+        self.branching = branching
         self.around: Memory | None = None             # of the branch whose arm is being traced
         self.rounds: dict[int, int] = {}              # of endless loops, by the branch that ends them
         self.unrolled: dict[int, str] = {}            # loops that cannot be loops of the graph, by their first block, and why
+
+    def make_function(self, e, env):
+        made = super().make_function(e, env)
+        code = made.__code__
+        return interpreted(made, self.branching) if code in self.branching or (compares_with_true(code) and can_be_followed(code)) else made
 
     def call(self, args: tuple, kwargs: dict):
         bound = inspect.signature(self.function).bind(*args, **kwargs)
         bound.apply_defaults()
         self.arguments = list(bound.arguments.values())
-        outcomes = self.run(min(self.flow.blocks), {}, frozenset())
+        yielded = [] if self.code.co_flags & inspect.CO_GENERATOR else None
+        outcomes = self.run(min(self.flow.blocks), {} if yielded is None else {YIELDED: yielded}, frozenset())
         assert all(each.end is EXIT for each in outcomes)
-        return self._result(outcomes)
+        result = self._result(outcomes)
+        return result if yielded is None else iter(yielded)
 
     # Control ---------------------------------------------------------------------------------------------------------------
     def run(self, label, env: dict, stops: frozenset) -> list[Outcome]:
@@ -180,8 +188,8 @@ class Interpreter(Statements):
         arms = []
         for target, is_taken in ((branch.truebr, lambda: condition), (branch.falsebr, lambda: self._not(condition))):
             memory.put(memory.start)
-            with self._on_path(is_taken):
-                arms.append(self.run(target, dict(env), stops))
+            with self._on_path(is_taken), self._knowing(condition, target == branch.truebr, env) as known:
+                arms.append(self.run(target, known, stops))
         self.conditional -= 1
         self.around, self.line = around, line
         yes, no = [[each if each.line else each._replace(line=line) for each in arm] for arm in arms]
@@ -198,6 +206,15 @@ class Interpreter(Statements):
             yield
         finally:
             self.trace.path.pop()
+
+    @contextlib.contextmanager
+    def _knowing(self, condition: Traced, is_true: bool, env: dict) -> Iterator[dict]:
+        """The variables where a condition is true, or where it is not; what is done meanwhile is done there."""
+        self.known.append((condition, is_true))
+        try:
+            yield {name: each.where(condition, is_true) if isinstance(each, Choice) else each for name, each in env.items()}
+        finally:
+            self.known.pop()
 
     def _not(self, condition: Traced) -> Traced:
         return self.placed(np.logical_not, condition)
@@ -241,11 +258,11 @@ class Interpreter(Statements):
         env = {}
         for name in first.keys() | second.keys():
             if name in first and name in second:
-                env[name] = self.joined(condition, first[name], second[name], f"`{_shown(name)}`")
+                env[name] = self.joined(condition, first[name], second[name], _named(name))
                 if first[name] is not second[name] and _is_mutable(first[name]) and (_has_other_names(name, first) or _has_other_names(name, second)):
                     env[name] = self._one_of(env[name], name, (first[name], second[name]))
             else:
-                env[name] = self.one_sided(condition, first.get(name, MISSING), second.get(name, MISSING), f"`{_shown(name)}`")
+                env[name] = self.one_sided(condition, first.get(name, MISSING), second.get(name, MISSING), _named(name))
         return env
 
     def one_sided(self, condition: Traced, a, b, what: str):
@@ -318,7 +335,7 @@ class Interpreter(Statements):
         if a is b or (type(a) is type(b) and isinstance(a, (str, bool, int, float, complex, type(None))) and a == b and repr(a) == repr(b)):
             return a
         for each in (a, b):
-            if isinstance(each, Disagreement):
+            if isinstance(each, Disagreement) and not isinstance(each, Choice):
                 return each
         if type(a) is type(b) and type(a) in (tuple, list) and len(a) == len(b):
             return type(a)([self.joined(condition, x, y, what, strict) for x, y in zip(a, b)])
@@ -331,7 +348,9 @@ class Interpreter(Statements):
         text = (f"the arms of the `if` ({self.place(self.line)}) disagree in {what}: {_kind(a)} in one, {_kind(b)} in the other. Both arms must leave the same "
                 f"structure behind.")
         if strict:
-            raise TracedBoolError(text)
+            raise TracedBoolError(next((each.text for each in (a, b) if isinstance(each, Choice)), text))
+        if any(each is None or isinstance(each, (str, Choice)) for each in (a, b)):
+            return Choice(next((each.text for each in (a, b) if isinstance(each, Choice)), text), condition, a, b)
         return Disagreement(text)
 
     def _selected(self, condition: Traced, a, b, what: str):
@@ -395,6 +414,10 @@ def _weak(value):
 
 def _kind(value) -> str:
     return "None" if value is None else f"{type(value).__name__} of {len(value)}" if isinstance(value, (tuple, list, dict)) else type(value).__name__
+
+
+def _named(name: str) -> str:
+    return "what they give" if name.startswith("$") else f"`{_shown(name)}`"
 
 
 def _shown(name: str) -> str:

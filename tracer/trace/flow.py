@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 import os
 import sysconfig
 import types
@@ -11,15 +12,17 @@ from dataclasses import dataclass
 
 from numba.core import ir
 from numba.core.analysis import compute_cfg_from_blocks, compute_live_map, compute_use_defs
-from numba.core.compiler import run_frontend
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from ..errors import TracedBoolError
+from .front_end import blocks_of
 
 LIBRARIES = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib", "stdlib", "platstdlib"))
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package in ("tracer", "codegen"))
+YIELDED = "$yielded"  # a variable: what a generator expression has given so far
 RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
+_QUESTIONS = "__bool__", "attribute_or_error"  # functions of ours that refuse what can be answered in a function that is interpreted
 _MAKES_CELL = "LOAD_CLOSURE", "LOAD_FAST"  # how a variable gets into a function that is being made, before and from Python 3.13 on
 
 
@@ -72,7 +75,7 @@ def flow_of(code: types.CodeType) -> Flow:
     _refuse_nonlocal(code)
     _refuse_later_assignments(code)
     try:
-        blocks = run_frontend(function).blocks
+        blocks = blocks_of(function)
     except (NumbaError, UnsupportedBytecodeError, NotImplementedError, AssertionError) as error:
         raise TracedBoolError(
             f"{code.co_name}() ({code.co_filename}:{code.co_firstlineno}) branches on a traced value and contains what cannot be followed into both arms: "
@@ -99,6 +102,8 @@ def flow_of(code: types.CodeType) -> Flow:
             offsets.setdefault(line, start)
     uses = compute_use_defs(blocks)
     live = compute_live_map(graph, blocks, uses.usemap, uses.defmap)
+    if code.co_flags & inspect.CO_GENERATOR:
+        live = {label: names | {YIELDED} for label, names in live.items()}
     return Flow(blocks, order, loops, stops, endless, turning, inside, live, offsets)
 
 
@@ -207,19 +212,46 @@ def _refuse_later_assignments(code: types.CodeType) -> None:
                 f"it has been made that reads it: that cannot be followed into both arms. Pass the value to the function instead.")
 
 
-def branching_code(error: TracedBoolError, namespaces: set[int]) -> types.CodeType | None:
+@functools.lru_cache(maxsize=4096)
+def compares_with_true(code: types.CodeType) -> bool:
+    """Does a function, or one inside of it, ask what `is True` or `is False`? Of a traced bool Python would say that it is neither, without asking it."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    for at, step in enumerate(steps):
+        if step.opname == "IS_OP" and any(each.opname == "LOAD_CONST" and type(each.argval) is bool for each in steps[max(at - 2, 0):at]):
+            return True
+    return any(compares_with_true(each) for each in code.co_consts if isinstance(each, types.CodeType))
+
+
+@functools.lru_cache(maxsize=1024)
+def can_be_followed(code: types.CodeType) -> bool:
+    """Can a function be interpreted as it stands, whether it branches on traced values or not?"""
+    if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        return False
+    try:
+        blocks = flow_of(code).blocks
+    except TracedBoolError:
+        return False
+    return not any(isinstance(statement, ir.EnterWith) for block in blocks.values() for statement in block.body)
+
+
+def branching_code(error: TracedBoolError, namespaces: set[int], known: set[types.CodeType]) -> types.CodeType | None:
     """The code that asked for the truth of a traced value: it can be interpreted if it is a function of the user that the trace has rebound,
-    one whose globals are among ``namespaces`` (by id). None otherwise."""
-    asked, step = None, error.__traceback__
+    one whose globals are among ``namespaces`` (by id). None otherwise. A function inside another is made by the one around it, which comes first:
+    ``known`` is the code that is interpreted already."""
+    asked, around, step = None, [], error.__traceback__
     while step is not None:
         frame, step = step.tb_frame, step.tb_next
         if id(frame.f_globals) in namespaces:
-            asked = frame
-        elif step is not None or frame.f_code.co_name != "__bool__":
+            asked = frame.f_code
+            around.append(asked)
+        elif step is not None or frame.f_code.co_name not in _QUESTIONS:
             asked = None  # the question came through a library
-    if asked is None or (asked.f_code.co_name.startswith("<") and asked.f_code.co_name != "<lambda>"):
-        return None  # comprehensions and generators have code of their own, which is no function's
-    return asked.f_code
+    if asked is None:
+        return None
+    maker = next((code for code in reversed(around) if asked in code.co_consts), None)
+    while maker is not None and maker not in known:
+        asked, maker = maker, next((code for code in reversed(around) if maker in code.co_consts), None)
+    return asked
 
 
-__all__ = ["RAISES", "Flow", "branching_code", "flow_of"]
+__all__ = ["RAISES", "YIELDED", "Flow", "branching_code", "can_be_followed", "compares_with_true", "flow_of"]

@@ -28,7 +28,7 @@ from .branches import interpreted
 from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS, Super
 from .code_names import names_of, stored_globals
-from .flow import branching_code
+from .flow import branching_code, can_be_followed, compares_with_true
 from .libraries import CLOSED, carries, entered, entered_always, file_of, is_open, is_own, is_plain_python
 from .math_functions import MATH, any_traced
 from .numba_objects import element_by_element, numbas
@@ -59,7 +59,7 @@ class Rebinder:
 
     def asking(self, error: TracedBoolError) -> types.CodeType | None:
         """The function of the user that asked for the truth of a traced value; None if it was not one that can be interpreted."""
-        return branching_code(error, {id(copy) for _, copy, _ in self._globals.values()})
+        return branching_code(error, {id(copy) for _, copy, _ in self._globals.values()}, self.branching)
 
     def own(self, root) -> None:
         """The package of the function that is traced is the user's own, wherever it is installed."""
@@ -273,7 +273,7 @@ class Rebinder:
                  for name, cell in zip(code.co_freevars, function.__closure__ or ())]
         names = self._globals_of(function)
         copy = types.FunctionType(code, names, function.__name__, None, tuple(cells) or None)
-        stand_in = interpreted(copy) if code in self.branching else copy
+        stand_in = interpreted(copy, self.branching) if code in self.branching or (compares_with_true(code) and can_be_followed(code)) else copy
         self._seen[id(function)] = (function, stand_in)  # before anything is looked at: functions refer to themselves
         for old, new, name in zip(function.__closure__ or (), cells, code.co_freevars):
             if new is not old and self._cells[id(old)][2] is _EMPTY:

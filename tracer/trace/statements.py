@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 import types
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,9 +13,10 @@ import numpy as np
 from numba.core import ir
 
 from ..errors import TracedBoolError, TracerError
-from .arm_memory import MISSING, Cursor
+from .arm_memory import MISSING, Cursor, Disagreement
 from .builtin_functions import SEEN_CLASS, Super
-from .flow import flow_of
+from .flow import YIELDED, flow_of
+from .front_end import FORMAT, IMPORT, IMPORT_FROM, MERGE, UNPACK
 from .value import Traced
 
 PENDING, CAUGHT = "$pending", "$caught"  # variables: an exception that was raised, and one that is being handled
@@ -22,11 +24,43 @@ _AGAIN = "Unreachable condition reached (op code RERAISE"  # how the front end b
 _WITHOUT_EFFECT = (np.errstate, warnings.catch_warnings, type(np.printoptions()))
 
 
-class Disagreement:
-    """A variable that two arms leave with values that cannot be joined; an error for whoever reads it."""
+class Choice(Disagreement):
+    """Text or None in one arm, something else in the other: whether it is a certain text, or None, is a question that can be answered."""
 
-    def __init__(self, text: str):
-        self.text = text
+    def __init__(self, text: str, condition: Traced, first, second):
+        super().__init__(text)
+        self.condition, self.first, self.second = condition, first, second
+
+    def equals(self, value: str | None, place: Callable):
+        """A traced bool, or a bool where both arms agree."""
+        sides = [each.equals(value, place) if isinstance(each, Choice) else type(each) is type(value) and each == value for each in (self.first, self.second)]
+        if sides[0] is sides[1]:
+            return sides[0]
+        if not any(type(each) is Traced for each in sides):
+            return self.condition if sides[0] else place(np.logical_not, self.condition)
+        return place(np.where, self.condition, *sides)
+
+    def letter(self, index):
+        """Letters of one text or another."""
+        sides = [each[index] if type(each) is str else each.letter(index) if isinstance(each, Choice) else None for each in (self.first, self.second)]
+        if None in sides:
+            raise TracedBoolError(self.text)
+        return sides[0] if type(sides[0]) is str and sides[0] == sides[1] else Choice(self.text, self.condition, *sides)
+
+    def where(self, condition: Traced, is_true: bool):
+        """What it is where a condition is true, or where it is not."""
+        (asked, is_asked), (own, is_own) = _affirmed(condition.node), _affirmed(self.condition.node)
+        if asked is not own:
+            return self
+        return self.first if (is_asked is is_own) is is_true else self.second
+
+
+def _affirmed(node) -> tuple:
+    """(what a condition is, is it that itself or its negation)."""
+    is_itself = True
+    while node.op.name == "logical_not":
+        (node,), is_itself = node.inputs, not is_itself
+    return node, is_itself
 
 
 class Statements:
@@ -38,6 +72,8 @@ class Statements:
         self.flow = flow_of(self.code)
         self.arguments: list = []
         self.conditional = 0
+        self.catches_warnings = False
+        self.known: list[tuple[Traced, bool]] = []  # conditions, and whether they are true where we are
         self.trace = None
         self.line = self.code.co_firstlineno
 
@@ -97,6 +133,8 @@ class Statements:
             raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and has a `with` block of a "
                                   f"{type(manager).__name__}, which cannot be followed into both arms. Put the branch into a function of its own.")
 
+        self.catches_warnings |= type(manager) is warnings.catch_warnings
+
     def _exception(self, statement, env: dict) -> BaseException:
         if isinstance(statement, (ir.Raise, ir.TryRaise)):
             return env.get(CAUGHT) if statement.exception is None else self.read(statement.exception, env)
@@ -136,6 +174,10 @@ class Statements:
             return builtins[value.name] if value.name in builtins else value.value  # a marker of the front end's own
         if isinstance(value, ir.FreeVar):
             return self.function.__closure__[value.index].cell_contents
+        if isinstance(value, ir.Yield):
+            if self.code.co_name != "<genexpr>":
+                raise TracedBoolError(f"{self.code.co_name}() ({self.place(self.line)}) branches on a traced value and is a generator. Have it return a list.")
+            return env[YIELDED].append(self.read(value.value, env))
         return self.expression(value, env)
 
     def expression(self, e: ir.Expr, env: dict):
@@ -158,6 +200,9 @@ class Statements:
             trace.location = before
 
     def binop(self, e, env):
+        answer = self._of_choice(e.fn, env[e.lhs.name], env[e.rhs.name])
+        if answer is not None:
+            return answer
         left, right = self.read(e.lhs, env), self.read(e.rhs, env)
         if e.fn in _IDENTITIES and any(self.is_traced(a) and a.node.type.is_bool and type(b) is bool for a, b in ((left, right), (right, left))):
             return self.placed(_IDENTITIES[e.fn], left, right)  # True and False are what a bool may be
@@ -166,10 +211,27 @@ class Statements:
         return self.placed(e.fn, left, right)
 
     def attribute(self, e, env):
-        found = getattr(self.read(e.value, env), e.attr)
-        if isinstance(found, Disagreement):
-            raise TracedBoolError(found.text)
-        return found
+        owner = self.read(e.value, env)
+        chosen = vars(owner).get(e.attr) if hasattr(type(owner), SEEN_CLASS) and hasattr(owner, "__dict__") else None
+        if not isinstance(chosen, Choice):
+            return getattr(owner, e.attr)
+        for condition, is_true in self.known:
+            chosen = chosen.where(condition, is_true) if isinstance(chosen, Choice) else chosen
+        return chosen
+
+    def element(self, e, env):
+        index, values = self.read(e.index, env), env[e.value.name]
+        return values.letter(index) if isinstance(values, Choice) else self.placed(operator.getitem, self.read(e.value, env), index)
+
+    def _of_choice(self, function: Callable, left, right):
+        """What ==, !=, `is`, `is not` and `in` tell of a choice and text or None; None for any other question."""
+        if function is operator.contains and isinstance(right, Choice) and type(left) in (tuple, list, set, frozenset) and _TEXTS.issuperset(map(type, left)):
+            return functools.reduce(functools.partial(self.placed, np.logical_or), [right.equals(each, self.placed) for each in left], False)
+        chosen, value = (left, right) if isinstance(left, Choice) else (right, left)
+        if not isinstance(chosen, Choice) or function not in (_QUESTIONS if type(value) is str else _QUESTIONS | _IDENTITIES) or type(value) not in _TEXTS:
+            return None
+        answer = chosen.equals(value, self.placed)
+        return self.placed(np.logical_not, answer) if function in (operator.ne, operator.is_not) else answer
 
     def _is_in(self, container, value):
         """`value in container`, which == tells."""
@@ -207,33 +269,75 @@ class Statements:
             args = [self.function.__closure__[self.code.co_freevars.index("__class__")].cell_contents, self.arguments[0]]
         if function is next and not isinstance(args[0], Cursor):
             self._refuse_in_arm("an iterator is advanced by next()")
+        if (self.conditional and function in (print, warnings.warn)) or (self.catches_warnings and function in _FILTERS):
+            return None  # whether it is said is not known; the `with` block that would undo it has not been entered
         if isinstance(function, types.FunctionType) and not (function.__module__ or "").startswith("numpy"):
             return function(*args, **kwargs)
         return self.placed(lambda: function(*args, **kwargs))
+
+    def imported(self, e, env):
+        names = self.function.__globals__
+        builtins = names["__builtins__"]
+        find = builtins["__import__"] if isinstance(builtins, dict) else builtins.__import__
+        return find(e.name, names, None, self.read(e.names, env), self.read(e.level, env))
+
+    def imported_from(self, e, env):
+        module = self.read(e.module, env)
+        if not hasattr(module, e.name):
+            path = f"{module.__name__}.{e.name}"
+            if path not in sys.modules:
+                raise ImportError(f"cannot import name {e.name!r} from {module.__name__!r}")
+            return sys.modules[path]
+        return getattr(module, e.name)
+
+    def merged_dict(self, e, env):
+        """Another dict with the elements of two; in a call none may be given twice."""
+        first, added = self.read(e.first, env), self.read(e.added, env)
+        twice = [key for key in added.keys() if e.once and key in first]
+        if twice:
+            raise TypeError(f"got multiple values for keyword argument {twice[0]!r}")
+        return {**first, **added}
+
+    def formatted(self, e, env):
+        value = self.read(e.value, env)
+        value = value if e.conversion is None else e.conversion(value)
+        return format(value, "" if e.pattern is None else self.read(e.pattern, env))
+
+    def unpacked(self, e, env):
+        values = list(self.read(e.value, env))
+        if len(values) < e.before + e.behind:
+            raise ValueError(f"not enough values to unpack (expected at least {e.before + e.behind}, got {len(values)})")
+        end = len(values) - e.behind
+        return *values[:e.before], values[e.before:end], *values[end:]
 
     def make_function(self, e, env):
         code = e.code.value if hasattr(e.code, "value") else e.code
         captured = self.read(e.closure, env) if isinstance(e.closure, ir.Var) else ()
         defaults = self.read(e.defaults, env) if isinstance(e.defaults, ir.Var) else e.defaults
-        return types.FunctionType(code, self.function.__globals__, code.co_name, defaults, tuple([types.CellType(value) for value in captured]) or None)
+        made = types.FunctionType(code, self.function.__globals__, code.co_name, defaults, tuple([types.CellType(value) for value in captured]) or None)
+        made.__kwdefaults__ = None if e.kwdefaults is None else self.read(e.kwdefaults, env)
+        return made
 
 
 def _is_marker(statement, name: str) -> bool:
     return isinstance(statement, ir.Assign) and isinstance(statement.value, ir.Global) and statement.value.name == name
 
 
+_FILTERS = (warnings.simplefilter, warnings.filterwarnings, warnings.resetwarnings)
+_TEXTS = {str, type(None)}
+_QUESTIONS = {operator.eq: np.equal, operator.ne: np.not_equal}
 _IDENTITIES = {operator.is_: np.equal, operator.is_not: np.not_equal}
 _MARKERS = {"mark_try_block": lambda self, e, env: None, "end_try_block": lambda self, e, env: None, "exception_check": Statements._ask,
             "exception_match": Statements._matches}
 _EXPRESSIONS = {
-    "binop": Statements.binop, "unary": Statements.unary, "call": Statements.call_, "make_function": Statements.make_function,
+    "binop": Statements.binop, "unary": Statements.unary, "call": Statements.call_, "make_function": lambda self, e, env: self.make_function(e, env),
     "inplace_binop": lambda self, e, env: self.placed(e.fn, self.read(e.lhs, env), self.read(e.rhs, env)),
     "build_tuple": lambda self, e, env: tuple([self.read(v, env) for v in e.items]),
     "build_list": lambda self, e, env: [self.read(v, env) for v in e.items],
     "build_set": lambda self, e, env: {self.read(v, env) for v in e.items},
     "build_map": lambda self, e, env: {self.read(k, env): self.read(v, env) for k, v in e.items},
     "getattr": Statements.attribute,
-    "getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), self.read(e.index, env)),
+    "getitem": Statements.element,
     "static_getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), e.index),
     "cast": lambda self, e, env: self.read(e.value, env),
     "getiter": lambda self, e, env: Cursor(self.read(e.value, env)),
@@ -243,7 +347,9 @@ _EXPRESSIONS = {
     "exhaust_iter": lambda self, e, env: tuple(self.read(e.value, env)),
     "undef": lambda self, e, env: None,
     "null": lambda self, e, env: None,
+    IMPORT: Statements.imported, IMPORT_FROM: Statements.imported_from, MERGE: Statements.merged_dict, FORMAT: Statements.formatted,
+    UNPACK: Statements.unpacked,
 }
 
 
-__all__ = ["MISSING", "Disagreement", "Statements"]
+__all__ = ["MISSING", "Choice", "Disagreement", "Statements"]

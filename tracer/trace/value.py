@@ -132,7 +132,7 @@ class Traced(Slots):
             return bool(self.owner.concrete_value(self.node, "a branch"))
         raise TracedBoolError(
             f"`if`, `while`, `and`, `or`, `not` and `assert` need a concrete True or False, but {_describe(self)} is traced. "
-            f"Which way it goes depends on the arguments, and both ways can be followed in functions only, not in comprehensions, generators and libraries. "
+            f"Which way it goes depends on the arguments, and both ways can be followed in functions only, not in generators and libraries. "
             f"Write np.where(condition, a, b); for bools & | ~ instead of and, or, not.")
 
     def __index__(self) -> int:
