@@ -92,6 +92,21 @@ def test_no_nan_of_the_arm_that_is_not_taken_comes_through_a_product_of_matrices
     assert grad(f)(3.0) == 1.0
 
 
+def test_what_only_the_other_arm_is_given_may_have_no_slope():
+    def f(x):
+        y = np.sqrt(x)  # of no slope at 0, and needed behind the `if` as well
+        z = many(y) * x if x > 1 else x * x
+        return z + np.floor(y)
+    assert grad(f)(0.0) == 0.0
+
+    def g(x):
+        y, k = np.sqrt(x), x
+        while k > 1:
+            k = k * 0.5 + 0.01 * y
+        return k + np.floor(y)
+    assert grad(g)(0.0) == 1.0
+
+
 def test_a_condition_that_is_asked_again_for_what_it_has_chosen():
     def f(x, y):
         if x > y:

@@ -15,6 +15,7 @@ from ..errors import DerivativeError
 from ..graph.node import Node
 from ..graph.op import JOINTLY, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
+from ..ops.while_loop import states_of
 from ..trace.value import Traced, constant, make
 from .branch import pull_through_arms
 from .forward import tangents
@@ -23,7 +24,8 @@ from .rules import factor, refuse_derivative, sum_to, times
 from .walk import pull_through_walk
 from .while_loop import pull_through_unwind, pull_through_while
 
-WHERE, ASSEMBLE, ADD, BROADCAST = (TABLE[name] for name in ("where", "assemble", "add", "broadcast_to"))
+WHERE, ASSEMBLE, ADD, BROADCAST, BRANCH = (TABLE[name] for name in ("where", "assemble", "add", "broadcast_to", "branch"))
+_TURNING = TABLE["while"], TABLE["unwind"]
 
 
 @dataclass(slots=True)
@@ -103,9 +105,12 @@ def _push_loop(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], on
 
     def sweep(*arguments):
         return pullback(*arguments, guarded)
-    for operand, result in zip(node.inputs, _THROUGH[node.op](trace, outputs, cotangents, wanted, sweep)):
+    results = _THROUGH[node.op](trace, outputs, cotangents, wanted, sweep)
+    # What an arm that is not taken, or a loop that does not turn, was given has a cotangent of zero, as behind a select.
+    always = 1 + states_of(node.attrs[0]) if node.op in _TURNING else 0 if node.op is BRANCH else len(results)
+    for position, (operand, result) in enumerate(zip(node.inputs, results)):
         if result is not None:
-            _add(cotangents, operand, result, guarded)
+            _add(cotangents, operand, result, guarded or position >= always)
 
 
 def _through_arms(trace, outputs: list[Node], cotangents: dict[Node, Cotangent], wanted: list[bool], sweep) -> list[Traced | None]:
