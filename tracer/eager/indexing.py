@@ -15,7 +15,7 @@ from .dtypes import filled
 from .geometry import inner_first, laid
 from .modes import state
 from .node import Node
-from .record import fitted, look_up_nodes, recorded, result
+from .record import fitted, look_up_nodes, recorded, result, updated
 from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze, view
 from .tensor import Tensor, made_of, shared
 from .updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
@@ -39,7 +39,7 @@ class IndexBackward0(Node):
 
     def backward(self, g):
         self.check()
-        return (put(g, self.shape, self.place), *(None,) * (len(self.edges) - 1))
+        return (updated(put(g, self.shape, self.place), 1), *(None,) * (len(self.edges) - 1))
 
 
 class IndexPutBackward0(Node):
@@ -83,9 +83,9 @@ def get(input: Tensor, index) -> Tensor:
             if not -extent <= index < extent:
                 raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
             return _selected(input, 0, index)
+    parts = _parts(input, index)
     if input._view is not None:
         look_up_nodes((input,))
-    parts = _parts(input, index)
     current, places = _basic(input, parts)
     if places:
         return _gathered(current, places)

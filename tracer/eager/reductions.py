@@ -12,7 +12,7 @@ from .dtypes import DTYPES, Dtype, int64
 from .indexing import put, taken
 from .node import Node
 from .numbers import over
-from .record import recorded, result, saved_result
+from .record import recorded, result, saved_result, updated
 from .selection import FUNCTIONS as CHOICES
 from .selection import where
 from .shaping import cat, narrow
@@ -300,7 +300,7 @@ class _ByIndex(Node):
             return (None,)
         if not self.keepdim:
             g, indices = g.unsqueeze(self.dim), indices.unsqueeze(self.dim)
-        return (scattered_along(g, self.shape, self.dim, indices._data),)
+        return (updated(scattered_along(g, self.shape, self.dim, indices._data), 2),)
 
 
 def scattered_along(g: Tensor, shape: tuple, dim: int, indices) -> Tensor:

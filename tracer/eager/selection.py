@@ -636,7 +636,7 @@ Tensor.__rand__, Tensor.__ror__, Tensor.__rxor__ = Tensor.__and__, Tensor.__or__
 Tensor.__lshift__, Tensor.__rshift__ = BITWISE["bitwise_left_shift"], BITWISE["bitwise_right_shift"]
 RECORDED.update({np.where: where, np.power: pow_, np.square: _square, np.maximum: FUNCTIONS["maximum"], np.minimum: FUNCTIONS["minimum"],
                  np.hypot: FUNCTIONS["hypot"],
-                 np.sign: FUNCTIONS["sign"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.logaddexp: FUNCTIONS["logaddexp"],
+                 np.sign: FUNCTIONS["sgn"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.logaddexp: FUNCTIONS["logaddexp"],
                  np.add: lambda a, b: a + b, np.multiply: lambda a, b: a * b, np.subtract: lambda a, b: a - b, np.divide: lambda a, b: a / b,
                  np.equal: lambda a, b: a == b, np.less: lambda a, b: a < b, np.greater: lambda a, b: a > b, np.isnan: LOGICAL["isnan"],
                  np.floor_divide: lambda a, b: floor_divide(a, b), np.negative: lambda a: -a})
