@@ -313,7 +313,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     return operation(INDEX_FILL1 if tensor else INDEX_FILL0, (input, value) if tensor else (input,), data, (index,), dim=axis)
 
 
-def _index_put_backward(node, g):
+def _index_put_backward(node, g, *_):
     to_values = taken(g, node.place) if node.edges[1] is not None else None
     to_self = g
     if not node.accumulate and node.edges[0] is not None:
@@ -345,7 +345,8 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
         np.add.at(data, place, values._data)
     else:
         data[place] = values._data
-    return operation(INDEX_PUT, (input, values), data, place=place, accumulate=accumulate, value_shape=values._data.shape)
+    kept = tuple([each for each in indices if each is not None])
+    return operation(INDEX_PUT, (input, values), data, kept, place=place, accumulate=accumulate, value_shape=values._data.shape)
 
 
 def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:

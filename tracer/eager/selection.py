@@ -634,7 +634,15 @@ Tensor.__floordiv__, Tensor.__rfloordiv__ = floor_divide, lambda self, other: fl
 Tensor.__and__, Tensor.__or__, Tensor.__xor__, Tensor.__invert__ = BITWISE["bitwise_and"], BITWISE["bitwise_or"], BITWISE["bitwise_xor"], bitwise_not
 Tensor.__rand__, Tensor.__ror__, Tensor.__rxor__ = Tensor.__and__, Tensor.__or__, Tensor.__xor__
 Tensor.__lshift__, Tensor.__rshift__ = BITWISE["bitwise_left_shift"], BITWISE["bitwise_right_shift"]
-RECORDED.update({np.where: where, np.power: pow_, np.square: _square, np.maximum: FUNCTIONS["maximum"], np.minimum: FUNCTIONS["minimum"],
+
+
+def _tensor(value, like: Tensor) -> Tensor:
+    """A number in a slope as a tensor."""
+    return value if isinstance(value, Tensor) else made_of(like._data.dtype.type(value))
+
+
+RECORDED.update({np.where: where, np.power: pow_, np.square: _square, np.maximum: lambda a, b: FUNCTIONS["maximum"](a, _tensor(b, a)),
+                 np.minimum: lambda a, b: FUNCTIONS["minimum"](a, _tensor(b, a)),
                  np.hypot: FUNCTIONS["hypot"],
                  np.sign: FUNCTIONS["sgn"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.logaddexp: FUNCTIONS["logaddexp"],
                  np.add: lambda a, b: a + b, np.multiply: lambda a, b: a * b, np.subtract: lambda a, b: a - b, np.divide: lambda a, b: a / b,
