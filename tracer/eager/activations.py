@@ -94,7 +94,7 @@ def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> 
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
-    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf)) if x.ndim else np.ones_like(x)
+    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf)) if x.ndim else np.exp(x - x)  # NaN for NaN
     node = recorded(SoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(e / e.sum(axis=axis, keepdims=True)) if x.ndim else e[()])
     if node is not None:
