@@ -21,17 +21,17 @@ _PASSED, _LEAKED = gate("ThresholdBackwardBackward0"), gate("LeakyReluBackwardBa
 
 
 class ReluBackward0(Node):
-    """Backward of relu: 0 at 0."""
+    """Backward of relu: 0 at 0; NaN lets the gradient pass."""
 
     names = ("result",)
 
     def fast(self, g):
         self.check()
-        return (np.where(self.checked_saved()[0].data > 0, g, g.dtype.type(0)),)
+        return (np.where(self.checked_saved()[0].data <= 0, g.dtype.type(0), g),)
 
     def backward(self, g):
         out, = self.unpack()
-        return (_PASSED(g, out._data > 0, x=out),)
+        return (_PASSED(g, ~(out._data <= 0), x=out),)
 
 
 def relu(input, inplace: bool = False) -> Tensor:
@@ -83,7 +83,7 @@ class LogsumexpBackward0(Node):
 
 def _float(input, name: str, dim: int | None):
     x = operand(input, name)._data
-    if x.dtype.kind != "f" and (x.ndim or name == "softmax" or x.dtype.kind != "b"):
+    if x.dtype.kind != "f":
         last = "_lastdim" if wrapped_dim(dim, x.ndim) == max(x.ndim - 1, 0) else ""
         raise NotImplementedError(f'"{name}{last}_kernel_impl" not implemented for \'{input.dtype.legacy}\'')
     return x
@@ -94,7 +94,7 @@ def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> 
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
-    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf)) if x.ndim else np.ones_like(x)
+    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf)) if x.ndim else np.exp(x - x)  # NaN for NaN
     node = recorded(SoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(e / e.sum(axis=axis, keepdims=True)) if x.ndim else e[()])
     if node is not None:

@@ -39,7 +39,7 @@ def backward(tensors, grad_tensors=None, retain_graph: bool | None = None, creat
     wanted: dict = {}
     for position, each in enumerate(inputs):
         if not each._rg:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         wanted.setdefault(_key(each), []).append(position)
     run = Pass(keep, create_graph, wanted, accumulate_into=set())
     run.run(roots)
@@ -82,7 +82,7 @@ def _caught(roots, inputs, keep: bool, create: bool, allow_unused: bool, materia
             raise RuntimeError(f"The differentiated Tensor at index {position} appears to not have been used in the graph. Set allow_unused=True if this is "
                                "the desired behavior.")
         if g is None and materialize:
-            g = made_of(np.zeros(each._data.shape, each._data.dtype))
+            g = made_of(np.zeros_like(each._data))
             g._rg = create
         found.append(g)
     return tuple(found)

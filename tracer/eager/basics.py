@@ -12,7 +12,7 @@ from .geometry import in_layout_of
 from .indexing import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
 from .modes import state
 from .node import INFERENCE, Node, now
-from .record import broadcast_shape, look_up_nodes, recorded, result, summed_to
+from .record import broadcast_shape, look_up_nodes, recorded, result
 from .stale import outdate
 from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
 from .updates import check_overlap, check_writable, recordable, update
@@ -43,19 +43,6 @@ class ToCopyBackward0(Node):
 
     def backward(self, g):
         return (to(g, self.source),)
-
-
-class SumToSize(Node):
-    """Backward of sum_to_size: an expand."""
-
-    def fast(self, g):
-        return (np.broadcast_to(g, self.shape),)
-
-    def backward(self, g):
-        return (g.expand(*self.shape),)
-
-
-SumToSize.__name__ = "SumBackward1"
 
 
 def clone(input: Tensor, *, memory_format=None) -> Tensor:
@@ -116,12 +103,17 @@ def _set_data(self: Tensor, value: Tensor) -> None:
 def sum_to_size(input: Tensor, *size) -> Tensor:
     """Sums over what a shape was broadcast along."""
     size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    if input._data.shape == size:
+    shape = input._data.shape
+    if shape == size:
         return input
-    node = recorded(SumToSize, (input,))
-    if node is not None:
-        node.shape = input._data.shape
-    return result(node, summed_to(input._data, size))
+    if not size:
+        return input.sum()
+    lead = len(shape) - len(size)
+    if lead < 0 or any([n not in (1, m) for n, m in zip(size, shape[lead:])]):
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
+    axes = [k for k, n in enumerate(shape) if k < lead or (size[k - lead] == 1 and n != 1)]
+    summed = input.sum(axes, keepdim=True)
+    return summed.view(*size) if lead else summed
 
 
 def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocking: bool = False, copy: bool = False, memory_format=None) -> Tensor:

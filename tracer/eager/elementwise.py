@@ -157,10 +157,15 @@ GRAD_FN = {"erfcx": "SpecialErfcxBackward0", "ndtri": "SpecialNdtriBackward0", "
            "digamma": "DigammaBackward0", "sigmoid": "SigmoidBackward0", "erf": "ErfBackward0", "erfc": "ErfcBackward0", "erfinv": "ErfinvBackward0",
            "logit": "LogitBackward0", "square": "PowBackward0", "abs": "AbsBackward0"}
 
-# Slopes that PyTorch takes from the result, which says what a later update would spoil.
-FROM_RESULT = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0}
+def _direction(x):
+    """The sign, 0 for NaN."""
+    return np.sign(x) if isinstance(x, Recorded) else np.where(x == x, np.sign(x), x.dtype.type(0))
 
-FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name), FROM_RESULT.get(name)) for name, op in UNARY.items()}
+
+# Slopes that are PyTorch's own: from the result, which says what a later update would spoil; 0 at NaN.
+SLOPES = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0} | dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x))
+
+FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name), SLOPES.get(name)) for name, op in UNARY.items()}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
     for _ufunc in TABLE[UNARY[_name]].numpy:

@@ -245,6 +245,10 @@ class Pass:
 
     def _accumulate(self, leaf: Tensor, g) -> None:
         if leaf._rg:  # else detached in place since
+            shape = (g._data if isinstance(g, Tensor) else g).shape
+            if shape != leaf._data.shape:
+                raise RuntimeError(f"the gradient of a leaf has the shape {list(shape)}, but expected shape compatible with {list(leaf._data.shape)}: the leaf "
+                                   "was reshaped in place since it was used")
             with _accumulation:
                 if self.create:
                     leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g

@@ -9,7 +9,7 @@ import numpy as np
 from .define import RESULT, kind, operation
 from .dtypes import bool_
 from .indexing import check_bounds, taken
-from .record import broadcast_shape, fitted
+from .record import broadcast_shape, fitted, updated
 from .selection import masked_fill, where
 from .shaping import broadcast_to, cat, reshape, unbind
 from .tensor import Tensor, made_of, wrapped_dim
@@ -60,7 +60,7 @@ def _check_range(indices, axis: int, extent: int) -> None:
 
 def _gather_backward(node, g, index, _):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
-    return scatter_add(zeros, node.dim, index, g)
+    return updated(scatter_add(zeros, node.dim, index, g), 1)
 
 
 GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"))
@@ -220,7 +220,7 @@ def _at(axis: int, places) -> tuple:
 
 
 def _index_select_backward(node, g, index):
-    return index_add(made_of(np.zeros(node.shape, g._data.dtype)[()]), node.dim, index, g)
+    return updated(index_add(made_of(np.zeros(node.shape, g._data.dtype)[()]), node.dim, index, g), 1)
 
 
 INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",))
@@ -313,7 +313,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     return operation(INDEX_FILL1 if tensor else INDEX_FILL0, (input, value) if tensor else (input,), data, (index,), dim=axis)
 
 
-def _index_put_backward(node, g):
+def _index_put_backward(node, g, *_):
     to_values = taken(g, node.place) if node.edges[1] is not None else None
     to_self = g
     if not node.accumulate and node.edges[0] is not None:
@@ -345,7 +345,8 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
         np.add.at(data, place, values._data)
     else:
         data[place] = values._data
-    return operation(INDEX_PUT, (input, values), data, place=place, accumulate=accumulate, value_shape=values._data.shape)
+    kept = tuple([each for each in indices if each is not None])
+    return operation(INDEX_PUT, (input, values), data, kept, place=place, accumulate=accumulate, value_shape=values._data.shape)
 
 
 def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
@@ -406,7 +407,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 def _masked_select_backward(node, g, mask, _):
     zeros = made_of(np.zeros(np.broadcast_shapes(node.shape, mask._data.shape), g._data.dtype)[()])
-    return fitted(masked_scatter(zeros, mask, g), (node.shape, g._data.dtype))
+    return fitted(updated(masked_scatter(zeros, mask, g), 1), (node.shape, g._data.dtype))
 
 
 MASKED_SELECT = kind("MaskedSelectBackward0", _masked_select_backward, ("mask", "self"))

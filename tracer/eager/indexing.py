@@ -15,7 +15,7 @@ from .dtypes import filled
 from .geometry import inner_first, laid
 from .modes import state
 from .node import Node
-from .record import fitted, look_up_nodes, recorded, result
+from .record import fitted, look_up_nodes, recorded, result, updated
 from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze, view
 from .tensor import Tensor, made_of, shared
 from .updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
@@ -39,7 +39,7 @@ class IndexBackward0(Node):
 
     def backward(self, g):
         self.check()
-        return (put(g, self.shape, self.place), *(None,) * (len(self.edges) - 1))
+        return (updated(put(g, self.shape, self.place), 1), *(None,) * (len(self.edges) - 1))
 
 
 class IndexPutBackward0(Node):
@@ -83,9 +83,9 @@ def get(input: Tensor, index) -> Tensor:
             if not -extent <= index < extent:
                 raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
             return _selected(input, 0, index)
+    parts = _parts(input, index)
     if input._view is not None:
         look_up_nodes((input,))
-    parts = _parts(input, index)
     current, places = _basic(input, parts)
     if places:
         return _gathered(current, places)
@@ -177,6 +177,7 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
                 if not array.ndim:
                     current, array = unsqueeze(current, at), array.reshape(1)
                 places.setdefault("masks", []).append((array, current, at))
+                places.setdefault("saved", []).append(part)
                 for axis, where in enumerate(np.nonzero(array)):
                     places[at + axis] = where
                 at, gathered = at + array.ndim, gathered + array.ndim
@@ -184,8 +185,7 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
                 places.setdefault("bounds", []).append((array, current._data.shape[at], gathered))
                 gathered += 1
                 places[at] = array
-                if part._data is array and isinstance(part, Tensor):
-                    places.setdefault("saved", []).append(part)
+                places.setdefault("saved", []).append(part)
                 at += 1
     if bounds:
         _check_all_bounds(places)
@@ -270,11 +270,11 @@ def put_at(input: Tensor, index, value) -> None:
     if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
         check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
     check_overlap(target, value)
-    put_in_place(target, _place(places, target.ndim), value, records)
+    put_in_place(target, _place(places, target.ndim), value, records, places.get("saved", ()))
 
 
-def put_in_place(target: Tensor, place: tuple, value, records: bool) -> None:
-    """``target[place] = value`` for a NumPy index, recorded."""
+def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=()) -> None:
+    """``target[place] = value`` for a NumPy index, recorded. ``indices``: the tensors that the index was made from, which are saved."""
     array = shared(target)
     shape = array[place].shape
     if isinstance(value, Tensor):
@@ -285,6 +285,7 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool) -> None:
     node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records else None
     if node is not None:
         node.place, node.value_shape = place, np.shape(given)
+        node.save(*indices)
     array[place] = np.array(given).astype(array.dtype)
     count_update(target)
     if node is not None:
@@ -306,6 +307,7 @@ class IndexPut(Node):
     """Backward of an assignment by tensors."""
 
     def backward(self, g):
+        self.check()
         kept = g.clone()
         shared(kept)[self.place] = 0
         if g._rg:
@@ -358,6 +360,11 @@ def _as_dtype(given, dtype):
     return np.asarray(given).astype(dtype)
 
 
+def _zeros_like(g: Tensor) -> Tensor:
+    """Zeros even where the gradient is infinite or NaN; nothing is recorded."""
+    return made_of(np.zeros_like(g._data))
+
+
 class CopyBackwards(Node):
     """Backward of a copy: all of the gradient goes to the source."""
 
@@ -365,21 +372,21 @@ class CopyBackwards(Node):
         return "torch::autograd::CopyBackwards"
 
     def backward(self, g):
-        return None if self.edges[0] is None else g * 0, fitted(g, self.fit) if self.edges[1] is not None else None
+        return None if self.edges[0] is None else _zeros_like(g), fitted(g, self.fit) if self.edges[1] is not None else None
 
 
 class FillBackward2(Node):
     """Backward of a fill with a number: zeros."""
 
     def backward(self, g):
-        return (g * 0,)
+        return (_zeros_like(g),)
 
 
 class FillBackward3(FillBackward2):
     """Backward of a fill with a tensor."""
 
     def backward(self, g):
-        return g * 0, None if self.edges[1] is None else g.sum()
+        return _zeros_like(g), None if self.edges[1] is None else g.sum()
 
 
 class ZeroBackward0(FillBackward2):

@@ -9,6 +9,7 @@ from .arithmetic import FUNCTIONS as ARITHMETIC
 from .dtypes import promoted
 from .elementwise import FUNCTIONS as ELEMENTWISE
 from .modes import state
+from .node import Node
 from .numeric import FUNCTIONS as NUMERIC
 from .reductions import cumprod, cumsum
 from .selection import FUNCTIONS as SELECTION
@@ -81,6 +82,29 @@ def _in_place_kind(kind: type) -> type:
     return type(_NUMBERS.get(kind.__name__, kind.__name__), (kind,), {"__doc__": f"{kind.__name__}, in place."})
 
 
+class _ReshapedUnrecorded(Node):
+    """The place of a tensor that was reshaped under no_grad after its node was made, which knows the shape from before; shows itself as that node."""
+
+    shape: tuple = ()
+
+    def backward(self, g):
+        shape = g._data.shape
+        lead = len(shape) - len(self.shape)
+        if lead < 0 or any([n not in (1, m) for n, m in zip(self.shape, shape[lead:])]):
+            raise RuntimeError(f"Function {self.name()} returned a tensor that was reshaped in place under no_grad: its gradient has the shape {list(shape)}, "
+                               f"but expected shape compatible with {list(self.shape)}")
+        return (g.sum_to_size(self.shape),)
+
+    @property
+    def next_functions(self) -> tuple:
+        return self.edges[0].next_functions
+
+
+@functools.cache
+def _reshaped_kind(name: str) -> type:
+    return type(name, (_ReshapedUnrecorded,), {"__doc__": f"{name}, of a tensor that was reshaped since."})
+
+
 def _reshaping(name: str, function):
     """A view that replaces the tensor itself."""
     def method(self, *arguments):
@@ -88,7 +112,8 @@ def _reshaping(name: str, function):
         if function is t and self.ndim > 2:
             raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
         made = function(self, *arguments)
-        node = own_node(made)
+        node, before = own_node(made), own_node(self)
+        shape = self._data.shape
         shared(self)
         self._data = made._data
         count_update(self)
@@ -98,6 +123,10 @@ def _reshaping(name: str, function):
             self._rg, self._grad_fn, self._number = True, node, 0
             if self._view is not None:
                 self._view.version = self._counter[0]
+        elif before is not None and self._view is None and self._data.shape != shape:
+            node = _reshaped_kind(before.name())((before,), (self._number,))
+            node.shape = shape
+            self._grad_fn, self._number = node, 0
         return self
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}``, of the tensor itself."

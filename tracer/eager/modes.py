@@ -22,12 +22,14 @@ class State(threading.local):
     ``passing``    the backward pass that is running
     ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN
     ``level``      number of the open dual level, 0 for none; ``levels`` have been opened so far
+    ``updating``   an integer or bool tensor is updated by a recorded operation, whose result may have a node
     ``evaluated``  under ``anomaly`` the node whose backward is running
     """
 
     recording = True
     inference = False
     special = False
+    updating = False
     anomaly = 0
     level = levels = 0
     evaluated = None

@@ -55,8 +55,18 @@ def look_up_nodes(inputs) -> None:
 
 
 def result(node: Node | None, data) -> Tensor:
-    """The tensor of an operation's data, on the tape if there is a node."""
-    return made_of(data) if node is None else made_by(node, data)
+    """The tensor of an operation's data, on the tape if there is a node; only updates in place may give integers and bools one."""
+    if node is None:
+        return made_of(data)
+    if data.dtype.kind != "f" and not state.updating:
+        raise RuntimeError(f"Autograd not support dtype: {DTYPES[data.dtype].legacy}")
+    return made_by(node, data)
+
+
+def updated(made: Tensor, times: int) -> Tensor:
+    """A new tensor that PyTorch makes by so many updates in place, which its version tells."""
+    counter_of(made)[0] = times
+    return made
 
 
 def saved_result(made: Tensor, number: int = 0) -> Result:

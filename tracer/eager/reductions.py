@@ -12,7 +12,7 @@ from .dtypes import DTYPES, Dtype, int64
 from .indexing import put, taken
 from .node import Node
 from .numbers import over
-from .record import recorded, result, saved_result
+from .record import recorded, result, saved_result, updated
 from .selection import FUNCTIONS as CHOICES
 from .selection import where
 from .shaping import cat, narrow
@@ -261,7 +261,8 @@ class _EvenlyShared(_Reduction):
 
     def backward(self, g):
         x, out = self.unpack()
-        mask = x == self.spread(out) if not bool(np.isnan(out._data).any()) else (x == self.spread(out)) | (x.isnan() & self.spread(out).isnan())
+        best = self.spread(out)
+        mask = x == best if self.multiplies or not np.isnan(out._data).any() else (x == best) | (x.isnan() & best.isnan())
         count = mask.sum() if self.axes is None else mask.sum(self.axes, keepdim=True)
         return (self.shared(g, mask, count),)
 
@@ -269,12 +270,12 @@ class _EvenlyShared(_Reduction):
         x, out = [e._data if isinstance(e, Tensor) else e.data for e in self.checked_saved()]
         self.check()
         best = self.spread(out)
-        mask = (x == best) | ((x != x) & (best != best))
+        mask = x == best if self.multiplies else (x == best) | ((x != x) & (best != best))
         count = mask.sum(axis=self.axes, keepdims=True)
         return (self.shared(g, mask, count.astype(x.dtype)),)
 
     def shared(self, g, mask, count):
-        """The gradient where the mask holds. That of amax and amin is multiplied by the mask, which leaves zeros with a sign."""
+        """The gradient where the mask holds. That of amax and amin is multiplied by the mask, which leaves zeros with a sign, and NaN if NaN is the extreme."""
         g = self.spread(g)
         if self.multiplies:
             return g * mask / count
@@ -292,15 +293,14 @@ class _ByIndex(Node):
     arguments = {"dim": "given", "keepdim": "keepdim", "self_sym_sizes": "shape"}
 
     names = ("indices",)
-    outputs = 2
 
-    def backward(self, g, _=None):
+    def backward(self, g):
         indices = self.unpack_one(0)
         if g is None:
             return (None,)
         if not self.keepdim:
             g, indices = g.unsqueeze(self.dim), indices.unsqueeze(self.dim)
-        return (scattered_along(g, self.shape, self.dim, indices._data),)
+        return (updated(scattered_along(g, self.shape, self.dim, indices._data), 2),)
 
 
 def scattered_along(g: Tensor, shape: tuple, dim: int, indices) -> Tensor:

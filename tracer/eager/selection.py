@@ -14,6 +14,7 @@ from .dtypes import bool_, get_default_dtype, int64
 from .elementwise import RECORDED, Recorded, _opened
 from .geometry import in_layout_of
 from .node import Node
+from .numbers import times
 from .record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result, saved_result
 from .tensor import Tensor, counter_of, made_of
 
@@ -30,12 +31,12 @@ class PowBackward0(_Binary):
         n = self._saved_exponent
         if n == 2:
             return (g * (x * 2),)
-        return (g * (n * x ** (n - 1)) if n else g * 0,)
+        return (g * (n * x ** (n - 1)) if n else np.zeros_like(g),)
 
     def backward(self, g):
         x, = self.unpack()
         n = self._saved_exponent
-        return (g * 0 if n == 0 else g * (x.pow(n - 1) * n),)
+        return (made_of(np.zeros_like(g._data)) if n == 0 else g * times(x.pow(n - 1), n),)
 
 
 class PowBackward1(_Binary):
@@ -181,19 +182,19 @@ def bitwise_not(input, *, out=None) -> Tensor:
 class WhereBackward0(_Binary):
     """Backward of where: each branch gets what it gave."""
 
-    arguments = {"condition": "condition_tensor"}
-    condition = condition_tensor = None
+    names = ("condition",)
 
     def backward(self, g):
         zero = made_of(g._data.dtype.type(0))
-        chosen = made_of(self.condition)
+        chosen, = self.unpack()
         return self._fit2(where(chosen, g, zero), where(chosen, zero, g))
 
     def _fit2(self, *pair):
         return tuple([None if fit is None or edge is None else fitted(each, fit) for each, fit, edge in zip(pair, self.fits, self.edges)])
 
     def fast(self, g):
-        return self._fit2(np.where(self.condition, g, g.dtype.type(0)), np.where(self.condition, g.dtype.type(0), g))
+        condition, = self._plain()
+        return self._fit2(np.where(condition, g, g.dtype.type(0)), np.where(condition, g.dtype.type(0), g))
 
 
 def where(condition, input=None, other=None, *, out=None):
@@ -210,21 +211,23 @@ def where(condition, input=None, other=None, *, out=None):
     data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, data_of(input), data_of(other))
     node = recorded(WhereBackward0, (input, other))
     if node is not None:
-        node.condition, node.condition_tensor, node.fits = condition._data, condition, (fit_of(input), fit_of(other))
+        node.fits = fit_of(input), fit_of(other)
+        node.save(condition)
     return result(node, data if data.ndim else data[()])
 
 
 class MaskedFillBackward0(Node):
     """Backward of masked_fill."""
 
-    arguments = {"mask": "mask_tensor"}
-    mask = mask_tensor = None
+    names = ("mask",)
 
     def fast(self, g):
-        return (np.where(self.mask, g.dtype.type(0), g),)
+        self.check()
+        return (np.where(self.saved[0]._data, g.dtype.type(0), g),)
 
     def backward(self, g):
-        return (where(made_of(self.mask), 0.0, g).to(g.dtype), *(((where(made_of(self.mask), g, 0.0).sum()),) if len(self.edges) > 1 else ()))
+        mask, = self.unpack()
+        return (where(mask, 0.0, g).to(g.dtype), *((where(mask, g, 0.0).sum(),) if len(self.edges) > 1 else ()))
 
 
 class _MaskedFillByTensor(MaskedFillBackward0):
@@ -242,7 +245,7 @@ def masked_fill(input, mask, value) -> Tensor:
     data = np.asarray(np.where(mask._data, number, input._data), order="C")
     node = recorded(_MaskedFillByTensor, (input, value)) if isinstance(value, Tensor) else recorded(MaskedFillBackward0, (input,))
     if node is not None:
-        node.mask, node.mask_tensor = mask._data, mask
+        node.save(mask)
     return result(node, data if data.ndim else data[()])
 
 
@@ -631,9 +634,17 @@ Tensor.__floordiv__, Tensor.__rfloordiv__ = floor_divide, lambda self, other: fl
 Tensor.__and__, Tensor.__or__, Tensor.__xor__, Tensor.__invert__ = BITWISE["bitwise_and"], BITWISE["bitwise_or"], BITWISE["bitwise_xor"], bitwise_not
 Tensor.__rand__, Tensor.__ror__, Tensor.__rxor__ = Tensor.__and__, Tensor.__or__, Tensor.__xor__
 Tensor.__lshift__, Tensor.__rshift__ = BITWISE["bitwise_left_shift"], BITWISE["bitwise_right_shift"]
-RECORDED.update({np.where: where, np.power: pow_, np.square: _square, np.maximum: FUNCTIONS["maximum"], np.minimum: FUNCTIONS["minimum"],
+
+
+def _tensor(value, like: Tensor) -> Tensor:
+    """A number in a slope as a tensor."""
+    return value if isinstance(value, Tensor) else made_of(like._data.dtype.type(value))
+
+
+RECORDED.update({np.where: where, np.power: pow_, np.square: _square, np.maximum: lambda a, b: FUNCTIONS["maximum"](a, _tensor(b, a)),
+                 np.minimum: lambda a, b: FUNCTIONS["minimum"](a, _tensor(b, a)),
                  np.hypot: FUNCTIONS["hypot"],
-                 np.sign: FUNCTIONS["sign"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.logaddexp: FUNCTIONS["logaddexp"],
+                 np.sign: FUNCTIONS["sgn"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.logaddexp: FUNCTIONS["logaddexp"],
                  np.add: lambda a, b: a + b, np.multiply: lambda a, b: a * b, np.subtract: lambda a, b: a - b, np.divide: lambda a, b: a / b,
                  np.equal: lambda a, b: a == b, np.less: lambda a, b: a < b, np.greater: lambda a, b: a > b, np.isnan: LOGICAL["isnan"],
                  np.floor_divide: lambda a, b: floor_divide(a, b), np.negative: lambda a: -a})

@@ -7,11 +7,16 @@ import math
 import numpy as np
 from scipy import special as scipy
 
+from tracer.ops import TABLE
+
 from .activations import log_softmax, logsumexp, softmax
 from .arithmetic import operand
 from .define import RESULT, kind, operation
 from .dtypes import get_default_dtype
 from .elementwise import FUNCTIONS as ELEMENTWISE
+from .elementwise import RECORDED, Recorded
+from .elementwise import _opened as opened
+from .elementwise import _uses as uses
 from .numbers import plus, times
 from .numeric import logit, sinc
 from .record import broadcast_shape, fit_of, fitted, in_common
@@ -19,8 +24,6 @@ from .selection import FUNCTIONS as CHOICES
 from .selection import round_, where
 from .tensor import Tensor, made_of
 from .updates import in_place
-
-SQRT_PI = math.sqrt(math.pi)
 
 
 def _float_data(input: Tensor, name: str):
@@ -41,6 +44,17 @@ def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False
     return smooth
 
 
+def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool = False):
+    """A function of one operand whose slope is that of the tracer's table; ``function``: its values, where PyTorch's are not the table's."""
+    partial, ufunc = TABLE[op].partials[0], getattr(scipy, op)
+
+    def slope(x: Tensor, out: Tensor | None = None) -> Tensor:
+        result = None if "out" not in uses(partial) else Recorded(smooth(x) if out is None else out)
+        return opened(partial(Recorded(x), result))
+    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result)
+    return smooth
+
+
 def _plain(name: str, function):
     def plain(input: Tensor, *, out=None) -> Tensor:
         x = _float_data(input, name)
@@ -50,21 +64,13 @@ def _plain(name: str, function):
     return plain
 
 
-def _gaussian(x: Tensor) -> Tensor:
-    return (-(x * x)).exp()
-
-
-erf = _smooth("erf", "ErfBackward0", scipy.erf, lambda x: 2 / SQRT_PI * _gaussian(x))
-erfc = _smooth("erfc", "ErfcBackward0", scipy.erfc, lambda x: -2 / SQRT_PI * _gaussian(x))
-erfinv = _smooth("erfinv", "ErfinvBackward0", scipy.erfinv, lambda x: 0.5 * SQRT_PI * (erfinv(x) ** 2).exp())
-erfcx = _smooth("erfcx", "SpecialErfcxBackward0", scipy.erfcx, lambda x, out: 2.0 * x * out - 2.0 / SQRT_PI, True)
-lgamma = _smooth("lgamma", "LgammaBackward0", lambda x: np.where(np.isinf(x), np.inf, scipy.gammaln(x)), lambda x: digamma(x))
-entr = _smooth("entr", "SpecialEntrBackward0", lambda x: np.where(x != x, x, scipy.entr(x)), lambda x: where(x.isnan(), x, -x.log() - 1))
-log_ndtr = _smooth("log_ndtr", "SpecialLogNdtrBackward0", scipy.log_ndtr,
-                   lambda x, out: math.sqrt(2 / math.pi) / erfcx(-x / math.sqrt(2)), True)
-ndtri = _smooth("ndtri", "SpecialNdtriBackward0", scipy.ndtri, lambda x, out: math.sqrt(2 * math.pi) * (out * out / 2).exp(), True)
-i0 = _smooth("i0", "I0Backward0", scipy.i0, lambda x: i1(x))
-i0e = _smooth("i0e", "SpecialI0EBackward0", scipy.i0e, lambda x, out: i1e(x) - x.sgn() * out, True)
+erf, erfc, erfinv = _tabled("erf", "erf", "ErfBackward0"), _tabled("erfc", "erfc", "ErfcBackward0"), _tabled("erfinv", "erfinv", "ErfinvBackward0")
+erfcx = _tabled("erfcx", "erfcx", "SpecialErfcxBackward0", keeps_result=True)
+lgamma = _tabled("lgamma", "gammaln", "LgammaBackward0", lambda x: np.where(np.isinf(x), np.inf, scipy.gammaln(x)))
+entr = _tabled("entr", "entr", "SpecialEntrBackward0", lambda x: np.where(x != x, x, scipy.entr(x)))
+log_ndtr = _tabled("log_ndtr", "log_ndtr", "SpecialLogNdtrBackward0", keeps_result=True)
+ndtri = _tabled("ndtri", "ndtri", "SpecialNdtriBackward0", keeps_result=True)
+i0, i0e = _tabled("i0", "i0", "I0Backward0"), _tabled("i0e", "i0e", "SpecialI0EBackward0", keeps_result=True)
 
 
 def _away_from_zero(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,8 +89,9 @@ def _i1e_slope(x: Tensor, out: Tensor) -> Tensor:
     return where(apart, i0e(safe) - out * (safe.sgn() + safe.reciprocal()), 0.5)
 
 
-i1 = _smooth("i1", "SpecialI1Backward0", scipy.i1, _i1_slope, True)
-i1e = _smooth("i1e", "SpecialI1EBackward0", scipy.i1e, _i1e_slope, True)
+# Not by the table, whose slopes at 0 are right and have no slope of their own there.
+i1 = RECORDED[scipy.i1] = _smooth("i1", "SpecialI1Backward0", scipy.i1, _i1_slope, True)
+i1e = RECORDED[scipy.i1e] = _smooth("i1e", "SpecialI1EBackward0", scipy.i1e, _i1e_slope, True)
 bessel_j0, bessel_j1, bessel_y0, bessel_y1 = (_plain(f"bessel_{n}", getattr(scipy, n)) for n in ("j0", "j1", "y0", "y1"))
 modified_bessel_i0, modified_bessel_i1 = _plain("modified_bessel_i0", scipy.i0), _plain("modified_bessel_i1", scipy.i1)
 modified_bessel_k0, modified_bessel_k1 = _plain("modified_bessel_k0", scipy.k0), _plain("modified_bessel_k1", scipy.k1)
@@ -101,7 +108,7 @@ def _digamma_data(x):
     return np.where((x < 0) & (x == np.trunc(x)), np.nan, values)
 
 
-digamma = _smooth("digamma", "DigammaBackward0", _digamma_data, lambda x: polygamma(1, x))
+digamma = RECORDED[scipy.psi] = _smooth("digamma", "DigammaBackward0", _digamma_data, lambda x: polygamma(1, x))
 POLYGAMMA = kind("PolygammaBackward0", lambda node, g, x: g * polygamma(node.order + 1, x), ("self",))
 
 
@@ -174,10 +181,16 @@ def _xlog1py_data(x, y):
         return np.where(np.isnan(y), y, np.where(x == 0, 0, x * np.log1p(y)))
 
 
+def _slope_of_two(op: str, number: int):
+    partial = TABLE[op].partials[number]
+    return lambda x, y: opened(partial(Recorded(x), Recorded(y), None))
+
+
+RECORDED[scipy.xlogy] = CHOICES["xlogy"]
 zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: scipy.zeta(s, q), (None, lambda s, q: -s * zeta(s + 1.0, q)))
-xlog1py = _two("xlog1py", "SpecialXlog1PyBackward", _xlog1py_data, (lambda x, y: where((x == 0) & (y <= -1), 0.0, y.log1p()), lambda x, y: x / (y + 1)))
-gammainc = _two("gammainc", "IgammaBackward", scipy.gammainc, (None, lambda a, x: ((a - 1) * x.log() - x - lgamma(a)).exp()), "igamma: input")
-gammaincc = _two("gammaincc", "IgammacBackward", scipy.gammaincc, (None, lambda a, x: -((a - 1) * x.log() - x - lgamma(a)).exp()), "igammac: input")
+xlog1py = _two("xlog1py", "SpecialXlog1PyBackward", _xlog1py_data, (_slope_of_two("xlog1py", 0), _slope_of_two("xlog1py", 1)))
+gammainc = _two("gammainc", "IgammaBackward", scipy.gammainc, (None, _slope_of_two("gammainc", 1)), "igamma: input")
+gammaincc = _two("gammaincc", "IgammacBackward", scipy.gammaincc, (None, _slope_of_two("gammaincc", 1)), "igammac: input")
 
 MVLGAMMA = kind("MvlgammaBackward0", lambda node, g, x: g * digamma(x.unsqueeze(-1) + made_of(_offsets(node.p, x._data.dtype))).sum(-1), ("self",))
 

@@ -109,7 +109,7 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
     if not getattr(operation, "is_fill", False):
         for other in operands:
             check_overlap(target, other)
-    made = operation(target, *operands, **options)
+    made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)
     check_result(target, made)
     node = made._grad_fn if records and made._rg else None
     if node is not None:
@@ -121,6 +121,17 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         rebase(target, node)
         _mend_saved_results(node, target)
     return target
+
+
+def _without_derivative(operation: Callable) -> Callable:
+    """The operation on integers or bools, recorded all the same, as PyTorch does in place alone."""
+    def recorded_all_the_same(*operands, **options) -> Tensor:
+        before, state.updating = state.updating, True
+        try:
+            return operation(*operands, **options)
+        finally:
+            state.updating = before
+    return recorded_all_the_same
 
 
 def recordable(target: Tensor, operands) -> bool:
