@@ -14,6 +14,7 @@ from tracer import jit, value_and_grad
 from ..machine import cores
 from ..problems import disagreement
 from ..problems.batches import COUNT, greeks, heyoka_function, jax_functions, jax_greeks, options, samples, scalar_loop, wave
+from ..problems.kepler import anomaly, by_hand, by_jax, planets
 from ..problems.pinned import medians, sines
 from ..registry import Ask, Row, case
 from ..timing import interleaved
@@ -47,6 +48,20 @@ def _(effort):
     found = compared(calls, effort)
     for other, text in ((both[1:], "heyoka"), (by_hand, "by hand"), (row_gradient.T, "rows")):
         assert not disagreement([other], [gradient]), text
+    yield from found.values()
+
+
+@case("batch-kepler", "100,000 planets: Kepler's equation by a `while`, with both derivatives")
+def _(effort):
+    m, e = planets()
+    batch, loop, compiled = value_and_grad(anomaly, argnums=(0, 1)).batch, by_hand(numba), by_jax(jax)
+    value, slopes, hand = np.zeros(len(m)), (np.zeros(len(m)), np.zeros(len(m))), [np.zeros(len(m)) for _ in range(3)]
+    placed = jax.numpy.asarray(m), jax.numpy.asarray(e)
+    one = {"parallel": len(cores()) > 1}
+    found = compared({"tracer": ("out=", lambda: batch(m, e, out=(value, slopes), **one), ()), "scalar Numba": ("out=", loop, (m, e, *hand)),
+                      "JAX, vmap of while_loop, two tangents": ("device", lambda: jax.block_until_ready(compiled(*placed)), ())}, effort)
+    for other in (hand, [np.asarray(each) for each in compiled(*placed)]):
+        assert not disagreement(other, [value, *slopes])
     yield from found.values()
 
 
