@@ -7,8 +7,6 @@ the flow graph of a program. A stretch is then a table: which body, how often in
 
 from __future__ import annotations
 
-import functools
-import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -114,7 +112,8 @@ class _Kinds:
             number = found[k] = keys.setdefault(key, len(keys))
             if number == len(examples):
                 examples.append(node)
-        self.numbers = _numbered([(n.op, n.attrs, _written_at(n.where), n.type, *[o.type for o in n.inputs]) for n in examples])[found]
+        places = _Places()
+        self.numbers = _numbered([(n.op, n.attrs, places(n.where), n.type, *[o.type for o in n.inputs]) for n in examples])[found]
         self.walks = np.array([_can_walk(node) for node in examples])[found]
         floats = [{each.type.dtype for each in (node, *node.inputs) if each.type.is_float} for node in examples]
         self.precision = _numbered([frozenset(each) for each in floats])[found]
@@ -141,14 +140,22 @@ def _can_walk(node: Node) -> bool:
     return node.op.kind == "elementwise" and is_plain and len({each.type.dtype for each in nodes if each.type.is_float}) <= 1
 
 
-@functools.lru_cache(maxsize=4096)
-def _written_at(where: tuple | None) -> Hashable:
-    """The user's expression. A call that CPython has specialised in the meantime is at another instruction than before."""
-    if where is None:
-        return None
-    code, offset = where
-    span = next(itertools.islice(code.co_positions(), max(offset, 0) // 2, None), (None,))
-    return where if None in span else (code, span)
+class _Places:
+    """Where in the user's text operations are written. Positions are read once for each code: one by one they would take time that grows with its square."""
+
+    def __init__(self):
+        self._spans: dict[int, list[tuple]] = {}
+
+    def __call__(self, where: tuple | None) -> Hashable:
+        """The user's expression. A call that CPython has specialised in the meantime is at another instruction than before."""
+        if where is None:
+            return None
+        code, offset = where
+        spans = self._spans.get(id(code))
+        if spans is None:
+            spans = self._spans[id(code)] = list(code.co_positions())
+        span = spans[max(offset, 0) // 2] if max(offset, 0) // 2 < len(spans) else (None,)
+        return (id(code), offset) if None in span else (id(code), span)
 
 
 def _edges(flags: np.ndarray) -> list[list[int]]:
