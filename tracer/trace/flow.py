@@ -23,6 +23,7 @@ OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package 
 YIELDED = "$yielded"  # a variable: what a generator expression has given so far
 RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
 _QUESTIONS = "__bool__", "attribute_or_error"  # functions of ours that refuse what can be answered in a function that is interpreted
+_IS = dis.opmap["IS_OP"]
 _MAKES_CELL = "LOAD_CLOSURE", "LOAD_FAST"  # how a variable gets into a function that is being made, before and from Python 3.13 on
 
 
@@ -215,10 +216,11 @@ def _refuse_later_assignments(code: types.CodeType) -> None:
 @functools.lru_cache(maxsize=4096)
 def compares_with_true(code: types.CodeType) -> bool:
     """Does a function, or one inside of it, ask what `is True` or `is False`? Of a traced bool Python would say that it is neither, without asking it."""
-    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
-    for at, step in enumerate(steps):
-        if step.opname == "IS_OP" and any(each.opname == "LOAD_CONST" and type(each.argval) is bool for each in steps[max(at - 2, 0):at]):
-            return True
+    if any(type(constant) is bool for constant in code.co_consts) and _IS in code.co_code[::2]:  # to decode a long function takes longer than to trace it
+        steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+        for at, step in enumerate(steps):
+            if step.opcode == _IS and any(each.opname == "LOAD_CONST" and type(each.argval) is bool for each in steps[max(at - 2, 0):at]):
+                return True
     return any(compares_with_true(each) for each in code.co_consts if isinstance(each, types.CodeType))
 
 
