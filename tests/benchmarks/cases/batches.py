@@ -90,14 +90,16 @@ def _functions(given, out):
     return "out=", lambda: batch(given[0], given[3], out=out[0], parallel=False), ()
 
 
-@case("batch-threads", "Two threads: a batch that is not bound by memory", Ask(0.55, subject=OVER_ONE), threads=(2,))
+@case("batch-threads", "Two threads: a batch of 1,000,000 samples that is not bound by memory", Ask(0.55, subject=OVER_ONE), threads=(2,))
 def _(effort):
-    batch, x, out = sines()
     assert threads.thread_count() == 2
-    found = compared({"one thread": ("out=", lambda: batch(x, out=out, parallel=False), ()),
-                      "two threads": ("out=", lambda: batch(x, out=out, parallel=True), ())}, effort)
-    yield Row(OVER_ONE, found["two threads"].value / found["one thread"].value, "× one thread")
-    yield from found.values()
+    for count, name in ((COUNT, OVER_ONE), (200_000, f"{OVER_ONE}, 200,000 samples")):
+        batch, x, out = sines(count)
+        found = compared({"one thread": ("out=", lambda: batch(x, out=out, parallel=False), ()),
+                          "two threads": ("out=", lambda: batch(x, out=out, parallel=True), ())}, effort)
+        yield Row(name, found["two threads"].value / found["one thread"].value, "× one thread")
+        if count == COUNT:
+            yield from found.values()
     pair = cores()[:2]
     alone = statistics.mean(medians([core])[0] for core in pair)
     yield Row("two processes at once, each on its core, over one", statistics.mean(medians(pair)) / 2 / alone, "× one process",

@@ -21,9 +21,9 @@ SECONDS = 1.0
 ROOT = Path(__file__).parents[3]
 
 
-def sines() -> tuple:
+def sines(count: int = 200_000) -> tuple:
     """A batch that is not bound by memory, its argument and memory for its results."""
-    x = np.random.default_rng(0).random((200_000, 2))
+    x = np.random.default_rng(0).random((count, 2))
     return jit(lambda x: sum(np.sin(x[0] * k) * np.exp(-x[1] * k) for k in range(1, 20))).batch, x, np.zeros(len(x))
 
 
