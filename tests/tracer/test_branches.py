@@ -1,6 +1,7 @@
 """Branches on traced values: arms that are followed and joined, against the same Python code run natively and against differences."""
 
 import abc
+import dis
 import math
 import random
 import warnings
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from tracer import InPlaceError, TracedBoolError, grad, jit, value_and_grad
+from tracer.trace.flow import compares_with_true
 
 FILE = __file__
 
@@ -905,3 +907,9 @@ def test_unpacking_into_a_list_in_a_function_that_branches():
         return a + c + len(b)
     with pytest.raises(ValueError, match="expected at least 2, got 1"):
         grad(short)(2.0)
+
+
+def test_functions_that_ask_for_no_identity_are_not_decoded(monkeypatch):
+    """To decode a function of 10,000 lines takes ten times as long as to trace it."""
+    monkeypatch.setattr(dis, "get_instructions", None)
+    assert not compares_with_true(compile("def f(x):\n    return x * 2 if x > 1 else None\n", "<made>", "exec").co_consts[0])

@@ -22,6 +22,7 @@ from tracer.graph.verify import verify
 from tracer.ops import TABLE
 from tracer.ops.walk import Slot
 from tracer.rolling.periods import SMALLEST
+from tracer.rolling.ragged import _Places
 from tracer.rolling.roll import roll
 from tracer.rolling.walks import carried, steps_of
 from tracer.trace.context import Trace
@@ -352,3 +353,14 @@ def test_a_value_that_is_carried_on_has_no_stride():
     places = np.array([[5, 10], [10, 11], [11, 12], [3, 13], [13, 14]])   # a sum that begins again
     assert carried(places, np.arange(5), 1) == [1, None]
     assert steps_of(np.zeros(5, np.int64), [places], [[Slot(0, 0, 1), Slot(1)]]).tolist() == [[0, 3, 5, 0, 10, 1], [0, 2, 3, 0, 13, 1]]
+
+
+def test_positions_are_read_once_for_each_code():
+    class Code:
+        asked = 0
+
+        def co_positions(self):
+            self.asked += 1
+            return iter([(1, 1, 0, 5), (2, 2, 0, 5), (None, None, None, None)])
+    code, places = Code(), _Places()
+    assert [places((code, offset))[1] for offset in (0, 2, 2, 4, 90)] == [(1, 1, 0, 5), (2, 2, 0, 5), (2, 2, 0, 5), 4, 90] and code.asked == 1
