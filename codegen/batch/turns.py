@@ -40,7 +40,7 @@ class Recording:
 def turn(lowering: Lowering, node: Node) -> None:
     """All outputs of a ``while``."""
     if node not in lowering.at:
-        _run(lowering, node, _outputs_of(lowering, node))
+        _run(lowering, node, lowering.graph.siblings(node))
 
 
 def unwind(lowering: Lowering, node: Node) -> None:
@@ -48,7 +48,7 @@ def unwind(lowering: Lowering, node: Node) -> None:
     if node in lowering.at:
         return
     recording = lowering.recordings.get(loop_of(node)) or _run(lowering, node, [])
-    outputs = {each.attrs[-1]: each for each in _outputs_of(lowering, node)}
+    outputs = {each.attrs[-1]: each for each in lowering.graph.siblings(node)}
     body, backward, *_ = node.attrs
     seeds, first, count = node.inputs[1 + len(body.inputs):], len(backward.outputs), states_of(body)
     carried = needed(backward, set(outputs), backward.outputs, backward.inputs)
@@ -62,10 +62,6 @@ def unwind(lowering: Lowering, node: Node) -> None:
     rounds = _round(lowering, backward, given, mask, slots, None)
     lowering.statement(Unwinding(rounds, kept, recording.tape))
     lowering.at |= {each: slots[k] for k, each in outputs.items()}
-
-
-def _outputs_of(lowering: Lowering, node: Node) -> list[Node]:
-    return [each for each in lowering.graph.nodes if each.op is node.op and each.inputs == node.inputs and each.attrs[:-1] == node.attrs[:-1]]
 
 
 def _run(lowering: Lowering, node: Node, outputs: Sequence[Node]) -> Recording | None:

@@ -11,7 +11,7 @@ def lower_branch(schedule, node: Node) -> None:
     """All outputs of a branch."""
     if node in schedule.made_at:
         return
-    outputs = [each for each in schedule.graph.nodes if each.op is node.op and each.inputs == node.inputs and each.attrs[:-1] == node.attrs[:-1]]
+    outputs = schedule.graph.siblings(node)
     condition, *operands = node.inputs
     asked = schedule.dense(condition)
     if asked.kind != "work":

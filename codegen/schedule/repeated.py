@@ -28,7 +28,7 @@ def lower_loop(schedule, node: Node) -> None:
     """All outputs of a loop."""
     if node in schedule.made_at:
         return
-    outputs = [each for each in schedule.graph.nodes if each.op is node.op and each.inputs == node.inputs and each.attrs[:-1] == node.attrs[:-1]]
+    outputs = schedule.graph.siblings(node)
     scalars = in_scalars(node.attrs[0])
     (_Ordered(schedule, outputs, scalars) if scalars is not None else _Repeated(schedule, outputs)).lower()
 

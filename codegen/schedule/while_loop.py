@@ -34,7 +34,7 @@ class Recording:
 def lower_while(schedule, node: Node) -> None:
     """All outputs of a ``while``."""
     if node not in schedule.made_at:
-        _run(schedule, node, _outputs_of(schedule, node), [each for each in schedule.graph.nodes if each.op is UNWIND and loop_of(each) == loop_of(node)])
+        _run(schedule, node, schedule.graph.siblings(node), [each for each in schedule.graph.nodes if each.op is UNWIND and loop_of(each) == loop_of(node)])
 
 
 def lower_unwind(schedule, node: Node) -> None:
@@ -42,7 +42,7 @@ def lower_unwind(schedule, node: Node) -> None:
     if node in schedule.made_at:
         return
     recording = schedule.recordings.get(loop_of(node)) or _run(schedule, node, [], [node])
-    outputs = {each.attrs[-1]: each for each in _outputs_of(schedule, node)}
+    outputs = {each.attrs[-1]: each for each in schedule.graph.siblings(node)}
     body, backward, *_ = node.attrs
     level, seeds = schedule.level, node.inputs[1 + len(body.inputs):]
     first, count = len(backward.outputs), states_of(body)
@@ -94,10 +94,6 @@ def loop_of(node: Node) -> tuple:
     """The loop that a ``while`` runs, and that an ``unwind`` goes back through."""
     body = node.attrs[0]
     return body, node.inputs[:1 + len(body.inputs)]
-
-
-def _outputs_of(schedule, node: Node) -> list[Node]:
-    return [each for each in schedule.graph.nodes if each.op is node.op and each.inputs == node.inputs and each.attrs[:-1] == node.attrs[:-1]]
 
 
 def needed(graph: Graph, wanted: Iterable[int], makes: Sequence[Node], reads: Sequence[Node], always: Sequence[Node] = ()) -> list[int]:

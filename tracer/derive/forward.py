@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..graph.graph import live_nodes
-from ..graph.node import Node
+from ..graph.node import Node, loop_of
 from ..graph.op import JOINTLY, LINEAR, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
-from ..trace.value import Traced, constant, make
+from ..trace.value import Traced, make
 from .branch import push_through_arms
 from .loop import push_through
-from .rules import factor, refuse_derivative, times
+from .rules import factor, refuse_derivative, times, zeros
 from .walk import push_through_walk
 from .while_loop import push_through_unwind, push_through_while
 
@@ -33,19 +33,14 @@ def tangents(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], directions
             if tangent is not None:
                 known[node] = tangent
     trace.location = outside
-    return [known[output.node] if output.node in known else _zero(trace, output.node) for output in outputs]
-
-
-def _zero(trace, node: Node) -> Traced:
-    zero = constant(trace, 0, node.type.dtype)
-    return make(BROADCAST, (zero,), (node.type.shape,)) if node.type.shape else zero
+    return [known[output.node] if output.node in known else zeros(trace, output.node.type) for output in outputs]
 
 
 def _tangent(trace, node: Node, known: dict[Node, Traced]) -> Traced | None:
     op = node.op
     if op is WHERE:
         condition, *arms = node.inputs
-        sides = [known[arm] if arm in known else _zero(trace, arm) for arm in arms]
+        sides = [known[arm] if arm in known else zeros(trace, arm.type) for arm in arms]
         return None if not any(arm in known for arm in arms) else make(WHERE, (Traced(condition, trace), *sides))
     inputs = tuple([Traced(operand, trace) for operand in node.inputs])
     out = Traced(node, trace)
@@ -57,14 +52,14 @@ def _tangent(trace, node: Node, known: dict[Node, Traced]) -> Traced | None:
         raise refuse_derivative(node)
     given = tuple([known.get(operand) for operand in node.inputs])
     if op.jvp is LINEAR:
-        filled = tuple([t if t is not None else _zero(trace, o) for t, o in zip(given, node.inputs)])
+        filled = tuple([t if t is not None else zeros(trace, o.type) for t, o in zip(given, node.inputs)])
         return make(op, filled, node.attrs)
     return op.jvp(given, inputs, out, node.attrs)
 
 
 def _loop_tangent(trace, node: Node, known: dict[Node, Traced], loops: dict[tuple, dict[int, Traced]]) -> Traced:
     """The outputs of one loop have their tangents from one loop."""
-    key = node.op, node.inputs, node.attrs[:-1]
+    key = loop_of(node)
     if key not in loops:
         loops[key] = _THROUGH[node.op](trace, node, [known.get(operand) for operand in node.inputs], tangents)
     return loops[key][node.attrs[-1]]

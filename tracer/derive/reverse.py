@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import DerivativeError
-from ..graph.node import Node
+from ..graph.node import Node, loop_of
 from ..graph.op import JOINTLY, NOT_DIFFERENTIABLE, ZERO
 from ..ops import TABLE
 from ..ops.while_loop import states_of
@@ -20,7 +20,7 @@ from ..trace.value import Traced, constant, make
 from .branch import pull_through_arms
 from .forward import tangents
 from .loop import last_row_of, pull_through
-from .rules import factor, refuse_derivative, sum_to, times
+from .rules import factor, refuse_derivative, sum_to, times, zeros
 from .walk import pull_through_walk
 from .while_loop import pull_through_unwind, pull_through_while
 
@@ -62,7 +62,7 @@ def pullback(trace, outputs: Sequence[Traced], wrt: Sequence[Traced], seeds: Seq
     loops = _loops(node for node in nodes if node in on_the_way and node not in targets)
     for node in reversed(nodes):
         if node.op.vjp is JOINTLY:
-            siblings = loops.get(_loop_of(node), ())
+            siblings = loops.get(loop_of(node), ())
             if node in siblings[:1]:
                 trace.location = node.where
                 _push_loop(trace, [each for each in siblings if each in cotangents], cotangents, on_the_way)
@@ -82,17 +82,12 @@ def _between(nodes: list[Node], targets: set[Node]) -> set[Node]:
     return found
 
 
-def _loop_of(node: Node) -> tuple:
-    """What the outputs of one loop have in common."""
-    return node.op, node.inputs, node.attrs[:-1]
-
-
 def _loops(nodes) -> dict[tuple, list[Node]]:
     """The outputs of each loop, in the order of their creation."""
     found: dict[tuple, list[Node]] = {}
     for node in nodes:
         if node.op.vjp is JOINTLY:
-            found.setdefault(_loop_of(node), []).append(node)
+            found.setdefault(loop_of(node), []).append(node)
     return found
 
 
@@ -230,6 +225,5 @@ def _collected(trace, entry: Cotangent | None, node: Node) -> Traced:
     if not node.type.is_float:
         raise DerivativeError(f"a gradient with respect to {node.type} was asked for; only floats have one")
     if entry is None:
-        zero = constant(trace, 0, node.type.dtype)
-        return make(BROADCAST, (zero,), (node.type.shape,)) if node.type.shape else zero
+        return zeros(trace, node.type)
     return _dense(trace, entry, node)

@@ -7,8 +7,9 @@ import numpy as np
 from ..errors import DerivativeError
 from ..graph.node import Node, user_line
 from ..graph.op import NOT_DIFFERENTIABLE, ZERO
+from ..graph.types import ArrayType
 from ..ops import TABLE
-from ..trace.value import FUNCTIONS, Traced, make
+from ..trace.value import FUNCTIONS, Traced, constant, make
 
 MULTIPLY, STRONG_MULTIPLY = TABLE["multiply"], TABLE["strong_multiply"]
 
@@ -45,6 +46,12 @@ def times(value: Traced, by, strong: bool) -> Traced:
         return value * by
     # A partial such as where(x > y, 1.0, 0.0) is float64 whatever x is.
     return make(STRONG_MULTIPLY, (value, by if by.dtype == value.dtype else by.astype(value.dtype)))
+
+
+def zeros(trace, type: ArrayType) -> Traced:
+    """Zeros of a type."""
+    zero = constant(trace, 0, type.dtype)
+    return make(TABLE["broadcast_to"], (zero,), (type.shape,)) if type.shape else zero
 
 
 def sum_to(value: Traced, shape: tuple[int, ...]) -> Traced:

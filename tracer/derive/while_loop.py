@@ -15,10 +15,11 @@ from ..graph.node import Node
 from ..ops import TABLE
 from ..ops.while_loop import float_states, states_of
 from ..trace.context import Trace
-from ..trace.value import Traced, constant, make
+from ..trace.value import Traced, make
 from .loop import Inner
+from .rules import zeros
 
-WHILE, UNWIND, ADD, BROADCAST = (TABLE[name] for name in ("while", "unwind", "add", "broadcast_to"))
+WHILE, UNWIND, ADD = (TABLE[name] for name in ("while", "unwind", "add"))
 
 
 @dataclass(eq=False)
@@ -50,11 +51,6 @@ def run_of(trace: Trace, node: Node) -> Run:
     return Run(body, going, inner[:states_of(body)], inner[states_of(body):])
 
 
-def _zeros_like(value: Traced) -> Traced:
-    zero = constant(value.owner, 0, value.dtype)
-    return make(BROADCAST, (zero,), (value.shape,)) if value.shape else zero
-
-
 # Backward ---------------------------------------------------------------------------------------------------------------
 
 def unwound(run: Run, seeds: dict[int, Traced], totals: Sequence[int], pullback: Callable) -> tuple[dict[int, Traced], dict[int, Traced]]:
@@ -69,7 +65,7 @@ def unwound(run: Run, seeds: dict[int, Traced], totals: Sequence[int], pullback:
     slopes = pullback(inner.trace, [new[body.outputs[1 + k]] for k in carried], targets, cotangents)
     slopes[len(carried):] = [make(ADD, pair) for pair in zip(sums, slopes[len(carried):])]
     backward = inner.graph([*cotangents, *sums, *given], slopes, body.name)
-    operands = (*run.operands(), *[seeds[k] if k in seeds else _zeros_like(run.states[k]) for k in carried])
+    operands = (*run.operands(), *[seeds[k] if k in seeds else zeros(trace, run.states[k].type) for k in carried])
     made = [make(UNWIND, operands, (body, backward, tuple(carried), tuple(totals), which)) for which in range(len(slopes))]
     return dict(zip(carried, made)), dict(zip(totals, made[len(carried):]))
 
@@ -134,7 +130,7 @@ def with_tangents(run: Run, tangents: dict[int, Traced], whole_tangents: dict[in
     made = push(inner.trace, [new[body.outputs[1 + k]] for k in floats], [*[values[k] for k in floats], *[wholes[k] for k in moving]],
                 [*directions, *whole_directions])
     graph = inner.graph([*values, *directions, *wholes, *whole_directions], [*[new[each] for each in body.outputs], *made], body.name)
-    given = [tangents[k] if k in tangents else _zeros_like(run.states[k]) for k in floats]
+    given = [tangents[k] if k in tangents else zeros(trace, run.states[k].type) for k in floats]
     return Run(graph, run.going, [*run.states, *given], [*run.wholes, *whole_tangents.values()])
 
 
@@ -165,7 +161,7 @@ def push_through_unwind(trace: Trace, node: Node, given: Sequence[Traced | None]
     values = inner.inputs([each.type for each in beside.body.inputs])
     primals, directions = values[:states], values[states:states + floats]
     wholes, whole_directions = values[states + floats:len(values) - moving], values[len(values) - moving:]
-    new = inner.copied(backward, [*cotangents, *[_zeros_like(each) for each in sums], *primals, *wholes])
+    new = inner.copied(backward, [*cotangents, *[zeros(inner.trace, each.type) for each in sums], *primals, *wholes])
     moved = [k for k in range(len(run.wholes)) if given[1 + states + k] is not None]
     made = push(inner.trace, [new[each] for each in backward.outputs], [*cotangents, *[primals[k] for k in run.floats], *[wholes[k] for k in moved]],
                 [*changes, *directions, *whole_directions])
@@ -173,7 +169,7 @@ def push_through_unwind(trace: Trace, node: Node, given: Sequence[Traced | None]
     outputs = [*made[:first], *[new[each] for each in backward.outputs[:first]], *added]
     graph = inner.graph([*changes, *cotangents, *sums, *values], outputs, backward.name)
     seeds = [Traced(each, trace) for each in node.inputs[len(node.inputs) - first:]]
-    moves = [_zeros_like(seed) if each is None else each for seed, each in zip(seeds, given[len(given) - first:])]
+    moves = [zeros(trace, seed.type) if each is None else each for seed, each in zip(seeds, given[len(given) - first:])]
     of_tangents = [states + run.floats.index(k) for k in carried]
     attrs = (beside.body, graph, (*carried, *of_tangents), tuple(totals))
     return {which: make(UNWIND, (*beside.operands(), *moves, *seeds), (*attrs, place))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from operator import attrgetter
 
-from .node import Node
+from .node import Node, loop_of
 from .text import format_graph, to_dot, to_html
 
 
@@ -51,6 +51,11 @@ class Graph:
         for node in self.outputs:
             count[node] += 1
         return count
+
+    def siblings(self, node: Node) -> list[Node]:
+        """The live outputs of the loop or branch that a node is an output of."""
+        key = loop_of(node)
+        return [each for each in self.nodes if each.op is node.op and loop_of(each) == key]
 
     def __str__(self) -> str:
         return format_graph(self)

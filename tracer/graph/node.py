@@ -167,6 +167,11 @@ def constant_value(node: Node):
     return None
 
 
+def loop_of(node: Node) -> tuple:
+    """What the outputs of one loop or branch have in common: all but which of them they are."""
+    return node.op, node.inputs, node.attrs[:-1]
+
+
 def user_line(node: Node) -> str:
     """``file:line`` of the user's code that made the node, or ''."""
     if node.where is None:

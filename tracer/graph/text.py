@@ -9,7 +9,7 @@ import html
 import shutil
 import subprocess
 
-from .node import ARRAY, CONSTANT, INPUT, Node, constant_value, user_line
+from .node import ARRAY, CONSTANT, INPUT, Node, constant_value, loop_of, user_line
 
 DRAWN_NODES = 400  # above this many nodes a drawing helps nobody
 
@@ -58,7 +58,7 @@ def format_graph(graph, lines: bool = False) -> str:
         if node.op is ARRAY:
             right = constant_text(node)
         elif node.op.kind == "loop":
-            first = bodies.setdefault((node.op, node.inputs, node.attrs[:-1]), texts[node])
+            first = bodies.setdefault(loop_of(node), texts[node])
             right = _TEXTS[node.op.name](node, operands, lines) if first == texts[node] else f"{node.op.name}(y{node.attrs[-1]} beside {first})"
         else:
             right = f"{node.op.name}({', '.join(operands + [attribute_text(a) for a in node.attrs])})"

@@ -22,26 +22,31 @@ from .value import FUNCTIONS, Traced, as_traced, cast, user_line_of
 FLOAT64 = np.dtype(np.float64)
 
 
-class _LikeFloat(type):
+class _Like(type):
+    """The class of what stands for a builtin type: to everyone who asks, it is that type."""
+
+    stands_for: type
+
     def __instancecheck__(cls, value):
-        return builtins.isinstance(value, float)
+        return builtins.isinstance(value, cls.stands_for)
 
     def __subclasscheck__(cls, other):
-        return issubclass(other, float)
+        return issubclass(other, cls.stands_for)
 
     def __repr__(cls):
-        return repr(float)
+        return repr(cls.stands_for)
 
     def __eq__(cls, other):
-        return other is cls or other is float
+        return other is cls or other is cls.stands_for
 
     def __hash__(cls):
-        return hash(float)
+        return hash(cls.stands_for)
 
 
-class Float(float, metaclass=_LikeFloat):
+class Float(float, metaclass=_Like):
     """``float``: of a traced number the number itself, which stays in the graph."""
 
+    stands_for = float
     dtype = FLOAT64
 
     def __new__(cls, value=0.0, /):
@@ -51,26 +56,10 @@ class Float(float, metaclass=_LikeFloat):
         return float(value)
 
 
-class _LikeInt(type):
-    def __instancecheck__(cls, value):
-        return builtins.isinstance(value, int)
-
-    def __subclasscheck__(cls, other):
-        return issubclass(other, int)
-
-    def __repr__(cls):
-        return repr(int)
-
-    def __eq__(cls, other):
-        return other is cls or other is int
-
-    def __hash__(cls):
-        return hash(int)
-
-
-class Int(int, metaclass=_LikeInt):
+class Int(int, metaclass=_Like):
     """``int``: of a traced integer that the arguments tell its value, of one that the data tell the integer itself; floats are refused."""
 
+    stands_for = int
     dtype = np.dtype(np.int64)
 
     def __new__(cls, value=0, /, *base):
@@ -160,30 +149,15 @@ def _original(kinds):
     return vars(kinds).get(SEEN_CLASS, kinds) if builtins.isinstance(kinds, type) else kinds
 
 
-class _LikeType(type):
-    """The class of ``type`` as the traced function sees it."""
-
+class _LikeType(_Like):
     def __call__(cls, *args, **kwargs):
         return type_of(*args) if len(args) == 1 and not kwargs else type(*args, **kwargs)
-
-    def __instancecheck__(cls, value):
-        return builtins.isinstance(value, type)
-
-    def __subclasscheck__(cls, other):
-        return issubclass(other, type)
-
-    def __repr__(cls):
-        return repr(type)
-
-    def __eq__(cls, other):
-        return other is cls or other is type
-
-    def __hash__(cls):
-        return hash(type)
 
 
 class Type(type, metaclass=_LikeType):
     """``type``: that of a traced value is the type of what it stands for."""
+
+    stands_for = type
 
 
 _STAND_INS = {float: Float, int: Int}
