@@ -36,6 +36,7 @@ tracer.settings
 codegen.report
 codegen.simplify
 codegen.loops
+codegen.verify
 codegen.schedule
 codegen.functions
 codegen.source

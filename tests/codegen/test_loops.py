@@ -5,9 +5,10 @@ import random
 import numpy as np
 import pytest
 
-from codegen.loops import Affine, Buffer, Load, Nest, Program, Reduce, Store, verify
+from codegen.loops import Affine, Buffer, Load, Nest, Program, Reduce, Store
 from codegen.schedule.collapse import collapse
 from codegen.schedule.scheduler import schedule
+from codegen.verify import verify
 from tests.codegen.test_machine_code import graph_of
 from tracer.ops import TABLE
 

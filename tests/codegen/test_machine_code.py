@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 import codegen.llvm.compute as compute
 import codegen.llvm.pack as pack
 from codegen.llvm.target import machine
-from codegen.loops import Blocked, verify
+from codegen.loops import Blocked
 from codegen.pipeline import Options, compile_graph
+from codegen.verify import verify
 from tests.codegen.kernel_call import call, graph_of
 from tracer.derive.reverse import gradients
 from tracer.graph.evaluate import evaluate
