@@ -14,13 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ops import TABLE
-from .arm_memory import Cursor, Memory
+from .arm_memory import Cursor, Disagreement, Memory
 from .buffers import Buffer
 from .capture import capture, variables
 from .context import Trace, user_location
 from .memory import Storage, copied
 from .outcomes import EXIT, Outcome, Raised
-from .statements import Disagreement
 from .value import Traced, as_traced, cast
 
 WHILE = TABLE["while"]
