@@ -5,7 +5,7 @@ Tensors record what is done to them; ``backward()`` goes the recording backwards
 An operation is a function on tensors and a class of nodes. The function computes NumPy data, asks :func:`~tracer.eager.record.recorded` for a node
 over its inputs, and gives the node what its ``backward`` needs (``node.save``). The class has PyTorch's name (``ExpBackward0``) and a ``backward`` in
 operations on tensors, which makes it differentiable again; ``fast`` is the same on NumPy data, for speed. Element-wise operations take value and slope
-from the tracer's table (``elementwise.py``). Each family of operations is a file with a table ``FUNCTIONS``; here they become one namespace.
+from the tracer's table (``operations/elementwise.py``). Each family of operations is a file with a table ``FUNCTIONS``; here they become one namespace.
 """
 
 from __future__ import annotations
@@ -13,32 +13,13 @@ from __future__ import annotations
 import math
 import warnings
 
-from . import (
-    activations,
-    arithmetic,
-    basics,
-    contraction,
-    creation,
-    decompositions,
-    elementwise,
-    gathering,
-    norms,
-    numeric,
-    ordering,
-    printing,
-    products,
-    random,
-    rearranging,
-    reductions,
-    selection,
-    shaping,
-)
 from . import autograd as autograd
 from . import cuda as cuda
 from . import inplace as _inplace  # noqa: F401  the same for what overwrites
 from . import leaves as _leaves  # noqa: F401  and for what users set
 from . import linalg as linalg
 from . import nn as nn
+from . import printing
 from . import special as special
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
@@ -64,6 +45,7 @@ from .dtypes import (
 )
 from .given import with_out
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .operations import FUNCTIONS, random
 from .printing import set_printoptions
 from .refused import refusal
 from .tensor import STRIDED as strided
@@ -76,10 +58,7 @@ bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
-_FAMILIES = (arithmetic, elementwise, selection, shaping, reductions, rearranging, gathering, numeric, norms, ordering, products, contraction, decompositions,
-             activations, special, basics, creation, random)
-for _family in _FAMILIES:
-    globals().update({name: with_out(with_device(function)) for name, function in _family.FUNCTIONS.items()})
+globals().update({name: with_out(with_device(function)) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.
@@ -142,6 +121,6 @@ __all__ = [
     "Size", "Tensor", "autograd", "cuda", "device", "dtype", "enable_grad", "finfo", "float32", "float64", "get_default_dtype", "iinfo", "inference_mode",
     "int8", "int64",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled",
-    "is_tensor", "no_grad", "printing", "promote_types", "set_default_dtype", "strided",
+    "is_tensor", "no_grad", "printing", "promote_types", "random", "set_default_dtype", "strided",
     "set_grad_enabled", "set_printoptions", "uint8",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from .engine import Pass
 from .modes import state
 from .node import UNTRACKED, Node, accumulator
-from .shaping import stack
+from .operations.joining import stack
 from .tensor import Size, Tensor, made_of
 
 _CREATE_GRAPH = ("Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can cause a memory leak. "

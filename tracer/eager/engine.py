@@ -14,9 +14,9 @@ import numpy as np
 
 from .dtypes import DTYPES
 from .geometry import in_layout_of
-from .indexing import CopyBackwards
 from .modes import state
 from .node import UNTRACKED, Node
+from .operations.indexing import CopyBackwards
 from .origins import evaluating
 from .record import recorded, result
 from .tensor import Size, Tensor, counter_of, made_of

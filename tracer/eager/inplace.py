@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 
-from .activations import relu
-from .arithmetic import FUNCTIONS as ARITHMETIC
 from .dtypes import promoted
-from .elementwise import FUNCTIONS as ELEMENTWISE
 from .modes import state
 from .node import Node
-from .numeric import FUNCTIONS as NUMERIC
-from .reductions import cumprod, cumsum
-from .selection import FUNCTIONS as SELECTION
-from .shaping import squeeze, t, transpose, unsqueeze
+from .operations.activations import relu
+from .operations.arithmetic import FUNCTIONS as ARITHMETIC
+from .operations.choices import FUNCTIONS as CHOICES
+from .operations.comparisons import FUNCTIONS as COMPARISONS
+from .operations.cumulative import cumprod, cumsum
+from .operations.elementwise import FUNCTIONS as ELEMENTWISE
+from .operations.numeric import FUNCTIONS as NUMERIC
+from .operations.pairwise import FUNCTIONS as PAIRWISE
+from .operations.powers import FUNCTIONS as POWERS
+from .operations.shaping import squeeze, t, transpose, unsqueeze
+from .operations.steps import FUNCTIONS as STEPS
 from .special import FUNCTIONS as SPECIAL
 from .tensor import Tensor, own_node, shared
 from .updates import check_writable, count_update, in_place, rebase
@@ -28,13 +32,11 @@ def _cumsum(input: Tensor, dim: int, *, dtype=None) -> Tensor:
 
 
 _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subtract", "multiply", "divide", "true_divide", "negative")}, **ELEMENTWISE,
-          **{n: SELECTION[n] for n in ("pow", "square", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor", "ceil", "trunc", "fix", "sign", "sgn",
-                                       "frac", "rsqrt",
-                                       "remainder", "fmod", "masked_fill", "floor_divide", "atan2", "hypot", "copysign", "xlogy", "bitwise_and", "bitwise_or",
-                                       "bitwise_xor", "bitwise_not", "lt", "le", "gt", "ge", "eq", "ne", "logical_and", "logical_or", "logical_xor",
-                                       "logical_not")
-             if n in SELECTION},
-          "floor_divide": functools.partial(SELECTION["floor_divide"], name="floor_divide_"), "relu": relu, "cumsum": _cumsum, "cumprod": cumprod}
+          **{n: f for n, f in CHOICES.items() if n != "where"}, **POWERS, **STEPS,
+          **{n: COMPARISONS[n] for n in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "lt", "le", "gt", "ge", "eq", "ne", "logical_and",
+                                         "logical_or", "logical_xor", "logical_not")},
+          **{n: PAIRWISE[n] for n in ("remainder", "fmod", "atan2", "hypot", "copysign", "xlogy")},
+          "floor_divide": functools.partial(STEPS["floor_divide"], name="floor_divide_"), "relu": relu, "cumsum": _cumsum, "cumprod": cumprod}
 _NAMES |= {name: function for name, function in (NUMERIC | SPECIAL).items() if name in _NAMES}
 
 

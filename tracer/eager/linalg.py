@@ -1,30 +1,15 @@
 """``torch.linalg``."""
 
-from .decompositions import (
-    LinAlgError,
-    cholesky,
-    cross,
-    det,
-    eigh,
-    eigvalsh,
-    inv,
-    matrix_norm,
-    matrix_power,
-    matrix_rank,
-    multi_dot,
-    pinv,
-    qr,
-    solve,
-    solve_triangular,
-    svd,
-    svdvals,
-    vecdot,
-)
-from .decompositions import linalg_norm as norm
-from .decompositions import linalg_slogdet as slogdet
-from .norms import vector_norm
-from .products import matmul
-from .shaping import diagonal as _diagonal
+from .operations.decompositions import cholesky, eigh, eigvalsh, matrix_rank, pinv, qr, svd, svdvals
+from .operations.determinants import det
+from .operations.determinants import linalg_slogdet as slogdet
+from .operations.matrix_norms import linalg_norm as norm
+from .operations.matrix_norms import matrix_norm
+from .operations.norms import vector_norm
+from .operations.products import matmul, multi_dot
+from .operations.slicing import diagonal as _diagonal
+from .operations.solving import LinAlgError, inv, matrix_power, solve, solve_triangular
+from .operations.vector_products import cross, vecdot
 from .tensor import Tensor
 
 

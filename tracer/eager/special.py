@@ -9,19 +9,20 @@ from scipy import special as scipy
 
 from tracer.ops import TABLE
 
-from .activations import log_softmax, logsumexp, softmax
-from .arithmetic import operand
-from .define import RESULT, kind, operation
 from .dtypes import get_default_dtype
-from .elementwise import FUNCTIONS as ELEMENTWISE
-from .elementwise import RECORDED, Recorded
-from .elementwise import _opened as opened
-from .elementwise import _uses as uses
-from .numbers import plus, times
-from .numeric import logit, sinc
+from .operations.activations import log_softmax, logsumexp, softmax
+from .operations.arithmetic import operand
+from .operations.choices import where
+from .operations.define import RESULT, kind, operation
+from .operations.elementwise import FUNCTIONS as ELEMENTWISE
+from .operations.elementwise import RECORDED, Recorded
+from .operations.elementwise import _opened as opened
+from .operations.elementwise import _uses as uses
+from .operations.numbers import plus, times
+from .operations.numeric import logit, sinc
+from .operations.pairwise import FUNCTIONS as PAIRWISE
+from .operations.steps import round_
 from .record import broadcast_shape, fit_of, fitted, in_common
-from .selection import FUNCTIONS as CHOICES
-from .selection import round_, where
 from .tensor import Tensor, made_of
 from .updates import in_place
 
@@ -186,7 +187,6 @@ def _slope_of_two(op: str, number: int):
     return lambda x, y: opened(partial(Recorded(x), Recorded(y), None))
 
 
-RECORDED[scipy.xlogy] = CHOICES["xlogy"]
 zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: scipy.zeta(s, q), (None, lambda s, q: -s * zeta(s + 1.0, q)))
 xlog1py = _two("xlog1py", "SpecialXlog1PyBackward", _xlog1py_data, (_slope_of_two("xlog1py", 0), _slope_of_two("xlog1py", 1)))
 gammainc = _two("gammainc", "IgammaBackward", scipy.gammainc, (None, _slope_of_two("gammainc", 1)), "igamma: input")
@@ -217,7 +217,7 @@ def ndtr(input: Tensor, *, out=None) -> Tensor:
 
 
 expit, exp2, expm1, log1p = (ELEMENTWISE[name] for name in ("sigmoid", "exp2", "expm1", "log1p"))
-psi, gammaln, round, xlogy = digamma, lgamma, round_, CHOICES["xlogy"]
+psi, gammaln, round, xlogy = digamma, lgamma, round_, PAIRWISE["xlogy"]
 
 FUNCTIONS = {f.__name__: f for f in (erf, erfc, erfinv, lgamma, digamma, i0)}
 for _name, _function in FUNCTIONS.items():

@@ -287,6 +287,11 @@ def wrapped_dim(dim: int, ndim: int) -> int:
     return dim + extent if dim < 0 else dim
 
 
+def unsigned(dim):
+    """A dim, or several, as PyTorch keeps them: -1 as 2**64 - 1."""
+    return dim if dim is None else dim % 2**64 if isinstance(dim, int) else tuple([each % 2**64 for each in dim])
+
+
 def logical_strides(data) -> tuple[int, ...]:
     """Byte strides as PyTorch counts them; NumPy gives arrays of extent 0 or 1 whatever strides it likes."""
     if data.size:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..backward import grad
-from ..creation import zeros_like
 from ..modes import enable_grad, is_grad_enabled, set_grad_enabled
-from ..shaping import stack
+from ..operations.creation import zeros_like
+from ..operations.joining import stack
 from ..tensor import Tensor
 from . import forward_ad
 

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backward import grad
-from ..creation import zeros_like
 from ..dtypes import float64
-from ..random import Generator, rand, randn_like
-from ..shaping import stack
+from ..operations.creation import zeros_like
+from ..operations.joining import stack
+from ..operations.random import Generator, rand, randn_like
 from ..tensor import Tensor
 from . import forward_ad
 from .function import Function

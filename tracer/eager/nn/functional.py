@@ -6,20 +6,21 @@ import warnings
 
 import numpy as np
 
-from ..activations import NN
-from ..creation import zeros
-from ..decompositions import norm
-from ..define import gate, kind, operation
 from ..dtypes import int64
-from ..gathering import index_select, scatter
-from ..norms import vector_norm
-from ..numbers import over
-from ..products import addmm, matmul
-from ..random import rand_like
+from ..operations.activations import NN
+from ..operations.by_index import index_select
+from ..operations.choices import where
+from ..operations.creation import zeros
+from ..operations.define import gate, kind, operation
+from ..operations.gathering import scatter
+from ..operations.joining import cat
+from ..operations.matrix_norms import norm
+from ..operations.norms import vector_norm
+from ..operations.numbers import over
+from ..operations.pairwise import FUNCTIONS as PAIRWISE
+from ..operations.products import addmm, matmul
+from ..operations.random import rand_like
 from ..record import broadcast_shape, fit_of, fitted
-from ..selection import FUNCTIONS as CHOICES
-from ..selection import where
-from ..shaping import cat
 from ..tensor import Tensor, made_of, wrapped_dim
 
 relu, softmax, log_softmax, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
@@ -281,7 +282,7 @@ def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduc
 
 def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """``target (log target - input)``."""
-    values = target.exp() * (target - input) if log_target else CHOICES["xlogy"](target, target) - target * input
+    values = target.exp() * (target - input) if log_target else PAIRWISE["xlogy"](target, target) - target * input
     if reduction == "mean":
         warnings.warn("reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the batch size, "
                       "and aligns with "

@@ -6,16 +6,16 @@ import warnings
 
 import numpy as np
 
-from .devices import Device, check_device
-from .dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
-from .geometry import in_layout_of
+from ..devices import Device, check_device
+from ..dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
+from ..geometry import in_layout_of
+from ..modes import state
+from ..node import INFERENCE, Node, now
+from ..record import broadcast_shape, look_up_nodes, recorded, result
+from ..stale import outdate
+from ..tensor import Tensor, counter_of, is_contiguous, made_of, shared
+from ..updates import check_overlap, check_writable, recordable, update
 from .indexing import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
-from .modes import state
-from .node import INFERENCE, Node, now
-from .record import broadcast_shape, look_up_nodes, recorded, result
-from .stale import outdate
-from .tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from .updates import check_overlap, check_writable, recordable, update
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "

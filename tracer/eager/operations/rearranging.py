@@ -6,15 +6,18 @@ import itertools
 
 import numpy as np
 
+from ..dtypes import Dtype, int64, promote_types
+from ..geometry import in_layout_of
+from ..record import broadcast_shape
+from ..tensor import Size, Tensor, made_of, wrapped_dim
+from ..updates import in_place
+from .by_index import index_select
 from .define import kind, operation
-from .dtypes import Dtype, int64, promote_types
-from .gathering import index_select
-from .geometry import in_layout_of
+from .joining import cat, stack
 from .numbers import over, times
-from .record import broadcast_shape
-from .shaping import cat, diagonal, narrow, reshape, split, stack, unsqueeze
-from .tensor import Size, Tensor, made_of, wrapped_dim
-from .updates import in_place
+from .shaping import reshape, unsqueeze
+from .slicing import diagonal, narrow
+from .splitting import split
 
 # Reversed and rolled -------------------------------------------------------------------------------------------------------------
 

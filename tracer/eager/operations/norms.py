@@ -6,14 +6,14 @@ import warnings
 
 import numpy as np
 
+from ..dtypes import Dtype, int64
+from ..record import broadcast_shape, fitted
+from ..tensor import Tensor, wrapped_dim
+from ..updates import in_place
 from .arithmetic import operand
+from .choices import where
 from .define import RESULT, kind, operation, operations
-from .dtypes import Dtype, int64
-from .record import broadcast_shape, fitted
 from .reductions import _correction, axes_of, spread
-from .selection import where
-from .tensor import Tensor, wrapped_dim
-from .updates import in_place
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 

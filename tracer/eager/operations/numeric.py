@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..dtypes import bool_, float64, get_default_dtype
+from ..geometry import in_layout_of
+from ..node import Node
+from ..record import broadcast_shape, fit_of, fitted, in_common, result
+from ..tensor import Tensor, made_of
+from ..updates import in_place
 from .arithmetic import _binary, operand
+from .choices import where
 from .define import RESULT, kind, operation
-from .dtypes import bool_, float64, get_default_dtype
-from .geometry import in_layout_of
-from .node import Node
-from .record import broadcast_shape, fit_of, fitted, in_common, result
-from .selection import pow_, where
-from .tensor import Tensor, made_of
-from .updates import in_place
+from .powers import pow_
 
 
 def _fit(node, *gradients):

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .node import Node
-from .record import recorded, result, saved_result
-from .tensor import Tensor, made_by, made_of
+from ..node import Node
+from ..record import recorded, result, saved_result
+from ..tensor import Tensor, made_by, made_of
 
 RESULT = object()  # stands in ``saves`` for the operation's own result
 

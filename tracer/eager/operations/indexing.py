@@ -11,15 +11,16 @@ import warnings
 
 import numpy as np
 
-from .dtypes import filled
-from .geometry import inner_first, laid
-from .modes import state
-from .node import Node
-from .record import fitted, look_up_nodes, recorded, result, updated
-from .shaping import _RESHAPED, _selected, _sliced, expand, select, unsqueeze, view
-from .tensor import Tensor, made_of, shared
-from .updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
-from .views import view_of
+from ..dtypes import filled
+from ..geometry import inner_first, laid
+from ..modes import state
+from ..node import Node
+from ..record import fitted, look_up_nodes, recorded, result, updated
+from ..tensor import Tensor, made_of, shared
+from ..updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
+from ..views import view_of
+from .shaping import RESHAPED, expand, unsqueeze, view
+from .slicing import select, selected, sliced
 
 _NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of "
                 "x[seq]. In "
@@ -82,7 +83,7 @@ def get(input: Tensor, index) -> Tensor:
             extent = input._data.shape[0]
             if not -extent <= index < extent:
                 raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
-            return _selected(input, 0, index)
+            return selected(input, 0, index)
     parts = _parts(input, index)
     if input._view is not None:
         look_up_nodes((input,))
@@ -91,8 +92,8 @@ def get(input: Tensor, index) -> Tensor:
         return _gathered(current, places)
     if current is input:
         if slice(None) in [part for _, part in parts if isinstance(part, slice)] and index is not Ellipsis:
-            return _sliced(input, 0, slice(None))
-        return view_of(input, _RESHAPED["AliasBackward0"], lambda a: a[...])
+            return sliced(input, 0, slice(None))
+        return view_of(input, RESHAPED["AliasBackward0"], lambda a: a[...])
     return current
 
 
@@ -164,12 +165,12 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
             extent = current._data.shape[at]
             if not -extent <= part < extent:
                 raise IndexError(f"index {part} is out of bounds for dimension {dimension} with size {extent}")
-            current = _selected(current, at, part)
+            current = selected(current, at, part)
         elif isinstance(part, slice):
             if part.step is not None and part.step <= 0:
                 raise ValueError("step must be greater than zero")
             if part != slice(None):
-                current = _sliced(current, at, part)
+                current = sliced(current, at, part)
             at += 1
         else:
             array = part._data

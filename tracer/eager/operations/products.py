@@ -6,12 +6,12 @@ import itertools
 
 import numpy as np
 
+from ..node import Node
+from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
+from ..tensor import Tensor, counter_of, wrapped_dim
+from ..updates import in_place
 from .define import kind, operation
-from .node import Node
-from .record import broadcast_shape, fitted, look_up_nodes, recorded, result
-from .shaping import _RESHAPED, expand
-from .tensor import Tensor, counter_of, wrapped_dim
-from .updates import in_place
+from .shaping import RESHAPED, expand
 
 
 class MmBackward0(Node):
@@ -209,7 +209,7 @@ def _by_batches(a: Tensor, b: Tensor) -> Tensor:
 
 def unsafe_view(input: Tensor, shape) -> Tensor:
     """A fresh result under another shape, which counts as no view of it."""
-    node = recorded(_RESHAPED["UnsafeViewBackward0"], (input,))
+    node = recorded(RESHAPED["UnsafeViewBackward0"], (input,))
     if node is not None:
         node.shape = input._data.shape
     return result(node, np.reshape(input._data, tuple(shape)))
@@ -225,7 +225,7 @@ def without_axis(input: Tensor, axis: int) -> Tensor:
     return made
 
 
-_SQUEEZED = type("SqueezeBackward4", (_RESHAPED["SqueezeBackward1"],), {"__doc__": "Backward of a squeeze of a fresh result."})
+_SQUEEZED = type("SqueezeBackward4", (RESHAPED["SqueezeBackward1"],), {"__doc__": "Backward of a squeeze of a fresh result."})
 
 
 def outer(input: Tensor, vec2: Tensor, *, out=None) -> Tensor:
@@ -366,7 +366,7 @@ def kron(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     return unsafe_view(a * b, [m * n for m, n in zip(*shapes)])
 
 
-def chain_product(tensors) -> Tensor:
+def multi_dot(tensors, *, out=None) -> Tensor:
     """The product of matrices (vectors at the ends) in the order that takes the fewest multiplications."""
     tensors = list(tensors)
     if len(tensors) < 2:
@@ -411,8 +411,8 @@ for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 for _function in (addmm, addmv, addr, baddbmm, addbmm):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
-FUNCTIONS |= {"tensordot": tensordot, "chain_matmul": lambda *matrices: chain_product(matrices)}
+FUNCTIONS |= {"tensordot": tensordot, "chain_matmul": lambda *matrices: multi_dot(matrices)}
 Tensor.adjoint = lambda self: self.transpose(-2, -1)
 Tensor.mH = property(Tensor.adjoint)
 Tensor.__matmul__ = lambda self, other: matmul(self, other) if isinstance(other, Tensor) else NotImplemented
-__all__ = ["FUNCTIONS", "chain_product"]
+__all__ = ["FUNCTIONS", "multi_dot"]

@@ -8,14 +8,14 @@ import numpy as np
 
 from tracer.ops import TABLE
 
+from ..dtypes import get_default_dtype
+from ..geometry import in_layout_of
+from ..node import Node
+from ..record import recorded, result, saved_result
+from ..tensor import Tensor, made_of, wrapped_dim
 from .arithmetic import operand
+from .choices import where
 from .define import gate
-from .dtypes import get_default_dtype
-from .geometry import in_layout_of
-from .node import Node
-from .record import recorded, result, saved_result
-from .selection import where
-from .tensor import Tensor, made_of, wrapped_dim
 
 _PASSED, _LEAKED = gate("ThresholdBackwardBackward0"), gate("LeakyReluBackwardBackward0")
 

@@ -6,11 +6,11 @@ import warnings
 
 import numpy as np
 
-from .devices import check_device
-from .dtypes import DTYPES, Dtype, bool_, filled, get_default_dtype, int64, of_numpy, promote_types
-from .geometry import in_layout_of
+from ..devices import check_device
+from ..dtypes import DTYPES, Dtype, bool_, filled, get_default_dtype, int64, of_numpy, promote_types
+from ..geometry import in_layout_of
+from ..tensor import Tensor, made_of, shared
 from .shaping import sizes_of
-from .tensor import Tensor, made_of, shared
 
 _COPY = ("To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), "
          "rather than "

@@ -8,18 +8,19 @@ on tensors.
 from __future__ import annotations
 
 import dis
+import operator
 
 import numpy as np
 
 from tracer.graph.op import ZERO, Op
 from tracer.ops import TABLE
 
+from ..dtypes import get_default_dtype
+from ..geometry import in_layout_of
+from ..node import Node, Output
+from ..record import recorded, result, saved_result
+from ..tensor import Tensor
 from .arithmetic import operand
-from .dtypes import get_default_dtype
-from .geometry import in_layout_of
-from .node import Node, Output
-from .record import recorded, result, saved_result
-from .tensor import Tensor
 
 # Name in PyTorch: operation of the table, where the names differ.
 UNARY = {name: name for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sqrt", "square",
@@ -75,7 +76,9 @@ for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv"
     setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
 Recorded.__hash__ = object.__hash__
 
-RECORDED: dict = {}  # NumPy's function -> ours; filled below and frozen by convention once the package is imported
+RECORDED: dict = {  # NumPy's function -> ours; each family adds its own, and nothing does once the package is imported
+    np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.divide: operator.truediv, np.negative: operator.neg,
+}
 
 
 class Elementwise(Node):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..tensor import Tensor
 from .arithmetic import AddBackward0, DivBackward0, MulBackward0
-from .tensor import Tensor
 
 MulBackward1, AddBackward1, DivBackward1 = (type(name, (parent,), {"__doc__": "With a number."}) for name, parent in (
     ("MulBackward1", MulBackward0), ("AddBackward1", AddBackward0), ("DivBackward1", DivBackward0)))

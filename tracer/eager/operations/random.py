@@ -7,11 +7,11 @@ import threading
 
 import numpy as np
 
+from ..dtypes import Dtype, get_default_dtype, int64
+from ..tensor import Tensor, made_of
+from ..updates import update
 from .creation import _finished, _shape_of
-from .dtypes import Dtype, get_default_dtype, int64
 from .shaping import sizes_of
-from .tensor import Tensor, made_of
-from .updates import update
 
 _BLOCK = 16  # normal numbers are made so many at a time, half of them from cosines and half from sines
 

@@ -6,10 +6,10 @@ import string
 
 import numpy as np
 
+from ..record import look_up_nodes
+from ..tensor import Tensor
 from .products import bmm
-from .record import look_up_nodes
-from .shaping import diagonal
-from .tensor import Tensor
+from .slicing import diagonal
 
 
 def einsum(*arguments) -> Tensor:

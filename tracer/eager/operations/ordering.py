@@ -6,15 +6,16 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..geometry import in_layout_of
+from ..record import recorded, result, saved_result
+from ..tensor import Tensor, made_of, wrapped_dim
+from .choices import where
 from .define import kind, operation, operations
+from .extremes import _PAIRS, _ByIndex, pair_type, values_and_indices
 from .gathering import gather
-from .geometry import in_layout_of
 from .numeric import lerp
 from .products import without_axis
-from .record import recorded, result, saved_result
-from .reductions import _PAIRS, _ByIndex, _noted, _Reduction, pair_type, values_and_indices
-from .selection import where
-from .tensor import Tensor, made_of, wrapped_dim
+from .reductions import _noted, _Reduction
 
 SORT0, SORT1, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE, CUMMAX, CUMMIN = (
     type(f"{name}", (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (

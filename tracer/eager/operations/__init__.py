@@ -1,0 +1,44 @@
+"""The operations on tensors, a family a file; ``FUNCTIONS`` has all of them by name. Importing a family gives tensors its methods."""
+
+from . import (
+    activations,
+    arithmetic,
+    basics,
+    by_index,
+    choices,
+    comparisons,
+    contraction,
+    creation,
+    cumulative,
+    decompositions,
+    determinants,
+    elementwise,
+    extremes,
+    gathering,
+    joining,
+    masked,
+    matrix_norms,
+    norms,
+    numeric,
+    ordering,
+    pairwise,
+    powers,
+    products,
+    random,
+    rearranging,
+    reductions,
+    replacing,
+    shaping,
+    slicing,
+    solving,
+    splitting,
+    steps,
+    vector_products,
+)
+
+_FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
+             cumulative, rearranging, gathering, by_index, masked, replacing, numeric, norms, ordering, products, contraction, vector_products,
+             solving, determinants, decompositions, matrix_norms, activations, basics, creation, random)
+FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
+
+__all__ = ["FUNCTIONS", "random"]

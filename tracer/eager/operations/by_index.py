@@ -1,0 +1,178 @@
+"""A vector of indices along an axis: index_select, index_add and their like."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..record import fitted, updated
+from ..tensor import Tensor, made_of, wrapped_dim
+from ..updates import check_expanded, check_writable, in_place, recordable, update
+from .choices import where
+from .define import kind, operation
+from .indexing import check_bounds, taken
+
+
+def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = IndexError) -> tuple[int, np.ndarray]:
+    axis = wrapped_dim(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a "
+                         f"vector{', but got dim: ' + str(index.ndim) + ' with type: ' + index.dtype.legacy if name == 'index_copy' else ''}")
+    if index.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
+    extent = input._data.shape[axis] if input.ndim else 1
+    places = np.atleast_1d(index._data)
+    wrong = (places < 0) | (places >= extent)
+    if wrong.any():
+        if name == "index_select":
+            raise IndexError("index out of range in self")
+        raise error("index out of range in self")
+    return axis, places
+
+
+def _at(axis: int, places) -> tuple:
+    return (slice(None),) * axis + (places,)
+
+
+def _index_select_backward(node, g, index):
+    return updated(index_add(made_of(np.zeros(node.shape, g._data.dtype)[()]), node.dim, index, g), 1)
+
+
+INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",))
+
+
+def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
+    """The positions in ``index`` along an axis."""
+    if not input.ndim and index.numel() != 1:
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
+    axis, places = _vector("index_select", input, dim, index)
+    data = input._data[_at(axis, places)] if input.ndim else input._data.reshape(1)[places][0]
+    return operation(INDEX_SELECT, (input,), np.asarray(data, order="C"), (index,), shape=input._data.shape, dim=axis)
+
+
+def _index_add_backward(node, g, index, _):
+    to_source = None
+    if node.edges[1] is not None:
+        to_source = index_select(g, node.dim, index) * node.alpha if node.alpha != 1 else index_select(g, node.dim, index)
+        to_source = to_source.expand(*node.shape)
+    return g, to_source
+
+
+INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index", "source"))
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1, out=None) -> Tensor:
+    """``alpha * source`` added at positions along an axis; what meets adds up."""
+    if input._data.size == 0 and source._data.shape[wrapped_dim(dim, source.ndim)] != index.numel():
+        raise RuntimeError(f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
+                           f"({source._data.shape[wrapped_dim(dim, source.ndim)]}), for dim: {dim}")
+    axis, places = _vector("index_add", input, dim, index)
+    _check_source("index_add", input, axis, places, source)
+    data = np.array(input._data, order="C")
+    np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), (source._data if alpha == 1 else source._data * data.dtype.type(alpha)))
+    return operation(INDEX_ADD, (input, source), data, (index, source if source._rg else None), dim=axis, alpha=alpha, shape=source._data.shape)
+
+
+def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -> None:
+    if source.dtype is not input.dtype:
+        raise RuntimeError(f"{name}(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type"
+                           if name == "index_add" else f"{name}(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} "
+                                                       f"and (source) "
+                           f"{source.dtype.legacy}")
+    if source.ndim and source._data.shape[axis] != places.size:
+        if name == "index_add":
+            raise RuntimeError(f"index_add_(): Number of indices ({places.size}) should be equal to source.size(dim): ({source._data.shape[axis]}), for "
+                               f"dim: {axis}")
+        raise IndexError(f"{name}_(): Number of indices ({places.size}) should be equal to source.size(dim) ({source._data.shape[axis]})")
+
+
+def _index_copy_backward(node, g, index, _):
+    return (_cleared(g, node.dim, index) if node.edges[0] is not None else None,
+            index_select(g, node.dim, index).expand(*node.shape) if node.edges[1] is not None else None)
+
+
+INDEX_COPY = kind("IndexCopyBackward0", _index_copy_backward, ("index", "source"))
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out=None) -> Tensor:
+    """``source`` written at positions along an axis."""
+    axis, places = _vector("index_copy", input, dim, index)
+    _check_source("index_copy", input, axis, places, source)
+    data = np.array(input._data, order="C")
+    (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = source._data
+    return operation(INDEX_COPY, (input, source), data, (index, source if source._rg else None), dim=axis, shape=source._data.shape)
+
+
+def _cleared(g: Tensor, dim: int, index: Tensor) -> Tensor:
+    return index_fill(g, dim, index, 0)
+
+
+def _index_fill_backward(node, g, index):
+    found = [_cleared(g, node.dim, index)]
+    if len(node.edges) > 1:
+        found.append(index_select(g, node.dim, index).sum())
+    return tuple(found)
+
+
+INDEX_FILL0, INDEX_FILL1 = (kind(f"IndexFillBackward{k}", _index_fill_backward, ("index",)) for k in (0, 1))
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
+    """One number written at positions along an axis."""
+    axis, places = _vector("index_fill", input, dim, index)
+    data = np.array(input._data, order="C")
+    tensor = isinstance(value, Tensor)
+    if tensor and value.ndim:
+        raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+    (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = value._data if tensor else value
+    return operation(INDEX_FILL1 if tensor else INDEX_FILL0, (input, value) if tensor else (input,), data, (index,), dim=axis)
+
+
+def _index_put_backward(node, g, *_):
+    to_values = taken(g, node.place) if node.edges[1] is not None else None
+    to_self = g
+    if not node.accumulate and node.edges[0] is not None:
+        mask = np.zeros(g._data.shape, bool)
+        mask[node.place] = True
+        to_self = where(made_of(mask), 0.0, g)
+    return to_self, None if to_values is None else fitted(to_values, (node.value_shape, to_values._data.dtype))
+
+
+INDEX_PUT = kind("IndexPutBackward0", _index_put_backward)
+
+
+def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
+    """``values`` written, or added, at places given by a tuple of index tensors."""
+    if len(indices) > input.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+    for number, (each, extent) in enumerate(zip(indices, input._data.shape)):
+        if each is not None and each._data.dtype.kind in "iu":
+            check_bounds(each._data, extent, number)
+    place = tuple([slice(None) if each is None else each._data for each in indices])
+    if values.dtype is not input.dtype:
+        raise RuntimeError(f"Index put requires the source and destination dtypes match, got {input.dtype.legacy} for the destination and "
+                           f"{values.dtype.legacy} for the source.")
+    data = np.array(input._data, order="C")
+    goal = data[place].shape
+    if len(values._data.shape) > len(goal) or any([n not in (1, m) for n, m in zip(reversed(values._data.shape), reversed(goal))]):
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape {list(goal)}")
+    if accumulate:
+        np.add.at(data, place, values._data)
+    else:
+        data[place] = values._data
+    kept = tuple([each for each in indices if each is not None])
+    return operation(INDEX_PUT, (input, values), data, kept, place=place, accumulate=accumulate, value_shape=values._data.shape)
+
+
+def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
+    """:func:`index_put` in place."""
+    check_writable(input, recordable(input, (values,)), overlaps=True)
+    check_expanded(input, "index_put_", "tensor[indices] = tensor")
+    return update(input, index_put, indices, values, accumulate, overlaps=True)
+
+
+FUNCTIONS = {f.__name__: f for f in (index_select, index_add, index_copy, index_fill, index_put)}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)
+for _function in (index_add, index_copy, index_fill):
+    setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
+Tensor.index_put_ = index_put_

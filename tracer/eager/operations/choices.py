@@ -1,0 +1,199 @@
+"""Choices by a condition: where, masked_fill, clamp."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dtypes import bool_
+from ..geometry import in_layout_of
+from ..node import Node
+from ..record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
+from ..tensor import Tensor, made_of
+from .arithmetic import _Binary
+from .elementwise import RECORDED
+
+
+class WhereBackward0(_Binary):
+    """Backward of where: each branch gets what it gave."""
+
+    names = ("condition",)
+
+    def backward(self, g):
+        zero = made_of(g._data.dtype.type(0))
+        chosen, = self.unpack()
+        return self._fit2(where(chosen, g, zero), where(chosen, zero, g))
+
+    def _fit2(self, *pair):
+        return tuple([None if fit is None or edge is None else fitted(each, fit) for each, fit, edge in zip(pair, self.fits, self.edges)])
+
+    def fast(self, g):
+        condition, = self._plain()
+        return self._fit2(np.where(condition, g, g.dtype.type(0)), np.where(condition, g.dtype.type(0), g))
+
+
+def where(condition, input=None, other=None, *, out=None):
+    """``input`` where the condition holds, else ``other``; with a condition alone, the places where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition.dtype is not bool_ and condition.dtype.name != "uint8":
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}")
+    look_up_nodes((input, other))
+    shape = condition._data.shape
+    for each in (input, other):
+        shape = broadcast_shape(shape, np.shape(data_of(each)))
+    dtype, (x, y) = in_common(input, other)
+    data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, data_of(input), data_of(other))
+    node = recorded(WhereBackward0, (input, other))
+    if node is not None:
+        node.fits = fit_of(input), fit_of(other)
+        node.save(condition)
+    return result(node, data if data.ndim else data[()])
+
+
+class MaskedFillBackward0(Node):
+    """Backward of masked_fill."""
+
+    names = ("mask",)
+
+    def fast(self, g):
+        self.check()
+        return (np.where(self.saved[0]._data, g.dtype.type(0), g),)
+
+    def backward(self, g):
+        mask, = self.unpack()
+        return (where(mask, 0.0, g).to(g.dtype), *((where(mask, g, 0.0).sum(),) if len(self.edges) > 1 else ()))
+
+
+class _MaskedFillByTensor(MaskedFillBackward0):
+    fast = None
+
+
+_MaskedFillByTensor.__name__ = "MaskedFillBackward1"
+
+
+def masked_fill(input, mask, value) -> Tensor:
+    """The tensor with a number where the mask holds."""
+    if mask.dtype is not bool_:
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+    number = input._data.dtype.type(value._data if isinstance(value, Tensor) else value)
+    data = np.asarray(np.where(mask._data, number, input._data), order="C")
+    node = recorded(_MaskedFillByTensor, (input, value)) if isinstance(value, Tensor) else recorded(MaskedFillBackward0, (input,))
+    if node is not None:
+        node.save(mask)
+    return result(node, data if data.ndim else data[()])
+
+
+class ClampBackward1(Node):
+    """Backward of clamp with numbers: the gradient passes at the bounds."""
+
+    arguments = {"min": "low", "max": "high"}
+    names = ("self",)
+    low = high = None
+
+    def _inside(self, x):
+        inside = np.ones(x.shape, bool)
+        if self.low is not None:
+            inside &= x >= self.low
+        if self.high is not None:
+            inside &= x <= self.high
+        return inside
+
+    def fast(self, g):
+        x = self.checked_saved()[0]
+        self.check()
+        return (np.where(self._inside(x._data), g, g.dtype.type(0)),)
+
+    def backward(self, g):
+        x, = self.unpack()
+        return (where(made_of(self._inside(x._data)), g, 0.0),)
+
+
+class ClampMinBackward0(ClampBackward1):
+    """Backward of clamp_min."""
+
+    arguments = {"min": "low"}
+
+
+class ClampMaxBackward0(ClampBackward1):
+    """Backward of clamp_max."""
+
+    arguments = {"max": "high"}
+
+
+def clamp(input, min=None, max=None, *, out=None) -> Tensor:
+    """Elements brought within bounds, which are numbers or tensors."""
+    if min is None and max is None:
+        raise ValueError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        return _clamp_by_tensors(input, min, max)
+    return _clamp(input, min, max, ClampBackward1)
+
+
+def _clamp(input, min, max, kind) -> Tensor:
+    data = input._data
+    dtype, _ = in_common(input, *[b for b in (min, max) if b is not None])
+    value = cast(data, dtype)
+    if min is not None:
+        value = np.maximum(value, dtype.numpy.type(min))
+    if max is not None:
+        value = np.minimum(value, dtype.numpy.type(max))
+    node = recorded(kind, (input,))
+    if node is not None:
+        node.low, node.high = min, max
+        node.save(input)
+    return result(node, in_layout_of(value, data))
+
+
+class _ClampByTensors(_Binary):
+    names = ("self", "min", "max")
+    fast = None
+
+    def backward(self, g):
+        x, low, high = self.unpack()
+        inside = made_of(np.ones(g._data.shape, bool))
+        if low is not None:
+            inside = inside & (x >= low)
+        if high is not None:
+            inside = inside & (x <= high)
+        below = None if low is None else where((x < low) & (high is None or low <= high) if high is not None else x < low, g, 0.0)
+        above = None if high is None else where((x > high) | (low > high) if low is not None else x > high, g, 0.0)
+        return self._fit((where(inside, g, 0.0), below, above))
+
+
+_ClampByTensors.__name__ = "ClampBackward0"
+
+
+def _clamp_by_tensors(input, low, high) -> Tensor:
+    look_up_nodes((input, low, high))
+    shape = input._data.shape
+    for bound in (low, high):
+        shape = broadcast_shape(shape, np.shape(data_of(bound)) if bound is not None else ())
+    _, arrays = in_common(*[o for o in (input, low, high) if o is not None])
+    rest = iter(arrays)
+    value = next(rest)
+    if low is not None:
+        value = np.maximum(value, next(rest))
+    if high is not None:
+        value = np.minimum(value, next(rest))
+    node = recorded(_ClampByTensors, (input, low, high))
+    if node is not None:
+        node.fits = tuple([fit_of(o) if o is not None else None for o in (input, low, high)])
+        node.save(input, low, high)
+    return result(node, in_layout_of(value, *arrays))
+
+
+def clamp_min(input, min) -> Tensor:
+    """Elements not below a bound."""
+    return _clamp_by_tensors(input, min, None) if isinstance(min, Tensor) else _clamp(input, min, None, ClampMinBackward0)
+
+
+def clamp_max(input, max) -> Tensor:
+    """Elements not above a bound."""
+    return _clamp_by_tensors(input, None, max) if isinstance(max, Tensor) else _clamp(input, None, max, ClampMaxBackward0)
+
+
+FUNCTIONS = {"where": where, "masked_fill": masked_fill, "clamp": clamp, "clip": clamp, "clamp_min": clamp_min, "clamp_max": clamp_max}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)
+Tensor.where = lambda self, condition, other: where(condition, self, other)
+RECORDED[np.where] = where

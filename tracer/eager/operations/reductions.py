@@ -1,0 +1,258 @@
+"""Sums, means, products and variances over axes."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from ..dtypes import DTYPES, Dtype, int64
+from ..node import Node
+from ..record import recorded, result, saved_result
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
+from .arithmetic import operand
+from .choices import where
+from .cumulative import cumprod
+from .joining import cat
+from .numbers import over
+from .slicing import narrow
+
+
+def axes_of(dim, ndim: int) -> tuple[int, ...] | None:
+    """The axes that a ``dim`` argument names, counted from the front; None for all."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        return None
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    axes = tuple([wrapped_dim(d, ndim) for d in dims])
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
+    return tuple([a for a in axes if a < ndim])
+
+
+def spread(g, shape: tuple, axes, keepdim: bool):
+    """A gradient of a reduction over the shape that was reduced; NumPy data or tensors."""
+    if isinstance(g, Tensor):
+        if axes is not None and not keepdim:
+            for axis in sorted(axes):
+                g = g.unsqueeze(axis)
+        return g.expand(*shape) if shape else g
+    if axes is not None and not keepdim and axes:
+        g = np.expand_dims(g, axes)
+    return np.broadcast_to(g, shape) if shape else g
+
+
+class _Reduction(Node):
+    arguments = {"dim": "given", "keepdim": "keepdim"}
+    given = None  # the dims as they were given
+    shape: tuple = ()
+    axes: tuple | None = None
+    keepdim = False
+
+    def spread(self, g):
+        return spread(g, self.shape, self.axes, self.keepdim)
+
+
+class SumBackward0(_Reduction):
+    """Backward of a sum over everything."""
+
+    arguments = {"self_sym_sizes": "shape"}
+
+    def fast(self, g):
+        return (self.cast(self.spread(g)),)
+
+    def backward(self, g):
+        g = self.spread(g)
+        return (g if g._data.dtype == self.source else g.to(DTYPES[self.source]),)
+
+    def cast(self, g):
+        return g if g.dtype == self.source else g.astype(self.source)
+
+
+class SumBackward1(SumBackward0):
+    """Backward of a sum over axes."""
+
+    arguments = {**_Reduction.arguments, **SumBackward0.arguments}
+
+
+class MeanBackward0(SumBackward0):
+    """Backward of a mean over everything."""
+
+    arguments = {"self_sym_numel": "count", "self_sym_sizes": "shape"}
+
+    def fast(self, g):
+        return (self.cast(self.spread(g / g.dtype.type(self.count))),)
+
+    def backward(self, g):
+        g = over(self.spread(g), self.count)
+        return (g if g._data.dtype == self.source else g.to(DTYPES[self.source]),)
+
+
+class MeanBackward1(MeanBackward0):
+    """Backward of a mean over axes."""
+
+    arguments = {**_Reduction.arguments, **MeanBackward0.arguments}
+
+
+def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> Node | None:
+    if node is not None:
+        node.given = unsigned(dim)
+        node.shape, node.axes, node.keepdim, node.source = input._data.shape, axes, keepdim, input._data.dtype
+    return node
+
+
+def sum_(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
+    """The sum over axes, or over everything; integers and bools as int64."""
+    dim = axis if axis is not None else dim
+    x = operand(input, "sum")._data
+    axes = axes_of(dim, x.ndim)
+    goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
+    node = _noted(recorded(SumBackward0 if dim is None else SumBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+    return result(node, _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim))
+
+
+def _summed(x, axes, keepdim: bool):
+    if axes == () or x.ndim == 0:
+        return x if not isinstance(x, np.ndarray) else np.array(x)
+    total = np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
+    return total if total.ndim < 2 else np.ascontiguousarray(total)
+
+
+def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
+    """The mean over axes, or over everything; floats only."""
+    dim = axis if axis is not None else dim
+    x = operand(input, "mean")._data
+    if dtype is None and x.dtype.kind != "f":
+        raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
+    axes = axes_of(dim, x.ndim)
+    x = x if dtype is None else x.astype(dtype.numpy)
+    count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
+    node = _noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+    if node is not None:
+        node.count = count
+    total = _summed(x, axes, keepdim)
+    return result(node, total / total.dtype.type(count))
+
+
+class ProdBackward0(_Reduction):
+    """Backward of a product: the products of all other elements, whatever zeros there are."""
+
+    arguments: dict[str, str] = {}
+
+    names = ("self", "result")
+
+    def backward(self, g):
+        x, out = self.unpack()
+        if not x.ndim:
+            return (g.clone(),)
+        if self.axes is None and not (x._data == 0).any():
+            return (g * (out / x),)
+        if self.axes is None:
+            return ((g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x),)
+        g = self.spread(g)
+        if not (x._data == 0).any():
+            return (g * (self.spread(out) / x),)
+        return (g * _products_of_others(x, self.axes[0]),)
+
+
+class ProdBackward1(ProdBackward0):
+    """Backward of a product over an axis."""
+
+    arguments = _Reduction.arguments
+
+
+def _products_of_others(x: Tensor, axis: int) -> Tensor:
+    extent = x._data.shape[axis]
+    one = made_of(np.ones([1 if k == axis else n for k, n in enumerate(x._data.shape)], x._data.dtype))
+    before = cumprod(cat([one, narrow(x, axis, 0, extent - 1)], axis), axis)
+    after = cumprod(cat([one, narrow(x, axis, 1, extent - 1).flip(axis)], axis), axis).flip(axis)
+    return before * after
+
+
+def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
+    """The product over an axis, or over everything."""
+    x = operand(input, "prod")._data
+    axes = axes_of(dim, x.ndim)
+    goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
+    node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
+    made = result(node, np.asarray(np.multiply.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None), order="C")[()])
+    if node is not None:
+        node.save(input, saved_result(made))
+    return made
+
+
+class VarBackward0(_Reduction):
+    """Backward of a variance."""
+
+    arguments = {"correction": "given_correction", **_Reduction.arguments}
+    names = ("self",)
+    correction = 1
+
+    def backward(self, g):
+        return (self.slope(g, self.unpack()[0]),)
+
+    def slope(self, g, x):
+        """The gradient of the variance with respect to x."""
+        count = x.numel() if self.axes is None else int(np.prod([self.shape[a] for a in self.axes]))
+        centred = x - x.mean(self.axes if self.axes is not None else None, keepdim=True) if self.axes is not None else x - x.mean()
+        free = count - self.correction
+        return self.spread(g) * centred * (2.0 / free if free > 0 else float("nan"))
+
+
+class StdBackward0(VarBackward0):
+    """Backward of a standard deviation: zero where it is zero."""
+
+    names = ("self", "result")
+
+    def backward(self, g):
+        x, deviation = self.unpack()
+        return (self.slope(where(deviation == 0, 0.0, g / (deviation * 2)), x),)
+
+
+def _correction(unbiased, correction) -> float:
+    return (1 if unbiased is None else int(unbiased)) if correction is None else correction
+
+
+def _spread_function(name: str, kind: type[VarBackward0]):
+    def function(input, dim=None, unbiased: bool | None = None, keepdim: bool = False, *, correction=None, out=None) -> Tensor:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        x = operand(input, name)._data
+        if x.dtype.kind != "f":
+            raise RuntimeError("std and var only support floating point and complex dtypes")
+        axes, less = axes_of(dim, x.ndim), _correction(unbiased, correction)
+        count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
+        if count - less <= 0:
+            warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
+                          "output numel).", UserWarning, stacklevel=2)
+        centre = x.mean(axis=axes, keepdims=True) if x.size else np.full_like(x.sum(axis=axes, keepdims=True), np.nan)
+        total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim and axes is not None))
+        data = (total / x.dtype.type(max(count - less, 0))).astype(x.dtype)[()]
+        data = np.sqrt(data) if kind is StdBackward0 else data
+        node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+        made = result(node, np.asarray(data, order="C")[()])
+        if node is not None:
+            node.correction, node.given_correction = less, None if unbiased is None and correction is None and dim is None else less
+            node.save(*((input, saved_result(made)) if kind is StdBackward0 else (input,)))
+        return made
+    function.__name__ = name
+    function.__doc__ = f"``torch.{name}``: with n - 1 below, or n - correction."
+    return function
+
+
+var, std = _spread_function("var", VarBackward0), _spread_function("std", StdBackward0)
+
+
+def _logical(name: str, function):
+    def reduce(input, dim=None, keepdim: bool = False) -> Tensor:
+        axes = axes_of(dim, input.ndim)
+        found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))
+        return made_of(np.asarray(found, np.uint8 if input._data.dtype == np.uint8 else bool, order="C")[()])
+    reduce.__name__ = name
+    reduce.__doc__ = f"``{name}`` of the elements over axes."
+    return reduce
+
+
+FUNCTIONS = {f.__name__: f for f in (mean, prod, var, std, _logical("any", np.any), _logical("all", np.all))} | {"sum": sum_}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)

@@ -1,0 +1,47 @@
+"""Copies with one part replaced: select_scatter, diagonal_scatter, slice_scatter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import Tensor, made_of, wrapped_dim
+from .choices import masked_fill
+from .define import kind, operation
+
+
+def _replacing(name: str, grad_fn: str, part):
+    def backward(node, g):
+        view = part(g, *node.options)
+        cleared = None
+        if node.edges[0] is not None:
+            mask = made_of(np.zeros(g._data.shape, bool))
+            part(mask, *node.options).fill_(True)
+            cleared = masked_fill(g, mask, 0)
+        return cleared, view
+    cls = kind(grad_fn, backward)
+
+    def function(input: Tensor, src: Tensor, *options, **named) -> Tensor:
+        options = (*options, *named.values())
+        made = made_of(np.array(input._data))
+        view = part(made, *options)
+        if view._data.shape != src._data.shape:
+            raise RuntimeError(f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(view.shape)}")
+        view.copy_(src.detach())
+        return operation(cls, (input, src), made._data, options=options)
+    function.__name__ = name
+    function.__doc__ = "A copy with one part replaced."
+    return function
+
+
+def _slice_of(x: Tensor, dim: int = 0, start=None, end=None, step: int = 1) -> Tensor:
+    return x[(slice(None),) * wrapped_dim(dim, x.ndim) + (slice(start, end, step),)]
+
+
+select_scatter = _replacing("select_scatter", "SelectScatterBackward0", lambda x, *a: x.select(*a))
+diagonal_scatter = _replacing("diagonal_scatter", "DiagonalScatterBackward0", lambda x, *a: x.diagonal(*a))
+slice_scatter = _replacing("slice_scatter", "SliceScatterBackward0", _slice_of)
+
+
+FUNCTIONS = {f.__name__: f for f in (select_scatter, diagonal_scatter, slice_scatter)}
+for _name, _function in FUNCTIONS.items():
+    setattr(Tensor, _name, _function)

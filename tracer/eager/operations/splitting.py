@@ -1,0 +1,103 @@
+"""Views that one node has for outputs: split, chunk, unbind."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from ..record import recorded
+from ..tensor import Tensor, made_of, shared, wrapped_dim
+from ..views import ViewNode, scatter, share
+from .shaping import keeps, view_kind, view_methods
+
+SPLIT, UNBIND = (view_kind(name, ViewNode) for name in ("SplitBackward0", "UnbindBackward0"))
+SPLIT_WITH_SIZES = view_kind("SplitWithSizesBackward0", ViewNode)
+keeps(SPLIT, "dim", "split_size")
+keeps(SPLIT_WITH_SIZES, "dim", "split_sizes")
+keeps(UNBIND, "dim", sizes=False)
+
+
+def _several(input: Tensor, kind: type, parts: list, **arguments) -> tuple:
+    """Views that one node has for outputs. ``arguments``: what PyTorch keeps of the call."""
+    array = shared(input)
+    node = recorded(_of_several(kind, len(parts)), (input,))
+    if node is not None:
+        node.shape, node.parts = array.shape, parts
+        node.__dict__.update(arguments)
+    made = []
+    for number, part in enumerate(parts):
+        def apply(a, part=part):
+            return a[part]
+        each = made_of(apply(array))
+        if node is not None:
+            each._rg, each._grad_fn, each._number = True, node, number
+        share(each, input, "several")
+        made.append(each)
+    return tuple(made)
+
+
+class _SeveralNode(ViewNode):
+    def backward(self, *gradients):
+        total = None
+        for g, part in zip(gradients, self.parts):
+            if g is not None:
+                each = scatter(g, self.shape, lambda a, part=part: a[part])
+                total = each if total is None else total + each
+        return (total,)
+
+    fast = None
+
+
+def _of_several(kind: type, count: int) -> type:
+    return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "__doc__": kind.__doc__})
+
+
+def _axis_to_split(name: str, input: Tensor, dim: int) -> int:
+    if not input.ndim:
+        raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
+    return wrapped_dim(dim, input.ndim)
+
+
+def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
+    """Parts along an axis, of one extent or of those named."""
+    at = _axis_to_split("split", input, dim)
+    extent = input._data.shape[at]
+    if isinstance(split_size_or_sections, int):
+        size = split_size_or_sections
+        if size < 0:
+            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+        if size == 0 and extent:
+            raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {extent}")
+        bounds = list(range(0, extent, size)) + [extent] if extent else [0, 0]
+    else:
+        sizes = list(split_size_or_sections)
+        if sum(sizes) == extent and min(sizes, default=0) < 0:
+            raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={sizes}")
+        if sum(sizes) != extent:
+            raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {at}), but got "
+                               f"split_sizes={sizes}")
+        bounds = [0, *np.cumsum(sizes).tolist()]
+    kind = SPLIT if isinstance(split_size_or_sections, int) else SPLIT_WITH_SIZES
+    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim % 2**64,
+                    split_size=split_size_or_sections, split_sizes=split_size_or_sections)
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
+    """So many parts along an axis, as equal as can be."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    extent = input._data.shape[_axis_to_split("chunk", input, dim)]
+    return split(input, -(-extent // chunks), dim) if extent else split(input, [0] * chunks, dim)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple:
+    """The positions along an axis, each a tensor without it."""
+    if input.ndim == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    at = wrapped_dim(dim, input.ndim)
+    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim % 2**64)
+
+
+FUNCTIONS = {f.__name__: f for f in (split, chunk, unbind)}
+view_methods(FUNCTIONS)
