@@ -12,9 +12,11 @@ from . import (
     cumulative,
     decompositions,
     determinants,
+    differences,
     elementwise,
     extremes,
     gathering,
+    grids,
     joining,
     masked,
     matrix_norms,
@@ -32,13 +34,15 @@ from . import (
     slicing,
     solving,
     splitting,
+    stacking,
     steps,
+    triangles,
     vector_products,
 )
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
-             cumulative, rearranging, gathering, by_index, masked, replacing, numeric, norms, ordering, products, contraction, vector_products,
-             solving, determinants, decompositions, matrix_norms, activations, basics, creation, random)
+             cumulative, rearranging, triangles, stacking, grids, differences, gathering, by_index, masked, replacing, numeric, norms, ordering, products,
+             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, random)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 
 __all__ = ["FUNCTIONS", "random"]

@@ -7,9 +7,9 @@ import numpy as np
 from ..tensor import Tensor, made_of
 from .choices import where
 from .define import RESULT, kind, operation, operations
-from .rearranging import diag_embed, tril, triu
 from .slicing import diagonal
 from .solving import LinAlgError, adjoint, check_matrix, return_type, solve_triangular
+from .triangles import diag_embed, tril, triu
 
 
 def _cholesky_backward(node, g, out):

@@ -10,8 +10,8 @@ from ..record import fitted
 from ..tensor import Tensor, made_of
 from .define import RESULT, kind, operation
 from .products import matmul
-from .rearranging import tril, triu
 from .shaping import transpose
+from .triangles import tril, triu
 
 
 class LinAlgError(RuntimeError):

@@ -1,7 +1,8 @@
-"""Views that one node has for outputs: split, chunk, unbind."""
+"""Tensors taken apart along an axis, into views of one node (split, chunk, unbind) or of one each."""
 
 from __future__ import annotations
 
+import itertools
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ from ..record import recorded
 from ..tensor import Tensor, made_of, shared, wrapped_dim
 from ..views import ViewNode, scatter, share
 from .shaping import keeps, view_kind, view_methods
+from .slicing import narrow
 
 SPLIT, UNBIND = (view_kind(name, ViewNode) for name in ("SplitBackward0", "UnbindBackward0"))
 SPLIT_WITH_SIZES = view_kind("SplitWithSizesBackward0", ViewNode)
@@ -99,5 +101,50 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
     return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim % 2**64)
 
 
+def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
+    """Parts along an axis: so many nearly equal ones, or with cuts at indices."""
+    if input.ndim == 0:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    axis = wrapped_dim(dim, input.ndim)
+    extent = input._data.shape[axis]
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()
+    if isinstance(indices_or_sections, int):
+        if indices_or_sections <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {indices_or_sections}")
+        small, more = divmod(extent, indices_or_sections)
+        cuts = [0, *itertools.accumulate([small + (k < more) for k in range(indices_or_sections)])]
+    else:
+        cuts = [0, *[min(max(k + extent if k < 0 else k, 0), extent) for k in indices_or_sections], extent]
+    return tuple([narrow(input, axis, a, max(b - a, 0)) for a, b in pairwise(cuts)])
+
+
+def _splitter(name: str, least: int, dim):
+    def function(input: Tensor, indices_or_sections) -> tuple:
+        if input.ndim < least:
+            raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {input.ndim} "
+                               "dimensions!")
+        axis = dim(input)
+        if isinstance(indices_or_sections, int) and (indices_or_sections == 0 or input._data.shape[axis] % indices_or_sections):
+            raise RuntimeError(f"torch.{name} attempted to split along dimension {axis}, but the size of the dimension {input._data.shape[axis]} is not "
+                               f"divisible by "
+                               f"the split_size {indices_or_sections}!")
+        return tensor_split(input, indices_or_sections, axis)
+    function.__name__ = name
+    function.__doc__ = f"As ``numpy.{name}``."
+    return function
+
+
+hsplit, vsplit, dsplit = _splitter("hsplit", 1, lambda x: 0 if x.ndim == 1 else 1), _splitter("vsplit", 2, lambda _: 0), _splitter("dsplit", 3, lambda _: 2)
+
+
+def split_with_sizes(input: Tensor, split_sizes, dim: int = 0) -> tuple:
+    """Parts of these extents along an axis."""
+    return split(input, list(split_sizes), dim)
+
+
 FUNCTIONS = {f.__name__: f for f in (split, chunk, unbind)}
 view_methods(FUNCTIONS)
+FUNCTIONS |= {f.__name__: f for f in (tensor_split, hsplit, vsplit, dsplit, split_with_sizes)}
+for _function in (tensor_split, hsplit, vsplit, dsplit, split_with_sizes):
+    setattr(Tensor, _function.__name__, _function)
