@@ -5,11 +5,11 @@ from __future__ import annotations
 from ..backward import backward, grad
 from ..modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from ..refused import refusal
-from ..tensor import Tensor as Variable
 from . import anomaly_mode, forward_ad, function, functional, graph
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+from .variable import Variable
 
 
 def __getattr__(name: str):
