@@ -186,9 +186,8 @@ class Pass:
                 self.push(target, node.numbers[k] if node.numbers else 0, self._given(each))
 
     def _gradients(self, node: Node, outputs: list) -> tuple:
-        if all(each is None for each in outputs):
-            if getattr(node, "runs_without_gradient", False) is False:
-                return (None,) * len(node.edges)
+        if not node.runs_without_gradient and all(each is None for each in outputs):
+            return (None,) * len(node.edges)
         if not state.anomaly:
             gradients = node.backward(*outputs)
             return gradients if isinstance(gradients, tuple) else (gradients,)

@@ -8,7 +8,11 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import warnings
 from typing import Any
+
+_OF_CLASS = ("Decorating classes is deprecated and will be disabled in future versions. You should only decorate functions or methods. To preserve the current "
+             "behavior of class decoration, you can directly decorate the `__init__` method and nothing else.")
 
 
 class State(threading.local):
@@ -51,6 +55,8 @@ class _Mode:
     def __call__(self, function):
         if inspect.isgeneratorfunction(function):
             return self._of_generator(function)
+        if inspect.isclass(function):
+            warnings.warn(_OF_CLASS, FutureWarning, stacklevel=2)
 
         @functools.wraps(function)
         def wrapped(*args, **kwargs):
@@ -163,6 +169,22 @@ class inference_mode(_Mode):
     def __exit__(self, *_) -> None:
         state.recording, state.inference = self._before
         state.refresh()
+
+
+class set_multithreading_enabled(_Mode):
+    """Accepted as PyTorch has it; a backward pass runs in the thread that asks for it anyway."""
+
+    def __init__(self, mode: bool):
+        self.mode = mode
+
+    def _again(self):
+        return set_multithreading_enabled(self.mode)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_) -> None:
+        pass
 
 
 def is_grad_enabled() -> bool:

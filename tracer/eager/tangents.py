@@ -28,7 +28,9 @@ def tangent_of(tensor: Tensor) -> Tensor | None:
 
 
 def check_tangent(tensor: Tensor, tangent: Tensor) -> None:
-    """RuntimeError unless the tangent has the shape of its tensor."""
+    """RuntimeError unless the tangent has the shape of its tensor, and none of its own."""
+    if tangent_of(tangent) is not None:
+        raise RuntimeError("Setting a forward grad that itself has a forward gradient at the same level0 is not supported.")
     if tensor._data.shape != tangent._data.shape:
         raise RuntimeError(f"Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
                            f"Tensor is of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}.")

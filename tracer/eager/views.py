@@ -108,6 +108,7 @@ def share(made: Tensor, input: Tensor, origin: str = "") -> None:
     """Make a tensor a view of another, whose memory it has. ``origin``: of views that are recorded."""
     if input._inference:
         made._inference, made._counter = True, INFERENCE
+        made._rg, made._grad_fn = False, None
         return
     made._inference = False
     made._counter = counter = counter_of(input)
