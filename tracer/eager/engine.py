@@ -19,6 +19,7 @@ from .node import UNTRACKED, Node
 from .operations.indexing import CopyBackwards
 from .origins import evaluating
 from .record import recorded, result
+from .tangents import compute_pending
 from .tensor import Size, Tensor, counter_of, made_of
 
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
@@ -82,6 +83,8 @@ class Pass:
     def run(self, roots) -> None:
         """Start from ``(target, output, gradient)`` and run what can be reached."""
         self.roots = [target for target, _, _ in roots]
+        if state.level:
+            compute_pending()  # nodes may be freed here
         if self.wanted is not None:
             self._find_needed()
         before = state.recording, state.passing, state.hooks

@@ -26,7 +26,9 @@ class State(threading.local):
     ``passing``    the backward pass that is running
     ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN
     ``level``      number of the open dual level, 0 for none; ``levels`` have been opened so far
+    ``pending``    tangents at that level that are not computed yet
     ``updating``   an integer or bool tensor is updated by a recorded operation, whose result may have a node
+    ``multithreading``  what set_multithreading_enabled has set; nothing looks at it
     ``evaluated``  under ``anomaly`` the node whose backward is running
     """
 
@@ -34,8 +36,10 @@ class State(threading.local):
     inference = False
     special = False
     updating = False
+    multithreading = True
     anomaly = 0
     level = levels = 0
+    pending: Any = None
     evaluated = None
     hooks: Any = ()
     mutations: Any = None
@@ -172,10 +176,10 @@ class inference_mode(_Mode):
 
 
 class set_multithreading_enabled(_Mode):
-    """Accepted as PyTorch has it; a backward pass runs in the thread that asks for it anyway."""
+    """Kept as PyTorch keeps it; a backward pass runs in the thread that asks for it anyway."""
 
     def __init__(self, mode: bool):
-        self.mode = mode
+        self._before, self.mode, state.multithreading = state.multithreading, mode, mode
 
     def _again(self):
         return set_multithreading_enabled(self.mode)
@@ -184,7 +188,12 @@ class set_multithreading_enabled(_Mode):
         pass
 
     def __exit__(self, *_) -> None:
-        pass
+        state.multithreading = self._before
+
+
+def is_multithreading_enabled() -> bool:
+    """What :class:`set_multithreading_enabled` has set."""
+    return state.multithreading
 
 
 def is_grad_enabled() -> bool:

@@ -17,6 +17,7 @@ from .modes import state
 from .node import Node, Output
 from .record import edge, look_up_nodes, recorded, result
 from .stale import move_retained, outdate, view_error, window
+from .tangents import compute_pending, tangent_of, update_tangent
 from .tensor import Tensor, counter_of, made_of, own_node, shared
 
 _INFERENCE = ("Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace "
@@ -109,18 +110,27 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
     if not getattr(operation, "is_fill", False):
         for other in operands:
             check_overlap(target, other)
+    if state.level:
+        compute_pending()
     made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)
     check_result(target, made)
     node = made._grad_fn if records and made._rg else None
     if node is not None:
         _keep_old_values(node, target)
-    overwrite(target, made._data)
     if state.level:
-        target._tangent = made._tangent
+        _update_tangent(target, made)
+    overwrite(target, made._data)
     if node is not None:
         rebase(target, node)
         _mend_saved_results(node, target)
     return target
+
+
+def _update_tangent(target: Tensor, made: Tensor) -> None:
+    held = made._tangent
+    if held is not None:
+        _keep_old_values(held[1].node, target)
+    update_tangent(target, tangent_of(made))
 
 
 def _without_derivative(operation: Callable) -> Callable:

@@ -19,12 +19,13 @@ class View:
 
     ``origin``   "", or why it cannot be updated where that is recorded: "no_grad" | "inference" | "several" (one of several outputs) | "function"
     ``version``  of the memory when the view's node was made
+    ``root``     the tensor of whose tangent this one's is a part, in forward mode; None if it has one of its own
     """
 
-    __slots__ = ("base", "origin", "version", "__weakref__")
+    __slots__ = ("base", "origin", "version", "root", "__weakref__")
 
-    def __init__(self, base: Tensor, origin: str, version: int):
-        self.base, self.origin, self.version = base, origin, version
+    def __init__(self, base: Tensor, origin: str, version: int, root: Tensor | None):
+        self.base, self.origin, self.version, self.root = base, origin, version, root
 
 
 class ViewNode(Node):
@@ -117,11 +118,11 @@ def share(made: Tensor, input: Tensor, origin: str = "") -> None:
         if input._rg and made._grad_fn is None:
             made._rg, made._grad_fn = True, UNTRACKED
     if input._view is None:
-        base = input
+        base = root = input
     else:
-        base = input._view.base
+        base, root = input._view.base, input if input._view.root is None else input._view.root
         origin = origin or input._view.origin
-    made._view = View(base, origin, counter[0])
+    made._view = View(base, origin, counter[0], root)
     register(made, base)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..backward import backward, grad
-from ..modes import enable_grad, inference_mode, no_grad, set_grad_enabled, set_multithreading_enabled
+from ..modes import enable_grad, inference_mode, is_multithreading_enabled, no_grad, set_grad_enabled, set_multithreading_enabled
 from ..refused import refusal
 from . import anomaly_mode, forward_ad, function, functional, graph
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
@@ -18,4 +18,4 @@ def __getattr__(name: str):
 
 __all__ = ["Function", "GradcheckError", "Variable", "anomaly_mode", "backward", "detect_anomaly", "enable_grad", "forward_ad", "function", "functional",
            "grad",
-           "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled"]
+           "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_multithreading_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled"]

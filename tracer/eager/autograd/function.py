@@ -227,6 +227,7 @@ def _push_tangents(function: type[Function], node: _ContextNode, tensors: list, 
     if node._materialize:
         tangents = [made_of(_zeros(t._data.shape, t._data.dtype)) if each is None and t is not None else each for each, t in zip(tangents, tensors)]
     with paused():
+        node._forward_tensors = node._forward_tensors or ()
         found = function.jvp(node, *tangents)
     node._forward_tensors = None
     found = found if isinstance(found, tuple) else (found,)
@@ -312,7 +313,7 @@ def _result(each: Tensor, node: _ContextNode, number: int, tensors: list) -> Ten
     if given:
         share(fresh, each, "function")
     elif each._view is not None:
-        fresh._counter, fresh._view = each._counter, View(each._view.base, "function", each._counter[0])
+        fresh._counter, fresh._view = each._counter, View(each._view.base, "function", each._counter[0], each._view.root)
         register(fresh, each._view.base)
     return fresh
 
@@ -330,6 +331,14 @@ def _save(node: _ContextNode, results: list, made: list) -> None:
         else:
             entries.append(tensor)
     node.save(*entries)
+
+
+class InplaceFunction(Function):
+    """A Function, by the name that old programs have for those that overwrite their inputs."""
+
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
 
 
 def once_differentiable(function):
@@ -364,4 +373,4 @@ class _Refusal(Node):
 
 
 _Refusal.__name__ = "Error"
-__all__ = ["Function", "Size", "enable_grad", "once_differentiable"]
+__all__ = ["Function", "InplaceFunction", "Size", "enable_grad", "once_differentiable"]
