@@ -16,7 +16,7 @@ import numpy as np
 from .geometry import geometry_in, geometry_of
 from .modes import state
 from .node import UNTRACKED
-from .tensor import Pending, Tensor, logical_strides, made_of, shared
+from .tensor import Pending, Tensor, made_of, shared
 
 
 def tangent_of(tensor: Tensor) -> Tensor | None:
@@ -56,7 +56,7 @@ def _part(tangent: Tensor, view: Tensor, root: Tensor) -> Tensor:
 
 def _in_layout(tangent: Tensor, tensor: Tensor) -> Tensor:
     """The tangent itself if it lies in memory as its tensor does, else a copy that does."""
-    if logical_strides(tangent._data) == logical_strides(tensor._data):
+    if tangent.stride() == tensor.stride():
         return tangent
     with paused():
         return _zeros_like(tensor).copy_(tangent)

@@ -14,10 +14,11 @@ from ..modes import enable_grad, no_grad, state
 from ..node import Node
 from ..origins import remember
 from ..record import edge, fitted
-from ..tangents import check_tangent, paused, tangent_of
+from ..tangents import paused
 from ..tensor import Result, Tensor, counter_of, made_of, own_node, shared
 from ..updates import check_writable, count_update, rebase
 from ..views import View, register, share
+from .function_tangents import push_tangents
 
 _SEVERAL_RESULTS = (
     "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than one Tensor. This is not supported by "
@@ -195,9 +196,10 @@ class Function(metaclass=_FunctionMeta):
         _check_marks(node, results)
         for dirty in node._dirty:
             count_update(dirty)
-        results = _hang(node, tensors, results) if records else [_outside(each, tensors, node) for each in results]
+        made = _hang(node, tensors, results) if records else [_outside(each, tensors, node) for each in results]
         if state.level:
-            _push_tangents(cls, node, tensors, results)
+            push_tangents(cls, node, tensors, made, set(map(id, node._constant)) & set(map(id, made)))
+        results = made
         return tuple(results) if several else results[0]
 
 
@@ -217,29 +219,6 @@ def _check_marks(node: _ContextNode, results: list) -> None:
     if any([id(each) not in returned for each in node._dirty]):
         raise RuntimeError("Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified inplace must all "
                            "be outputs of the Function.")
-
-
-def _push_tangents(function: type[Function], node: _ContextNode, tensors: list, results: list) -> None:
-    """Give the results the tangents that the user's ``jvp`` computes."""
-    tangents = [None if each is None else tangent_of(each) for each in tensors]
-    if all(each is None for each in tangents):
-        return
-    if node._materialize:
-        tangents = [made_of(_zeros(t._data.shape, t._data.dtype)) if each is None and t is not None else each for each, t in zip(tangents, tensors)]
-    with paused():
-        node._forward_tensors = node._forward_tensors or ()
-        found = function.jvp(node, *tangents)
-    node._forward_tensors = None
-    found = found if isinstance(found, tuple) else (found,)
-    if len(found) != len(results):
-        raise RuntimeError(f"Function's jvp returned an invalid number of forward gradients (expected {len(results)} but got {len(found)})")
-    for number, (each, tangent) in enumerate(zip(results, found)):
-        if tangent is None or not isinstance(each, Tensor):
-            continue
-        if not isinstance(tangent, Tensor):
-            raise RuntimeError(f"expected Variable or None (got {type(tangent).__name__}) for grad output {number}.")
-        check_tangent(each, tangent)
-        each._tangent = state.level, tangent
 
 
 def _outside(each, tensors: list, node: _ContextNode):
