@@ -67,7 +67,8 @@ def _apart(tensor: Tensor) -> Tensor:
     """A view whose tangent has nothing to do with the tensor's."""
     with paused():
         made = tensor.view_as(tensor)
-    made._view.root = None
+    if made._view is not None:
+        made._view.root = None
     return made
 
 
