@@ -11,7 +11,7 @@ import numpy as np
 from ..dtypes import DTYPES, bool_, of_number, promoted
 from ..geometry import in_layout_of
 from ..modes import state
-from ..node import FREED, Node, Output
+from ..node import FREED, Node
 from ..record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from ..tensor import Tensor, made_of
 
@@ -24,18 +24,10 @@ class _Binary(Node):
     fits = None
 
     def fast(self, g):
-        return self._fit(self._slopes(g, *self._plain()))
+        return self._fit(self._slopes(g, *self.plain()))
 
     def backward(self, g):
         return self._fit(self._slopes(g, *self.unpack()))
-
-    def _plain(self):
-        """What was saved, as NumPy data."""
-        saved = self.saved
-        if saved is None:
-            raise RuntimeError(FREED)
-        self.check()
-        return [s._data if isinstance(s, Tensor) else s.data if isinstance(s, Output) else s for s in saved]
 
     def _fit(self, pair):
         if self.fits is None:
