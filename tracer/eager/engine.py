@@ -87,7 +87,7 @@ class Pass:
             compute_pending()  # nodes may be freed here
         if self.wanted is not None:
             self._find_needed()
-        before = state.recording, state.passing, state.hooks
+        before, hooks = (state.recording, state.passing), state.hooks
         state.recording, state.passing = self.create, self
         try:
             for target, number, g in roots:
@@ -96,8 +96,10 @@ class Pass:
             for leaf, g in list(self.leaves.values()):
                 self._arrive(leaf, g)
         finally:
-            state.recording, state.passing, state.hooks = before
-            state.refresh()
+            state.recording, state.passing = before
+            if state.hooks is not hooks:  # left open by an unpack hook
+                state.hooks = hooks
+                state.refresh()
 
     def reaches(self, tensor: Tensor) -> bool:
         """Will the gradient of this tensor be known in this pass?"""

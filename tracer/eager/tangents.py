@@ -15,7 +15,7 @@ import numpy as np
 
 from .geometry import geometry_in, geometry_of
 from .modes import state
-from .node import UNTRACKED
+from .node import UNTRACKED, Node
 from .tensor import Pending, Tensor, made_of, shared
 
 
@@ -121,6 +121,13 @@ def compute_pending() -> None:
     """Compute the tangents that wait, before what they depend on changes."""
     for each in list(state.pending):
         computed(each)
+
+
+def follow(target: Tensor, node: Node | None) -> None:
+    """Give a tensor that is about to be overwritten by the only result of a node its tangent."""
+    compute_pending()
+    follows = node is not None and node.tangents is not None
+    update_tangent(target, computed(Pending(node, 0, state.recording, np.asarray(target._data))) if follows else None)
 
 
 def computed(pending: Pending) -> Tensor:

@@ -120,9 +120,12 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
     node.shape, node.apply, node.given = array.shape, apply, attributes
     made._counter = counter
     over = input._view
-    base = input if over is None else over.base
-    made._view = View(base, origin or ("" if over is None else over.origin), counter[0])
-    register(made, base)
+    if over is None:
+        made._view = View(input, origin, counter[0], input)
+        register(made, input)
+    else:
+        made._view = View(over.base, origin or over.origin, counter[0], input if over.root is None else over.root)
+        register(made, over.base)
     return made
 
 

@@ -57,6 +57,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for what, each in (("primal", tensor), ("tangent", tangent)):
         if not each.is_floating_point():
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {each.dtype}")
+    if tangent_of(tensor) is not None:
+        raise RuntimeError("Making a dual Tensor based on a Tensor that already has a forward gradient at the same level 0 is not supported.")
     check_tangent(tensor, tangent)
     dual = _apart(tensor)
     set_tangent(dual, tangent)
