@@ -19,6 +19,7 @@ from . import inplace as _inplace  # noqa: F401  the same for what overwrites
 from . import leaves as _leaves  # noqa: F401  and for what users set
 from . import linalg as linalg
 from . import nn as nn
+from . import operators as _operators  # noqa: F401  and for Python's operators
 from . import printing
 from . import special as special
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled

@@ -151,14 +151,9 @@ def type_(input: Tensor, dtype=None):
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     """The data as an array that shares the memory."""
-    if self._rg and not force:
+    if self._rg and state.recording and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     return shared(self).view()
-
-
-def _array(self: Tensor, dtype=None, copy=None) -> np.ndarray:
-    array = numpy(self)
-    return array if dtype is None else array.astype(dtype, copy=False)
 
 
 def item(self: Tensor):
@@ -282,7 +277,7 @@ for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, it
 Tensor.type, Tensor.data = type_, property(_data, _set_data)
 Tensor.type_as = lambda self, other: to(self, other.dtype)
 Tensor.cpu, Tensor.cuda, Tensor.get_device = lambda self: self, cuda, lambda self: -1
-Tensor.__array__, Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _array, _bool, _len, _iter, _contains
+Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _bool, _len, _iter, _contains
 Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))
 Tensor.__index__, Tensor.__deepcopy__, Tensor.__reduce__, Tensor.__hash__ = _index, _deepcopy, _reduce, lambda self: id(self)
 
