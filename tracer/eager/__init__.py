@@ -14,6 +14,7 @@ import math
 import warnings
 
 from . import autograd as autograd
+from . import copying as _copying  # noqa: F401  gives tensors what copy and pickle ask for
 from . import cuda as cuda
 from . import inplace as _inplace  # noqa: F401  the same for what overwrites
 from . import leaves as _leaves  # noqa: F401  and for what users set

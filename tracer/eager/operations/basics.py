@@ -207,27 +207,6 @@ def _contains(self: Tensor, element) -> bool:
     return bool((element == self).any())
 
 
-def _deepcopy(self: Tensor, memo) -> Tensor:
-    if self._grad_fn is not None:
-        raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you were attempting to "
-                           "deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001")
-    made = made_of(np.array(self._data))
-    made._rg = self._rg
-    if self._grad is not None:
-        made._grad = _deepcopy(self._grad, memo)
-    return made
-
-
-def _reduce(self: Tensor):
-    return _rebuilt, (np.array(self._data), self._rg)
-
-
-def _rebuilt(data, requires_grad: bool) -> Tensor:
-    made = made_of(data)
-    made._rg = requires_grad
-    return made
-
-
 # Updates that forget what was there -------------------------------------------------------------------------------------------
 
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
@@ -279,7 +258,7 @@ Tensor.type_as = lambda self, other: to(self, other.dtype)
 Tensor.cpu, Tensor.cuda, Tensor.get_device = lambda self: self, cuda, lambda self: -1
 Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _bool, _len, _iter, _contains
 Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))
-Tensor.__index__, Tensor.__deepcopy__, Tensor.__reduce__, Tensor.__hash__ = _index, _deepcopy, _reduce, lambda self: id(self)
+Tensor.__index__, Tensor.__hash__ = _index, lambda self: id(self)
 
 FUNCTIONS = {"clone": clone, "detach": detach}
 __all__ = ["CopyBackwards", "DTYPES", "FUNCTIONS", "of_numpy", "set_default"]
