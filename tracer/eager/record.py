@@ -19,30 +19,45 @@ def edge(tensor):
 
 def recorded(kind: type[Node], inputs) -> Node | None:
     """A node of this kind over these tensors (None and numbers have no edge); None when there is nothing to record."""
-    if not state.recording and not state.level:
+    if state.special:
+        return _recorded_specially(kind, inputs)
+    if not state.recording:
         return None
-    if len(inputs) == 1 and not state.special:  # most operations; half the time of the way below
+    if len(inputs) == 1:  # most operations
         tensor = inputs[0]
         if not tensor._rg:
             return None
         return kind(((tensor._grad_fn or tensor),), (tensor._number,) if tensor._number else None)
-    if state.inference:
-        return None  # enable_grad() changes nothing there
-    edges = [(t._grad_fn or t) if isinstance(t, Tensor) and t._rg and state.recording else None for t in inputs]
+    edges, numbers = [], [0] * len(inputs)
+    for k, tensor in enumerate(inputs):
+        if isinstance(tensor, Tensor) and tensor._rg:
+            edges.append(tensor._grad_fn or tensor)
+            numbers[k] = tensor._number
+        else:
+            edges.append(None)
+    return _node(kind, edges, numbers)
+
+
+def _node(kind: type[Node], edges: list, numbers: list) -> Node | None:
+    for each in edges:
+        if each is not None:
+            return kind(tuple(edges), tuple(numbers) if any(numbers) else None)
+    return None
+
+
+def _recorded_specially(kind: type[Node], inputs) -> Node | None:
+    if state.inference or not (state.recording or state.level):
+        return None  # enable_grad() changes nothing in inference mode
+    edges = [edge(t) if isinstance(t, Tensor) and state.recording else None for t in inputs]
     tangents = None
     if state.level:
         edges, tangents = forward_edges(inputs, edges)
-    for each in edges:
-        if each is not None:
-            break
-    else:
-        return None
-    numbers = [t._number if e is not None else 0 for t, e in zip(inputs, edges)]
-    node = kind(tuple(edges), tuple(numbers) if any(numbers) else None)
-    if tangents is not None:
-        node.tangents = tangents
-    if state.anomaly:
-        remember(node)
+    node = _node(kind, edges, [t._number if e is not None else 0 for t, e in zip(inputs, edges)])
+    if node is not None:
+        if tangents is not None:
+            node.tangents = tangents
+        if state.anomaly:
+            remember(node)
     return node
 
 
