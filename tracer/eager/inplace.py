@@ -19,6 +19,7 @@ from .operations.powers import FUNCTIONS as POWERS
 from .operations.shaping import squeeze, t, transpose, unsqueeze
 from .operations.steps import FUNCTIONS as STEPS
 from .special import FUNCTIONS as SPECIAL
+from .tangents import tangent_of
 from .tensor import Tensor, own_node, shared
 from .updates import check_writable, count_update, in_place, rebase
 
@@ -101,6 +102,9 @@ def _reshaping(name: str, function):
         if function is t and self.ndim > 2:
             raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
         made = function(self, *arguments)
+        if state.level:
+            tangent = tangent_of(made)
+            self._tangent = None if tangent is None else (state.level, tangent)
         node, before = own_node(made), own_node(self)
         shape = self._data.shape
         shared(self)

@@ -22,6 +22,7 @@ class State(threading.local):
     ``passing``    the backward pass that is running
     ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN
     ``level``      number of the open dual level, 0 for none; ``levels`` have been opened so far
+    ``pending``    weak references to the tensors of that level whose tangents may not be computed yet
     ``updating``   an integer or bool tensor is updated by a recorded operation, whose result may have a node
     ``evaluated``  under ``anomaly`` the node whose backward is running
     """
@@ -36,6 +37,7 @@ class State(threading.local):
     hooks: Any = ()
     mutations: Any = None
     passing: Any = None
+    pending: Any = ()
 
     def refresh(self) -> None:
         """Set ``special`` after a change."""

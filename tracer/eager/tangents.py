@@ -34,6 +34,16 @@ def check_tangent(tensor: Tensor, tangent: Tensor) -> None:
                            f"Tensor is of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}.")
 
 
+def settle() -> None:
+    """Compute the tangents that are not computed yet, before something overwrites what they are computed from."""
+    if state.pending:
+        waiting, state.pending = state.pending, []
+        for reference in waiting:
+            tensor = reference()
+            if tensor is not None:
+                tangent_of(tensor)
+
+
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
     """Operations in here give no tangents."""
@@ -52,6 +62,11 @@ def forward_edges(inputs: Sequence, edges: list) -> tuple[list, list | None]:
     if all(each is None for each in tangents):
         return edges, None
     return [UNTRACKED if edge is None and tangent is not None else edge for edge, tangent in zip(edges, tangents)], tangents
+
+
+def pushed(made: Tensor, node: Node) -> Tensor:
+    """The tangent of the only result of a node, at once."""
+    return _pushed(made, Pending(node, 0, node.tangents))
 
 
 def _pushed(made: Tensor, pending: Pending) -> Tensor:

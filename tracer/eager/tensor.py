@@ -201,6 +201,12 @@ class Pending:
         self.node, self.number, self.tangents = node, number, tangents
 
 
+def pend(made: Tensor, node: Node, number: int = 0) -> None:
+    """Give a result a tangent to be computed later: before the next update in place at the latest, which may overwrite what it takes."""
+    made._tangent = state.level, Pending(node, number, node.tangents)
+    state.pending.append(weakref.ref(made))
+
+
 class Layout:
     """``torch.strided``, the only layout there is."""
 
@@ -240,7 +246,7 @@ def made_by(node: Node, data, number: int = 0) -> Tensor:
     made = _new(Tensor)
     made._data = data
     if node.tangents is not None:
-        made._tangent = state.level, Pending(node, number, node.tangents)
+        pend(made, node, number)
         if all(edge is None or edge is UNTRACKED for edge in node.edges):
             return made
     made._rg, made._grad_fn = True, node

@@ -24,7 +24,7 @@ def enter_dual_level() -> int:
     if state.level:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     state.levels += 1
-    state.level = state.levels
+    state.level, state.pending = state.levels, []
     state.refresh()
     return 0
 
@@ -35,7 +35,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
         raise RuntimeError("Dual level must be a positive number.")
     if not state.level or level not in (None, 0):
         raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
-    state.level = 0
+    state.level, state.pending = 0, ()
     state.refresh()
 
 
@@ -56,6 +56,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for what, each in (("primal", tensor), ("tangent", tangent)):
         if not each.is_floating_point():
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {each.dtype}")
+    if tangent_of(tensor) is not None:
+        raise RuntimeError("Making a dual Tensor based on a Tensor that already has a forward gradient at the same level 0 is not supported.")
     check_tangent(tensor, tangent)
     with paused():
         dual = tensor.view_as(tensor)

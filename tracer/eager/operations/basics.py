@@ -85,7 +85,7 @@ def detach_(self: Tensor) -> Tensor:
     if self._grad_fn is not None:
         counter_of(self)  # what looks at counters will see it
         self._detached = now()
-    self._rg, self._grad_fn, self._number = False, None, 0
+    self._rg, self._grad_fn, self._number, self._tangent = False, None, 0, None
     if self._views is not None:
         outdate(self)
     return self

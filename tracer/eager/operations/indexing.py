@@ -16,8 +16,9 @@ from ..geometry import inner_first, laid
 from ..modes import state
 from ..node import Node
 from ..record import fitted, look_up_nodes, recorded, result, updated
+from ..tangents import pushed, settle
 from ..tensor import Tensor, made_of, shared
-from ..updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
+from ..updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update, update_tangents
 from ..views import view_of
 from .shaping import RESHAPED, expand, unsqueeze, view
 from .slicing import select, selected, sliced
@@ -301,13 +302,17 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=())
         if not _fits(value._data.shape, shape):
             raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
     given = value._data if isinstance(value, Tensor) else value
-    node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records else None
+    node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records or state.level else None
     if node is not None:
         node.place, node.value_shape = place, np.shape(given)
         node.save(*indices)
+    if state.level:
+        settle()
     array[place] = np.array(given).astype(array.dtype)
     count_update(target)
-    if node is not None:
+    if state.level:
+        update_tangents(target, None if node is None or node.tangents is None else pushed(target, node))
+    if node is not None and records:
         rebase(target, node)
 
 
