@@ -25,6 +25,7 @@ from . import printing
 from . import special as special
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
+from .calls import called, watch_methods
 from .devices import Device as device
 from .devices import with_device
 from .dtypes import Dtype as dtype
@@ -61,6 +62,7 @@ float, double, half, long, int, short = float32, float64, float16, int64, int32,
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
 globals().update({name: with_out(with_device(function)) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+watch_methods(FUNCTIONS)
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.
@@ -90,9 +92,12 @@ def can_cast(source: dtype, target: dtype) -> bool:
     return rank[source.numpy.kind] <= rank[target.numpy.kind]
 
 
-def numel(input: Tensor) -> int:
+def _numel(input: Tensor) -> int:
     """The number of elements."""
     return input.numel()
+
+
+numel = called(_numel, "numel")
 
 
 def is_complex(input: Tensor) -> bool:

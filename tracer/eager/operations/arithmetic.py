@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..calls import type_name
 from ..dtypes import DTYPES, bool_, of_number, promoted
 from ..geometry import in_layout_of
 from ..modes import state
@@ -286,7 +287,7 @@ def operand(value, name: str, position: int = 1, argument: str = "input"):
 
 
 def _refuse(value, name: str, position: int, argument: str):
-    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}")
+    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
 
 
 # Operators: the short way ---------------------------------------------------------------------------------------------------

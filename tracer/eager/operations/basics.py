@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from ..calls import type_name
 from ..devices import Device, check_device
 from ..dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
 from ..geometry import in_layout_of
@@ -22,6 +23,11 @@ _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are u
                 "gradient_as_bucket_view is set "
                 "as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these gradients. To fix this error, please refer to the "
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.")
+
+
+_FILL = ("fill_() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+         " * (Tensor value)\n      didn't match because some of the arguments have invalid types: (!{given}!)\n"
+         " * (Number value)\n      didn't match because some of the arguments have invalid types: (!{given}!)\n")
 
 
 class CloneBackward0(Node):
@@ -211,7 +217,9 @@ def _contains(self: Tensor, element) -> bool:
 
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
-    source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
+    source = src
     records = recordable(self, (source,)) and self._data.dtype.kind == "f"
     check_writable(self, records)
     if records:
@@ -229,6 +237,8 @@ def fill_(self: Tensor, value) -> Tensor:
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
         return update(self, filled_by, value)
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(_FILL.format(given=type_name(value)))
     return update(self, filled_with, value, overlaps=True)
 
 

@@ -63,20 +63,21 @@ def _of_sequence(data, dtype: Dtype | None = None):
 
 def _is_sequence(data) -> bool:
     if isinstance(data, Tensor):
-        return data.ndim > 0
+        return False
     return hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, (str, bytes, dict, np.generic))
 
 
 def _flatten(data, shape: tuple, depth: int, flat: list) -> None:
     if depth == len(shape):
         if isinstance(data, (list, tuple)):
-            raise TypeError(f"must be real number, not {type(data).__name__}")
-        flat.append(data.item() if isinstance(data, Tensor) else data)
-        if isinstance(data, Tensor):
-            flat[-1] = data._data.reshape(())[()]
+            raise TypeError(f"'{type(data).__name__}' object cannot be interpreted as an integer" if all(isinstance(each, int) for each in flat) else
+                            f"must be real number, not {type(data).__name__}")
+        if isinstance(data, Tensor) and data._data.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        flat.append(data._data.reshape(())[()] if isinstance(data, Tensor) else data)
         return
     if not _is_sequence(data):
-        raise TypeError(f"expected a sequence at dim {depth}, not {type(data).__name__}")
+        raise TypeError("not a sequence")
     if len(data) != shape[depth]:
         raise ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})")
     for each in data:
@@ -94,8 +95,8 @@ def _dtype_of(value) -> Dtype:
         return get_default_dtype()
     if isinstance(value, complex):
         raise TypeError("complex tensors are not there: use two real ones")
-    if isinstance(value, str):
-        raise TypeError("new(): invalid data type 'str'")
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(value).__name__}'")
     raise RuntimeError(f"Could not infer dtype of {type(value).__name__}")
 
 

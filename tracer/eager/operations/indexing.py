@@ -7,10 +7,12 @@ integers or bools gather a copy.
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 
 import numpy as np
 
+from ..calls import type_name
 from ..dtypes import filled
 from ..geometry import inner_first, laid
 from ..modes import state
@@ -153,7 +155,7 @@ def _part(part):
     if part is None or part is Ellipsis or isinstance(part, (bool, int)):
         return part
     if isinstance(part, slice):
-        return slice(*[None if bound is None else int(bound) for bound in (part.start, part.stop, part.step)])
+        return slice(*[None if bound is None else _bound(bound) for bound in (part.start, part.stop, part.step)])
     if isinstance(part, Tensor):
         if part._data.dtype.kind == "f":
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
@@ -167,6 +169,13 @@ def _part(part):
         raise IndexError("only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got float)")
     raise TypeError("new(): invalid data type 'str'") if isinstance(part, str) else IndexError(
         f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(part).__name__})")
+
+
+def _bound(value) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError("slice indices must be integers or None or have an __index__ method") from None
 
 
 def _basic(input: Tensor, parts: list, bounds: bool = True):
@@ -271,6 +280,8 @@ def _in_order(data, source, place: tuple):
 
 def put_at(input: Tensor, index, value) -> None:
     """``input[index] = value``."""
+    if not isinstance(value, (Tensor, int, float, np.integer)):
+        raise TypeError(f"can't assign a {type_name(value)} to a torch.{input.dtype.legacy}Tensor")
     if index is False:
         return
     if index is True:

@@ -8,6 +8,7 @@ from scipy import special as scipy
 from tracer.graph.op import ZERO
 from tracer.ops import TABLE
 
+from ..calls import type_name
 from ..record import result, saved_result
 from ..tensor import Tensor, counter_of, made_of
 from .arithmetic import _Binary, _binary, _refuse_integer_zero, div, operand
@@ -68,7 +69,7 @@ def _extreme(name: str, ufunc, losers, shared: bool):
     def function(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name), operand(other, name, 2, "other")
         if not isinstance(b, Tensor):
-            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}")
+            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type_name(b)}")
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
             node.save(a, b)
