@@ -27,16 +27,14 @@ from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enab
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
 from .calls import called, watch_methods
 from .devices import Device as device
-from .devices import with_device
+from .devices import with_options
 from .dtypes import Dtype as dtype
 from .dtypes import (
     bool_,
-    finfo,
     float16,
     float32,
     float64,
     get_default_dtype,
-    iinfo,
     int8,
     int16,
     int32,
@@ -47,8 +45,9 @@ from .dtypes import (
     uint8,
 )
 from .given import with_out
+from .limits import finfo, iinfo
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
-from .operations import FUNCTIONS, random
+from .operations import FUNCTIONS, legacy, random
 from .printing import set_printoptions
 from .refused import refusal
 from .tensor import STRIDED as strided
@@ -61,7 +60,8 @@ bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
-globals().update({name: with_out(with_device(function)) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update({name: with_out(with_options(function)) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update(legacy.TYPES)
 watch_methods(FUNCTIONS)
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 

@@ -12,18 +12,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from .tensor import Tensor
+from .words import type_name
 
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 FAILURES = (TypeError, AttributeError, ValueError, IndexError, KeyError, RuntimeError)
 SIZES = ("dims", "repeats", "shape", "size", "sizes")
-_STATIC = 1 << 9  # of a type's flags: not this, the type is written in C, and its name has its module in front
 _PLACES = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def type_name(value) -> str:
-    """The name of a value's type as C code has it: ``list``, ``numpy.ndarray``."""
-    kind = type(value)
-    return kind.__name__ if kind.__flags__ & _STATIC or kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def called(function: Callable, name: str, bound: bool = False) -> Callable:

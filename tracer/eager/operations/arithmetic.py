@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..calls import type_name
 from ..dtypes import DTYPES, bool_, of_number, promoted
 from ..geometry import in_layout_of
 from ..modes import state
 from ..node import FREED, Node, Output
 from ..record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from ..tensor import Tensor, made_of
+from ..words import type_name
 
 _new = object.__new__
 

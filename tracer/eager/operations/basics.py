@@ -6,9 +6,8 @@ import warnings
 
 import numpy as np
 
-from ..calls import type_name
 from ..devices import Device, check_device
-from ..dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
+from ..dtypes import DTYPES, Dtype, bool_, dtype_of, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
 from ..geometry import in_layout_of
 from ..modes import state
 from ..node import INFERENCE, Node, now
@@ -16,6 +15,7 @@ from ..record import broadcast_shape, look_up_nodes, recorded, result
 from ..stale import outdate
 from ..tensor import Tensor, counter_of, is_contiguous, made_of, shared
 from ..updates import check_overlap, check_writable, recordable, update
+from ..words import type_name
 from .indexing import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
@@ -28,6 +28,13 @@ _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are u
 _FILL = ("fill_() received an invalid combination of arguments - got ({given}), but expected one of:\n"
          " * (Tensor value)\n      didn't match because some of the arguments have invalid types: (!{given}!)\n"
          " * (Number value)\n      didn't match because some of the arguments have invalid types: (!{given}!)\n")
+
+
+_TO = ("to() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+       " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, *, "
+       "torch.memory_format memory_format = None)\n"
+       " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n"
+       " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n")
 
 
 class CloneBackward0(Node):
@@ -126,14 +133,21 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
     """The tensor in another dtype; itself if it has that one."""
     if args and isinstance(args[0], (str, Device, int)):
         device, args = args[0], args[1:]
-    check_device(device, "to")
-    for each in args:
+    if device is not None:
+        check_device(device, "to")
+    for position, each in enumerate(args):
+        each = dtype_of(each)
         if isinstance(each, Dtype):
             dtype = each
         elif isinstance(each, Tensor):
             dtype = each.dtype
         elif isinstance(each, bool):
-            copy = copy or each
+            copy = copy or (each and position == len(args) - 1 and len(args) > 2)
+        elif each is not None:
+            raise TypeError(_TO.format(given=type_name(each)))
+    dtype = dtype_of(dtype)
+    if dtype is not None and not isinstance(dtype, Dtype):
+        raise TypeError(_TO.format(given=f"dtype={type_name(dtype)}, "))
     dtype = dtype or input.dtype
     if input._data.dtype == dtype.numpy and not copy:
         return input
@@ -146,11 +160,6 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
 def cuda(self: Tensor, *_, **__):
     """Refused: there is the CPU alone."""
     check_device("cuda", "cuda")
-
-
-def type_(input: Tensor, dtype=None):
-    """The name of the tensor's type, or the tensor in another dtype."""
-    return f"torch.{input.dtype.legacy}Tensor" if dtype is None else to(input, dtype)
 
 
 # Out of the library ----------------------------------------------------------------------------------------------------------
@@ -252,6 +261,13 @@ def set_default(self: Tensor):
     return self._rg and state.recording
 
 
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in the dtype of another."""
+    if not isinstance(other, Tensor):
+        raise TypeError(f"type_as(): argument 'other' (position 1) must be Tensor, not {type_name(other)}")
+    return to(self, other.dtype)
+
+
 def _to_dtype(dtype: Dtype):
     def method(self):
         return to(self, dtype)
@@ -261,10 +277,9 @@ def _to_dtype(dtype: Dtype):
 for _name, _dtype in {"float": float32, "double": float64, "half": float16, "long": int64, "int": int32, "short": int16, "char": int8, "byte": uint8,
                       "bool": bool_}.items():
     setattr(Tensor, _name, _to_dtype(_dtype))
-for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, item, tolist, copy_, fill_, zero_):
+for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, item, tolist, copy_, fill_, type_as, zero_):
     setattr(Tensor, _function.__name__, _function)
-Tensor.type, Tensor.data = type_, property(_data, _set_data)
-Tensor.type_as = lambda self, other: to(self, other.dtype)
+Tensor.data = property(_data, _set_data)
 Tensor.cpu, Tensor.cuda, Tensor.get_device = lambda self: self, cuda, lambda self: -1
 Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _bool, _len, _iter, _contains
 Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))

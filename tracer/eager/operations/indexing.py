@@ -12,7 +12,6 @@ import warnings
 
 import numpy as np
 
-from ..calls import type_name
 from ..dtypes import filled
 from ..geometry import inner_first, laid
 from ..modes import state
@@ -22,6 +21,7 @@ from ..tangents import pushed, settle
 from ..tensor import Tensor, made_of, shared
 from ..updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update, update_tangents
 from ..views import view_of
+from ..words import type_name
 from .shaping import RESHAPED, expand, unsqueeze, view
 from .slicing import select, selected, sliced
 

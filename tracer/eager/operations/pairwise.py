@@ -8,9 +8,9 @@ from scipy import special as scipy
 from tracer.graph.op import ZERO
 from tracer.ops import TABLE
 
-from ..calls import type_name
 from ..record import result, saved_result
 from ..tensor import Tensor, counter_of, made_of
+from ..words import type_name
 from .arithmetic import _Binary, _binary, _refuse_integer_zero, div, operand
 from .choices import masked_fill, where
 from .elementwise import RECORDED, Recorded, _opened

@@ -10,7 +10,7 @@ import numpy as np
 from ..dtypes import Dtype, get_default_dtype, int64
 from ..tensor import Tensor, made_of
 from ..updates import update
-from .creation import _finished, _shape_of
+from .creation import _finished, check_sizes
 from .shaping import sizes_of
 
 _BLOCK = 16  # normal numbers are made so many at a time, half of them from cosines and half from sines
@@ -94,14 +94,14 @@ def _of(generator: Generator | None) -> Generator:
 
 def rand(*size, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False, out=None, device=None) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    shape = _shape_of("rand", size)
+    shape = check_sizes("rand", size)
     numpy = (dtype or get_default_dtype()).numpy
     return _finished(_of(generator).uniform(math.prod(shape), numpy).reshape(shape), requires_grad)
 
 
 def randn(*size, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False, out=None, device=None) -> Tensor:
     """Normal numbers of mean 0 and deviation 1."""
-    shape = _shape_of("randn", size)
+    shape = check_sizes("randn", size)
     numpy = (dtype or get_default_dtype()).numpy
     return _finished(_of(generator).normal(math.prod(shape), numpy).reshape(shape), requires_grad)
 
