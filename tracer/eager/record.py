@@ -101,6 +101,15 @@ def cast(data, dtype: Dtype):
 
 def in_common(*operands, floating: bool = False) -> tuple[Dtype, list]:
     """The promoted dtype of tensors and numbers, and their data in it; integers become the default float if ``floating``."""
+    if len(operands) == 2:  # what needs no promotion
+        a, b = operands
+        if isinstance(a, Tensor) and a._data.dtype.kind == "f":
+            x = a._data
+            if isinstance(b, Tensor):
+                if b._data.dtype is x.dtype:
+                    return DTYPES[x.dtype], [x, b._data]
+            elif b.__class__ is float or b.__class__ is int:
+                return DTYPES[x.dtype], [x, x.dtype.type(b)]
     dtype = promoted(operands)
     if floating and not dtype.is_floating_point:
         dtype = get_default_dtype()

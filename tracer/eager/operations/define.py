@@ -16,12 +16,22 @@ from ..tensor import Tensor, made_by, made_of
 RESULT = object()  # stands in ``saves`` for the operation's own result
 
 
-def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1) -> type[Node]:
-    """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input."""
+def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, plain: Callable | None = None) -> type[Node]:
+    """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input.
+
+    ``plain``: the same on NumPy data, for speed; it may return NotImplemented for the rarer cases.
+    """
     def run(self, *gradients):
         found = backward(self, *gradients, *self.unpack())
         return found if isinstance(found, tuple) else (found,)
-    return type(name, (Node,), {"names": saved, "backward": run, "outputs": outputs, "__doc__": f"{name} of PyTorch."})
+
+    def fast(self, g):
+        found = plain(self, g, *self.plain())
+        if found is NotImplemented:
+            return tuple([None if each is None else each._data for each in self.backward(made_of(g))])
+        return found if isinstance(found, tuple) else (found,)
+    parts = {"names": saved, "backward": run, "outputs": outputs, "__doc__": f"{name} of PyTorch."}
+    return type(name, (Node,), parts if plain is None else parts | {"fast": fast})
 
 
 def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attributes) -> Tensor:

@@ -67,6 +67,14 @@ def _added(g, shape: tuple, place):
     return zeros
 
 
+def along(indices, axis: int) -> tuple:
+    """A NumPy index for ``out[i][j] = x[indices[i][j]][j]`` and its like, whatever the other extents."""
+    if indices.ndim == 1:
+        return (indices,)
+    lead = indices.ndim - 1
+    return tuple([indices if k == axis else np.arange(n).reshape((n,) + (1,) * (lead - k)) for k, n in enumerate(indices.shape)])
+
+
 def put(g: Tensor, shape: tuple, place) -> Tensor:
     """Zeros with ``g`` added at places, recorded."""
     node = recorded(IndexPutBackward0, (g,))
