@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import warnings
 
+from . import accelerator as accelerator
 from . import autograd as autograd
 from . import copying as _copying  # noqa: F401  gives tensors what copy and pickle ask for
 from . import cuda as cuda
@@ -23,6 +24,7 @@ from . import nn as nn
 from . import operators as _operators  # noqa: F401  and for Python's operators
 from . import printing
 from . import special as special
+from . import testing as testing
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
 from .calls import called, watch_methods
@@ -49,6 +51,7 @@ from .limits import finfo, iinfo
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .operations import FUNCTIONS, legacy, random
 from .printing import set_printoptions
+from .process import get_default_device, get_num_threads, set_default_device, set_default_tensor_type, set_num_threads
 from .refused import refusal
 from .tensor import STRIDED as strided
 from .tensor import Size, Tensor
@@ -56,6 +59,7 @@ from .tensor import Size, Tensor
 # Division by zero and overflow give infinities, silently, as in PyTorch. NumPy warns where the operation stands: here, and in the table of operations.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracer\.(eager|ops)\.")
 
+__version__ = "2.13.0"  # of the PyTorch that this behaves as
 bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
@@ -129,5 +133,6 @@ __all__ = [
     "int8", "int64",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled",
     "is_tensor", "no_grad", "printing", "promote_types", "random", "set_default_dtype", "strided",
-    "set_grad_enabled", "set_printoptions", "uint8",
+    "set_grad_enabled", "set_printoptions", "uint8", "get_default_device", "get_num_threads", "set_default_device", "set_default_tensor_type",
+    "set_num_threads",
 ]

@@ -10,6 +10,8 @@ import inspect
 import threading
 from typing import Any
 
+from .words import type_name
+
 
 class State(threading.local):
     """One thread's modes.
@@ -119,9 +121,11 @@ class set_grad_enabled(_Mode):
     """Switch gradient mode at once; as a context manager only inside."""
 
     def __init__(self, mode: bool):
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type_name(mode)}")
         self._before = state.recording
         self.mode = mode
-        state.recording = bool(mode)
+        state.recording = mode
 
     def __call__(self, function):
         state.recording = self._before
