@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .dtypes import DTYPES, Dtype, get_default_dtype, promoted, scalar_of
 from .modes import state
 from .node import Node
@@ -144,10 +142,12 @@ def broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     """The common shape; PyTorch's RuntimeError when there is none."""
     if a == b:
         return a
-    try:
-        return np.broadcast_shapes(a, b)
-    except ValueError:
-        ndim = max(len(a), len(b))
-        wide_a, wide_b = (1,) * (ndim - len(a)) + a, (1,) * (ndim - len(b)) + b
-        dim = max(k for k in range(ndim) if wide_a[k] != wide_b[k] and 1 not in (wide_a[k], wide_b[k]))
-        raise RuntimeError(f"The size of tensor a ({wide_a[dim]}) must match the size of tensor b ({wide_b[dim]}) at non-singleton dimension {dim}") from None
+    ndim = max(len(a), len(b))
+    wide_a, wide_b = (1,) * (ndim - len(a)) + a, (1,) * (ndim - len(b)) + b
+    common = []
+    for n, m in zip(wide_a, wide_b):
+        if n != m and n != 1 and m != 1:
+            dim = max(k for k in range(ndim) if wide_a[k] != wide_b[k] and 1 not in (wide_a[k], wide_b[k]))
+            raise RuntimeError(f"The size of tensor a ({wide_a[dim]}) must match the size of tensor b ({wide_b[dim]}) at non-singleton dimension {dim}")
+        common.append(m if n == 1 else n)
+    return tuple(common)

@@ -142,8 +142,8 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
     return function
 
 
-max_ = _extreme("max", MaxBackward1, MaxBackward0, lambda x: x.max(), np.argmax)
-min_ = _extreme("min", MinBackward1, MinBackward0, lambda x: x.min(), np.argmin)
+max_ = _extreme("max", MaxBackward1, MaxBackward0, lambda x: np.maximum.reduce(x, axis=None), np.argmax)
+min_ = _extreme("min", MinBackward1, MinBackward0, lambda x: np.minimum.reduce(x, axis=None), np.argmin)
 
 
 def _among(name: str, kind: type, reduce):

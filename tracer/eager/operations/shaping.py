@@ -31,10 +31,15 @@ class _Permuted(ViewNode):
     arguments: dict[str, str] = {}
 
     def fast(self, g):
-        return (g.transpose(np.argsort(self.order)),)
+        return (g.transpose(_inverse(self.order)),)
 
     def backward(self, g):
-        return (g.permute(*[int(k) for k in np.argsort(self.order)]),)
+        return (g.permute(*_inverse(self.order)),)
+
+
+@functools.lru_cache(maxsize=1024)
+def _inverse(order: tuple) -> tuple:
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
 class ExpandBackward0(ViewNode):
