@@ -17,6 +17,7 @@ from .operations.numeric import FUNCTIONS as NUMERIC
 from .operations.pairwise import FUNCTIONS as PAIRWISE
 from .operations.powers import FUNCTIONS as POWERS
 from .operations.shaping import squeeze, t, transpose, unsqueeze
+from .operations.slicing import as_strided
 from .operations.steps import FUNCTIONS as STEPS
 from .special import FUNCTIONS as SPECIAL
 from .tangents import tangent_of
@@ -63,7 +64,8 @@ for _name, _function in _NAMES.items():
 
 
 # PyTorch numbers the forms of an operation, and those in place come last.
-_NUMBERS = {"TBackward0": "TBackward1", "TransposeBackward0": "TransposeBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
+_NUMBERS = {"AsStridedBackward0": "AsStridedBackward1", "TBackward0": "TBackward1",
+            "TransposeBackward0": "TransposeBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
             "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4", "SqueezeBackward2": "SqueezeBackward5"}
 
 
@@ -127,6 +129,6 @@ def _reshaping(name: str, function):
 
 
 for _name, _function in {"t_": t, "transpose_": transpose, "unsqueeze_": unsqueeze, "squeeze_": squeeze, "swapaxes_": transpose,
-                         "swapdims_": transpose}.items():
+                         "swapdims_": transpose, "as_strided_": as_strided}.items():
     setattr(Tensor, _name, _reshaping(_name, _function))
 __all__ = ["FUNCTIONS", "rebase"]

@@ -39,6 +39,10 @@ def _set_requires_grad(self: Tensor, value: bool) -> None:
         outdate(self)
 
 
+def _delete_requires_grad(self: Tensor) -> None:
+    raise RuntimeError("requires_grad must be a bool")
+
+
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Set ``requires_grad`` and return the tensor."""
     if own_node(self) is None:
@@ -116,7 +120,7 @@ def register_post_accumulate_grad_hook(self: Tensor, hook) -> RemovableHandle:
     return RemovableHandle(self._post_hooks, hook)
 
 
-Tensor.requires_grad = property(_requires_grad, _set_requires_grad)
+Tensor.requires_grad = property(_requires_grad, _set_requires_grad, _delete_requires_grad)
 Tensor.grad = property(_gradient, _set_gradient, _delete_gradient)
 for _function in (requires_grad_, retain_grad, register_hook, register_post_accumulate_grad_hook):
     setattr(Tensor, _function.__name__, _function)

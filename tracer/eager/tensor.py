@@ -222,18 +222,17 @@ class Tensor:
 
 
 class Pending:
-    """A tangent to be computed: the node, which of its outputs, and the inputs' tangents."""
+    """A tangent that is computed when it is asked for, or when something that it depends on is about to change.
 
-    __slots__ = ("node", "number", "tangents")
+    The node, which of its outputs, the inputs' tangents, whether the computation is recorded, and the output's data.
+    """
 
-    def __init__(self, node: Node, number: int, tangents):
-        self.node, self.number, self.tangents = node, number, tangents
+    __slots__ = ("node", "number", "tangents", "create", "data", "value", "__weakref__")
 
-
-def pend(made: Tensor, node: Node, number: int = 0) -> None:
-    """Give a result a tangent to be computed later: before the next update in place at the latest, which may overwrite what it takes."""
-    made._tangent = state.level, Pending(node, number, node.tangents)
-    state.pending.append(weakref.ref(made))
+    def __init__(self, node: Node, number: int, create: bool, data):
+        self.node, self.number, self.tangents, self.create, self.data = node, number, node.tangents, create, data
+        self.value = None
+        state.pending.add(self)
 
 
 class Layout:
@@ -275,8 +274,10 @@ def made_by(node: Node, data, number: int = 0) -> Tensor:
     made = _new(Tensor)
     made._data = data
     if node.tangents is not None:
-        pend(made, node, number)
-        if all(edge is None or edge is UNTRACKED for edge in node.edges):
+        is_recorded = any(edge is not None and edge is not UNTRACKED for edge in node.edges)
+        create = state.recording and (is_recorded or any(each is not None and each._rg for each in node.tangents))
+        made._tangent = state.level, Pending(node, number, create, data)
+        if not is_recorded:
             return made
     made._rg, made._grad_fn = True, node
     if number:

@@ -17,7 +17,7 @@ from .modes import state
 from .node import Node, Output
 from .record import edge, look_up_nodes, recorded, result
 from .stale import move_retained, outdate, view_error, window
-from .tangents import paused, settle, tangent_of
+from .tangents import compute_pending, tangent_of, update_tangent
 from .tensor import Tensor, counter_of, made_of, own_node, shared
 
 _INFERENCE = ("Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace "
@@ -112,40 +112,27 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
     if not getattr(operation, "is_fill", False):
         for other in operands:
             check_overlap(target, other)
+    if state.level:
+        compute_pending()
     made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)
     check_result(target, made)
     node = made._grad_fn if records and made._rg else None
-    if state.level:
-        settle()  # that of the result too, while its operands have their values
     if node is not None:
         _keep_old_values(node, target)
-    overwrite(target, made._data)
     if state.level:
-        update_tangents(target, tangent_of(made))
+        _update_tangent(target, made)
+    overwrite(target, made._data)
     if node is not None:
         rebase(target, node)
         _mend_saved_results(node, target)
     return target
 
 
-def update_tangents(target: Tensor, tangent: Tensor | None) -> None:
-    """The tangent of a tensor that was overwritten, and with it those of what shares its memory."""
-    base = target if target._view is None else target._view.base
-    views = [each for each in [reference() for reference in base._views or ()] if each is not None and each is not target]
-    if tangent is None and all([tangent_of(each) is None for each in (target, base, *views)]):
-        return
-    with paused():
-        target._tangent = state.levels, _zeros(target) if tangent is None else tangent
-        memory = shared(base)
-        if base is not target:
-            whole = base._tangent[1] if base._tangent and base._tangent[0] == state.levels else _zeros(base)
-            base._tangent = state.levels, _replaced(whole, geometry_in(target._data, memory), geometry_of(memory), target._tangent[1])
-        for each in views:
-            each._tangent = state.levels, window(base._tangent[1], geometry_in(each._data, memory), geometry_of(memory))
-
-
-def _zeros(like: Tensor) -> Tensor:
-    return made_of(np.zeros(like._data.shape, like._data.dtype)[()])
+def _update_tangent(target: Tensor, made: Tensor) -> None:
+    held = made._tangent
+    if held is not None:
+        _keep_old_values(held[1].node, target)
+    update_tangent(target, tangent_of(made))
 
 
 def _without_derivative(operation: Callable) -> Callable:

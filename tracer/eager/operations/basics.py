@@ -110,7 +110,13 @@ def _data(self: Tensor) -> Tensor:
 
 
 def _set_data(self: Tensor, value: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
     self._data = value._data
+
+
+def _delete_data(self: Tensor) -> None:
+    raise RuntimeError("Deleting tensor data is not allowed. Delete tensor instead!")
 
 
 def sum_to_size(input: Tensor, *size) -> Tensor:
@@ -279,7 +285,7 @@ for _name, _dtype in {"float": float32, "double": float64, "half": float16, "lon
     setattr(Tensor, _name, _to_dtype(_dtype))
 for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, item, tolist, copy_, fill_, type_as, zero_):
     setattr(Tensor, _function.__name__, _function)
-Tensor.data = property(_data, _set_data)
+Tensor.data = property(_data, _set_data, _delete_data)
 Tensor.cpu, Tensor.cuda, Tensor.get_device = lambda self: self, cuda, lambda self: -1
 Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _bool, _len, _iter, _contains
 Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))

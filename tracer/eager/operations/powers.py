@@ -70,7 +70,7 @@ class PowBackward2(_Binary):
     def backward(self, g):
         y, out = self.unpack()
         if self.base == 0:
-            return (where(y >= 0, 0.0, g * out * math.inf),)
+            return (where(y >= 0, 0.0, g * out * -math.inf),)
         return (g * (out * math.log(self.base)),) if self.base > 0 else (g * out * math.nan,)
 
     fast = None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Tensor, is_contiguous, wrapped_dim
-from ..views import ViewNode, view_of
+from ..geometry import Geometry, geometry_in, geometry_of, window_on
+from ..record import recorded, result
+from ..stale import AsStridedBackward0
+from ..tensor import Tensor, shared, wrapped_dim
+from ..views import ViewNode, share, view_of
 from .shaping import keeps, view_kind, view_methods
 
-SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED = (view_kind(name, ViewNode) for name in (
-    "SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0", "AsStridedBackward0"))
-UNFOLD.overlaps = AS_STRIDED.overlaps = True
+SELECT, SLICE, DIAGONAL, UNFOLD = (view_kind(name, ViewNode) for name in ("SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0"))
+UNFOLD.overlaps = True
 keeps(SELECT, "dim", "index")
 keeps(SLICE, "dim", "start", "end", "step")
 
@@ -82,11 +84,30 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
-    """Elements at the places that strides (in elements) lead to."""
-    def apply(array):
-        flat = array.reshape(-1) if is_contiguous(array) else np.ascontiguousarray(array).reshape(-1)
-        return np.lib.stride_tricks.as_strided(flat[storage_offset or 0:], tuple(size), tuple([s * array.itemsize for s in stride]))
-    return view_of(input, AS_STRIDED, apply)
+    """Elements at the places in the memory of the base that strides and an offset lead to, counted in elements."""
+    array = shared(input)
+    memory = array if input._view is None else shared(input._view.base)
+    own = geometry_in(array, memory)
+    place = Geometry(tuple(size), tuple(stride), own.offset if storage_offset is None else storage_offset)
+    _check_place(place, geometry_of(memory).extent(), array.itemsize)
+    node = recorded(AsStridedBackward0, (input,))
+    made = result(node, window_on(memory, place))
+    if node is not None:
+        node.view, node.base = place, own
+    share(made, input)
+    return made
+
+
+def _check_place(place: Geometry, available: int, itemsize: int) -> None:
+    if len(place.shape) != len(place.steps):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if min(place.steps, default=0) < 0:
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(place.steps)}")
+    if place.offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {place.offset}")
+    if place.extent() > available:
+        raise RuntimeError(f"setStorage: sizes {list(place.shape)}, strides {list(place.steps)}, storage offset {place.offset}, and itemsize {itemsize} "
+                           f"requiring a storage size of {place.extent() * itemsize} are out of bounds for storage of size {available * itemsize}")
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}
