@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .calls import FAILURES, again, called
 from .modes import no_grad, state
 from .tensor import Tensor
 from .updates import check_writable, overwrite
@@ -23,13 +24,16 @@ def with_out(function: Callable) -> Callable:
     except (TypeError, ValueError):
         return function
     if "out" not in parameters:
-        return function
+        return called(function, function.__name__.rstrip("_"))
     name = function.__name__.rstrip("_")
 
     @functools.wraps(function)
     def call(*args, out=None, **kwargs):
         if out is None:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except FAILURES as error:
+                return again(function, name, args, kwargs, error)
         if state.recording and any(isinstance(a, Tensor) and a._rg for a in (*args, *kwargs.values())):
             raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
         with no_grad():

@@ -63,21 +63,9 @@ for _name, _function in _NAMES.items():
     FUNCTIONS[f"{_name}_"] = _method
 
 
-def _augmented(name: str):
-    method = FUNCTIONS[name]
-
-    def operator(self, other):
-        return method(self, other)
-    return operator
-
-
-for _symbol, _name in {"iadd": "add_", "isub": "sub_", "imul": "mul_", "itruediv": "div_", "ipow": "pow_", "ifloordiv": "floor_divide_", "imod": "remainder_",
-                       "iand": "bitwise_and_", "ior": "bitwise_or_", "ixor": "bitwise_xor_"}.items():
-    setattr(Tensor, f"__{_symbol}__", _augmented(_name))
-
-
 # PyTorch numbers the forms of an operation, and those in place come last.
-_NUMBERS = {"AsStridedBackward0": "AsStridedBackward1", "TBackward0": "TBackward1", "TransposeBackward0": "TransposeBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
+_NUMBERS = {"AsStridedBackward0": "AsStridedBackward1", "TBackward0": "TBackward1",
+            "TransposeBackward0": "TransposeBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
             "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4", "SqueezeBackward2": "SqueezeBackward5"}
 
 

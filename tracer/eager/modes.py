@@ -11,6 +11,8 @@ import threading
 import warnings
 from typing import Any
 
+from .words import type_name
+
 _OF_CLASS = ("Decorating classes is deprecated and will be disabled in future versions. You should only decorate functions or methods. To preserve the current "
              "behavior of class decoration, you can directly decorate the `__init__` method and nothing else.")
 
@@ -127,9 +129,11 @@ class set_grad_enabled(_Mode):
     """Switch gradient mode at once; as a context manager only inside."""
 
     def __init__(self, mode: bool):
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type_name(mode)}")
         self._before = state.recording
         self.mode = mode
-        state.recording = bool(mode)
+        state.recording = mode
 
     def __call__(self, function):
         state.recording = self._before

@@ -294,7 +294,13 @@ def in_place(name: str, operation: Callable) -> Callable:
             return update(self, operation, *operands, overlaps=True, **options)
     else:
         def method(self, *operands, **options):
-            return update(self, operation, *operands, **options)
+            try:
+                return update(self, operation, *operands, **options)
+            except TypeError as error:
+                _, found, kinds = str(error).partition("(): argument 'other' (position 2)")
+                if not found:
+                    raise
+                raise TypeError(f"{name}(): argument 'other' (position 1){kinds}") from None
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}`` in place."
     return method

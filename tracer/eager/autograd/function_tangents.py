@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..modes import state
 from ..tangents import check_tangent, paused, set_tangent, tangent_of
 from ..tensor import Tensor, made_of
 
@@ -70,7 +69,7 @@ def _check_update(result: Tensor, tangent: Tensor, inputs: list, tangents: list,
 def _set(result: Tensor, tangent: Tensor, inputs: list, tangents: list) -> None:
     root = None if result._view is None else result._view.root
     for each, of_input in zip(inputs, tangents):
-        if root is None or each is None or of_input is None or each is not root and (each._view is None or each._view.root is not root):
+        if root is None or each is None or of_input is None or (each is not root and (each._view is None or each._view.root is not root)):
             continue
         if _root(tangent) is None:
             raise RuntimeError(_NO_VIEW)

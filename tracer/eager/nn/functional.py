@@ -10,7 +10,7 @@ from ..dtypes import int64
 from ..operations.activations import NN
 from ..operations.by_index import index_select
 from ..operations.choices import where
-from ..operations.creation import zeros
+from ..operations.creation import zeros, zeros_like
 from ..operations.define import gate, kind, operation
 from ..operations.gathering import scatter
 from ..operations.joining import cat
@@ -19,7 +19,7 @@ from ..operations.norms import vector_norm
 from ..operations.numbers import over
 from ..operations.pairwise import FUNCTIONS as PAIRWISE
 from ..operations.products import addmm, matmul
-from ..operations.random import rand_like
+from ..operations.random_fills import bernoulli_
 from ..record import broadcast_shape, fit_of, fitted
 from ..tensor import Tensor, made_of, wrapped_dim
 
@@ -134,8 +134,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
-    mask = made_of((rand_like(input)._data < 1 - p).astype(input._data.dtype) / input._data.dtype.type(1 - p if p < 1 else 1))
-    return input * mask
+    return input * (bernoulli_(zeros_like(input), 1 - p).div_(1 - p) if p < 1 else made_of(input._data.dtype.type(0)))
 
 
 # Linear maps and lookups --------------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from . import (
     gathering,
     grids,
     joining,
+    legacy,
     masked,
     matrix_norms,
     norms,
@@ -27,6 +28,7 @@ from . import (
     powers,
     products,
     random,
+    random_fills,
     rearranging,
     reductions,
     replacing,
@@ -42,7 +44,7 @@ from . import (
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
              cumulative, rearranging, triangles, stacking, grids, differences, gathering, by_index, masked, replacing, numeric, norms, ordering, products,
-             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, random)
+             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, random, random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 
-__all__ = ["FUNCTIONS", "random"]
+__all__ = ["FUNCTIONS", "legacy", "random"]

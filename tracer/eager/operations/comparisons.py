@@ -75,7 +75,5 @@ for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 for _name in COMPARISONS:
     setattr(Tensor, f"__{_name}__", _compared(_name))
-Tensor.__and__, Tensor.__or__, Tensor.__xor__, Tensor.__invert__ = BITWISE["bitwise_and"], BITWISE["bitwise_or"], BITWISE["bitwise_xor"], bitwise_not
-Tensor.__rand__, Tensor.__ror__, Tensor.__rxor__ = Tensor.__and__, Tensor.__or__, Tensor.__xor__
-Tensor.__lshift__, Tensor.__rshift__ = BITWISE["bitwise_left_shift"], BITWISE["bitwise_right_shift"]
+Tensor.__invert__ = bitwise_not
 RECORDED.update({np.equal: lambda a, b: a == b, np.less: lambda a, b: a < b, np.greater: lambda a, b: a > b, np.isnan: LOGICAL["isnan"]})

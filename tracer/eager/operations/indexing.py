@@ -21,6 +21,7 @@ from ..tangents import follow
 from ..tensor import Tensor, made_of, shared
 from ..updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
 from ..views import view_of
+from ..words import type_name
 from .shaping import RESHAPED, expand, unsqueeze, view
 from .slicing import select, selected, sliced
 
@@ -303,6 +304,8 @@ def _in_order(data, source, place: tuple):
 
 def put_at(input: Tensor, index, value) -> None:
     """``input[index] = value``."""
+    if not isinstance(value, (Tensor, int, float, np.integer)):
+        raise TypeError(f"can't assign a {type_name(value)} to a torch.{input.dtype.legacy}Tensor")
     if index is False:
         return
     if index is True:

@@ -10,6 +10,7 @@ from tracer.ops import TABLE
 
 from ..record import result, saved_result
 from ..tensor import Tensor, counter_of, made_of
+from ..words import type_name
 from .arithmetic import _Binary, _binary, _refuse_integer_zero, div, operand
 from .choices import masked_fill, where
 from .elementwise import RECORDED, Recorded, _opened
@@ -68,7 +69,7 @@ def _extreme(name: str, ufunc, losers, shared: bool):
     def function(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name), operand(other, name, 2, "other")
         if not isinstance(b, Tensor):
-            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}")
+            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type_name(b)}")
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
             node.save(a, b)
@@ -164,6 +165,5 @@ FUNCTIONS |= EXTREMES | {"atan2": _pairwise("atan2", TABLE["arctan2"], "Atan2Bac
 FUNCTIONS |= {"arctan2": FUNCTIONS["atan2"], "remainder": _remainder_function("remainder", np.remainder), "fmod": _remainder_function("fmod", np.fmod)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-Tensor.__mod__, Tensor.__rmod__ = FUNCTIONS["remainder"], lambda self, other: FUNCTIONS["remainder"](other, self)
 RECORDED.update({np.maximum: lambda a, b: FUNCTIONS["maximum"](a, _tensor(b, a)), np.minimum: lambda a, b: FUNCTIONS["minimum"](a, _tensor(b, a)),
                  np.hypot: FUNCTIONS["hypot"], np.logaddexp: FUNCTIONS["logaddexp"], scipy.xlogy: FUNCTIONS["xlogy"]})

@@ -152,5 +152,4 @@ FUNCTIONS = {"pow": pow_, "square": _square, "rsqrt": rsqrt}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 Tensor.__pow__ = lambda self, n: pow_(self, n) if isinstance(n, Tensor) or _number(n) else NotImplemented
-Tensor.__rpow__ = lambda self, base: pow_(base, self)
 RECORDED.update({np.power: pow_, np.square: _square})

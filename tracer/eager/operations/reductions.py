@@ -102,9 +102,9 @@ def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> N
     return node
 
 
-def sum_(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
+def sum_(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False, dtype: Dtype | None = None, out=None) -> Tensor:
     """The sum over axes, or over everything; integers and bools as int64."""
-    dim = axis if axis is not None else dim
+    dim, keepdim = axis if axis is not None else dim, keepdim or keepdims
     x = operand(input, "sum")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
@@ -120,9 +120,9 @@ def _summed(x, axes, keepdim: bool):
     return total if total.ndim < 2 else np.ascontiguousarray(total)
 
 
-def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
+def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False, dtype: Dtype | None = None, out=None) -> Tensor:
     """The mean over axes, or over everything; floats only."""
-    dim = axis if axis is not None else dim
+    dim, keepdim = axis if axis is not None else dim, keepdim or keepdims
     x = operand(input, "mean")._data
     if dtype is None and x.dtype.kind != "f":
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
