@@ -128,7 +128,7 @@ class ClampMaxBackward0(ClampBackward1):
 def clamp(input, min=None, max=None, *, out=None) -> Tensor:
     """Elements brought within bounds, which are numbers or tensors."""
     if min is None and max is None:
-        raise ValueError("torch.clamp: At least one of 'min' or 'max' must not be None")
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         return _clamp_by_tensors(input, min, max)
     return _clamp(input, min, max, ClampBackward1)

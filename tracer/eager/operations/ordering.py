@@ -218,11 +218,22 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
 
 def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The different elements, or parts along an axis, in order."""
-    found = np.unique(input._data, return_inverse=True, return_counts=True, axis=dim)
+    _check_extents(input, dim)
+    found = np.unique(input._data, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
     values, inverse, counts = found
     inverse = inverse.reshape(input._data.shape if dim is None else (-1,))
     made = [operation(_UNIQUE, (input,), values), *([made_of(inverse[()])] if return_inverse else []), *([made_of(counts)] if return_counts else [])]
     return made[0] if len(made) == 1 else tuple(made)
+
+
+def _check_extents(input: Tensor, dim: int | None) -> None:
+    if dim is None or input._data.size:
+        return
+    empty = [k for k, n in enumerate(input._data.shape) if not n]
+    if len(empty) > 1:
+        raise RuntimeError("Number of zero sized dimensions is more than one, so unique cannot be applied ")
+    if empty[0] != wrapped_dim(dim, input.ndim):
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
 
 
 def _no_derivative(name: str, grad_fn: str):
@@ -236,9 +247,10 @@ _UNIQUE, _UNIQUE_CONSECUTIVE = _no_derivative("_unique2", "Unique2Backward0"), _
 
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The elements, or parts along an axis, without those that equal the one before."""
+    _check_extents(input, dim)
     x = input._data.reshape(-1) if dim is None else np.moveaxis(input._data, dim, 0)
     changed = np.ones(len(x), bool)
-    changed[1:] = (x[1:] != x[:-1]).reshape(max(len(x) - 1, 0), -1).any(1)
+    changed[1:] = (x[1:] != x[:-1]).any(axis=tuple(range(1, x.ndim)))
     values = x[changed] if dim is None else np.moveaxis(x[changed], 0, dim)
     starts = np.flatnonzero(changed)
     inverse = (np.cumsum(changed) - 1).reshape(input._data.shape if dim is None else (-1,))
