@@ -140,6 +140,8 @@ def _roots(tensors, gradients, create: bool) -> list:
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     tensors = [_Placeholder(each) if isinstance(each, GradientEdge) else each for each in tensors]
+    if not all([isinstance(each, (Tensor, _Placeholder)) for each in tensors]):
+        raise AssertionError("Expected output to be a torch.Tensor")
     made = [_checked(number, tensor, g) for number, (tensor, g) in enumerate(zip(tensors, gradients))]
     for number, tensor in enumerate(tensors):
         if not tensor._rg or tensor._grad_fn is UNTRACKED:
@@ -190,5 +192,6 @@ def _tensor_backward(self: Tensor, gradient=None, retain_graph: bool | None = No
 
 
 Tensor.backward = _tensor_backward
+_tensor_backward.__name__, _tensor_backward.__qualname__ = "backward", "Tensor.backward"
 
 __all__ = ["GradientEdge", "Node", "backward", "get_gradient_edge", "grad"]

@@ -8,6 +8,7 @@ their ``grad`` at the end; only when hooks could observe the order is it found b
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 import numpy as np
@@ -21,6 +22,7 @@ from .origins import evaluating
 from .record import recorded, result
 from .tangents import compute_pending
 from .tensor import Size, Tensor, counter_of, made_of
+from .words import type_name
 
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
 
@@ -176,14 +178,14 @@ class Pass:
         for hook in list((node.node_pre_hooks or {}).values()):
             changed = hook(tuple(outputs))
             if changed is not None:
-                outputs = list(changed) if isinstance(changed, tuple) else [changed]
+                outputs = list(_checked_change(outputs, changed, hook))
         gradients = self._gradients(node, outputs)
         if node.node_hooks:
             gradients = tuple([each if self._is_needed(edge) else None for edge, each in zip(node.edges, gradients)])
         for hook in list((node.node_hooks or {}).values()):
             changed = hook(tuple(gradients), tuple(outputs))
             if changed is not None:
-                gradients = _checked_change(gradients, changed)
+                gradients = _checked_change(gradients, changed, hook)
         if not self.keep:
             node.release()
         for k, (target, each) in enumerate(zip(node.edges, gradients)):
@@ -404,10 +406,16 @@ def _check_hook(hook, g: Tensor | None, changed) -> None:
         raise RuntimeError(f"hook '{name}' has changed the size of value")
 
 
-def _checked_change(gradients: tuple, changed) -> tuple:
-    changed = changed if isinstance(changed, tuple) else (changed,)
+def _checked_change(gradients: Sequence, changed, hook) -> tuple:
+    """What a hook of a node returned instead of the gradients."""
+    if not isinstance(changed, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type_name(changed)}'")
+    for each in changed:
+        if each is not None and not isinstance(each, Tensor):
+            raise TypeError(f"expected Variable, but hook returned '{type_name(each)}'")
     if len(changed) != len(gradients):
-        raise RuntimeError(f"hook has returned an incorrect number of values (got {len(changed)}, but expected {len(gradients)})")
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', 'hook')}' has returned an incorrect number of values (got {len(changed)}, but expected "
+                           f"{len(gradients)})")
     return changed
 
 

@@ -8,6 +8,7 @@ from .modes import state
 from .node import UNTRACKED, RemovableHandle
 from .stale import outdate
 from .tensor import Tensor, own_node, retain
+from .words import type_name
 
 _NOT_LEAF = ("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
              "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If "
@@ -22,7 +23,8 @@ def _requires_grad(self: Tensor) -> bool:
 
 
 def _set_requires_grad(self: Tensor, value: bool) -> None:
-    value = bool(value)
+    if not isinstance(value, bool):
+        raise RuntimeError("requires_grad must be a bool")
     if own_node(self) is not None:
         raise RuntimeError("you can only change requires_grad flags of leaf variables." + ("" if value else _DETACHED))
     if value and self._data.dtype.kind != "f":
@@ -45,6 +47,8 @@ def _delete_requires_grad(self: Tensor) -> None:
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Set ``requires_grad`` and return the tensor."""
+    if not isinstance(requires_grad, bool):
+        raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type_name(requires_grad)}")
     if own_node(self) is None:
         if requires_grad and self._data.dtype.kind != "f":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
@@ -73,7 +77,7 @@ def _delete_gradient(self: Tensor) -> None:
 
 def _check_grad(self: Tensor, value) -> None:
     if not isinstance(value, Tensor):
-        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type_name(value)}")
     if value is self:
         raise RuntimeError("can't assign Variable as its own grad")
     if value.dtype is not self.dtype:

@@ -280,6 +280,8 @@ class RawSaved:
         """Replace the saved tensor by ``pack(tensor)``; ``unpack`` gives it back."""
         node = self._node
         entries = list(node.checked_saved())
+        if isinstance(entries[self._position], Packed):
+            raise RuntimeError("Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.")
         entries[self._position] = _packed(pack, unpack, node, entries[self._position], detached=True)
         node.saved, node.packed = tuple(entries), True
 

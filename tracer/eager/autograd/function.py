@@ -103,7 +103,15 @@ class _ContextNode(Node):
             raise RuntimeError(f"function {self.name()} returned an incorrect number of gradients (expected {len(self.edges)}, got {len(found)})")
         return found
 
+    @property
+    def next_functions(self) -> tuple:
+        """Those of the inputs that are tensors."""
+        return tuple([each for each, operand in zip(super().next_functions, self.operands) if operand is not None])
+
     def _checked(self, position: int, g):
+        if g is not None and self.operands[position] is None:
+            raise RuntimeError(f"function {self.name()} returned a gradient different than None at position {position + 1}, but the corresponding forward "
+                               "input was not a Variable")
         if g is None or self.edges[position] is None:
             return None
         if not isinstance(g, Tensor):
@@ -178,7 +186,7 @@ class Function(metaclass=_FunctionMeta):
         if cls.setup_context is not Function.setup_context:
             args, named = _bound(cls.forward, args, named), {}
         node = cls._backward_cls()
-        tensors = [a if isinstance(a, Tensor) else None for a in args]
+        tensors = [a if isinstance(a, Tensor) else None for a in (*args, *named.values())]
         node.needs_input_grad = tuple([t is not None and t._rg for t in tensors])
         records = state.recording and not state.inference and any(node.needs_input_grad)
         if records:

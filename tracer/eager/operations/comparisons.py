@@ -66,6 +66,8 @@ BITWISE = {name: _bitwise(name, ufunc) for name, ufunc in {"bitwise_and": np.bit
 
 def bitwise_not(input, *, out=None) -> Tensor:
     """The bits inverted; ``not`` of bools."""
+    if input._data.dtype.kind == "f":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
     return made_of(np.invert(input._data))
 
 
