@@ -345,8 +345,9 @@ def _axes_reversed(input: Tensor) -> Tensor:
 def _matrix_transposed(name: str):
     def transposed(input: Tensor) -> Tensor:
         if not input.ndim:
-            warnings.warn(f"{name if name[-1] == ')' else f'Tensor.{name}'} is deprecated on 0-D tensors. " + ("This function is the identity in these cases." if name == "mT" else
-                                                                            "Consider using x.conj()."), UserWarning, stacklevel=2)
+            said = name if name.endswith(")") else f"Tensor.{name}"
+            cure = "This function is the identity in these cases." if name == "mT" else "Consider using x.conj()."
+            warnings.warn(f"{said} is deprecated on 0-D tensors. {cure}", UserWarning, stacklevel=2)
             return input
         if name == "H" and input.ndim != 2:
             raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor." + (
