@@ -9,7 +9,8 @@ from ..tensor import Tensor, made_of, wrapped_dim
 from ..updates import check_expanded, check_writable, in_place, recordable, update
 from .choices import where
 from .define import kind, operation
-from .indexing import check_bounds, check_filling, mask_of_bytes, taken
+from .index_parts import mask_of_bytes
+from .indexing import check_bounds, check_filling, taken
 
 
 def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = IndexError) -> tuple[int, np.ndarray]:
