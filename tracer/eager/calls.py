@@ -91,7 +91,7 @@ def _wrong_type(name: str, parameters: Mapping, args: tuple, named: Mapping, bou
         wanted = _wanted(each, value)
         if wanted:
             return f"{name}(): argument '{key}'{place} must be {wanted}, not {type_name(value)}"
-        if key == "tensors":
+        if key == "tensors" and isinstance(value, (list, tuple)):
             for number, element in enumerate(value):
                 if not isinstance(element, Tensor):
                     return f"expected Tensor as element {number} in argument {index}, but got {type_name(element)}"
@@ -106,7 +106,7 @@ def _wanted(parameter: inspect.Parameter, value) -> str | None:
     if kind == "Tensor" or (parameter.name == "input" and kind is inspect.Parameter.empty):
         return None if isinstance(value, Tensor) else "Tensor"
     if parameter.name == "tensors":
-        return None if isinstance(value, (list, tuple)) else "tuple of Tensors"
+        return None if parameter.kind is inspect.Parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)) else "tuple of Tensors"
     if parameter.kind is inspect.Parameter.VAR_POSITIONAL and parameter.name in SIZES:
         return None if isinstance(value, (int, np.integer, list, tuple, Tensor)) else "tuple of ints"
     if kind == "int":

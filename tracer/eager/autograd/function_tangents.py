@@ -7,8 +7,8 @@ import numpy as np
 from ..tangents import check_tangent, paused, set_tangent, tangent_of
 from ..tensor import Tensor, made_of
 
-_NOT_DIFFERENTIABLE = ("Function's jvp returned a gradient at position {}, but  the corresponding forward output is not a differentiable Tensor.You should return "
-                       "None at that position instead.")
+_NOT_DIFFERENTIABLE = ("Function's jvp returned a gradient at position {}, but  the corresponding forward output is not a differentiable Tensor.You should "
+                       "return None at that position instead.")
 _NOT_CHANGED = ("An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is modifying an input inplace, then the jvp "
                 "function must modify the corresponding gradient inplace.")
 _NOT_RETURNED = ("An inplace custom Function is not returning the forward mode gradients as-is. If the forward is modifying an input inplace, then the jvp "

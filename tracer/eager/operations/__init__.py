@@ -21,6 +21,7 @@ from . import (
     legacy,
     masked,
     matrix_norms,
+    memory,
     norms,
     numeric,
     ordering,
@@ -44,7 +45,8 @@ from . import (
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
              cumulative, rearranging, triangles, stacking, grids, differences, gathering, by_index, masked, replacing, numeric, norms, ordering, products,
-             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, random, random_fills, legacy)
+             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, memory, random, random_fills,
+             legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 
 __all__ = ["FUNCTIONS", "legacy", "random"]

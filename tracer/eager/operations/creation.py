@@ -187,7 +187,7 @@ def eye(n: int, m: int | None = None, *, out=None, dtype: Dtype | None = None, l
     return _finished(np.eye(n, m, dtype=(dtype or get_default_dtype()).numpy), requires_grad)
 
 
-def scalar_tensor(value, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def scalar_tensor(value, *, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
     """A 0-d tensor."""
     return _finished(np.asarray(value, (dtype or get_default_dtype()).numpy), requires_grad)
 
@@ -204,7 +204,6 @@ def _new(function):
 FUNCTIONS = {f.__name__: f for f in (tensor, as_tensor, from_numpy, zeros, ones, empty, full, zeros_like, ones_like, empty_like, full_like, arange, linspace,
                                      logspace, eye,
                                      scalar_tensor)}
-FUNCTIONS |= {"asarray": as_tensor}
 for _function in (zeros, ones, empty, full, tensor):
     setattr(Tensor, f"new_{_function.__name__}", _new(_function))
 __all__ = ["DTYPES", "FUNCTIONS", "shared"]

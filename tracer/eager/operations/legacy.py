@@ -73,5 +73,10 @@ def type_of(input: Tensor, dtype=None, non_blocking: bool = False):
 
 
 TYPES = {f"{dtype.legacy}Tensor": TensorType(f"{dtype.legacy}Tensor", (), {"dtype": dtype, "__doc__": f"A tensor of {dtype}."}) for dtype in DTYPES.values()}
-Tensor.__init__, Tensor.type = _filled, type_of
+def _new(self: Tensor, *given) -> Tensor:
+    """The constructor of this tensor's dtype: extents, a sequence of numbers, or a tensor."""
+    return TYPES[f"{self.dtype.legacy}Tensor"](*given)
+
+
+Tensor.__init__, Tensor.new, Tensor.type = _filled, _new, type_of
 FUNCTIONS: dict = {}

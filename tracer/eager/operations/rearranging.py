@@ -20,6 +20,8 @@ def one_by_one(arguments: tuple) -> tuple:
 
 def flip(input: Tensor, *dims) -> Tensor:
     """The order along axes reversed."""
+    if not dims:
+        raise TypeError('flip() missing 1 required positional arguments: "dims"')
     x = input._data
     axes = tuple([wrapped_dim(d, x.ndim) for d in one_by_one(dims)])
     for axis in axes:

@@ -109,13 +109,14 @@ def sum_(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = 
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     node = _noted(recorded(SumBackward0 if dim is None else SumBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
-    return result(node, _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim))
+    total = _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim)
+    return result(node, total if total.dtype == goal else total.astype(goal))  # NumPy adds narrow integers as wide ones
 
 
 def _summed(x, axes, keepdim: bool):
     if axes == () or x.ndim == 0:
         return x if not isinstance(x, np.ndarray) else np.array(x)
-    total = np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
+    total = np.add.reduce(x, axis=axes, keepdims=keepdim)
     return total if total.ndim < 2 else np.ascontiguousarray(total)
 
 
@@ -176,7 +177,7 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
-    made = result(node, np.asarray(np.multiply.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None), order="C")[()])
+    made = result(node, np.asarray(np.multiply.reduce(x.astype(goal), axis=axes, dtype=goal, keepdims=keepdim), order="C")[()])
     if node is not None:
         node.save(input, saved_result(made))
     return made
@@ -241,7 +242,7 @@ def _spread_function(name: str, kind: type[VarBackward0]):
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
                           "output numel).", UserWarning, stacklevel=2)
         centred = x - np.add.reduce(x, axis=axes, keepdims=True) / x.dtype.type(count)
-        total = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim and axes is not None)
+        total = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim)
         data = total / x.dtype.type(max(count - less, 0))
         data = np.sqrt(data) if kind is StdBackward0 else data
         node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
@@ -261,7 +262,7 @@ var, std = _spread_function("var", VarBackward0), _spread_function("std", StdBac
 def _logical(name: str, function):
     def reduce(input, dim=None, keepdim: bool = False) -> Tensor:
         axes = axes_of(dim, input.ndim)
-        found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))
+        found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim))
         return made_of(np.asarray(found, np.uint8 if input._data.dtype == np.uint8 else bool, order="C")[()])
     reduce.__name__ = name
     reduce.__doc__ = f"``{name}`` of the elements over axes."

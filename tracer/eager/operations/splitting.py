@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..dtypes import int64
 from ..record import recorded
 from ..tensor import Tensor, made_of, shared, wrapped_dim
 from ..views import ViewNode, scatter, share
@@ -132,6 +133,11 @@ def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
     axis = wrapped_dim(dim, input.ndim)
     extent = input._data.shape[axis]
     if isinstance(indices_or_sections, Tensor):
+        if indices_or_sections.dtype is not int64:
+            raise RuntimeError(f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {indices_or_sections.dtype.legacy}")
+        if indices_or_sections.ndim > 1:
+            raise RuntimeError("tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a tensor with "
+                               f"{indices_or_sections.ndim} dims")
         indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
         if indices_or_sections <= 0:
