@@ -33,11 +33,12 @@ def called(function: Callable, name: str, bound: bool = False) -> Callable:
 
 def watch_methods(functions: Mapping[str, Callable]) -> None:
     """Do this for the methods along dims and those of several tensors; sum and mean have NumPy's names written out, for speed."""
-    for name, function in functions.items():
-        others = list(inspect.signature(function).parameters.values())[1:]
+    for name in (*functions, "expand_as", "reshape_as", "view_as"):
+        method = getattr(Tensor, name, None)
+        others = list(inspect.signature(method).parameters.values())[1:] if method is not None else ()
         watched = any(each.name in ("dim", "dims", "repeats") or each.annotation == "Tensor" for each in others)
-        if watched and name not in ("sum", "mean") and hasattr(Tensor, name):
-            setattr(Tensor, name, called(getattr(Tensor, name), name, bound=True))
+        if watched and name not in ("sum", "mean"):
+            setattr(Tensor, name, called(method, name, bound=True))
 
 
 def again(function: Callable, name: str, args: tuple, named: Mapping, error: Exception, bound: bool = False):
