@@ -6,6 +6,7 @@ next used.
 
 from __future__ import annotations
 
+import re
 import warnings
 import weakref
 from collections.abc import Callable
@@ -26,6 +27,7 @@ _SEVERAL_PLACES = ("unsupported operation: more than one element of the written-
                    "before performing the operation.")
 _SHARED_PLACES = ("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the "
                   "tensor before performing the operation.")
+_ARGUMENT = re.compile(r"^\w+\(\): argument '(\w+)' \(position 2\)")  # which is the first one of a method
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
@@ -305,10 +307,10 @@ def in_place(name: str, operation: Callable) -> Callable:
             try:
                 return update(self, operation, *operands, **options)
             except TypeError as error:
-                _, found, kinds = str(error).partition("(): argument 'other' (position 2)")
-                if not found:
+                text = _ARGUMENT.sub(rf"{name}(): argument '\1' (position 1)", str(error)).replace(f"{name[:-1]}(): argument", f"{name}(): argument")
+                if text == str(error):
                     raise
-                raise TypeError(f"{name}(): argument 'other' (position 1){kinds}") from None
+                raise TypeError(text) from None
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}`` in place."
     return method

@@ -23,8 +23,23 @@ from ..operations.random_fills import bernoulli_
 from ..record import broadcast_shape, fit_of, fitted
 from ..tensor import Tensor, made_of, wrapped_dim
 
-relu, softmax, log_softmax, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
-    NN[name] for name in ("relu", "softmax", "log_softmax", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
+relu, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
+    NN[name] for name in ("relu", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
+
+
+def _chosen_dim(name: str, input: Tensor, stacklevel: int) -> int:
+    warnings.warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=stacklevel)
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """Exponentials that sum to 1 along an axis."""
+    return NN["softmax"](input, _chosen_dim("softmax", input, _stacklevel) if dim is None else dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """The logarithm of softmax."""
+    return NN["log_softmax"](input, _chosen_dim("log_softmax", input, _stacklevel) if dim is None else dim, dtype)
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -103,7 +118,7 @@ def softsign(input: Tensor) -> Tensor:
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
     """Softmax of the negated numbers."""
-    return softmax(-input, dim, dtype)
+    return softmax(-input, dim, dtype=dtype)
 
 
 def _glu_backward(node, g, x):
