@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dtypes import Dtype, int64
+from ..dtypes import DTYPES, Dtype, int64
 from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
@@ -18,10 +18,12 @@ class CumsumBackward0(Node):
     arguments = {"dim": "given"}
 
     def fast(self, g):
-        return (np.flip(np.cumsum(np.flip(g, self.dim), self.dim), self.dim) if g.ndim else g,)
+        found = np.flip(np.cumsum(np.flip(g, self.dim), self.dim), self.dim) if g.ndim else g
+        return (found if found.dtype == self.source else found.astype(self.source),)
 
     def backward(self, g):
-        return (g.flip(self.dim).cumsum(self.dim).flip(self.dim) if g.ndim else g,)
+        found = g.flip(self.dim).cumsum(self.dim).flip(self.dim) if g.ndim else g
+        return (found.to(DTYPES[self.source]),)
 
 
 class CumprodBackward0(Node):
@@ -33,11 +35,14 @@ class CumprodBackward0(Node):
 
     def backward(self, g):
         x, out = self.unpack()
+        return (self._to_factors(g, x.to(g.dtype), out).to(x.dtype),)
+
+    def _to_factors(self, g, x, out):
         if not x.ndim:
-            return (g,)
+            return g
         dim = self.dim
         if not (x._data == 0).any():
-            return ((g * out).flip(dim).cumsum(dim).flip(dim) / x,)
+            return (g * out).flip(dim).cumsum(dim).flip(dim) / x
         total = None
         for k in range(x._data.shape[dim]):  # d out_j / d x_k for j >= k: the product of the others up to j
             ones = np.ones_like(x._data)
@@ -48,7 +53,7 @@ class CumprodBackward0(Node):
             place[(slice(None),) * dim + (k,)] = 1
             each = tail * made_of(place)
             total = each if total is None else total + each
-        return (total,)
+        return total
 
 
 def cumsum(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -58,7 +63,7 @@ def cumsum(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     node = recorded(CumsumBackward0, (input,))
     if node is not None:
-        node.dim, node.given = axis, unsigned(dim)
+        node.dim, node.given, node.source = axis, unsigned(dim), x.dtype
     return result(node, np.ascontiguousarray(np.add.accumulate(x, axis, goal)) if x.ndim else x.astype(goal))
 
 

@@ -242,8 +242,9 @@ def put_at(input: Tensor, index, value) -> None:
     if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
         check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
     check_overlap(target, value)
-    _check_source(target, tensors, value)
-    put_in_place(target, _place(places, target.ndim), value, records, places.get("saved", ()))
+    place = _place(places, target.ndim)
+    _check_source(target, place, tensors, value)
+    put_in_place(target, place, value, records, places.get("saved", ()))
 
 
 def _check_value(input: Tensor, index, value) -> None:
@@ -252,11 +253,12 @@ def _check_value(input: Tensor, index, value) -> None:
     check_filling(index if isinstance(index, tuple) else (index,), value)
 
 
-def _check_source(target: Tensor, tensors: list, value) -> None:
+def _check_source(target: Tensor, place: tuple, tensors: list, value) -> None:
     """A tensor that is written by index has the target's dtype, and shares none of its memory. One number where a mask holds may be any."""
     if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and (not isinstance(value, Tensor) or value.numel() == 1):
         return
     if isinstance(value, Tensor) and tensors and value.dtype is not target.dtype:
+        _check_shape(value, shared(target)[place].shape)
         raise RuntimeError(f"Index put requires the source and destination dtypes match, got {target.dtype.legacy} for the destination and "
                            f"{value.dtype.legacy} for the source.")
     for each in (*tensors, value):
@@ -266,7 +268,7 @@ def _check_source(target: Tensor, tensors: list, value) -> None:
 def check_filling(indices: tuple, value) -> None:
     """One number at the places of one mask fills them, for which there are no masks of bytes."""
     tensors = [each for each in indices if isinstance(each, Tensor)]
-    if len(tensors) == 1 and tensors[0]._data.dtype == np.uint8 and np.size(value._data if isinstance(value, Tensor) else value) == 1:
+    if len(tensors) == 1 and tensors[0]._data.dtype == np.uint8 and tensors[0].ndim and np.size(value._data if isinstance(value, Tensor) else value) == 1:
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
 
 
@@ -276,8 +278,7 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=())
     shape = array[place].shape
     if isinstance(value, Tensor):
         value = _without_ones(value)
-        if not _fits(value._data.shape, shape):
-            raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
+        _check_shape(value, shape)
     given = value._data if isinstance(value, Tensor) else value
     node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records or state.level else None
     if node is not None:
@@ -296,6 +297,11 @@ def _without_ones(value: Tensor) -> Tensor:
     shape = value._data.shape
     lead = next((k for k, n in enumerate(shape) if n != 1), len(shape))
     return view(value, shape[lead:]) if lead else value
+
+
+def _check_shape(value: Tensor, shape: tuple) -> None:
+    if not _fits(_without_ones(value)._data.shape, shape):
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
 
 
 def _fits(shape: tuple, goal: tuple) -> bool:

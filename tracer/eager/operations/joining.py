@@ -77,7 +77,9 @@ def _checked(tensors: list[Tensor], dim: int) -> tuple[list[Tensor], int]:
     for number, each in enumerate(tensors):
         if each.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {number}) cannot be concatenated")
-    present = [x for x in tensors if x._data.shape != (0,)] or tensors  # PyTorch still takes such empty vectors for nothing
+    present = [x for x in tensors if x._data.shape != (0,)]  # PyTorch still takes such empty vectors for nothing
+    if not present:
+        return tensors, 0
     first = present[0]
     axis = wrapped_dim(dim, first.ndim)
     for number, each in enumerate(tensors):

@@ -106,6 +106,8 @@ def _check_counts(repeats: Tensor) -> None:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if repeats._data.dtype not in (np.int64, np.int32):
         raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.legacy}'")
+    if (repeats._data < 0).any():
+        raise RuntimeError("repeats can not be negative")
 
 
 def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:

@@ -145,16 +145,21 @@ class ProdBackward0(_Reduction):
 
     def backward(self, g):
         x, out = self.unpack()
+        if x.dtype is g.dtype:
+            return (self._to_factors(g, x, out),)
+        return (self._to_factors(g, x.to(g.dtype), out).to(x.dtype),)
+
+    def _to_factors(self, g, x, out):
         if not x.ndim:
-            return (g.clone(),)
+            return g.clone()
         if self.axes is None and not (x._data == 0).any():
-            return (g * (out / x),)
+            return g * (out / x)
         if self.axes is None:
-            return ((g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x),)
+            return (g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x)
         g = self.spread(g)
         if not (x._data == 0).any():
-            return (g * (self.spread(out) / x),)
-        return (g * _products_of_others(x, self.axes[0]),)
+            return g * (self.spread(out) / x)
+        return g * _products_of_others(x, self.axes[0])
 
 
 class ProdBackward1(ProdBackward0):
