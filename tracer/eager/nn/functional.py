@@ -22,6 +22,7 @@ from ..operations.products import addmm, matmul
 from ..operations.random_fills import bernoulli_
 from ..record import broadcast_shape, fit_of, fitted
 from ..tensor import Tensor, made_of, wrapped_dim
+from ..words import type_name
 
 relu, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
     NN[name] for name in ("relu", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
@@ -340,6 +341,9 @@ _with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWith
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """The cross entropy of probabilities and targets between 0 and 1."""
+    if target._data.shape != input._data.shape:
+        raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they have the "
+                         "same size.")
     for name, x in (("target", target._data), ("input", input._data)):
         if x.size and not ((x >= 0) & (x <= 1)).all():
             raise RuntimeError(f"all elements of {name} should be between 0 and 1")
@@ -379,6 +383,8 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
         raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
     if x.ndim > 1 and x.shape[0] != t.shape[0]:
         raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0]}).")
+    if t.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype.legacy}")
     classes = x.shape[axis]
     kept = t != ignore_index
     wrong = kept & ((t < 0) | (t >= classes))
@@ -398,6 +404,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
                   reduction: str = "mean",
                   label_smoothing: float = 0.0) -> Tensor:
     """:func:`nll_loss` of log_softmax; or, with targets of floats, the cross entropy with probabilities."""
+    if not isinstance(target, Tensor):
+        raise TypeError(f"cross_entropy_loss(): argument 'target' (position 2) must be Tensor, not {type_name(target)}")
     axis = 0 if input.ndim == 1 else 1
     logarithms = log_softmax(input, axis)
     if target._data.shape == input._data.shape and target._data.dtype.kind == "f":
