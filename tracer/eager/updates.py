@@ -89,6 +89,12 @@ def check_overlap(target: Tensor, other) -> None:
         raise RuntimeError(_SHARED_PLACES)
 
 
+def check_apart(target: Tensor, other: Tensor) -> None:
+    """Refuse an operand that shares any of the memory that is written to."""
+    if np.may_share_memory(target._data, other._data) and is_dense(target._data) and is_dense(other._data):
+        raise RuntimeError(_SHARED_PLACES)
+
+
 def is_dense(array: np.ndarray) -> bool:
     """Do the elements lie without gaps and overlaps, in whatever order of axes?"""
     expected = array.itemsize
@@ -114,6 +120,8 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
     if not getattr(operation, "is_fill", False):
         for other in operands:
             check_overlap(target, other)
+            if getattr(operation, "is_apart", False) and isinstance(other, Tensor):
+                check_apart(target, other)
     if state.level:
         compute_pending()
     made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)

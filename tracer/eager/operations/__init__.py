@@ -8,6 +8,7 @@ from . import (
     choices,
     comparisons,
     contraction,
+    covariances,
     creation,
     cumulative,
     decompositions,
@@ -17,6 +18,7 @@ from . import (
     extremes,
     gathering,
     grids,
+    index_reduce,
     joining,
     legacy,
     masked,
@@ -35,6 +37,7 @@ from . import (
     replacing,
     shaping,
     slicing,
+    slopes,
     solving,
     splitting,
     stacking,
@@ -44,7 +47,8 @@ from . import (
 )
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
-             cumulative, rearranging, triangles, stacking, grids, differences, gathering, by_index, masked, replacing, numeric, norms, ordering, products,
+             cumulative, rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, by_index, masked, replacing,
+             numeric, norms, ordering, products,
              contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, memory, random, random_fills,
              legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}

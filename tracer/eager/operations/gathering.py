@@ -9,7 +9,7 @@ import numpy as np
 from ..record import updated
 from ..tensor import Tensor, made_of, wrapped_dim
 from ..updates import in_place
-from .choices import masked_fill
+from .choices import masked_fill, where
 from .define import RESULT, kind, operation
 from .indexing import along
 from .shaping import broadcast_to, reshape
@@ -150,7 +150,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 _REDUCERS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf), "mean": (np.add, 0)}
 
 
-def _scatter_reduce_backward(node, g, x, index, src, out):
+def scatter_reduce_gradients(node, g, x, index, src, out):
+    """Those of the tensor and of the source; of a product also where there are zeros."""
     dim, how = node.dim, node.reduce
     to_self = to_source = None
     if how == "sum":
@@ -161,12 +162,12 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
         count = masked_fill(count, count == 0, 1)
         to_self, to_source = g / count, gather(g / count, dim, index)
     elif how == "prod":
-        to_self = g * out / x if node.include_self else None
-        to_source = gather(g * out, dim, index) / src
+        to_self = _factor_of_self(node, g, x, index, src) if node.include_self else None
+        to_source = _factors_of_source(node, g, x, index, src, out)
     else:
         best = gather(out, dim, index)
         own, others = (x == out).to(g.dtype), (src == best).to(g.dtype)
-        count = scatter_add(own if node.include_self else made_of(np.zeros_like(own._data)), dim, index, others)
+        count = scatter_add(own, dim, index, others)  # what is equal counts even where it was not included, as in PyTorch
         count = masked_fill(count, count == 0, 1)
         to_self, to_source = own * g / count, others * gather(g / count, dim, index)
     if not node.include_self:
@@ -174,7 +175,20 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
     return to_self, to_source
 
 
-SCATTER_REDUCE = kind("ScatterReduceBackward0", _scatter_reduce_backward, ("self", "index", "src", "result"))
+def _factor_of_self(node, g: Tensor, x: Tensor, index: Tensor, src: Tensor) -> Tensor:
+    one = masked_fill(x, x == 0, 1)
+    return g * scatter_reduce(one, node.dim, index, src, "prod", include_self=True) / one
+
+
+def _factors_of_source(node, g: Tensor, x: Tensor, index: Tensor, src: Tensor, out: Tensor) -> Tensor:
+    dim, zero = node.dim, src == 0
+    count = gather(scatter_add(made_of(np.zeros_like(g._data)), dim, index, zero.to(g.dtype)), dim, index)
+    alone = zero & (count == 1)
+    others = scatter_reduce(x, dim, index, masked_fill(src, alone, 1), "prod", include_self=node.include_self)
+    return where(alone, gather(g * others, dim, index), gather(g * out, dim, index) / masked_fill(src, zero, 1))
+
+
+SCATTER_REDUCE = kind("ScatterReduceBackward0", scatter_reduce_gradients, ("self", "index", "src", "result"))
 
 
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
@@ -247,5 +261,6 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 FUNCTIONS = {f.__name__: f for f in (gather, take_along_dim, scatter, scatter_add, scatter_reduce, take, put)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
+scatter.is_apart = scatter_add.is_apart = scatter_reduce.is_apart = put.is_apart = True
 for _function in (scatter, scatter_add, scatter_reduce, put):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
