@@ -19,6 +19,8 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 def with_out(function: Callable) -> Callable:
     """The same function, with ``out=`` if its signature names one: the results' data are written there, and ``out`` is returned."""
+    if isinstance(function, type):
+        return function
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
