@@ -58,7 +58,7 @@ bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
-globals().update({name: with_out(with_device(function)) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update({name: with_out(with_device(function), name) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.

@@ -10,6 +10,7 @@ from scipy import special as scipy
 from tracer.ops import TABLE
 
 from .dtypes import get_default_dtype
+from .given import with_out
 from .operations.activations import log_softmax, logsumexp, softmax
 from .operations.arithmetic import operand
 from .operations.choices import where
@@ -226,4 +227,13 @@ for _name, _function in FUNCTIONS.items():
 FUNCTIONS |= {"mvlgamma": multigammaln, "polygamma": polygamma, "igamma": gammainc, "igammac": gammaincc}
 Tensor.mvlgamma, Tensor.igamma, Tensor.igammac = multigammaln, gammainc, gammaincc
 Tensor.polygamma = lambda self, n: polygamma(n, self)
+
+# With `out=`. Those that `torch` has too tell of it under their names there.
+_ELSEWHERE = {"gammainc": "igamma", "gammaincc": "igammac", "gammaln": "lgamma", "psi": "digamma", "multigammaln": "mvlgamma", "expit": "sigmoid"}
+_TOO = ("erf", "erfc", "erfinv", "lgamma", "digamma", "i0", "exp2", "expm1", "log1p", "round", "xlogy", "sinc", "logit", "softmax", "log_softmax", "logsumexp",
+        "polygamma")
+for _name in (*_ELSEWHERE, *_TOO, "erfcx", "entr", "log_ndtr", "ndtr", "ndtri", "i0e", "i1", "i1e", "zeta", "xlog1py", "bessel_j0", "bessel_j1", "bessel_y0",
+              "bessel_y1", "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0",
+              "scaled_modified_bessel_k1", "spherical_bessel_j0", "airy_ai"):
+    globals()[_name] = with_out(globals()[_name], _ELSEWHERE.get(_name) or (_name if _name in _TOO else f"special_{_name}"))
 __all__ = ["FUNCTIONS", "log_softmax", "logit", "logsumexp", "sinc", "softmax"]

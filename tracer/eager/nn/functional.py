@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from ..dtypes import int64
+from ..given import with_out
 from ..operations.activations import NN
 from ..operations.by_index import index_select
 from ..operations.choices import where
@@ -23,8 +24,8 @@ from ..operations.random import rand_like
 from ..record import broadcast_shape, fit_of, fitted
 from ..tensor import Tensor, made_of, wrapped_dim
 
-relu, softmax, log_softmax, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
-    NN[name] for name in ("relu", "softmax", "log_softmax", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
+relu, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
+    NN[name] for name in ("relu", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ def _activation(name: str, grad_fn: str, function, slope, pieces: bool = False, 
         return passed(g, slope(x._data, *node.options), scale, x) if pieces else g * slope(x, *node.options)
     cls = kind(grad_fn, backward, ("self",))
 
-    def activation(input: Tensor, *options, inplace: bool = False, **named) -> Tensor:
+    def activation(input: Tensor, *options, inplace: bool = False, out=None, **named) -> Tensor:
         options = (*options, *named.values())
         x = input._data
         made = operation(cls, (input,), np.asarray(function(x, *options), x.dtype), (input,), options=options)
@@ -101,9 +102,20 @@ def softsign(input: Tensor) -> Tensor:
     return input / (input.abs() + 1)
 
 
-def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
-    """Softmax of the negated numbers."""
-    return softmax(-input, dim, dtype)
+def _along_an_axis(name: str, function):
+    def along(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+        if dim is None:
+            warnings.warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", UserWarning,
+                          stacklevel=2)
+            dim = 0 if input.ndim in (0, 1, 3) else 1
+        return function(input, dim, dtype)
+    along.__name__ = name
+    along.__doc__ = f"``torch.nn.functional.{name}``."
+    return along
+
+
+softmax, log_softmax = _along_an_axis("softmax", NN["softmax"]), _along_an_axis("log_softmax", NN["log_softmax"])
+softmin = _along_an_axis("softmin", lambda x, dim, dtype: NN["softmax"](-x, dim, dtype))
 
 
 def _glu_backward(node, g, x):
@@ -140,7 +152,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 # Linear maps and lookups --------------------------------------------------------------------------------------------------------------------
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out=None) -> Tensor:
     """``input @ weight.T + bias``."""
     if bias is None:
         return matmul(input, weight.t())
@@ -409,3 +421,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
     classes = input._data.shape[axis]
     return hard * (1 - label_smoothing) + smooth * (label_smoothing / classes)
 
+
+
+for _name in ("linear", "softplus", "gelu", "hardshrink", "softshrink", "logsigmoid", "normalize"):
+    globals()[_name] = with_out(globals()[_name], _name)

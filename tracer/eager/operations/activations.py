@@ -89,7 +89,7 @@ def _float(input, name: str, dim: int | None):
     return x
 
 
-def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
+def softmax(input, dim: int | None = None, dtype=None, *, out=None) -> Tensor:
     """Exponentials that sum to 1 along an axis."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
@@ -103,7 +103,7 @@ def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> 
     return made
 
 
-def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
+def log_softmax(input, dim: int | None = None, dtype=None, *, out=None) -> Tensor:
     """The logarithm of softmax."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "log_softmax", dim)
@@ -149,7 +149,7 @@ class SoftplusBackward0(Node):
         return (where(x * self.beta > self.threshold, g, g * (x * self.beta).sigmoid()),)
 
 
-def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus(input, beta: float = 1.0, threshold: float = 20.0, *, out=None) -> Tensor:
     """``log(1 + exp(beta x)) / beta``; the number itself above the threshold."""
     x = input._data
     node = recorded(SoftplusBackward0, (input,))
@@ -169,7 +169,7 @@ def _composed(name: str, grad_fn: str, forward, slope, whole: bool = False):
         return (slope(g, x, *self.options) if whole else g * slope(x, *self.options),)
     kind = type(grad_fn, (Node,), {"names": ("self",), "options": (), "backward": backward, "__doc__": f"Backward of {name}."})
 
-    def function(input, *options, **named) -> Tensor:
+    def function(input, *options, out=None, **named) -> Tensor:
         named.pop("inplace", None)
         options = (*options, *named.values())
         x = operand(input, name)._data

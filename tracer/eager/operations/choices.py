@@ -155,15 +155,35 @@ class _ClampByTensors(_Binary):
             inside = inside & (x >= low)
         if high is not None:
             inside = inside & (x <= high)
-        below = None if low is None else where((x < low) & (high is None or low <= high) if high is not None else x < low, g, 0.0)
-        above = None if high is None else where((x > high) | (low > high) if low is not None else x > high, g, 0.0)
+        below = None if low is None else where(x < low if high is None else (x < low) & (low < high), g, 0.0)
+        above = None if high is None else where(x > high if low is None else (x > high) | (high < low), g, 0.0)
         return self._fit((where(inside, g, 0.0), below, above))
 
 
 _ClampByTensors.__name__ = "ClampBackward0"
 
 
-def _clamp_by_tensors(input, low, high) -> Tensor:
+class ClampMinBackward1(_ClampByTensors):
+    """Backward of clamp_min by a tensor."""
+
+    names = ("self", "min")
+
+    def backward(self, g):
+        x, low = self.unpack()
+        return self._fit((where(x >= low, g, 0.0), where(x < low, g, 0.0)))
+
+
+class ClampMaxBackward1(_ClampByTensors):
+    """Backward of clamp_max by a tensor."""
+
+    names = ("self", "max")
+
+    def backward(self, g):
+        x, high = self.unpack()
+        return self._fit((where(x <= high, g, 0.0), where(x > high, g, 0.0)))
+
+
+def _clamp_by_tensors(input, low, high, kind: type = _ClampByTensors) -> Tensor:
     look_up_nodes((input, low, high))
     shape = input._data.shape
     for bound in (low, high):
@@ -175,21 +195,22 @@ def _clamp_by_tensors(input, low, high) -> Tensor:
         value = np.maximum(value, next(rest))
     if high is not None:
         value = np.minimum(value, next(rest))
-    node = recorded(_ClampByTensors, (input, low, high))
+    operands = (input, low, high) if kind is _ClampByTensors else (input, high if low is None else low)
+    node = recorded(kind, operands)
     if node is not None:
-        node.fits = tuple([fit_of(o) if o is not None else None for o in (input, low, high)])
-        node.save(input, low, high)
+        node.fits = tuple([fit_of(o) if o is not None else None for o in operands])
+        node.save(*operands)
     return result(node, in_layout_of(value, *arrays))
 
 
-def clamp_min(input, min) -> Tensor:
+def clamp_min(input, min, *, out=None) -> Tensor:
     """Elements not below a bound."""
-    return _clamp_by_tensors(input, min, None) if isinstance(min, Tensor) else _clamp(input, min, None, ClampMinBackward0)
+    return _clamp_by_tensors(input, min, None, ClampMinBackward1) if isinstance(min, Tensor) else _clamp(input, min, None, ClampMinBackward0)
 
 
-def clamp_max(input, max) -> Tensor:
+def clamp_max(input, max, *, out=None) -> Tensor:
     """Elements not above a bound."""
-    return _clamp_by_tensors(input, None, max) if isinstance(max, Tensor) else _clamp(input, None, max, ClampMaxBackward0)
+    return _clamp_by_tensors(input, None, max, ClampMaxBackward1) if isinstance(max, Tensor) else _clamp(input, None, max, ClampMaxBackward0)
 
 
 FUNCTIONS = {"where": where, "masked_fill": masked_fill, "clamp": clamp, "clip": clamp, "clamp_min": clamp_min, "clamp_max": clamp_max}

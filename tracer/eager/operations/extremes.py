@@ -158,7 +158,7 @@ amax, amin = _among("amax", AmaxBackward0, np.max), _among("amin", AminBackward0
 
 
 def _position(name: str, arg):
-    def function(input, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def function(input, dim: int | None = None, keepdim: bool = False, *, out=None) -> Tensor:
         x = operand(input, name)._data
         if x.dtype.kind == "b":
             raise RuntimeError(f"{name}(): does not support bool input")

@@ -72,7 +72,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis)
 
 
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out=None) -> Tensor:
     """As :func:`gather`, the other axes broadcast; of the flattened tensor without ``dim``."""
     if indices.dtype.name != "int64":
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {indices.dtype.legacy}")
@@ -95,7 +95,7 @@ def _scatter_backward(node, g, index):
 SCATTER0, SCATTER1 = (kind(f"ScatterBackward{k}", _scatter_backward, ("index",)) for k in (0, 1))
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None) -> Tensor:
+def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None, out=None) -> Tensor:
     """``src`` (a tensor or a number) written at indices along an axis."""
     src = value if src is None else src
     if reduce is not None:
@@ -127,7 +127,7 @@ def _scatter_add_backward(node, g, index):
 SCATTER_ADD = kind("ScatterAddBackward0", _scatter_add_backward, ("index",))
 
 
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out=None) -> Tensor:
     """``src`` added at indices along an axis; what meets adds up."""
     axis = _check_along("scatter_add", input, dim, index, src)
     if src.dtype is not input.dtype:
@@ -170,7 +170,7 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
 SCATTER_REDUCE = kind("ScatterReduceBackward0", _scatter_reduce_backward, ("self", "index", "src", "result"))
 
 
-def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True, out=None) -> Tensor:
     """``src`` brought together with what is at indices along an axis: sum, prod, mean, amax or amin."""
     if reduce not in _REDUCERS:
         raise RuntimeError("reduce argument must be either sum, prod, mean, amax or amin, got " + reduce)
@@ -200,7 +200,7 @@ def _take_backward(node, g, index, _):
 TAKE = kind("TakeBackward0", _take_backward, ("index", "self"))
 
 
-def take(input: Tensor, index: Tensor) -> Tensor:
+def take(input: Tensor, index: Tensor, *, out=None) -> Tensor:
     """The elements at indices into the flattened tensor."""
     if index.dtype.name != "int64":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype.legacy}")

@@ -61,7 +61,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return operation(MASKED_SCATTER, (input, source), data, (mask,), shape=source._data.shape)
 
 
-def nonzero(input: Tensor, *, as_tuple: bool = False):
+def nonzero(input: Tensor, *, as_tuple: bool = False, out=None):
     """The places of what is not zero: one row each, or with ``as_tuple`` one vector per axis."""
     x = input._data
     if as_tuple:

@@ -288,7 +288,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 def _test(name: str, function):
-    def test(input: Tensor) -> Tensor:
+    def test(input: Tensor, *, out=None) -> Tensor:
         return made_of(np.asarray(function(input._data) if input._data.dtype.kind == "f" else np.full(input._data.shape, name == "isreal"))[()])
     test.__name__ = name
     test.__doc__ = f"``{name}`` of each element."

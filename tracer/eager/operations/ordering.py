@@ -288,7 +288,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out
     return made_of(np.bincount(places, minlength=bins).astype(x.dtype))
 
 
-def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False, out=None) -> Tensor:
     """Which elements are among others."""
     given = [each._data if isinstance(each, Tensor) else each for each in (elements, test_elements)]
     return made_of(np.isin(*given, invert=invert)[()])

@@ -144,7 +144,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator: Generator | None = None, 
     return made_of(_of(generator).normal(math.prod(size), get_default_dtype().numpy, mean, std).reshape(size))
 
 
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
+def bernoulli(input: Tensor, *, generator: Generator | None = None, out=None) -> Tensor:
     """1 with the probability that the element says, else 0."""
     draws = _of(generator).doubles(input._data.size).reshape(input._data.shape) if input._data.dtype == np.float64 else _of(generator).uniform(
         input._data.size, np.float32).reshape(input._data.shape)
@@ -195,7 +195,7 @@ def set_rng_state(new_state: Tensor) -> None:
     default_generator._spare = float(words[626:627].view(np.float64)[0]) if words[625] else None
 
 
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None, out=None) -> Tensor:
     """Positions drawn with these weights; one at a time and without replacement, by the exponential race that PyTorch runs."""
     weights = np.atleast_2d(input._data).astype(np.float64)
     if num_samples == 1 or not replacement:

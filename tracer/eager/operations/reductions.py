@@ -244,7 +244,7 @@ var, std = _spread_function("var", VarBackward0), _spread_function("std", StdBac
 
 
 def _logical(name: str, function):
-    def reduce(input, dim=None, keepdim: bool = False) -> Tensor:
+    def reduce(input, dim=None, keepdim: bool = False, *, out=None) -> Tensor:
         axes = axes_of(dim, input.ndim)
         found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))
         return made_of(np.asarray(found, np.uint8 if input._data.dtype == np.uint8 else bool, order="C")[()])
