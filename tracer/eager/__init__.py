@@ -43,7 +43,7 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
-from .given import with_out
+from .given import names_out, with_out
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .operations import FUNCTIONS, random
 from .printing import set_printoptions
@@ -58,7 +58,8 @@ bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
-globals().update({name: with_out(with_device(function), name) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update({name: with_out(with_device(function), name) if names_out(function) else with_device(function)
+                  for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.

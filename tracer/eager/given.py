@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .given_texts import ANY, COMPOSED, SILENT, TELLS, UNDERIVED, dtype_rule
+from .given_texts import ANY, COMPOSED, SEVERAL, SILENT, TELLS, UNDERIVED, dtype_rule
 from .modes import no_grad, state
 from .tensor import Tensor, is_contiguous
 from .updates import check_writable, overwrite
@@ -18,26 +18,40 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
 def with_out(function: Callable, name: str) -> Callable:
-    """The same function, with ``out=`` if its signature names one: the results' data are written there, and ``out`` is returned.
+    """The same function, with ``out=``: the results' data are written there, and ``out`` is returned.
 
     ``name``: in PyTorch's dispatcher, which has ``linalg_`` and ``special_`` in front of those of the modules.
     """
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return function
-    if "out" not in parameters:
-        return function
-
     @functools.wraps(function)
     def call(*args, out=None, **kwargs):
         if out is None:
             return function(*args, **kwargs)
-        _check_gradients(name, args, kwargs, out)
-        with no_grad():
+        form = _form(name, args, kwargs)
+        _check_gradients(form, args, kwargs, out)
+        if form in COMPOSED or form in UNDERIVED:
             made = function(*args, **kwargs)
-        return _written(name, out, made)
+        else:
+            with no_grad():
+                made = function(*args, **kwargs)
+        return _written(form, out, made)
     return call
+
+
+def names_out(function: Callable) -> bool:
+    """Has the function an argument ``out``?"""
+    try:
+        return "out" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _form(name: str, args, kwargs) -> str:
+    """The operation that a name with several forms stands for."""
+    if name in ("max", "min"):
+        if isinstance(kwargs.get("other", args[1] if len(args) > 1 else None), Tensor):
+            return f"{name}imum"
+        return name if len(args) > 1 or "dim" in kwargs else f"{name}_of_all"
+    return name
 
 
 def _check_gradients(name: str, args, kwargs, out) -> None:
@@ -45,10 +59,10 @@ def _check_gradients(name: str, args, kwargs, out) -> None:
     if not state.recording or name in SILENT or name in COMPOSED:
         return
     outs = out if isinstance(out, (tuple, list)) else (out,)
+    if name in SEVERAL and isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be tuple of Tensors, not Tensor")
     if any([each._rg for each in outs]) or (name not in UNDERIVED and any([a._rg for a in _tensors((*args, *kwargs.values()))])):
-        teller = UNDERIVED.get(name) or TELLS.get(name, name)
-        if name in ("max", "min") and not any(isinstance(a, Tensor) for a in args[1:]):
-            teller = name
+        teller = UNDERIVED.get(name) or TELLS.get(name, name.removesuffix("_of_all"))
         raise RuntimeError(f"{teller}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
 
 
@@ -81,6 +95,7 @@ def _out_type(pair: type) -> type:
 def _write(name: str, target: Tensor, made: Tensor) -> None:
     _check_dtype(name, target.dtype, made.dtype)
     check_writable(target, state.recording and target._rg)
+    records = state.recording and (made._rg or target._rg)
     if target._data.shape != made._data.shape:
         if target._data.size:
             warnings.warn(
@@ -89,7 +104,10 @@ def _write(name: str, target: Tensor, made: Tensor) -> None:
                 "You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).", UserWarning, stacklevel=4)
         target._data = np.empty_like(made._data, target._data.dtype, subok=False) if not is_contiguous(made._data) else np.empty(
             made._data.shape, target._data.dtype)
-    overwrite(target, made._data)
+    if records:
+        target.copy_(made)
+    else:
+        overwrite(target, made._data)
 
 
 def _check_dtype(name: str, out, made) -> None:
@@ -97,4 +115,5 @@ def _check_dtype(name: str, out, made) -> None:
     if out is made or name in ANY or (not same and _RANK[made.numpy.kind] <= _RANK[out.numpy.kind]):
         return
     error = TypeError if text.startswith("torch.cat") else RuntimeError
-    raise error(text.format(out=out.legacy, made=made.legacy, out_c=out.c_name, made_c=made.c_name, name=name, dotted=name.replace("_", ".", 1)))
+    raise error(text.format(out=out.legacy, made=made.legacy, out_c=out.c_name, made_c=made.c_name, is_narrow=made.name == "int32", name=name,
+                            dotted=name.replace("_", ".", 1)))

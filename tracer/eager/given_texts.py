@@ -5,12 +5,14 @@ from __future__ import annotations
 # Where the dtype has to be that of the result. {out} and {made}: the dtypes as ``Float``; {out_c} and {made_c}: as ``float``.
 SAME = {
     "Expected out tensor to have dtype {made_c}, but got {out_c} instead":
-        "addmm addmv baddbmm bmm mm linalg_cross cross max min aminmax linear topk gather index_copy index_add sort msort scatter scatter_add scatter_reduce "
-        "renorm take_along_dim tril triu norm softmax log_softmax isin linalg_det linalg_cholesky linalg_cholesky_ex linalg_eigh linalg_eigvalsh linalg_qr "
-        "linalg_slogdet linalg_vector_norm linalg_inv linalg_inv_ex linalg_solve linalg_svd linalg_svdvals avg_pool2d avg_pool3d slice_scatter diag",
-    "Found dtype {out} but expected {made}": "abs absolute ceil frac floor neg negative round sign sgn trunc fix softshrink hardshrink gelu softplus bitwise_not",
+        "addmm addmv baddbmm bmm mm linalg_cross cross max min aminmax linear topk gather index_copy index_add sort msort scatter scatter_add "
+        "scatter_reduce renorm take_along_dim tril triu norm softmax log_softmax isin linalg_det linalg_cholesky linalg_cholesky_ex linalg_eigh "
+        "linalg_eigvalsh linalg_qr linalg_slogdet linalg_vector_norm linalg_inv linalg_inv_ex linalg_solve linalg_svd linalg_svdvals "
+        "avg_pool2d avg_pool3d slice_scatter diag argmax argmin",
+    "Found dtype {out} but expected {made}":
+        "abs absolute ceil frac floor neg negative round sign sgn trunc fix softshrink hardshrink gelu softplus bitwise_not",
     "dtype {made} does not match dtype of out parameter ({out})": "arange linspace logspace randn rand ones zeros full empty eye",
-    "expected scalar_type {made} but found {out}": "cummax cummin logcumsumexp diff",
+    "expected scalar_type {made} but found {out}": "cummax cummin logcumsumexp",
     "result dtype {out} does not match input dtype {made}": "dot vdot matmul linalg_matmul",
     "expected scalar type {made} but found {out}": "logsigmoid linalg_solve_triangular",
     "{name} does not support non-boolean outputs.": "signbit isposinf isneginf",
@@ -21,7 +23,7 @@ SAME = {
     "self and mat2 must have the same dtype, but got {out} and {made}": "addbmm",
     "addmv input tensors must have the same dtype, but got {out}, {made}, and {made}": "mv",
     "output values must be of same type as input": "kthvalue",
-    "{name}() out tensor must be same dtype as the input tensor": "quantile nanquantile",
+    "quantile() out tensor must be same dtype as the input tensor": "quantile nanquantile",
     "heaviside is not yet implemented for tensors with different dtypes.": "heaviside",
     "expected scalar type '{made}' but got '{out}' for values output": "mode",
     "nan_to_num: dtype of out: {out} should be same as input: {made}": "nan_to_num",
@@ -32,10 +34,14 @@ SAME = {
     "nonzero: Expected out tensor to have scalar type {made} but got scalar type{out}": "nonzero",
     "linalg.vecdot: Expected out of dtype{made} but found {out}": "linalg_vecdot",
     "multi_dot(): expected out tensor to have dtype {made_c} but got {out_c}": "linalg_multi_dot",
+    "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) depending on whether out_int32 flag is True, but we got "
+    "output tensor's dtype {out} and out_int32 flag is {is_narrow}": "searchsorted bucketize",
     "multinomial expects Long tensor out, got: {out}": "multinomial",
 }
 # Where floats may be of another width, but not integers.
 CASTABLE = {
+    "Expected canCast( typeMetaToScalarType(self.dtype()), typeMetaToScalarType(out.dtype())) to be true, but got false.  (Could this error message be "
+    "improved?  If so, please report an enhancement request to PyTorch.)": "max_of_all min_of_all",
     "{name}: Expected result to be safely castable from {made} dtype, but got result with dtype {out}":
         "cholesky cholesky_solve linalg_matrix_power linalg_tensorinv linalg_tensorsolve",
     "{dotted}: Expected result to be safely castable from {made} dtype, but got result with dtype {out}": "linalg_cond linalg_pinv",
@@ -46,7 +52,7 @@ CASTABLE = {
     "mean.dtype_out(): input types can't be cast to the desired output type {out}": "mean",
     "torch.cat(): input types can't be cast to the desired output type {out}": "cat concat column_stack stack hstack vstack dstack",
 }
-ANY = set("cumsum cumprod bernoulli argmax argmin linalg_matrix_rank".split())
+ANY = set("cumsum cumprod bernoulli linalg_matrix_rank".split())
 _FLAT = {name: (True, text) for text, names in SAME.items() for name in names.split()} | {
     name: (False, text) for text, names in CASTABLE.items() for name in names.split()}
 
@@ -57,15 +63,17 @@ def dtype_rule(name: str) -> tuple[bool, str]:
 
 
 # The operation that tells of gradients, where it is not the function's own.
-TELLS = {"cross": "linalg_cross", "max": "maximum", "min": "minimum", "true_divide": "div", "divide": "div", "normalize": "div", "outer": "mul", "ger": "mul",
-         "kron": "mul", "multiply": "mul", "subtract": "sub", "negative": "neg", "absolute": "abs", "float_power": "pow", "square": "pow", "msort": "sort",
-         "take_along_dim": "gather", "norm": "linalg_vector_norm", "nanmean": "nansum", "linalg_vecdot": "vdot", "linalg_eigvalsh": "_linalg_eigh",
+TELLS = {"cross": "linalg_cross", "true_divide": "div", "divide": "div", "normalize": "div", "outer": "mul", "ger": "mul",
+         "kron": "mul", "multiply": "mul", "subtract": "sub", "negative": "neg", "absolute": "abs", "float_power": "pow", "square": "pow", "diff": "sub",
+         "msort": "sort", "take_along_dim": "gather", "norm": "linalg_vector_norm", "nanmean": "nansum", "linalg_vecdot": "vdot",
+         "linalg_eigvalsh": "_linalg_eigh",
          "linalg_multi_dot": "mm", "linalg_solve": "_linalg_solve_ex", "linalg_svdvals": "_linalg_svd", "linalg_det": "_linalg_det", "det": "_linalg_det",
          "linalg_eigh": "_linalg_eigh", "linalg_slogdet": "_linalg_slogdet", "slogdet": "_linalg_slogdet", "linalg_svd": "_linalg_svd",
          "linalg_cholesky": "linalg_cholesky_ex", "linalg_inv": "linalg_inv_ex", "inverse": "linalg_inv_ex", "logsigmoid": "log_sigmoid_forward",
          "special_polygamma": "polygamma"} | dict.fromkeys(("column_stack", "hstack", "vstack", "dstack", "concat"), "cat")
+SEVERAL = set("aminmax cummax cummin kthvalue linalg_eigh linalg_qr linalg_slogdet linalg_svd mode topk sort median nanmedian slogdet".split())
 # Composed of others, and written last: arguments with gradients are no hindrance, only an ``out`` that cannot be updated.
-COMPOSED = set("diff quantile nanquantile inner tensordot linalg_cond linalg_matrix_power linalg_norm linalg_matrix_norm linalg_tensorinv linalg_tensorsolve "
+COMPOSED = set("quantile nanquantile inner tensordot linalg_cond linalg_matrix_power linalg_norm linalg_matrix_norm linalg_tensorinv linalg_tensorsolve "
                "special_ndtr".split())
 # Without a derivative: an ``out`` that requires grad is told of under this name, arguments that do are no hindrance.
 UNDERIVED = {name: f"aten::{name}" for name in "arange linspace logspace ones zeros full eye floor_divide heaviside softmax log_softmax slice_scatter".split()

@@ -13,7 +13,7 @@ from .dtypes import get_default_dtype
 from .given import with_out
 from .operations.activations import log_softmax, logsumexp, softmax
 from .operations.arithmetic import operand
-from .operations.choices import where
+from .operations.choices import FUNCTIONS as CHOICES
 from .operations.define import RESULT, kind, operation
 from .operations.elementwise import FUNCTIONS as ELEMENTWISE
 from .operations.elementwise import RECORDED, Recorded
@@ -22,7 +22,7 @@ from .operations.elementwise import _uses as uses
 from .operations.numbers import plus, times
 from .operations.numeric import logit, sinc
 from .operations.pairwise import FUNCTIONS as PAIRWISE
-from .operations.steps import round_
+from .operations.steps import FUNCTIONS as STEPS
 from .record import broadcast_shape, fit_of, fitted, in_common
 from .tensor import Tensor, made_of
 from .updates import in_place
@@ -46,11 +46,16 @@ def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False
     return smooth
 
 
-def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool = False):
-    """A function of one operand whose slope is that of the tracer's table; ``function``: its values, where PyTorch's are not the table's."""
+def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool = False, nan_as_zero: bool = False):
+    """A function of one operand whose slope is that of the tracer's table.
+
+    ``function``: its values, where PyTorch's are not the table's. ``nan_as_zero``: the slope at NaN is that at 0, as there.
+    """
     partial, ufunc = TABLE[op].partials[0], getattr(scipy, op)
 
     def slope(x: Tensor, out: Tensor | None = None) -> Tensor:
+        if nan_as_zero and np.isnan(x._data).any():
+            x, out = CHOICES["where"](x == x, x, 0.0), CHOICES["where"](x == x, out, 0.0)
         result = None if "out" not in uses(partial) else Recorded(smooth(x) if out is None else out)
         return opened(partial(Recorded(x), result))
     smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result)
@@ -75,25 +80,8 @@ ndtri = _tabled("ndtri", "ndtri", "SpecialNdtriBackward0", keeps_result=True)
 i0, i0e = _tabled("i0", "i0", "I0Backward0"), _tabled("i0e", "i0e", "SpecialI0EBackward0", keeps_result=True)
 
 
-def _away_from_zero(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Where x is not negligible, and x with something harmless elsewhere."""
-    apart = x.abs() > float(np.finfo(x._data.dtype).eps)
-    return apart, where(apart, x, float(np.finfo(x._data.dtype).eps))
-
-
-def _i1_slope(x: Tensor, out: Tensor) -> Tensor:
-    apart, safe = _away_from_zero(x)
-    return where(apart, i0(safe) - out * safe.reciprocal(), 0.5)
-
-
-def _i1e_slope(x: Tensor, out: Tensor) -> Tensor:
-    apart, safe = _away_from_zero(x)
-    return where(apart, i0e(safe) - out * (safe.sgn() + safe.reciprocal()), 0.5)
-
-
-# Not by the table, whose slopes at 0 are right and have no slope of their own there.
-i1 = RECORDED[scipy.i1] = _smooth("i1", "SpecialI1Backward0", scipy.i1, _i1_slope, True)
-i1e = RECORDED[scipy.i1e] = _smooth("i1e", "SpecialI1EBackward0", scipy.i1e, _i1e_slope, True)
+i1 = _tabled("i1", "i1", "SpecialI1Backward0", keeps_result=True, nan_as_zero=True)
+i1e = _tabled("i1e", "i1e", "SpecialI1EBackward0", keeps_result=True, nan_as_zero=True)
 bessel_j0, bessel_j1, bessel_y0, bessel_y1 = (_plain(f"bessel_{n}", getattr(scipy, n)) for n in ("j0", "j1", "y0", "y1"))
 modified_bessel_i0, modified_bessel_i1 = _plain("modified_bessel_i0", scipy.i0), _plain("modified_bessel_i1", scipy.i1)
 modified_bessel_k0, modified_bessel_k1 = _plain("modified_bessel_k0", scipy.k0), _plain("modified_bessel_k1", scipy.k1)
@@ -110,8 +98,9 @@ def _digamma_data(x):
     return np.where((x < 0) & (x == np.trunc(x)), np.nan, values)
 
 
-digamma = RECORDED[scipy.psi] = _smooth("digamma", "DigammaBackward0", _digamma_data, lambda x: polygamma(1, x))
-POLYGAMMA = kind("PolygammaBackward0", lambda node, g, x: g * polygamma(node.order + 1, x), ("self",))
+digamma = _tabled("digamma", "psi", "DigammaBackward0", _digamma_data)
+POLYGAMMA = kind("PolygammaBackward0", lambda node, g, x: g * opened(TABLE["polygamma"].partials[1](float(node.order), Recorded(x), None)), ("self",),
+                 keeps="n:order")
 
 
 def polygamma(n: int, input: Tensor, *, out=None) -> Tensor:
@@ -188,12 +177,14 @@ def _slope_of_two(op: str, number: int):
     return lambda x, y: opened(partial(Recorded(x), Recorded(y), None))
 
 
-zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: scipy.zeta(s, q), (None, lambda s, q: -s * zeta(s + 1.0, q)))
+zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: scipy.zeta(s, q), (None, _slope_of_two("zeta", 1)))
+RECORDED |= {"zeta": zeta, "polygamma": lambda n, x: polygamma(int(n), x), np.full_like: lambda _, number: number}
 xlog1py = _two("xlog1py", "SpecialXlog1PyBackward", _xlog1py_data, (_slope_of_two("xlog1py", 0), _slope_of_two("xlog1py", 1)))
 gammainc = _two("gammainc", "IgammaBackward", scipy.gammainc, (None, _slope_of_two("gammainc", 1)), "igamma: input")
 gammaincc = _two("gammaincc", "IgammacBackward", scipy.gammaincc, (None, _slope_of_two("gammaincc", 1)), "igammac: input")
 
-MVLGAMMA = kind("MvlgammaBackward0", lambda node, g, x: g * digamma(x.unsqueeze(-1) + made_of(_offsets(node.p, x._data.dtype))).sum(-1), ("self",))
+MVLGAMMA = kind("MvlgammaBackward0", lambda node, g, x: g * digamma(x.unsqueeze(-1) + made_of(_offsets(node.p, x._data.dtype))).sum(-1), ("self",),
+                keeps="p")
 
 
 def _offsets(p: int, dtype):
@@ -218,7 +209,7 @@ def ndtr(input: Tensor, *, out=None) -> Tensor:
 
 
 expit, exp2, expm1, log1p = (ELEMENTWISE[name] for name in ("sigmoid", "exp2", "expm1", "log1p"))
-psi, gammaln, round, xlogy = digamma, lgamma, round_, PAIRWISE["xlogy"]
+psi, gammaln, round, xlogy = digamma, lgamma, STEPS["round"], PAIRWISE["xlogy"]
 
 FUNCTIONS = {f.__name__: f for f in (erf, erfc, erfinv, lgamma, digamma, i0)}
 for _name, _function in FUNCTIONS.items():

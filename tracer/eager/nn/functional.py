@@ -8,6 +8,7 @@ import numpy as np
 
 from ..dtypes import int64
 from ..given import with_out
+from ..modes import no_grad
 from ..operations.activations import NN
 from ..operations.by_index import index_select
 from ..operations.choices import where
@@ -22,7 +23,7 @@ from ..operations.pairwise import FUNCTIONS as PAIRWISE
 from ..operations.products import addmm, matmul
 from ..operations.random import rand_like
 from ..record import broadcast_shape, fit_of, fitted
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 
 relu, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
     NN[name] for name in ("relu", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
@@ -40,19 +41,23 @@ def tanh(input: Tensor) -> Tensor:
 
 # Activations ---------------------------------------------------------------------------------------------------------------------------
 
-def _activation(name: str, grad_fn: str, function, slope, pieces: bool = False, scale: float = 1.0):
-    """``function(x, *options)`` on NumPy data, ``slope(x, *options)`` on tensors. ``pieces``: of lines; the slope is ``scale`` where it holds, on NumPy "
-    "data."""
+def _activation(name: str, grad_fn: str, function, slope, pieces: bool = False, scale: float = 1.0, defaults: dict | None = None,
+                also: dict | None = None):
+    """``function(x, *options)`` on NumPy data, ``slope(x, *options)`` on tensors.
+
+    ``pieces``: of lines; the slope is ``scale`` where it holds, on NumPy data. ``defaults``: of the options; ``also``: what PyTorch keeps beside them.
+    """
+    defaults, also = defaults or {}, also or {}
     passed = gate(f"{grad_fn[:-1]}Backward0")
 
     def backward(node, g, x):
         return passed(g, slope(x._data, *node.options), scale, x) if pieces else g * slope(x, *node.options)
-    cls = kind(grad_fn, backward, ("self",))
+    cls = kind(grad_fn, backward, ("self",), keeps=" ".join((*defaults, *also)))
 
-    def activation(input: Tensor, *options, inplace: bool = False, out=None, **named) -> Tensor:
-        options = (*options, *named.values())
-        x = input._data
-        made = operation(cls, (input,), np.asarray(function(x, *options), x.dtype), (input,), options=options)
+    def activation(input: Tensor, *options, inplace: bool = False, **named) -> Tensor:
+        kept = defaults | dict(zip(defaults, options)) | named
+        options, x = tuple(kept.values()), input._data
+        made = operation(cls, (input,), np.asarray(function(x, *options), x.dtype), (input,), options=options, **kept, **also)
         return input.copy_(made) if inplace else made
     activation.__name__ = name
     activation.__doc__ = f"``torch.nn.functional.{name}``."
@@ -66,12 +71,15 @@ def _expit(x):
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 hardtanh = _activation("hardtanh", "HardtanhBackward0", lambda x, low=-1.0, high=1.0: np.clip(x, low, high),
-                       lambda x, low=-1.0, high=1.0: ~((x <= low) | (x >= high)), pieces=True)
-relu6 = _activation("relu6", "HardtanhBackward0", lambda x: np.clip(x, 0, 6), lambda x: ~((x <= 0) | (x >= 6)), pieces=True)
+                       lambda x, low=-1.0, high=1.0: ~((x <= low) | (x >= high)), pieces=True, defaults={"min_val": -1.0, "max_val": 1.0})
+relu6 = _activation("relu6", "HardtanhBackward0", lambda x: np.clip(x, 0, 6), lambda x: ~((x <= 0) | (x >= 6)), pieces=True,
+                    also={"min_val": 0, "max_val": 6})
 selu = _activation("selu", "EluBackward0", lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.where(x > 0, 0, x))),
-                   lambda x: _SELU_SCALE * where(x > 0, made_of(x._data.dtype.type(1)), _SELU_ALPHA * where(x < 0, x, 0.0).exp()))
+                   lambda x: _SELU_SCALE * where(x > 0, made_of(x._data.dtype.type(1)), _SELU_ALPHA * where(x < 0, x, 0.0).exp()),
+                   also={"alpha": _SELU_ALPHA, "scale": _SELU_SCALE, "input_scale": 1})
 celu = _activation("celu", "CeluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x) / alpha)),
-                   lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), (where(x < 0, x, 0.0) / alpha).exp()))
+                   lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), (where(x < 0, x, 0.0) / alpha).exp()),
+                   defaults={"alpha": 1.0})
 
 
 def _mish_slope(x: Tensor) -> Tensor:
@@ -80,12 +88,12 @@ def _mish_slope(x: Tensor) -> Tensor:
 
 
 mish = _activation("mish", "MishBackward0", lambda x: x * np.tanh(np.logaddexp(x, x.dtype.type(0))), _mish_slope)
-hardshrink = _activation("hardshrink", "HardshrinkBackward0", lambda x, l=0.5: np.where((x >= -l) & (x <= l), 0, x),  # noqa: E741
-                         lambda x, l=0.5: ~((x >= -l) & (x <= l)), pieces=True)  # noqa: E741
-softshrink = _activation("softshrink", "SoftshrinkBackward0", lambda x, l=0.5: np.where(x > l, x - l, np.where(x < -l, x + l, x * 0)),  # noqa: E741
-                         lambda x, l=0.5: ~((x >= -l) & (x <= l)), pieces=True)  # noqa: E741
+hardshrink = _activation("hardshrink", "HardshrinkBackward0", lambda x, limit: np.where((x >= -limit) & (x <= limit), 0, x),
+                         lambda x, limit: ~((x >= -limit) & (x <= limit)), pieces=True, defaults={"lambd": 0.5})
+softshrink = _activation("softshrink", "SoftshrinkBackward0", lambda x, limit: np.where(x > limit, x - limit, np.where(x < -limit, x + limit, x * 0)),
+                         lambda x, limit: ~((x >= -limit) & (x <= limit)), pieces=True, defaults={"lambd": 0.5})
 threshold = _activation("threshold", "ThresholdBackward0", lambda x, limit, value: np.where(x <= limit, value, x), lambda x, limit, _: ~(x <= limit),
-                        pieces=True)
+                        pieces=True, defaults={"threshold": None, "value": None})
 hardsigmoid = _activation("hardsigmoid", "HardsigmoidBackward0", lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: (x > -3) & (x < 3), pieces=True,
                           scale=float(np.float32(1 / 6)))  # PyTorch has it in float32
 hardswish = _activation("hardswish", "HardswishBackward0", lambda x: x * np.clip(x + 3, 0, 6) / 6,
@@ -125,7 +133,7 @@ def _glu_backward(node, g, x):
     return cat([g * s, from_b], node.dim)
 
 
-GLU = kind("GluBackward0", _glu_backward, ("self",))
+GLU = kind("GluBackward0", _glu_backward, ("self",), keeps="dim:given")
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -137,7 +145,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if extent % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {extent}")
     a, b = np.split(input._data, 2, axis)
-    return operation(GLU, (input,), (a * _expit(b)).astype(a.dtype), (input,), dim=axis)
+    return operation(GLU, (input,), (a * _expit(b)).astype(a.dtype), (input,), dim=axis, given=unsigned(dim))
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -152,7 +160,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 # Linear maps and lookups --------------------------------------------------------------------------------------------------------------------
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out=None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``."""
     if bias is None:
         return matmul(input, weight.t())
@@ -177,17 +185,31 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 def _embedding_backward(node, g, indices):
     flat = g.reshape(-1, node.shape[1])
-    total = made_of(np.zeros(node.shape, g._data.dtype))
-    return total.index_add(0, indices.reshape(-1), flat), None
+    if node.scale_grad_by_freq:
+        flat = flat / made_of(np.bincount(np.ravel(indices._data), minlength=node.rows)[np.ravel(indices._data)][:, None].astype(g._data.dtype))
+    total = made_of(np.zeros(node.shape, g._data.dtype)).index_add(0, indices.reshape(-1), flat)
+    return total.index_fill(0, made_of(np.array([node.padding_idx])), 0) if node.padding_idx >= 0 else total
 
 
-EMBEDDING = kind("EmbeddingBackward0", _embedding_backward, ("indices",))
+EMBEDDING = kind("EmbeddingBackward0", _embedding_backward, ("indices",),
+                 keeps="padding_idx scale_grad_by_freq sparse weight_sym_argsize_0:rows")
 
 
-def embedding(input: Tensor, weight: Tensor) -> Tensor:
-    """The rows of ``weight`` at indices."""
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+              scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """The rows of ``weight`` at indices; ``padding_idx``: the row that gets no gradient; ``max_norm``: rows used are scaled down to it, in place."""
+    count = weight.shape[0]
+    if padding_idx is not None:
+        if not -count <= padding_idx < count:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx %= count
+    if max_norm is not None:
+        with no_grad():
+            used = made_of(np.unique(input._data))
+            weight.index_copy_(0, used, index_select(weight, 0, used).renorm(norm_type, 0, max_norm))
     rows = index_select(weight.detach(), 0, input.reshape(-1))
-    return operation(EMBEDDING, (weight, input), rows._data.reshape(*input.shape, weight.shape[1]), (input,), shape=weight._data.shape)
+    return operation(EMBEDDING, (weight,), rows._data.reshape(*input.shape, weight.shape[1]), (input,), shape=weight._data.shape, rows=count,
+                     padding_idx=-1 if padding_idx is None else padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out=None) -> Tensor:
@@ -195,7 +217,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, o
     return input / norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
 
 
-PAD = kind("ConstantPadNdBackward0", lambda node, g: pad(g, [-n for n in node.pad]))
+PAD = kind("ConstantPadNdBackward0", lambda node, g: pad(g, [-n for n in node.pad]), keeps="pad:given")
 
 
 def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None) -> Tensor:
@@ -210,7 +232,7 @@ def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None) 
     margins = [(0, 0)] * (input.ndim - len(pad) // 2) + [(pad[k], pad[k + 1]) for k in range(len(pad) - 2, -1, -2)]
     inner = input._data[tuple([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(input._data.shape, margins)])]
     data = np.pad(inner, [(max(a, 0), max(b, 0)) for a, b in margins], constant_values=0 if value is None else value)
-    return operation(PAD, (input,), data, pad=tuple(pad))
+    return operation(PAD, (input,), data, pad=tuple(pad), given=unsigned(pad))
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -235,13 +257,17 @@ def _warn_of_shapes(input: Tensor, target: Tensor) -> None:
                       "broadcasting. Please ensure they have the same size.", UserWarning, stacklevel=3)
 
 
-def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True):
-    """A loss of two operands. ``slopes``: of (input, target), on tensors, by each of them."""
+_REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+
+
+def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True, defaults: dict | None = None):
+    """A loss of two operands. ``slopes``: of (input, target), on tensors, by each of them. ``defaults``: of the options."""
+    defaults = defaults or {}
     def backward(node, g, x, y):
         count = int(np.prod(broadcast_shape(x._data.shape, y._data.shape)))
         g = g / count if node.reduction == "mean" else g
         return tuple([None if edge is None else fitted(g * slope(x, y, *node.options), fit) for edge, slope, fit in zip(node.edges, slopes, node.fits)])
-    cls = kind(grad_fn, backward, ("self", "target"))
+    cls = kind(grad_fn, backward, ("self", "target"), keeps=" ".join(("reduction:code", *defaults)))
 
     def loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", *options, **named) -> Tensor:
         if warn:
@@ -251,10 +277,12 @@ def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True):
                              f"have the "
                              "same size.")
         broadcast_shape(input._data.shape, target._data.shape)
-        options = (*options, *named.values())
+        kept = defaults | dict(zip(defaults, options)) | named
+        options = tuple(kept.values())
         values = np.asarray(function(input._data, target._data, *options), input._data.dtype)
         data = _reduced(made_of(values), reduction)._data
-        return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, options=options, fits=(fit_of(input), fit_of(target)))
+        return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, code=_REDUCTIONS[reduction],
+                         options=options, fits=(fit_of(input), fit_of(target)), **kept)
     loss.__name__ = name
     loss.__doc__ = f"``torch.nn.functional.{name}``."
     return loss
@@ -275,10 +303,10 @@ def _huber_slope(x: Tensor, y: Tensor, delta: float = 1.0) -> Tensor:
 
 _smooth_l1 = _loss("smooth_l1_loss", "SmoothL1LossBackward0",
                    lambda x, y, beta=1.0: np.where(np.abs(x - y) < beta, 0.5 * (x - y) ** 2 / beta, np.abs(x - y) - 0.5 * beta),
-                   (_smooth_slope, lambda x, y, *o: -_smooth_slope(x, y, *o)))
+                   (_smooth_slope, lambda x, y, *o: -_smooth_slope(x, y, *o)), defaults={"beta": 1.0})
 huber_loss = _loss("huber_loss", "HuberLossBackward0",
                    lambda x, y, delta=1.0: np.where(np.abs(x - y) <= delta, 0.5 * (x - y) ** 2, delta * (np.abs(x - y) - 0.5 * delta)),
-                   (_huber_slope, lambda x, y, *o: -_huber_slope(x, y, *o)))
+                   (_huber_slope, lambda x, y, *o: -_huber_slope(x, y, *o)), defaults={"delta": 1.0})
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -305,14 +333,20 @@ def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduct
     return _reduced(values, reduction)
 
 
-def _cross_entropy_of_probability(x, y):
+def _cross_entropy_of_probability(x, y, weight):
     """Logarithms not below -100."""
     with np.errstate(divide="ignore"):
-        return (y - 1) * np.maximum(np.log1p(-x), -100) - y * np.maximum(np.log(x), -100)
+        values = (y - 1) * np.maximum(np.log1p(-x), -100) - y * np.maximum(np.log(x), -100)
+    return values if weight is None else values * weight._data
+
+
+def _weighted(slope):
+    return lambda x, y, weight: slope(x, y) if weight is None else slope(x, y) * weight
 
 
 _binary = _loss("binary_cross_entropy", "BinaryCrossEntropyBackward0", _cross_entropy_of_probability,
-                (lambda x, y: (x - y) / ((1 - x) * x).clamp(min=1e-12), lambda x, y: (-x).log1p().clamp(min=-100.0) - x.log().clamp(min=-100.0)), warn=False)
+                (_weighted(lambda x, y: (x - y) / ((1 - x) * x).clamp(min=1e-12)),
+                 _weighted(lambda x, y: (-x).log1p().clamp(min=-100.0) - x.log().clamp(min=-100.0))), warn=False, defaults={"weight": None})
 
 
 def _logistic(x, y, weight, positive):
@@ -333,7 +367,8 @@ def _logistic_target_slope(x, y, weight, positive):
     return slope if weight is None else slope * weight
 
 
-_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0", _logistic, (_logistic_slope, _logistic_target_slope))
+_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0", _logistic, (_logistic_slope, _logistic_target_slope),
+                     defaults={"weight": None, "pos_weight": None})
 
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
@@ -341,9 +376,7 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
     for name, x in (("target", target._data), ("input", input._data)):
         if x.size and not ((x >= 0) & (x <= 1)).all():
             raise RuntimeError(f"all elements of {name} should be between 0 and 1")
-    if weight is None:
-        return _binary(input, target, None, None, reduction)
-    return _reduced(_binary(input, target, None, None, "none") * weight, reduction)
+    return _binary(input, target, None, None, reduction, weight)
 
 
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean",
@@ -360,12 +393,12 @@ def _nll_backward(node, g, target, weight, x):
     zeros_ = made_of(np.zeros(shape, g._data.dtype))
     values = where(made_of(node.weights == 0), 0.0, -factor).expand(node.places.shape)
     made = scatter(zeros_, axis, made_of(node.places).unsqueeze(axis), values.unsqueeze(axis))
-    return _ATTACHED(made, True, x=node.unpack_one(2)), None
+    return _ATTACHED(made, True, x=node.unpack_one(2))
 
 
 _ATTACHED = gate("NllLossBackwardBackward0")
-NLL = {False: kind("NllLossBackward0", _nll_backward, ("target", "weight", "self")), True: kind("NllLoss2DBackward0", _nll_backward, ("target", "weight",
-                                                                                                                                      "self"))}
+NLL = {several: kind(f"NllLoss{'2D' * several}Backward0", _nll_backward, ("target", "weight", "self"),
+                    keeps="ignore_index reduction:code total_weight:weight_of_all") for several in (False, True)}
 
 
 def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None,
@@ -387,9 +420,9 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     picked = -np.take_along_axis(x, np.expand_dims(places, axis), axis).squeeze(axis) * weights
     total = np.asarray(weights).sum(dtype=x.dtype)
     data = picked if reduction == "none" else picked.sum() if reduction == "sum" else picked.sum() / total
-    return operation(NLL[x.ndim > 2], (input, target), np.asarray(data, x.dtype), (target, weight, input), shape=x.shape, axis=axis, weights=np.asarray(weights,
-                                                                                                                                                 x.dtype),
-                     places=np.asarray(places), total=total, reduction=reduction)
+    return operation(NLL[x.ndim > 2], (input,), np.asarray(data, x.dtype), (target, weight, input), shape=x.shape, axis=axis,
+                     weights=np.asarray(weights, x.dtype), places=np.asarray(places), total=total, reduction=reduction, code=_REDUCTIONS[reduction],
+                     ignore_index=unsigned(ignore_index), weight_of_all=made_of(total if reduction != "none" else x.dtype.type(0)))
 
 
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None,

@@ -143,13 +143,14 @@ class SoftplusBackward0(Node):
     """Backward of softplus."""
 
     names = ("self",)
+    arguments = {"beta": "beta", "threshold": "threshold"}
 
     def backward(self, g):
         x, = self.unpack()
         return (where(x * self.beta > self.threshold, g, g * (x * self.beta).sigmoid()),)
 
 
-def softplus(input, beta: float = 1.0, threshold: float = 20.0, *, out=None) -> Tensor:
+def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + exp(beta x)) / beta``; the number itself above the threshold."""
     x = input._data
     node = recorded(SoftplusBackward0, (input,))
@@ -162,22 +163,29 @@ def softplus(input, beta: float = 1.0, threshold: float = 20.0, *, out=None) -> 
     return made
 
 
-def _composed(name: str, grad_fn: str, forward, slope, whole: bool = False):
-    """An activation with its value on NumPy data and its slope on tensors; ``whole``: the slope's function gets the gradient too and returns their product."""
+def _composed(name: str, grad_fn: str, forward, slope, whole: bool = False, defaults: dict | None = None, also: dict | None = None):
+    """An activation with its value on NumPy data and its slope on tensors.
+
+    ``whole``: the slope's function gets the gradient too and returns their product. ``defaults``: of the options; ``also``: what PyTorch keeps beside them.
+    """
+    defaults, also = defaults or {}, also or {}
     def backward(self, g):
         x, = self.unpack()
         return (slope(g, x, *self.options) if whole else g * slope(x, *self.options),)
-    kind = type(grad_fn, (Node,), {"names": ("self",), "options": (), "backward": backward, "__doc__": f"Backward of {name}."})
+    kind = type(grad_fn, (Node,), {"names": ("self",), "options": (), "backward": backward, "__doc__": f"Backward of {name}.",
+                                   "arguments": {each: each for each in (*defaults, *also)}, **also})
 
-    def function(input, *options, out=None, **named) -> Tensor:
+    def function(input, *options, **named) -> Tensor:
         named.pop("inplace", None)
-        options = (*options, *named.values())
+        kept = defaults | dict(zip(defaults, options)) | named
+        options = tuple(kept.values())
         x = operand(input, name)._data
         node = recorded(kind, (input,))
         data = np.asarray(forward(x, *options)).astype(x.dtype)
         made = result(node, data[()] if data.ndim == 0 else data)
         if node is not None:
             node.options = options
+            node.__dict__.update(kept)
             node.save(input)
         return made
     function.__name__ = name
@@ -207,12 +215,14 @@ def _gelu_slope(x, approximate="none"):
     return 0.5 * (1 + (x / math.sqrt(2)).erf()) + x * (-0.5 * x * x).exp() / math.sqrt(2 * math.pi)
 
 
-gelu = _composed("gelu", "GeluBackward0", _gelu, _gelu_slope)
+gelu = _composed("gelu", "GeluBackward0", _gelu, _gelu_slope, defaults={"approximate": "none"})
 silu = _composed("silu", "SiluBackward0", lambda x: x / (1 + np.exp(-x)), lambda x: x.sigmoid() * (1 + x * (1 - x.sigmoid())))
 leaky_relu = _composed("leaky_relu", "LeakyReluBackward0", lambda x, slope=0.01: np.where(x > 0, x, x * slope),
-                       lambda g, x, slope=0.01: _LEAKED(g, True, np.where(x._data > 0, 1.0, slope), x), whole=True)
+                       lambda g, x, slope=0.01: _LEAKED(g, True, np.where(x._data > 0, 1.0, slope), x), whole=True,
+                       defaults={"negative_slope": 0.01})
 elu = _composed("elu", "EluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x))),
-                lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), alpha * where(x < 0, x, 0.0).exp()))
+                lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), alpha * where(x < 0, x, 0.0).exp()), defaults={"alpha": 1.0},
+                also={"scale": 1, "input_scale": 1})
 logsigmoid = _composed("logsigmoid", "LogSigmoidBackward0", lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), lambda x: (-x).sigmoid())
 
 FUNCTIONS = {"relu": relu, "softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}

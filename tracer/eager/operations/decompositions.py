@@ -20,7 +20,7 @@ def _cholesky_backward(node, g, out):
     return solve_triangular(factor, half, upper=False, left=False)
 
 
-CHOLESKY = kind("LinalgCholeskyExBackward0", _cholesky_backward, ("L",))
+CHOLESKY = kind("LinalgCholeskyExBackward0", _cholesky_backward, ("L",), keeps="upper")
 
 
 def cholesky(A: Tensor, *, upper: bool = False, out=None) -> Tensor:
@@ -97,20 +97,22 @@ def _svd_backward(node, by_u, by_s, by_vh, u, s, vh):
     return total
 
 
-SVD = kind("LinalgSvdBackward0", _svd_backward, ("U", "S", "Vh"), outputs=3)
+SVD = kind("LinalgSvdBackward0", _svd_backward, ("U", "S", "Vh"), outputs=3, keeps="full_matrices S_sym_argsize_minus_1:count")
 SVD_TRIPLE = return_type("linalg_svd", "U", "S", "Vh")
 
 
 def svd(A: Tensor, full_matrices: bool = True, *, driver=None, out=None):
     """Singular value decomposition: U, S and Vh."""
     check_matrix("linalg.svd", A, square=False)
-    return SVD_TRIPLE(*operations(SVD, (A,), tuple(np.linalg.svd(A._data, full_matrices)), (0, 1, 2), shape=A._data.shape))
+    return SVD_TRIPLE(*operations(SVD, (A,), tuple(np.linalg.svd(A._data, full_matrices)), (0, 1, 2), shape=A._data.shape, full_matrices=full_matrices,
+                                  count=min(A._data.shape[-2:])))
 
 
 def svdvals(A: Tensor, *, driver=None, out=None) -> Tensor:
     """Singular values, descending."""
     check_matrix("linalg.svdvals", A, square=False)
-    return operations(SVD, (A,), tuple(np.linalg.svd(A._data, False)), (0, 1, 2), shape=A._data.shape)[1]
+    return operations(SVD, (A,), tuple(np.linalg.svd(A._data, False)), (0, 1, 2), shape=A._data.shape, full_matrices=False,
+                      count=min(A._data.shape[-2:]))[1]
 
 
 def _qr_backward(node, by_q, by_r, q, r):
@@ -125,7 +127,7 @@ def _qr_backward(node, by_q, by_r, q, r):
     return solve_triangular(adjoint(r), total, upper=False, left=False)
 
 
-QR = kind("LinalgQrBackward0", _qr_backward, ("Q", "R"), outputs=2)
+QR = kind("LinalgQrBackward0", _qr_backward, ("Q", "R"), outputs=2, keeps="mode")
 QR_PAIR = return_type("linalg_qr", "Q", "R")
 
 
@@ -135,7 +137,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out=None):
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
     data = (np.zeros(0, A._data.dtype), np.linalg.qr(A._data, "r")) if mode == "r" else tuple(np.linalg.qr(A._data, mode))
-    return QR_PAIR(*operations(QR, (A,), data, (0, 1)))
+    return QR_PAIR(*operations(QR, (A,), data, (0, 1), mode=mode))
 
 
 def _pinv_backward(node, g, a, out):

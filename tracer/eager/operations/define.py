@@ -16,12 +16,17 @@ from ..tensor import Tensor, made_by, made_of
 RESULT = object()  # stands in ``saves`` for the operation's own result
 
 
-def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1) -> type[Node]:
-    """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input."""
+def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, keeps: str = "") -> type[Node]:
+    """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input.
+
+    ``keeps``: the names under which PyTorch keeps arguments, each with that of our attribute behind a colon where it is another.
+    """
     def run(self, *gradients):
         found = backward(self, *gradients, *self.unpack())
         return found if isinstance(found, tuple) else (found,)
-    return type(name, (Node,), {"names": saved, "backward": run, "outputs": outputs, "__doc__": f"{name} of PyTorch."})
+    pairs = [each.partition(":") for each in keeps.split()]
+    return type(name, (Node,), {"names": saved, "arguments": {theirs: ours or theirs for theirs, _, ours in pairs},
+                                "backward": run, "outputs": outputs, "__doc__": f"{name} of PyTorch."})
 
 
 def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attributes) -> Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tracer.graph.op import ZERO, Op
 from tracer.ops import TABLE
+from tracer.ops.apply import apply
 
 from ..dtypes import get_default_dtype
 from ..geometry import in_layout_of
@@ -50,9 +51,11 @@ class Recorded:
         return Recorded(function(*[_opened(each) for each in inputs]))
 
     def __array_function__(self, function, types, args, kwargs):
-        if function is np.where:
-            condition, yes, no = map(_opened, args)
-            return Recorded(RECORDED[np.where](condition, yes, no))
+        if function is apply:  # an operation of the table, by its name
+            op, operands, _ = args
+            return Recorded(RECORDED[op.name](*map(_opened, operands)))
+        if function in RECORDED:
+            return Recorded(RECORDED[function](*map(_opened, args)))
         raise NotImplementedError(f"the second derivative needs {function.__name__} on tensors")
 
     @property
@@ -108,7 +111,7 @@ class Elementwise(Node):
 def _uses(partial) -> set[str]:
     """Which of a slope's two arguments it reads."""
     names = partial.__code__.co_varnames[:partial.__code__.co_argcount]
-    loaded = {i.argval for i in dis.get_instructions(partial) if i.opname.startswith("LOAD_FAST")}
+    loaded = {i.argval for i in dis.get_instructions(partial) if i.opname.startswith("LOAD_FAST")} | set(partial.__code__.co_cellvars)
     return {("x", "out")[k] for k, name in enumerate(names[:2]) if name in loaded} if len(names) > 1 else {"x"}
 
 

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from ..record import updated
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .choices import masked_fill
 from .define import RESULT, kind, operation
@@ -61,7 +61,7 @@ def _gather_backward(node, g, index, _):
     return updated(scatter_add(zeros, node.dim, index, g), 1)
 
 
-GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"))
+GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"), keeps="dim:given sparse_grad")
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out=None) -> Tensor:
@@ -69,7 +69,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     axis = _check_along("gather", input, dim, index)
     x = input._data
     data = x.reshape(-1)[index._data] if x.ndim == 0 else np.reshape(x[_along(np.atleast_1d(index._data), axis)], index._data.shape)
-    return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis)
+    return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis, given=unsigned(dim), sparse_grad=sparse_grad)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out=None) -> Tensor:
@@ -92,7 +92,7 @@ def _scatter_backward(node, g, index):
     return cleared, gather(g, node.dim, index) if len(node.edges) > 1 and node.edges[1] is not None else None
 
 
-SCATTER0, SCATTER1 = (kind(f"ScatterBackward{k}", _scatter_backward, ("index",)) for k in (0, 1))
+SCATTER0, SCATTER1 = (kind(f"ScatterBackward{k}", _scatter_backward, ("index",), keeps="dim:given") for k in (0, 1))
 
 
 def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None, out=None) -> Tensor:
@@ -112,7 +112,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
         flat, places = np.atleast_1d(data), np.atleast_1d(index._data)
         flat[_along(places, axis)] = np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])] if tensor else src
     inputs = (input, src) if tensor else (input,)
-    return operation(SCATTER0 if tensor else SCATTER1, inputs, data, (index,), dim=axis)
+    return operation(SCATTER0 if tensor else SCATTER1, inputs, data, (index,), dim=axis, given=unsigned(dim))
 
 
 def _scatter_add_backward(node, g, index):
@@ -124,7 +124,7 @@ def _scatter_add_backward(node, g, index):
     return g, gather(g, node.dim, index)
 
 
-SCATTER_ADD = kind("ScatterAddBackward0", _scatter_add_backward, ("index",))
+SCATTER_ADD = kind("ScatterAddBackward0", _scatter_add_backward, ("index",), keeps="dim:given")
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out=None) -> Tensor:
@@ -137,7 +137,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out=None
         places = np.atleast_1d(index._data)
         np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), _along(places, axis),
                   np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])])
-    return operation(SCATTER_ADD, (input, src), data, (index,), dim=axis, shape=src._data.shape)
+    return operation(SCATTER_ADD, (input, src), data, (index,), dim=axis, shape=src._data.shape, given=unsigned(dim))
 
 
 _REDUCERS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf), "mean": (np.add, 0)}
@@ -167,7 +167,7 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
     return to_self, to_source
 
 
-SCATTER_REDUCE = kind("ScatterReduceBackward0", _scatter_reduce_backward, ("self", "index", "src", "result"))
+SCATTER_REDUCE = kind("ScatterReduceBackward0", _scatter_reduce_backward, ("self", "index", "src", "result"), keeps="dim:given include_self reduce")
 
 
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True, out=None) -> Tensor:
@@ -189,7 +189,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
         count[count == 0] = 1
         data = data / count.astype(data.dtype) if data.dtype.kind == "f" else data // count
     return operation(SCATTER_REDUCE, (input, src), data.reshape(input._data.shape), (input, index, src, RESULT), dim=axis, reduce=reduce,
-                     include_self=include_self)
+                     include_self=include_self, given=unsigned(dim))
 
 
 def _take_backward(node, g, index, _):
@@ -217,12 +217,12 @@ def _check_flat(input: Tensor, index: Tensor) -> None:
         raise IndexError(f"out of range: tried to access index {np.asarray(index._data)[wrong].flat[0]} on a tensor of {count} elements.")
 
 
-def _put_backward(node, g, index):
+def _put_backward(node, g, index, _):
     to_self = g if node.accumulate else put(g, index, made_of(np.zeros(index._data.shape, g._data.dtype)[()]))
     return to_self, reshape(take(g, index), *node.shape) if node.edges[1] is not None else None
 
 
-PUT = kind("PutBackward0", _put_backward, ("index",))
+PUT = kind("PutBackward0", _put_backward, ("index", "source"), keeps="accumulate")
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
@@ -234,7 +234,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         np.add.at(flat, np.ravel(index._data), np.ravel(source._data))
     else:
         flat[np.ravel(index._data)] = np.ravel(source._data)
-    return operation(PUT, (input, source), data, (index,), accumulate=accumulate, shape=source._data.shape)
+    return operation(PUT, (input, source), data, (index, source), accumulate=accumulate, shape=source._data.shape)
 
 
 FUNCTIONS = {f.__name__: f for f in (gather, take_along_dim, scatter, scatter_add, scatter_reduce, take, put)}

@@ -35,7 +35,7 @@ def _lerp_backward(node, g, *saved):
     return _fit(node, g * complement, g * weight, by_weight)[:len(node.edges)]
 
 
-LERP0, LERP1 = kind("LerpBackward0", _lerp_backward), kind("LerpBackward1", _lerp_backward, ("self", "end", "weight"))
+LERP0, LERP1 = kind("LerpBackward0", _lerp_backward, keeps="weight"), kind("LerpBackward1", _lerp_backward, ("self", "end", "weight"))
 
 
 def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
@@ -87,8 +87,8 @@ def _three(name: str, cls: type, function):
     return three
 
 
-addcmul = _three("addcmul", kind("AddcmulBackward0", _addcmul_backward, ("tensor1", "tensor2")), lambda v, b, c: v * b * c)
-addcdiv = _three("addcdiv", kind("AddcdivBackward0", _addcdiv_backward, ("tensor1", "tensor2")), lambda v, b, c: v * b / c)
+addcmul = _three("addcmul", kind("AddcmulBackward0", _addcmul_backward, ("tensor1", "tensor2"), keeps="value"), lambda v, b, c: v * b * c)
+addcdiv = _three("addcdiv", kind("AddcdivBackward0", _addcdiv_backward, ("tensor1", "tensor2"), keeps="value"), lambda v, b, c: v * b / c)
 
 
 # One operand -----------------------------------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def _logit_backward(node, g, x):
     return where((x >= eps) & (x <= 1 - eps), g / (x * (1 - x)), 0.0)
 
 
-LOGIT = kind("LogitBackward0", _logit_backward, ("self",))
+LOGIT = kind("LogitBackward0", _logit_backward, ("self",), keeps="eps")
 
 
 def logit(input: Tensor, eps: float | None = None, *, out=None) -> Tensor:

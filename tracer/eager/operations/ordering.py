@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry import in_layout_of
 from ..record import recorded, result, saved_result
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .choices import where
 from .define import kind, operation, operations
 from .extremes import _PAIRS, _ByIndex, pair_type, values_and_indices
@@ -22,6 +22,8 @@ SORT0, SORT1, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE, CUMMAX, CUMMIN = (
         "SortBackward0", "SortBackward1", "TopkBackward0", "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0", "CummaxBackward0",
         "CumminBackward0"))
 CUMMAX.names = CUMMIN.names = ("indices", "self")
+CUMMAX.arguments = CUMMIN.arguments = {"dim": "given"}
+SORT0.arguments = SORT1.arguments = TOPK.arguments = {"dim": "given", "self_sym_sizes": "shape"}
 _NANMEDIAN_PAIR = pair_type("nanmedian")
 
 
@@ -38,9 +40,9 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | 
     axis = wrapped_dim(dim, x.ndim)
     cls = SORT0 if stable is None else SORT1
     if x.ndim == 0:
-        return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0))
+        return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0), dim)
     places = _ordered(x, axis, descending)
-    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(np.take_along_axis(x, places, axis), x), in_layout_of(places, x))
+    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(np.take_along_axis(x, places, axis), x), in_layout_of(places, x), dim)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Tensor:
@@ -63,21 +65,21 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not 0 <= k <= (x.shape[axis] if x.ndim else 1):
         raise RuntimeError("selected index k out of range")
     if x.ndim == 0:
-        return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0))
+        return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0), dim)
     places = np.take(_ordered(x, axis, largest), np.arange(k), axis)
-    return values_and_indices(input, TOPK, _PAIRS["topk"], axis, True, np.take_along_axis(x, places, axis), places)
+    return values_and_indices(input, TOPK, _PAIRS["topk"], axis, True, np.take_along_axis(x, places, axis), places, dim)
 
 
-def _along(input: Tensor, cls, pair, axis: int, keepdim: bool, places):
+def _along(input: Tensor, cls, pair, dim: int, keepdim: bool, places):
     """Values and indices for one position per line."""
-    x = input._data
+    x, axis = input._data, wrapped_dim(dim, input.ndim)
     if x.ndim == 0:
-        return values_and_indices(input, cls, pair, 0, True, x, np.int64(0))
+        return values_and_indices(input, cls, pair, 0, keepdim, x, np.int64(0), dim)
     places = np.expand_dims(places, axis)
     values = np.take_along_axis(x, places, axis)
     if not keepdim:
         values, places = np.squeeze(values, axis), np.squeeze(places, axis)
-    return values_and_indices(input, cls, pair, axis, keepdim, values, places)
+    return values_and_indices(input, cls, pair, axis, keepdim, values, places, dim)
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out=None):
@@ -89,13 +91,14 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
         raise IndexError(f"kthvalue(): Expected reduction dim {axis} to have non-zero size.")
     if not 1 <= k <= extent:
         raise RuntimeError("kthvalue(): selected number k out of range for dimension " + str(axis))
-    return _along(input, KTHVALUE, _PAIRS["kthvalue"], axis, keepdim, np.take(_ordered(x, axis, False), k - 1, axis) if x.ndim else None)
+    return _along(input, KTHVALUE, _PAIRS["kthvalue"], dim, keepdim, np.take(_ordered(x, axis, False), k - 1, axis) if x.ndim else None)
 
 
 class MedianBackward0(_Reduction):
     """Backward of the median of everything: shared evenly by all that equal it."""
 
     names = ("self", "result")
+    arguments: dict[str, str] = {}
 
     def backward(self, g):
         x, out = self.unpack()
@@ -131,7 +134,7 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim and not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
-        return _along(input, along, pair, axis, keepdim, place(x, axis) if x.ndim else None)
+        return _along(input, along, pair, dim, keepdim, place(x, axis) if x.ndim else None)
     function.__name__ = name
     function.__doc__ = "The lower median, of everything or along an axis."
     return function
@@ -146,14 +149,14 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out=None):
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
     if x.ndim == 0:
-        return _along(input, MODE, _PAIRS["mode"], axis, keepdim, None)
+        return _along(input, MODE, _PAIRS["mode"], dim, keepdim, None)
     if not x.shape[axis]:
         raise IndexError(f"mode(): Expected reduction dim {axis} to have non-zero size.")
     counts = (np.expand_dims(x, axis) == np.expand_dims(x, axis + 1)).sum(axis)
     often = np.where(counts == counts.max(axis, keepdims=True), x, np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).max)
     best = often.min(axis, keepdims=True)
     last = x.shape[axis] - 1 - np.argmax(np.flip(x == best, axis), axis)
-    return _along(input, MODE, _PAIRS["mode"], axis, keepdim, last)
+    return _along(input, MODE, _PAIRS["mode"], dim, keepdim, last)
 
 
 def _running(name: str, cls: type, keeps):
@@ -161,7 +164,7 @@ def _running(name: str, cls: type, keeps):
         x = input._data
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim == 0:
-            return values_and_indices(input, cls, _PAIRS[name], 0, True, x, np.int64(0))
+            return values_and_indices(input, cls, _PAIRS[name], 0, True, x, np.int64(0), dim)
         lines = np.moveaxis(x, axis, 0)
         places = np.zeros(lines.shape, np.int64)
         best = lines[0].copy() if len(lines) else None
@@ -170,7 +173,8 @@ def _running(name: str, cls: type, keeps):
             best = np.where(better, lines[k], best)
             places[k] = np.where(better, k, places[k - 1])
         places = np.moveaxis(places, 0, axis)
-        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.take_along_axis(x, places, axis), np.ascontiguousarray(places))
+        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.ascontiguousarray(np.take_along_axis(x, places, axis)),
+                                  np.ascontiguousarray(places), dim)
     function.__name__ = name
     function.__doc__ = "Running extremes along an axis and their places, the last of equal ones."
     return function
@@ -195,7 +199,7 @@ def _aminmax_backward(node, low_g, high_g, x, low, high):
     return None if not parts else parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
-AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "max"), outputs=2)
+AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "max"), outputs=2, keeps="dim:given keepdim")
 
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out=None):
@@ -207,7 +211,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
     if axis is not None and x.ndim and not x.shape[axis]:
         raise IndexError(f"aminmax: Expected reduction dim {axis} to have non-zero size.")
     data = (x, x) if x.ndim == 0 else (np.min(x, axis=axis, keepdims=keepdim), np.max(x, axis=axis, keepdims=keepdim))
-    return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim))
+    return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim, given=unsigned(dim)))
 
 
 # Sets and counts ---------------------------------------------------------------------------------------------------------------------

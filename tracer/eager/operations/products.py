@@ -14,19 +14,57 @@ from .define import kind, operation
 from .shaping import RESHAPED, expand
 
 
-class MmBackward0(Node):
+class _OfMatrices(Node):
+    """PyTorch keeps the layouts of two matrices. ``operands``: extents, steps in bytes and the bytes of an element, of each."""
+
+    operands: tuple = ()
+    first_sizes, second_sizes = property(lambda node: node.operands[0][0]), property(lambda node: node.operands[1][0])
+    first_strides, second_strides = property(lambda node: node.steps(0)), property(lambda node: node.steps(1))
+
+    def steps(self, number: int) -> tuple:
+        """Steps of an operand, counted in elements."""
+        _, steps, size = self.operands[number]
+        return tuple([step // size for step in steps])
+
+    batches, rows = property(lambda node: node.operands[0][0][0]), property(lambda node: node.operands[0][0][1])
+    columns = property(lambda node: node.operands[1][0][2])
+
+    def turned(self, number: int) -> bool:
+        """Was the operand laid out by columns? Then its gradient will be."""
+        (rows, _), (step, far), size = self.operands[number]
+        return step == size and far == rows * size
+
+
+def _layouts(first: str, second: str) -> dict[str, str]:
+    return {f"{first}_sym_sizes": "first_sizes", f"{first}_sym_strides": "first_strides", f"{second}_sym_sizes": "second_sizes",
+            f"{second}_sym_strides": "second_strides"}
+
+
+def by_first(node: _OfMatrices, g: Tensor, b: Tensor) -> Tensor:
+    """The gradient of a product's left matrix, in its layout."""
+    return b.mm(g.t()).t() if node.turned(0) else g.mm(b.t())
+
+
+def by_second(node: _OfMatrices, g: Tensor, a: Tensor) -> Tensor:
+    """That of the right one."""
+    return g.t().mm(a).t() if node.turned(1) else a.t().mm(g)
+
+
+class MmBackward0(_OfMatrices):
     """Backward of a product of two matrices."""
 
     names = ("self", "mat2")
+    arguments = _layouts("self", "mat2")
 
     def fast(self, g):
         self.check()
         a, b = [None if s is None else s._data for s in self.checked_saved()]
-        return None if b is None else g @ b.T, None if a is None else a.T @ g
+        return (None if b is None else g @ b.T if not self.turned(0) else (b @ g.T).T,
+                None if a is None else a.T @ g if not self.turned(1) else (g.T @ a).T)
 
     def backward(self, g):
         a, b = self.unpack()
-        return None if b is None else g.mm(b.t()), None if a is None else a.t().mm(g)
+        return None if b is None else by_first(self, g, b), None if a is None else by_second(self, g, a)
 
 
 class MvBackward0(Node):
@@ -78,7 +116,14 @@ def _product(kind: type[Node], a: Tensor, b: Tensor) -> Tensor:
     node = recorded(kind, (a, b))
     if node is not None:
         node.save(a if node.edges[1] is not None else None, b if node.edges[0] is not None else None)
+        if kind is MmBackward0:
+            node.operands = laid_out(a._data), laid_out(b._data)
     return result(node, a._data @ b._data)
+
+
+def laid_out(data) -> tuple:
+    """Extents, steps in bytes, and the bytes of an element."""
+    return data.shape, data.strides, data.itemsize
 
 
 def _refuse_bools(input: Tensor, kernel: str) -> None:
@@ -263,14 +308,12 @@ class VdotBackward0(DotBackward0):
 def _added_backward(node, g, a, b):
     to_self = fitted(g if node.beta == 1 else g * node.beta, node.fit) if node.edges[0] is not None else None
     g = g if node.alpha == 1 else g * node.alpha
-    left = node.left(g, b) if node.edges[1] is not None else None
-    right = node.right(g, a) if node.edges[2] is not None else None
-    return to_self, left, right
+    return (to_self, node.left(g, b) if node.edges[1] is not None else None, node.right(g, a) if node.edges[2] is not None else None)
 
 
-def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, left, right):
-    cls = kind(f"{name.title()}Backward0", _added_backward, names)
-    cls.left, cls.right = staticmethod(left), staticmethod(right)
+def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, left, right, extents: dict[str, str]):
+    cls = kind(f"{name.title()}Backward0", _added_backward, names, keeps="alpha beta")
+    cls = type(cls.__name__, (_OfMatrices, cls), {"arguments": cls.arguments | extents, "left": left, "right": right, "__doc__": cls.__doc__})
 
     def function(input: Tensor, first: Tensor, second: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
         check(input, first, second)
@@ -286,7 +329,8 @@ def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, lef
             expand(input, *product.shape)
         product = product if alpha == 1 else product * scalar(alpha)
         data = product if beta == 0 else (wide if beta == 1 else wide * scalar(beta)) + product
-        return operation(cls, (input, first, second), data, (first, second), alpha=alpha, beta=beta, fit=(input._data.shape, input._data.dtype))
+        return operation(cls, (input, first, second), data, (first, second), alpha=alpha, beta=beta, fit=(input._data.shape, input._data.dtype),
+                         operands=(laid_out(first._data), laid_out(second._data)))
     function.__name__ = name
     function.__doc__ = f"``beta * input + alpha * (first @ second)``: ``torch.{name}``."
     return function
@@ -321,11 +365,13 @@ def _check_batches(_, a: Tensor, b: Tensor) -> None:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
 
 
-addmm = _added("addmm", ("mat1", "mat2"), (2, 2), _check_addmm, lambda g, b: g.mm(b.t()), lambda g, a: a.t().mm(g))
-addmv = _added("addmv", ("mat", "vec"), (2, 1), _check_addmv, lambda g, v: g.unsqueeze(1) * v, lambda g, a: a.t().mv(g))
-addr = _added("addr", ("vec1", "vec2"), (1, 1), _check_addr, lambda g, b: g.mv(b), lambda g, a: g.t().mv(a))
-baddbmm = _added("baddbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda g, b: g.bmm(b.transpose(1, 2)), lambda g, a: a.transpose(1, 2).bmm(g))
-addbmm = _added("addbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda g, b: g @ b.transpose(1, 2), lambda g, a: a.transpose(1, 2) @ g)
+addmm = _added("addmm", ("mat1", "mat2"), (2, 2), _check_addmm, by_first, by_second, _layouts("mat1", "mat2"))
+addmv = _added("addmv", ("mat", "vec"), (2, 1), _check_addmv, lambda _, g, v: g.unsqueeze(1) * v, lambda _, g, a: a.t().mv(g), {})
+addr = _added("addr", ("vec1", "vec2"), (1, 1), _check_addr, lambda _, g, b: g.mv(b), lambda _, g, a: g.t().mv(a), {})
+baddbmm = _added("baddbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda _, g, b: g.bmm(b.transpose(1, 2)),
+                 lambda _, g, a: a.transpose(1, 2).bmm(g), {})
+addbmm = _added("addbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda _, g, b: g @ b.transpose(1, 2), lambda _, g, a: a.transpose(1, 2) @ g,
+                {"batch1_sym_argsize_0": "batches", "batch1_sym_argsize_1": "rows", "batch2_sym_argsize_2": "columns"})
 
 
 # Contractions ----------------------------------------------------------------------------------------------------------------------------

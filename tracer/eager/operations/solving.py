@@ -143,7 +143,7 @@ def _triangular_backward(node, g, a, out):
     return by_a, fitted(by_b, node.fits[1]) if node.edges[1] is not None else None
 
 
-TRIANGULAR = kind("LinalgSolveTriangularBackward0", _triangular_backward, ("self", "result"))
+TRIANGULAR = kind("LinalgSolveTriangularBackward0", _triangular_backward, ("self", "result"), keeps="left unitriangular:unit upper")
 
 
 def solve_triangular(input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out=None) -> Tensor:

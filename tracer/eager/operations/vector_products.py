@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..record import fitted
-from ..tensor import Tensor, wrapped_dim
+from ..tensor import Tensor, unsigned, wrapped_dim
 from .define import kind, operation
 
 
@@ -14,7 +14,7 @@ def _cross_backward(node, g, a, b):
             fitted(cross(g, a, dim=node.dim), (b._data.shape, b._data.dtype)) if node.edges[1] is not None else None)
 
 
-CROSS = kind("LinalgCrossBackward0", _cross_backward, ("self", "other"))
+CROSS = kind("LinalgCrossBackward0", _cross_backward, ("self", "other"), keeps="dim:given")
 
 
 def cross(input: Tensor, other: Tensor, *, dim: int = -1, out=None) -> Tensor:
@@ -24,7 +24,8 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out=None) -> Tensor:
     axis = wrapped_dim(dim, input.ndim)
     if input._data.shape[axis] != 3 or other._data.shape[axis] != 3:
         raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {input._data.shape[axis]} and {other._data.shape[axis]}")
-    return operation(CROSS, (input, other), np.cross(input._data, other._data, axis=axis), (input, other), dim=axis)
+    return operation(CROSS, (input, other), np.cross(input._data, other._data, axis=axis), (input, other), dim=axis,
+                     given=unsigned(dim))
 
 
 def torch_cross(input: Tensor, other: Tensor, dim: int | None = None, *, out=None) -> Tensor:
