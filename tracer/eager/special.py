@@ -33,14 +33,17 @@ def _float_data(input: Tensor, name: str):
     return x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
 
 
-def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False):
-    """A function of one operand. ``slope(x)``, or ``slope(x, result)``, is written on tensors, so that it can be derived again."""
-    saved = ("self", "result") if keeps_result else ("self",)
-    cls = kind(grad_fn, lambda node, g, *entries: g * slope(*entries), saved)
+def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False, by_result: bool = False):
+    """A function of one operand. ``slope(x)``, or ``slope(x, result)``, is written on tensors, so that it can be derived again.
+
+    ``by_result``: it looks at the result alone.
+    """
+    saved = {"self": not by_result, "result": keeps_result}
+    cls = kind(grad_fn, lambda node, g, *entries: g * (slope(None, *entries) if by_result else slope(*entries)), tuple([n for n, kept in saved.items() if kept]))
 
     def smooth(input: Tensor, *, out=None) -> Tensor:
         x = _float_data(input, name)
-        return operation(cls, (input,), np.asarray(function(x), x.dtype), (input, RESULT) if keeps_result else (input,))
+        return operation(cls, (input,), np.asarray(function(x), x.dtype), tuple([e for e, kept in zip((input, RESULT), saved.values()) if kept]))
     smooth.__name__ = name
     smooth.__doc__ = f"``torch.special.{name}``."
     return smooth
@@ -57,8 +60,8 @@ def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool 
         if nan_as_zero and np.isnan(x._data).any():
             x, out = CHOICES["where"](x == x, x, 0.0), CHOICES["where"](x == x, out, 0.0)
         result = None if "out" not in uses(partial) else Recorded(smooth(x) if out is None else out)
-        return opened(partial(Recorded(x), result))
-    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result)
+        return opened(partial(None if x is None else Recorded(x), result))
+    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result, keeps_result and uses(partial) == {"out"})
     return smooth
 
 

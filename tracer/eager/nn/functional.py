@@ -52,7 +52,7 @@ def _activation(name: str, grad_fn: str, function, slope, pieces: bool = False, 
 
     def backward(node, g, x):
         return passed(g, slope(x._data, *node.options), scale, x) if pieces else g * slope(x, *node.options)
-    cls = kind(grad_fn, backward, ("self",), keeps=" ".join((*defaults, *also)))
+    cls = kind(grad_fn, backward, ("self",), keeps=" ".join([each for each in (*defaults, *also) if each != "value"]))
 
     def activation(input: Tensor, *options, inplace: bool = False, **named) -> Tensor:
         kept = defaults | dict(zip(defaults, options)) | named
@@ -188,7 +188,7 @@ def _embedding_backward(node, g, indices):
     if node.scale_grad_by_freq:
         flat = flat / made_of(np.bincount(np.ravel(indices._data), minlength=node.rows)[np.ravel(indices._data)][:, None].astype(g._data.dtype))
     total = made_of(np.zeros(node.shape, g._data.dtype)).index_add(0, indices.reshape(-1), flat)
-    return total.index_fill(0, made_of(np.array([node.padding_idx])), 0) if node.padding_idx >= 0 else total
+    return total.index_fill(0, made_of(np.array([node.padding_idx])), 0) if node.padding_idx < node.rows else total
 
 
 EMBEDDING = kind("EmbeddingBackward0", _embedding_backward, ("indices",),
@@ -209,7 +209,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
             weight.index_copy_(0, used, index_select(weight, 0, used).renorm(norm_type, 0, max_norm))
     rows = index_select(weight.detach(), 0, input.reshape(-1))
     return operation(EMBEDDING, (weight,), rows._data.reshape(*input.shape, weight.shape[1]), (input,), shape=weight._data.shape, rows=count,
-                     padding_idx=-1 if padding_idx is None else padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+                     padding_idx=unsigned(-1 if padding_idx is None else padding_idx), scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out=None) -> Tensor:
@@ -311,7 +311,7 @@ huber_loss = _loss("huber_loss", "HuberLossBackward0",
 
 def smooth_l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """Squared below ``beta``, absolute above."""
-    return l1_loss(input, target, reduction=reduction) if beta == 0 else _smooth_l1(input, target, None, None, reduction, beta)
+    return l1_loss(input, target, reduction=reduction) if beta == 0 else _smooth_l1(input, target, None, None, reduction, float(beta))
 
 
 def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
@@ -422,7 +422,7 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     data = picked if reduction == "none" else picked.sum() if reduction == "sum" else picked.sum() / total
     return operation(NLL[x.ndim > 2], (input,), np.asarray(data, x.dtype), (target, weight, input), shape=x.shape, axis=axis,
                      weights=np.asarray(weights, x.dtype), places=np.asarray(places), total=total, reduction=reduction, code=_REDUCTIONS[reduction],
-                     ignore_index=unsigned(ignore_index), weight_of_all=made_of(total if reduction != "none" else x.dtype.type(0)))
+                     ignore_index=unsigned(ignore_index), weight_of_all=made_of(total[()] if reduction != "none" or x.ndim == 1 else x.dtype.type(0)))
 
 
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None,

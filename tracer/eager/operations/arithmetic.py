@@ -22,6 +22,11 @@ class _Binary(Node):
     """An operation on two operands. ``fits``: what each gradient has to be brought back to; None where shapes and dtypes are those of the result."""
 
     fits = None
+    holds_tensors = False  # PyTorch makes a number that it keeps a tensor
+
+    def __getattr__(self, name: str):
+        found = super().__getattr__(name)
+        return made_of(np.asarray(found)[()]) if self.holds_tensors and isinstance(found, (int, float)) else found
 
     def fast(self, g):
         return self._fit(self._slopes(g, *self._plain()))
@@ -79,6 +84,7 @@ class MulBackward0(_Binary):
     """a b; each factor is saved if the other needs it."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def fast(self, g):
         saved = self.saved
@@ -108,6 +114,7 @@ class DivBackward0(_Binary):
     """a / b; the numerator is saved if the denominator needs it."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def _slopes(self, g, a, b):
         return g / b if self.edges[0] is not None else None, None if a is None else -g * ((a / b) / b)
@@ -241,6 +248,7 @@ class DivBackward2(_Binary):
     """A rounded quotient: its slopes are 0."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def _slopes(self, g, *_):
         return g * 0, g * 0

@@ -34,22 +34,22 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -
     if extent == 0:
         return made_of(np.zeros([n for k, n in enumerate(y._data.shape) if k != axis], y._data.dtype))
     if x is None:
-        return times(y.sum(axis) - times(y.select(axis, 0) + y.select(axis, -1), 0.5), dx)
+        return times(y.sum(dim) - times(y.select(dim, 0) + y.select(dim, -1), 0.5), float(dx))
     step = diff(x, 1, -1 if x.ndim == 1 else axis)
     step = reshape(step, *[-1 if k == axis else 1 for k in range(y.ndim)]) if x.ndim == 1 else step
-    return over((step * (narrow(y, axis, 1, extent - 1) + narrow(y, axis, 0, extent - 1))).sum(axis), 2.0)
+    return over((step * (narrow(y, dim, 1, extent - 1) + narrow(y, dim, 0, extent - 1))).sum(dim), 2.0)
 
 
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
     """Running integrals by the trapezoidal rule."""
     axis = wrapped_dim(dim, y.ndim)
     extent = y._data.shape[axis]
-    pairs = narrow(y, axis, 1, extent - 1) + narrow(y, axis, 0, extent - 1)
+    pairs = narrow(y, dim, 1, extent - 1) + narrow(y, dim, 0, extent - 1)
     if x is None:
-        return times(pairs, dx / 2.0).cumsum(axis)
+        return times(pairs, dx / 2.0).cumsum(dim)
     step = diff(x, 1, -1 if x.ndim == 1 else axis)
     step = reshape(step, *[-1 if k == axis else 1 for k in range(y.ndim)]) if x.ndim == 1 else step
-    return over((pairs * step).cumsum(axis), 2.0)
+    return over((pairs * step).cumsum(dim), 2.0)
 
 
 FUNCTIONS = {"diff": diff, "trapezoid": trapezoid, "cumulative_trapezoid": cumulative_trapezoid, "trapz": trapezoid}

@@ -73,7 +73,7 @@ def _vector_norm_backward(node, g, x, out):
     return found if found is None or found.dtype is node.source else found.to(node.source)
 
 
-VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"), keeps="dim:given keepdim ord:order")
+VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"), keeps="dim:given keepdim ord")
 
 
 def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -87,7 +87,7 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
         raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on {where_} the operation does not have an identity")
     data = x._data if dtype is None else x._data.astype(dtype.numpy)
     return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim), order="C"), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim,
-                     source=x.dtype, given=unsigned((dim,) if isinstance(dim, int) else dim))
+                     source=x.dtype, ord=ord, given=unsigned((dim,) if isinstance(dim, int) else dim))
 
 
 # Distances -----------------------------------------------------------------------------------------------------------------------------

@@ -247,7 +247,16 @@ def _same_heaviside(input: Tensor, values: Tensor, *, out=None) -> Tensor:
 
 _HEAVISIDE = _underived("heaviside", _heaviside)
 _same_heaviside.__name__, _same_heaviside.__doc__ = "heaviside", "0 below 0, 1 above, the second operand at 0."
-nextafter = _underived("nextafter", np.nextafter, type("NextafterBackward0", (NotImplementedNode,), {"__doc__": "Not differentiable in PyTorch."}))
+NEXTAFTER = kind("NextafterBackward0", lambda node, g, x, y: _fit(node, where(x == y, 0.0, g), made_of(np.zeros_like(g._data))), ("self", "other"))
+
+
+def nextafter(input: Tensor, other: Tensor, *, out=None) -> Tensor:
+    """The next number that there is, towards ``other``."""
+    broadcast_shape(input._data.shape, other._data.shape)
+    dtype, (x, y) = in_common(input, other)
+    if dtype.numpy.kind != "f":
+        raise NotImplementedError(f"\"nextafter_cpu\" not implemented for '{dtype.legacy}'")
+    return operation(NEXTAFTER, (input, other), in_layout_of(np.asarray(np.nextafter(x, y)), x, y), (input, other), fits=[fit_of(input), fit_of(other)])
 
 
 # Whole tensors -------------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..node import Node
 from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
-from ..tensor import Tensor, counter_of, wrapped_dim
+from ..tensor import Tensor, counter_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .define import kind, operation
 from .shaping import RESHAPED, expand
@@ -264,7 +264,7 @@ def without_axis(input: Tensor, axis: int) -> Tensor:
     """A fresh result without an axis of extent 1."""
     node = recorded(_SQUEEZED, (input,))
     if node is not None:
-        node.shape = input._data.shape
+        node.shape, node.dim = input._data.shape, unsigned(axis)
     made = result(node, np.squeeze(input._data, axis))
     counter_of(made)[0] = 1  # PyTorch squeezes in place
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -91,7 +92,8 @@ class MeanBackward0(SumBackward0):
 class MeanBackward1(MeanBackward0):
     """Backward of a mean over axes."""
 
-    arguments = {**_Reduction.arguments, **MeanBackward0.arguments}
+    arguments = {**_Reduction.arguments, **MeanBackward0.arguments, "self_sym_numel": "numel"}
+    numel = property(lambda node: math.prod(node.shape))
 
 
 def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> Node | None:

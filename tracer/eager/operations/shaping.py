@@ -10,7 +10,7 @@ import numpy as np
 
 from ..record import look_up_nodes, recorded, result, summed_to
 from ..stale import Stale
-from ..tensor import Tensor, is_contiguous, made_of, shared, wrapped_dim
+from ..tensor import Tensor, is_contiguous, made_of, shared, unsigned, wrapped_dim
 from ..views import ViewNode, view_of
 
 DIM_TYPE = "{}(): argument '{}' (position {}) must be int, not {}"
@@ -256,7 +256,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
     else:
         kind, axes = "SqueezeBackward2", tuple([wrapped_dim(d, len(shape)) for d in dim])
     gone = tuple([k for k in axes if k < len(shape) and shape[k] == 1])
-    return view_of(input, RESHAPED[kind], lambda a: np.squeeze(a, gone), dim=dim % 2**64 if isinstance(dim, int) else dim)
+    return view_of(input, RESHAPED[kind], lambda a: np.squeeze(a, gone), dim=unsigned(dim))
 
 
 def expand(input: Tensor, *sizes) -> Tensor:

@@ -25,19 +25,19 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     extent = input._data.shape[at]
     if not -extent <= index < extent:
         raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {at}")
-    return selected(input, at, int(index))
+    return selected(input, at, int(index), dim)
 
 
-def selected(input: Tensor, at: int, index: int) -> Tensor:
-    """:func:`select` with arguments that are known to be good."""
+def selected(input: Tensor, at: int, index: int, dim: int | None = None) -> Tensor:
+    """:func:`select` with arguments that are known to be good. ``dim``: as it was given."""
     place = (slice(None),) * at + (index, ...)
-    return view_of(input, SELECT, lambda a: a[place], dim=at, index=index % 2**64)
+    return view_of(input, SELECT, lambda a: a[place], dim=at if dim is None else dim % 2**64, index=index % 2**64)
 
 
-def sliced(input: Tensor, at: int, part: slice) -> Tensor:
-    """A slice of one axis."""
+def sliced(input: Tensor, at: int, part: slice, dim: int | None = None) -> Tensor:
+    """A slice of one axis. ``dim``: as it was given."""
     place = (slice(None),) * at + (part,)
-    return view_of(input, SLICE, lambda a: a[place], dim=at, start=(part.start or 0) % 2**64, end=2**63 - 1 if part.stop is None else part.stop % 2**64,
+    return view_of(input, SLICE, lambda a: a[place], dim=at if dim is None else dim % 2**64, start=(part.start or 0) % 2**64, end=2**63 - 1 if part.stop is None else part.stop % 2**64,
                    step=part.step or 1)
 
 
@@ -47,10 +47,18 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     at = wrapped_dim(dim, input.ndim)
     extent = input._data.shape[at]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if isinstance(start, Tensor):
+        if start.ndim or start._data.dtype.kind not in "iu":
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = int(start._data)
+    if not -extent <= start <= extent:
+        raise IndexError(f"start out of range (expected to be in range of [{-extent}, {extent}], but got {start})")
     start = start + extent if start < 0 else start
     if start + length > extent:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({extent}).")
-    return sliced(input, at, slice(start, start + length))
+    return sliced(input, at, slice(start, start + length), dim)
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import namedtuple
 
 import numpy as np
+from scipy.linalg import get_lapack_funcs
 
+from ..node import Node
 from ..record import fitted
-from ..tensor import Tensor, made_of
+from ..tensor import Tensor, is_contiguous, made_of
 from .define import RESULT, kind, operation
 from .products import matmul
 from .shaping import transpose
@@ -47,6 +49,27 @@ def return_type(name: str, *fields: str):
     def text(self):
         return f"torch.return_types.{name}(\n" + ",\n".join(f"{field}={value!r}" for field, value in zip(fields, self)) + ")"
     return type(name, (namedtuple(name, fields),), {"__repr__": text, "__slots__": ()})
+
+
+class Factored(Node):
+    """PyTorch keeps the LU factors of the matrices, by whose rows it has them; here they are made for whoever looks."""
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """The factors, in one matrix, and the rows that were exchanged, counted from 1."""
+        a = np.asarray(self.unpack_one(0)._data)
+        turned = np.swapaxes(a, -1, -2) if is_contiguous(a) else a
+        flat = turned.reshape(-1, *turned.shape[-2:])
+        getrf, = get_lapack_funcs(("getrf",), (a,))
+        found = [getrf(each)[:2] for each in flat if each.size]
+        both, rows = [np.stack(each) for each in zip(*found)] if found else (flat, np.zeros((len(flat), a.shape[-1])))
+        return made_of(both.reshape(a.shape).astype(a.dtype)), made_of((rows + bool(found)).astype(np.int32).reshape(a.shape[:-1]))
+
+    LU, pivots = property(lambda self: self.factors()[0]), property(lambda self: self.factors()[1])
+
+
+def factored(cls: type[Node]) -> type[Node]:
+    """A class of nodes that knows the factors too."""
+    return type(cls.__name__, (Factored, cls), {"arguments": cls.arguments | {"LU": "LU", "pivots": "pivots"}, "__doc__": cls.__doc__})
 
 
 def _inv_backward(node, g, out):
@@ -101,7 +124,7 @@ def _solve_backward(node, g, a, out):
     return by_a, fitted(by_b, node.fits[1]) if node.edges[1] is not None else None
 
 
-SOLVE = kind("LinalgSolveExBackward0", _solve_backward, ("A", "result"))
+SOLVE = factored(kind("LinalgSolveExBackward0", _solve_backward, ("A", "result"), keeps="left"))
 
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out=None) -> Tensor:

@@ -82,7 +82,8 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
         bounds = [0, *np.cumsum(sizes).tolist()]
     kind = SPLIT if isinstance(split_size_or_sections, int) else SPLIT_WITH_SIZES
     return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim % 2**64,
-                    split_size=split_size_or_sections, split_sizes=split_size_or_sections)
+                    split_size=split_size_or_sections,
+                    split_sizes=split_size_or_sections if isinstance(split_size_or_sections, int) else tuple(split_size_or_sections))
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
