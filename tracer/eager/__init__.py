@@ -70,7 +70,7 @@ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ 
 sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """.split()
 globals().update({name: getattr(Tensor, name) for name in _IN_PLACE})
-globals().update({name: getattr(nn.functional, name) for name in ("celu", "selu", "threshold", "hardshrink", "dropout", "cosine_similarity")})
+globals().update({name: getattr(nn.functional, name) for name in ("celu", "selu", "threshold", "hardshrink", "cosine_similarity")})
 
 
 def is_tensor(value) -> bool:
@@ -102,11 +102,6 @@ def is_complex(input: Tensor) -> bool:
 def is_inference(input: Tensor) -> bool:
     """Was it made in inference mode?"""
     return input.is_inference()
-
-
-def fill(input: Tensor, value) -> Tensor:
-    """A copy of one number in every place."""
-    return input.clone().fill_(value)
 
 
 def is_floating_point(input: Tensor) -> bool:

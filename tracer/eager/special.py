@@ -39,7 +39,8 @@ def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False
     ``by_result``: it looks at the result alone.
     """
     saved = {"self": not by_result, "result": keeps_result}
-    cls = kind(grad_fn, lambda node, g, *entries: g * (slope(None, *entries) if by_result else slope(*entries)), tuple([n for n, kept in saved.items() if kept]))
+    names = tuple([name for name, kept in saved.items() if kept])
+    cls = kind(grad_fn, lambda node, g, *entries: g * (slope(None, *entries) if by_result else slope(*entries)), names)
 
     def smooth(input: Tensor, *, out=None) -> Tensor:
         x = _float_data(input, name)
@@ -114,7 +115,7 @@ def polygamma(n: int, input: Tensor, *, out=None) -> Tensor:
     if n == 0:
         data = _digamma_data(x)
     else:
-        data = (-1.0) ** (n + 1) * scipy.gamma(n + 1.0) * _hurwitz(np.float64(n + 1), x.astype(np.float64)) if n > 1 else _trigamma(x.astype(np.float64))
+        data = (-1.0) ** (n + 1) * scipy.gamma(n + 1.0) * _hurwitz(np.float64(n + 1), x.astype(np.float64)) if n > 1 else _trigamma(x)
     return operation(POLYGAMMA, (input,), np.asarray(data, x.dtype), (input,), order=n)
 
 

@@ -14,6 +14,7 @@ from ..operations.by_index import index_select
 from ..operations.choices import where
 from ..operations.creation import zeros
 from ..operations.define import gate, kind, operation
+from ..operations.draws import dropout as dropout
 from ..operations.gathering import scatter
 from ..operations.joining import cat
 from ..operations.matrix_norms import norm
@@ -21,7 +22,6 @@ from ..operations.norms import vector_norm
 from ..operations.numbers import over
 from ..operations.pairwise import FUNCTIONS as PAIRWISE
 from ..operations.products import addmm, matmul
-from ..operations.random import rand_like
 from ..record import broadcast_shape, fit_of, fitted
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 
@@ -148,25 +148,18 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return operation(GLU, (input,), (a * _expit(b)).astype(a.dtype), (input,), dim=axis, given=unsigned(dim))
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Elements set to 0 with probability ``p``, the others scaled so that the mean stays."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
-        return input
-    mask = made_of((rand_like(input)._data < 1 - p).astype(input._data.dtype) / input._data.dtype.type(1 - p if p < 1 else 1))
-    return input * mask
-
-
 # Linear maps and lookups --------------------------------------------------------------------------------------------------------------------
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``."""
     if bias is None:
         return matmul(input, weight.t())
-    if input.ndim < 3:
-        return addmm(bias, input, weight.t()) if input.ndim == 2 else matmul(input, weight.t()) + bias
-    return addmm(bias, input.reshape(-1, input.shape[-1]), weight.t()).view(*input.shape[:-1], weight.shape[0])
+    if input.ndim == 2:
+        return addmm(bias, input, weight.t())
+    if not input.is_contiguous():
+        return matmul(input, weight.t()) + bias
+    rows = int(np.prod(input.shape[:-1]))
+    return addmm(bias, input.reshape(rows, input.shape[-1]), weight.t()).view(*input.shape[:-1], weight.shape[0])
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

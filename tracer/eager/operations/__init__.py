@@ -13,10 +13,12 @@ from . import (
     decompositions,
     determinants,
     differences,
+    draws,
     elementwise,
     extremes,
     gathering,
     grids,
+    indexing,
     joining,
     masked,
     matrix_norms,
@@ -41,8 +43,8 @@ from . import (
 )
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
-             cumulative, rearranging, triangles, stacking, grids, differences, gathering, by_index, masked, replacing, numeric, norms, ordering, products,
-             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, random)
+             cumulative, rearranging, triangles, stacking, grids, differences, gathering, indexing, by_index, masked, replacing, numeric, norms, ordering,
+             products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, random, draws)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 
 __all__ = ["FUNCTIONS", "random"]

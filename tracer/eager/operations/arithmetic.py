@@ -71,6 +71,15 @@ class SubBackward0(_Binary):
         return g, -g if self._saved_alpha == 1 else g * -self._saved_alpha
 
 
+class RsubBackward0(_Binary):
+    """b - alpha a, of tensors."""
+
+    _saved_alpha = 1
+
+    def _slopes(self, g):
+        return -g if self._saved_alpha == 1 else g * -self._saved_alpha, g
+
+
 class RsubBackward1(_Binary):
     """b - alpha a, of a number b."""
 
@@ -212,7 +221,12 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
 def rsub(input, other, *, alpha=1) -> Tensor:
     """``other - alpha * input``."""
     if isinstance(other, Tensor):
-        return sub(other, input, alpha=alpha)
+        made = sub(other, input, alpha=alpha)
+        if made._grad_fn is not None:
+            node = made._grad_fn
+            node.__class__ = RsubBackward0
+            node.edges, node.numbers, node.fits = node.edges[::-1], node.numbers and node.numbers[::-1], node.fits and node.fits[::-1]
+        return made
     if operand(input, "rsub")._data.dtype.kind == "b":
         raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")

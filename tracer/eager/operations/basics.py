@@ -104,10 +104,10 @@ def sum_to_size(input: Tensor, *size) -> Tensor:
     """Sums over what a shape was broadcast along."""
     size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     shape = input._data.shape
-    if shape == size:
-        return input
     if not size:
         return input.sum()
+    if shape == size:
+        return input
     lead = len(shape) - len(size)
     if lead < 0 or any([n not in (1, m) for n, m in zip(size, shape[lead:])]):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
@@ -121,13 +121,15 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
     if args and isinstance(args[0], (str, Device, int)):
         device, args = args[0], args[1:]
     check_device(device, "to")
+    flags = []
     for each in args:
         if isinstance(each, Dtype):
             dtype = each
         elif isinstance(each, Tensor):
             dtype = each.dtype
         elif isinstance(each, bool):
-            copy = copy or each
+            flags.append(each)
+    copy = copy or flags[1:] == [True]  # the first is non_blocking
     dtype = dtype or input.dtype
     if input._data.dtype == dtype.numpy and not copy:
         return input
@@ -269,8 +271,8 @@ def set_default(self: Tensor):
 
 
 def _to_dtype(dtype: Dtype):
-    def method(self):
-        return to(self, dtype)
+    def method(self, memory_format=None):
+        return to(self, dtype, memory_format=memory_format)
     return method
 
 

@@ -111,7 +111,7 @@ def _cleared(g: Tensor, dim: int, index: Tensor) -> Tensor:
 def _index_fill_backward(node, g, index):
     found = [_cleared(g, node.dim, index)]
     if len(node.edges) > 1:
-        found.append(index_select(g, node.dim, index).sum())
+        found.append((g - found[0]).sum())  # places that are named twice count once
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..dtypes import bool_
 from ..geometry import in_layout_of
 from ..node import Node
-from ..record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
+from ..record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result, summed_to
 from ..tensor import Tensor, made_of
 from .arithmetic import _Binary
 from .elementwise import RECORDED
@@ -54,14 +54,16 @@ class MaskedFillBackward0(Node):
     """Backward of masked_fill."""
 
     names = ("mask",)
+    shape: tuple = ()
 
     def fast(self, g):
         self.check()
-        return (np.where(self.saved[0]._data, g.dtype.type(0), g),)
+        found = np.where(self.saved[0]._data, g.dtype.type(0), g)
+        return (found if found.shape == self.shape else summed_to(found, self.shape),)
 
     def backward(self, g):
         mask, = self.unpack()
-        return (where(mask, 0.0, g).to(g.dtype), *((where(mask, g, 0.0).sum(),) if len(self.edges) > 1 else ()))
+        return (fitted(where(mask, 0.0, g), (self.shape, g._data.dtype)), *((where(mask, g, 0.0).sum(),) if len(self.edges) > 1 else ()))
 
 
 class _MaskedFillByTensor(MaskedFillBackward0):
@@ -73,6 +75,9 @@ _MaskedFillByTensor.__name__ = "MaskedFillBackward1"
 
 def masked_fill(input, mask, value) -> Tensor:
     """The tensor with a number where the mask holds."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+    broadcast_shape(input._data.shape, mask._data.shape)
     if mask.dtype is not bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}")
     number = input._data.dtype.type(value._data if isinstance(value, Tensor) else value)
@@ -80,6 +85,7 @@ def masked_fill(input, mask, value) -> Tensor:
     node = recorded(_MaskedFillByTensor, (input, value)) if isinstance(value, Tensor) else recorded(MaskedFillBackward0, (input,))
     if node is not None:
         node.save(mask)
+        node.shape = input._data.shape
     return result(node, data if data.ndim else data[()])
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
 
 from ..devices import check_device
-from ..dtypes import DTYPES, Dtype, bool_, filled, get_default_dtype, int64, of_numpy, promote_types
+from ..dtypes import DTYPES, Dtype, bool_, filled, float64, get_default_dtype, int64, of_numpy, promote_types
 from ..geometry import in_layout_of
 from ..tensor import Tensor, made_of, shared
 from .shaping import sizes_of
@@ -159,7 +160,8 @@ def full(size, fill_value, *, out=None, dtype: Dtype | None = None, layout=None,
     return _finished(filled(_shape_of("full", (size,)), value, (dtype or _dtype_of(value)).numpy), requires_grad)
 
 
-def _like(function):
+def like_function(function):
+    """The same in the shape and dtype of a tensor."""
     def like(input: Tensor, *args, dtype: Dtype | None = None, requires_grad: bool = False, device=None, layout=None, memory_format=None) -> Tensor:
         made = function(tuple(input._data.shape), *args, dtype=dtype or input.dtype, requires_grad=requires_grad)
         made._data = in_layout_of(made._data, input._data)
@@ -169,7 +171,7 @@ def _like(function):
     return like
 
 
-zeros_like, ones_like, empty_like, full_like = _like(zeros), _like(ones), _like(empty), _like(full)
+zeros_like, ones_like, empty_like, full_like = (like_function(each) for each in (zeros, ones, empty, full))
 
 
 def arange(*bounds, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False, **named) -> Tensor:
@@ -179,10 +181,16 @@ def arange(*bounds, out=None, dtype: Dtype | None = None, layout=None, device=No
     start, end, step = [v.item() if isinstance(v, Tensor) else v for v in (start, end, step)]
     if step == 0:
         raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start:g} -> {end:g}")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     found = dtype or (int64 if all(isinstance(v, int) for v in (start, end, step)) else get_default_dtype())
-    count = int(np.ceil((end - start) / step))
+    if not found.is_floating_point:  # bounds count without what is behind the point
+        start, end, step = int(start), int(end), int(step)
+        count = max(int((end - start + step - (1 if step > 0 else -1)) / step), 0)
+    else:
+        count = int(np.ceil((end - start) / step))
     values = start + step * np.arange(count, dtype=np.float64 if found.is_floating_point else np.int64)
     return _finished(values.astype(found.numpy), requires_grad)
 
@@ -191,6 +199,7 @@ def linspace(start, end, steps: int, *, out=None, dtype: Dtype | None = None, la
     """So many numbers at equal distances, both ends included; counted from the nearer end, as PyTorch does."""
     start, end = [v.item() if isinstance(v, Tensor) else v for v in (start, end)]
     numpy = (dtype or get_default_dtype()).numpy
+    start, end = (start, end) if numpy.kind == "f" else (int(start), int(end))
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if steps <= 1:
@@ -206,8 +215,13 @@ def linspace(start, end, steps: int, *, out=None, dtype: Dtype | None = None, la
 def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype: Dtype | None = None, layout=None, device=None,
              requires_grad: bool = False) -> Tensor:
     """Powers of ``base`` with exponents at equal distances."""
-    exponents = linspace(start, end, steps, dtype=dtype)._data
-    return _finished(np.power(exponents.dtype.type(base), exponents), requires_grad)
+    found = dtype or get_default_dtype()
+    if found.is_floating_point:
+        exponents = linspace(start, end, steps, dtype=dtype)._data
+        return _finished(np.power(exponents.dtype.type(base), exponents), requires_grad)
+    start, end = [int(v.item() if isinstance(v, Tensor) else v) for v in (start, end)]
+    exponents = linspace(float(start), float(end), steps, dtype=float64)._data
+    return _finished(np.power(float(base), exponents).astype(found.numpy), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
@@ -215,7 +229,7 @@ def eye(n: int, m: int | None = None, *, out=None, dtype: Dtype | None = None, l
     return _finished(np.eye(n, m, dtype=(dtype or get_default_dtype()).numpy), requires_grad)
 
 
-def scalar_tensor(value, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def scalar_tensor(value, *, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
     """A 0-d tensor."""
     return _finished(np.asarray(value, (dtype or get_default_dtype()).numpy), requires_grad)
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..tensor import Tensor, made_of
 from .choices import where
 from .define import RESULT, kind, operation, operations
+from .joining import cat
 from .slicing import diagonal
 from .solving import LinAlgError, adjoint, check_matrix, return_type, solve_triangular
 from .triangles import diag_embed, tril, triu
@@ -56,7 +57,8 @@ def _eigh_backward(node, by_values, by_vectors, values, vectors):
         unit = made_of(np.eye(values._data.shape[-1], dtype=bool))
         mixing = where(unit, 0.0, (turned @ by_vectors) / where(unit, 1.0, gaps))
         inner = mixing if inner is None else inner + mixing
-    return vectors @ (inner @ turned)
+    found = vectors @ (inner @ turned)
+    return (found + adjoint(found)) * 0.5
 
 
 EIGH = kind("LinalgEighBackward0", _eigh_backward, ("eigenvalues", "eigenvectors"), outputs=2)
@@ -116,6 +118,18 @@ def svdvals(A: Tensor, *, driver=None, out=None) -> Tensor:
 
 
 def _qr_backward(node, by_q, by_r, q, r):
+    rows, columns = r._data.shape[-2:]
+    if node.mode == "reduced" and rows < columns:  # the columns on the right are Q times theirs in R
+        right = None if by_r is None else by_r[..., rows:]
+        if right is not None:
+            more = (q @ r[..., rows:]) @ adjoint(right)
+            by_q = more if by_q is None else by_q + more
+        left = _square_qr_backward(by_q, None if by_r is None else by_r[..., :rows], q, r[..., :rows])
+        return cat([left, q @ right if right is not None else made_of(np.zeros((*left._data.shape[:-1], columns - rows), left._data.dtype))], -1)
+    return _square_qr_backward(by_q, by_r, q, r)
+
+
+def _square_qr_backward(by_q, by_r, q, r):
     inner = None if by_r is None else by_r @ adjoint(r)
     if by_q is not None:
         turned = adjoint(q) @ by_q
@@ -164,7 +178,15 @@ def pinv(A: Tensor, *, atol=None, rtol=None, hermitian: bool = False, out=None) 
 
 def matrix_rank(A: Tensor, *, tol=None, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:
     """How many singular values are not negligible."""
-    return made_of(np.asarray(np.linalg.matrix_rank(A._data, tol, hermitian), np.int64)[()])
+    check_matrix("linalg.matrix_rank", A, square=hermitian)
+    values = np.abs(np.linalg.eigvalsh(A._data)) if hermitian else np.linalg.svd(A._data, compute_uv=False)
+    tol, atol, rtol = [each._data if isinstance(each, Tensor) else each for each in (tol, atol, rtol)]
+    if tol is not None:
+        least = tol
+    else:
+        rtol = (max(A._data.shape[-2:]) * np.finfo(A._data.dtype).eps if atol is None or not np.any(atol > 0) else 0.0) if rtol is None else rtol
+        least = np.maximum(0.0 if atol is None else atol, rtol * values.max(axis=-1, initial=0.0))
+    return made_of(np.asarray((values > np.asarray(least)[..., None]).sum(-1), np.int64)[()])
 
 
 FUNCTIONS = {"pinverse": pinv}

@@ -18,13 +18,15 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = wrapped_dim(dim, input.ndim)
+    if n == 0:
+        return made_of(np.zeros_like(input._data)).copy_(input)
     parts = [x for x in (prepend, input, append) if x is not None]
     made = cat(parts, axis) if len(parts) > 1 else input
     for _ in range(n):
         extent = made._data.shape[axis]
         above, below = narrow(made, axis, min(1, extent), max(extent - 1, 0)), narrow(made, axis, 0, max(extent - 1, 0))
         made = above.logical_xor(below) if made._data.dtype.kind == "b" else above - below
-    return made.clone() if n == 0 else made
+    return made
 
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from ..record import updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
-from .choices import masked_fill
+from .choices import masked_fill, where
 from .define import RESULT, kind, operation
 from .shaping import broadcast_to, reshape
 
@@ -26,10 +26,10 @@ def _along(indices, dim: int) -> tuple:
 
 def _check_along(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None = None) -> int:
     axis = wrapped_dim(dim, input.ndim)
-    if index.dtype.name not in ("int64", "int32"):
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if index._data.size == 0:
         return axis
+    if index.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor")
     if src is not None and max(src.ndim, 1) != max(index.ndim, 1):
@@ -82,6 +82,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
         raise RuntimeError("torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
                            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices")
     axis = wrapped_dim(dim, input.ndim)
+    if indices._data.size and indices._data.min() < 0:
+        indices = made_of(np.where(indices._data < 0, indices._data + input._data.shape[axis], indices._data))
     lead = np.broadcast_shapes(*[tuple([1 if k == axis else n for k, n in enumerate(t._data.shape)]) for t in (input, indices)])
     wide = [broadcast_to(t, [t._data.shape[axis] if k == axis else n for k, n in enumerate(lead)]) for t in (input, indices)]
     return gather(wide[0], axis, wide[1])
@@ -140,6 +142,11 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out=None
     return operation(SCATTER_ADD, (input, src), data, (index,), dim=axis, shape=src._data.shape, given=unsigned(dim))
 
 
+def lowest_and_highest(dtype) -> tuple:
+    """Of integers or bools."""
+    return (False, True) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+
+
 _REDUCERS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf), "mean": (np.add, 0)}
 
 
@@ -154,8 +161,7 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
         count = masked_fill(count, count == 0, 1)
         to_self, to_source = g / count, gather(g / count, dim, index)
     elif how == "prod":
-        to_self = g * out / x if node.include_self else None
-        to_source = gather(g * out, dim, index) / src
+        to_self, to_source = _products(node, g, x, index, src, out)
     else:
         best = gather(out, dim, index)
         own, others = (x == out).to(g.dtype), (src == best).to(g.dtype)
@@ -165,6 +171,19 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
     if not node.include_self:
         to_self = scatter(g if to_self is None else to_self, dim, index, 0)
     return to_self, to_source
+
+
+def _products(node, g: Tensor, x: Tensor, index: Tensor, src: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+    """By what a product was multiplied with: by the quotient where there is no zero; where there is just one, it alone gets what the others make."""
+    dim = node.dim
+    without = masked_fill(x, x == 0, 1)
+    to_self = g * scatter_reduce(without, dim, index, src, "prod") / without
+    product, zero = gather(g * out, dim, index), src == 0
+    zeros = scatter_add(made_of(np.zeros_like(x._data)), dim, index, zero.to(x.dtype))
+    single = zero & (gather(zeros, dim, index) == 1)
+    filled = masked_fill(src, single, 1)
+    others = gather(g * scatter_reduce(x, dim, index, filled, "prod", include_self=node.include_self), dim, index)
+    return to_self, where(single, others, product / masked_fill(src, zero, 1))
 
 
 SCATTER_REDUCE = kind("ScatterReduceBackward0", _scatter_reduce_backward, ("self", "index", "src", "result"), keeps="dim:given include_self reduce")
@@ -181,7 +200,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     data, places = np.atleast_1d(np.array(input._data, order="C")), np.atleast_1d(index._data)
     at, source = _along(places, axis), np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])]
     if not include_self:
-        data[at] = start if np.isfinite(start) or data.dtype.kind == "f" else (np.iinfo(data.dtype).min if start < 0 else np.iinfo(data.dtype).max)
+        data[at] = start if np.isfinite(start) or data.dtype.kind == "f" else lowest_and_highest(data.dtype)[int(start > 0)]
     function.at(data, at, source)
     if reduce == "mean":
         count = np.full(data.shape, int(include_self))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..dtypes import Dtype, int64
 from ..record import broadcast_shape, fitted
-from ..tensor import Tensor, unsigned, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .arithmetic import operand
 from .choices import where
@@ -43,7 +43,7 @@ def norm_backward(g: Tensor, x: Tensor, order: float, out: Tensor, axes, keepdim
     if order == 1:
         return x.sign() * g
     if order == 2:
-        return x * where(out == 0, 0.0, g / out)
+        return g * (x / out).masked_fill(out == 0, 0)
     if np.isinf(order):
         mask = (x.abs() == out) | x.isnan()
         count = mask.sum(axes if axes is not None else tuple(range(x.ndim)), keepdim=True) if x.ndim else mask.sum()
@@ -108,6 +108,8 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 
 def _cdist_backward(node, g, x, y, out):
+    if node.order == 0:
+        return tuple([made_of(np.zeros_like(each._data)) for each in (x, y)])
     plain = [t.detach() for t in (g, x, y, out)]
     difference = plain[1].unsqueeze(-2) - plain[2].unsqueeze(-3)
     found = norm_backward(plain[0], difference, node.order, plain[3], (difference.ndim - 1,), False)
@@ -215,7 +217,8 @@ def _moments(name: str, grad_fn: str, spread_of):
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
                           "output numel).", UserWarning, stacklevel=2)
         with warnings.catch_warnings(action="ignore"):
-            data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, detached.mean(dim, keepdim)._data
+            mean = detached.mean(tuple(range(input.ndim)) if dim is None else dim, keepdim)
+            data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, mean._data
         return tuple(operations(cls, (input,), data, (input, 0)[:len(saved)], axes=axes, keepdim=keepdim, count=count,
                                 correction=less, given=unsigned((dim,) if isinstance(dim, int) else dim),
                                 given_correction=None if unbiased is None and correction is None and dim is None else less))

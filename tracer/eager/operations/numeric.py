@@ -7,7 +7,7 @@ import numpy as np
 from ..dtypes import bool_, float64, get_default_dtype
 from ..geometry import in_layout_of
 from ..node import Node
-from ..record import broadcast_shape, fit_of, fitted, in_common, result
+from ..record import broadcast_shape, fit_of, fitted, in_common, result, updated
 from ..tensor import Tensor, made_of
 from ..updates import in_place
 from .arithmetic import _binary, operand
@@ -151,6 +151,12 @@ def logit(input: Tensor, eps: float | None = None, *, out=None) -> Tensor:
     return operation(LOGIT, (input,), np.log(z / (1 - z)), (input,), eps=eps)
 
 
+def _float_power_(input: Tensor, exponent) -> Tensor:
+    if input.dtype is not float64:
+        raise RuntimeError(f"the base given to float_power_ has dtype {input.dtype.legacy} but the operation's result requires dtype Double")
+    return input.pow_(exponent)
+
+
 def float_power(input, exponent, *, out=None) -> Tensor:
     """A power in float64."""
     a, b = [x.to(float64) if isinstance(x, Tensor) else x for x in (input, exponent)]
@@ -171,16 +177,18 @@ def ldexp(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (other, RESULT), fits=[fit_of(input), fit_of(other)])
 
 
-def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "other")):
-    """``saved``: what the backward function gets, "result" in the place of "other" if that is enough for it."""
+def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "other"), with_number: str = ""):
+    """``saved``: what the backward function gets, "result" in the place of "other" if that is enough for it. ``with_number``: the name for a number."""
     cls = kind(grad_fn, backward, saved)
+    of_number = kind(with_number or grad_fn, lambda *given: backward(*given)[:1], saved)
 
     def pair(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name, 2), operand(other, name, 2, "other")
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         dtype, (x, y) = in_common(a, b, floating=True)
-        return operation(cls, (a, b), in_layout_of(np.asarray(function(x, y), dtype.numpy), x, y), (a, RESULT if saved[1] == "result" else b),
+        inputs, found = (a, b) if isinstance(b, Tensor) else (a,), cls if isinstance(b, Tensor) else of_number
+        return operation(found, inputs, in_layout_of(np.asarray(function(x, y), dtype.numpy), x, y), (a, RESULT if saved[1] == "result" else b),
                          fits=[fit_of(a), fit_of(b)])
     pair.__name__ = name
     pair.__doc__ = f"``numpy.{name}``."
@@ -192,7 +200,7 @@ def _copysign_backward(node, g, x, out):
     return _fit(node, g * where(x == 0, 0.0, ratio), made_of(np.zeros(g._data.shape, g._data.dtype)[()]))
 
 
-copysign = _pair("copysign", "CopysignBackward0", np.copysign, _copysign_backward, ("self", "result"))
+copysign = _pair("copysign", "CopysignBackward0", np.copysign, _copysign_backward, ("self", "result"), "CopysignBackward1")
 logaddexp = _pair("logaddexp", "LogaddexpBackward0", np.logaddexp, lambda node, g, x, y: _fit(node, g / ((y - x).exp() + 1), g / ((x - y).exp() + 1)))
 logaddexp2 = _pair("logaddexp2", "Logaddexp2Backward0", np.logaddexp2, lambda node, g, x, y: _fit(node, g / (2 ** (y - x) + 1), g / (2 ** (x - y) + 1)))
 
@@ -277,7 +285,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
         close = close | (np.isnan(a) & np.isnan(b)) if equal_nan else close
     elif a.dtype.kind in "iu":
         close = close | (np.abs(a.astype(np.float64) - b) <= atol + np.abs(rtol * b))
-    return made_of(np.asarray(close)[()])
+    return updated(made_of(np.asarray(close)[()]), 1)
 
 
 def _legacy(x: Tensor) -> str:
@@ -328,7 +336,8 @@ FUNCTIONS = {f.__name__: f for f in (copysign, logaddexp, logaddexp2, lerp, addc
                                      equal, isposinf, isneginf, isreal, is_nonzero, is_same_size, is_signed)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-for _function in (copysign, lerp, addcmul, addcdiv, nan_to_num, sinc, logit, ldexp, gcd, lcm, _same_heaviside, nextafter, float_power):
+for _function in (copysign, lerp, addcmul, addcdiv, nan_to_num, sinc, logit, ldexp, gcd, lcm, _same_heaviside, nextafter):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
+Tensor.float_power_ = _float_power_
 FUNCTIONS |= {"sinc_": Tensor.sinc_, "logit_": Tensor.logit_, "nan_to_num_": Tensor.nan_to_num_}
 __all__ = ["FUNCTIONS"]

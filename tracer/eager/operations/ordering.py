@@ -12,7 +12,7 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .choices import where
 from .define import kind, operation, operations
 from .extremes import _PAIRS, _ByIndex, pair_type, values_and_indices
-from .gathering import gather
+from .gathering import gather, lowest_and_highest
 from .numeric import lerp
 from .products import without_axis
 from .reductions import _noted, _Reduction
@@ -153,7 +153,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out=None):
     if not x.shape[axis]:
         raise IndexError(f"mode(): Expected reduction dim {axis} to have non-zero size.")
     counts = (np.expand_dims(x, axis) == np.expand_dims(x, axis + 1)).sum(axis)
-    often = np.where(counts == counts.max(axis, keepdims=True), x, np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).max)
+    often = np.where(counts == counts.max(axis, keepdims=True), x, np.inf if x.dtype.kind == "f" else lowest_and_highest(x.dtype)[1])
     best = often.min(axis, keepdims=True)
     last = x.shape[axis] - 1 - np.argmax(np.flip(x == best, axis), axis)
     return _along(input, MODE, _PAIRS["mode"], dim, keepdim, last)
@@ -238,7 +238,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     """The elements, or parts along an axis, without those that equal the one before."""
     x = input._data.reshape(-1) if dim is None else np.moveaxis(input._data, dim, 0)
     changed = np.ones(len(x), bool)
-    changed[1:] = (x[1:] != x[:-1]).reshape(max(len(x) - 1, 0), -1).any(1)
+    changed[1:] = (x[1:] != x[:-1]).any(tuple(range(1, x.ndim)))
     values = x[changed] if dim is None else np.moveaxis(x[changed], 0, dim)
     starts = np.flatnonzero(changed)
     inverse = (np.cumsum(changed) - 1).reshape(input._data.shape if dim is None else (-1,))
@@ -260,8 +260,9 @@ def searchsorted(sorted_sequence: Tensor, input, *, out_int32: bool = False, rig
             raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
                                "value tensor "
                                f"must match, but we got boundaries tensor {list(line.shape)} and input value tensor {list(values.shape)}")
-        rows = zip(line.reshape(-1, line.shape[-1]), values.reshape(-1, values.shape[-1]))
-        places = np.stack([np.searchsorted(row, each, side) for row, each in rows]).reshape(values.shape)
+        count = int(np.prod(line.shape[:-1]))
+        rows = zip(line.reshape(count, line.shape[-1]), values.reshape(count, values.shape[-1]))
+        places = np.array([np.searchsorted(row, each, side) for row, each in rows]).reshape(values.shape) if values.size else np.zeros(values.shape)
     return made_of(np.asarray(places, np.int32 if out_int32 else np.int64)[()])
 
 

@@ -102,7 +102,7 @@ def _pairwise(name: str, op, grad_fn: str):
 
     def function(input, other, *, out=None) -> Tensor:
         a, b = operand(input, name, 2), operand(other, name, 2, "other")
-        node, data = _binary(kind, evaluate, a, b, floating=name == "atan2")
+        node, data = _binary(kind, evaluate, a, b, floating=name in ("atan2", "xlogy"))
         made = result(node, data if data.ndim else data[()])
         if node is not None:
             node.save(a, b, *((saved_result(made),) if keeps_result else ()))

@@ -80,11 +80,19 @@ def pow_(input, exponent, *, out=None) -> Tensor:
             node.base = node._saved_self = input
             node.save(exponent, saved_result(made))
         return made
-    node, data = _binary(PowBackward1, _refuse_negative_integers, input, exponent)
+    node, data = _binary(PowBackward1, _integer_power, input, exponent)
     made = result(node, data)
     if node is not None:
         node.save(input, exponent, saved_result(made))
     return made
+
+
+def _integer_power(x, y):
+    """Negative exponents of integers: 1 and -1 have powers, all others give 0."""
+    if x.dtype.kind not in "iu" or not np.any(y < 0):
+        return np.power(x, y)
+    x, y = np.broadcast_arrays(x, y)
+    return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0))).astype(x.dtype)
 
 
 def _refuse_negative_integers(x, y):

@@ -18,14 +18,14 @@ def one_by_one(arguments: tuple) -> tuple:
     return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments
 
 
-def flip(input: Tensor, *dims) -> Tensor:
+def flip(input: Tensor, *given, dims=()) -> Tensor:
     """The order along axes reversed."""
-    x = input._data
-    axes = tuple([wrapped_dim(d, x.ndim) for d in one_by_one(dims)])
+    x, dims = input._data, one_by_one(given) if given else (dims,) if isinstance(dims, int) else tuple(dims)
+    axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
     for axis in axes:
         if axes.count(axis) > 1:
             raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
-    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes, given=unsigned(one_by_one(dims)))
+    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes, given=unsigned(dims))
 
 
 def fliplr(input: Tensor) -> Tensor:

@@ -176,8 +176,9 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
     x = operand(input, "prod")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
+    reduce = np.logical_and if goal.kind == "b" else np.multiply
     node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
-    made = result(node, np.asarray(np.multiply.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None), order="C")[()])
+    made = result(node, np.asarray(reduce.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None), order="C")[()])
     if node is not None:
         node.save(input, saved_result(made))
     return made
@@ -228,7 +229,7 @@ def _spread_function(name: str, kind: type[VarBackward0]):
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
                           "output numel).", UserWarning, stacklevel=2)
         centre = x.mean(axis=axes, keepdims=True) if x.size else np.full_like(x.sum(axis=axes, keepdims=True), np.nan)
-        total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim and axes is not None))
+        total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim))
         data = (total / x.dtype.type(max(count - less, 0))).astype(x.dtype)[()]
         data = np.sqrt(data) if kind is StdBackward0 else data
         node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)

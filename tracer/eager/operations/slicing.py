@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Tensor, is_contiguous, unsigned, wrapped_dim
+from ..geometry import Geometry, geometry_in, geometry_of
+from ..stale import AsStridedBackward0
+from ..tensor import Tensor, shared, unsigned, wrapped_dim
 from ..views import ViewNode, view_of
 from .shaping import keeps, view_kind, view_methods
 
-SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED = (view_kind(name, ViewNode) for name in (
-    "SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0", "AsStridedBackward0"))
+SELECT, SLICE, DIAGONAL, UNFOLD = (view_kind(name, ViewNode) for name in ("SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0"))
 keeps(SELECT, "dim", "index")
 keeps(SLICE, "dim", "start", "end", "step")
 keeps(DIAGONAL, "offset", "dim1", "dim2")
 keeps(UNFOLD, "dimension", "size", "step")
-keeps(AS_STRIDED, "size", "stride", "storage_offset", sizes=False)
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -37,8 +37,8 @@ def selected(input: Tensor, at: int, index: int, dim: int | None = None) -> Tens
 def sliced(input: Tensor, at: int, part: slice, dim: int | None = None) -> Tensor:
     """A slice of one axis. ``dim``: as it was given."""
     place = (slice(None),) * at + (part,)
-    return view_of(input, SLICE, lambda a: a[place], dim=at if dim is None else dim % 2**64, start=(part.start or 0) % 2**64, end=2**63 - 1 if part.stop is None else part.stop % 2**64,
-                   step=part.step or 1)
+    return view_of(input, SLICE, lambda a: a[place], dim=at if dim is None else dim % 2**64, start=(part.start or 0) % 2**64,
+                   end=2**63 - 1 if part.stop is None else part.stop % 2**64, step=part.step or 1)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -92,11 +92,20 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
-    """Elements at the places that strides (in elements) lead to."""
-    def apply(array):
-        flat = array.reshape(-1) if is_contiguous(array) else np.ascontiguousarray(array).reshape(-1)
-        return np.lib.stride_tricks.as_strided(flat[storage_offset or 0:], tuple(size), tuple([s * array.itemsize for s in stride]))
-    return view_of(input, AS_STRIDED, apply, overlaps=True, size=tuple(size), stride=tuple(stride), storage_offset=storage_offset)
+    """Elements at the places in the memory that strides (in elements) lead to."""
+    array, memory = shared(input), shared(input if input._view is None else input._view.base)
+    here = Geometry(tuple(size), tuple(stride), input.storage_offset() if storage_offset is None else storage_offset)
+    if len(here.shape) != len(here.steps):
+        raise RuntimeError("mismatch in length of strides and shape")
+    least = min([0, *here.steps])
+    if least < 0:
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(here.steps)}")
+    extent, room = here.extent(), geometry_of(memory).extent()
+    if extent > room:
+        raise RuntimeError(f"setStorage: sizes {list(here.shape)}, strides {list(here.steps)}, storage offset {here.offset}, and itemsize {array.itemsize} "
+                           f"requiring a storage size of {extent * array.itemsize} are out of bounds for storage of size {room * array.itemsize}")
+    return view_of(input, AsStridedBackward0, lambda a: here.window(a), here.window(memory), view=here, base=geometry_in(array, memory),
+                   names_offset=storage_offset is not None)
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}

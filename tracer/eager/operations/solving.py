@@ -199,10 +199,33 @@ def _substituted(a, b, upper: bool):
     return x
 
 
+def _cholesky_solve_backward(node, g, factor, out, _):
+    by_b = cholesky_solve(g, factor, node.upper)
+    by_factor = None
+    if node.edges[1] is not None:
+        both = matmul(by_b, adjoint(out))
+        both = both + adjoint(both)
+        by_factor = fitted(-(matmul(factor, both) if node.upper else matmul(both, factor)), (factor._data.shape, factor._data.dtype))
+    return fitted(by_b, node.fit), by_factor
+
+
+CHOLESKY_SOLVE = kind("CholeskySolveBackward0", _cholesky_solve_backward, ("input2", "result", "self"), keeps="upper")
+
+
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out=None) -> Tensor:
     """The solution of ``A X = B`` by A's Cholesky factor."""
-    factor = adjoint(L) if upper else L
-    return solve_triangular(adjoint(factor), solve_triangular(factor, B, upper=False), upper=True)
+    for each, shown in ((B, "b"), (L, "u")):
+        if each.ndim < 2:
+            raise RuntimeError(f"{shown} should have at least 2 dimensions, but has {each.ndim} dimensions instead")
+    factor = np.swapaxes(L._data, -1, -2) if upper else L._data
+    half = _substituted(np.tril(factor), B._data, upper=False)
+    data = _substituted(np.triu(np.swapaxes(factor, -1, -2)), half, upper=True)
+    return operation(CHOLESKY_SOLVE, (B, L), by_columns(data), (L, RESULT, B), upper=upper, fit=(B._data.shape, B._data.dtype))
+
+
+def by_columns(data):
+    """Matrices laid out by columns, as LAPACK leaves them."""
+    return np.swapaxes(np.ascontiguousarray(np.swapaxes(data, -1, -2)), -1, -2)
 
 
 def matrix_power(A: Tensor, n: int, *, out=None) -> Tensor:

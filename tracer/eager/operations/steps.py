@@ -45,14 +45,14 @@ def _sign(x):
 _round = _step("round", np.rint, "RoundBackward0")
 
 
-def round_(input, *, decimals: int = 0, out=None) -> Tensor:
+def round_(input, *, decimals: int | None = None, out=None) -> Tensor:
     """The nearest integers, ties to even; or so many decimals."""
-    if not decimals:
+    if decimals is None:
         return _round(input)
     return result(recorded(_ROUNDED_DECIMALS, (input,)), np.round(input._data, decimals))
 
 
-_ROUNDED_DECIMALS = type("RoundBackward1", (_Step,), {"__doc__": "Backward of round with decimals: zero."})
+_ROUNDED_DECIMALS = type("RoundBackward1", (_Step,), {"arguments": {}, "__doc__": "Backward of round with decimals: zero."})
 
 
 class FracBackward0(Node):

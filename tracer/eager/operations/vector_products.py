@@ -7,6 +7,7 @@ import numpy as np
 from ..record import fitted
 from ..tensor import Tensor, unsigned, wrapped_dim
 from .define import kind, operation
+from .products import vdot
 
 
 def _cross_backward(node, g, a, b):
@@ -39,6 +40,9 @@ def torch_cross(input: Tensor, other: Tensor, dim: int | None = None, *, out=Non
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out=None) -> Tensor:
     """Sums of products along an axis."""
+    if x.ndim == y.ndim == 1:
+        wrapped_dim(dim, 1)
+        return vdot(x, y)
     return (x * y).sum(dim)
 
 
