@@ -11,7 +11,7 @@ from ..record import recorded, result, saved_result, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .arithmetic import operand
 from .choices import where
-from .indexing import put
+from .indexing import along, put
 from .pairwise import EXTREMES
 from .reductions import _noted, _Reduction, axes_of
 
@@ -65,14 +65,22 @@ class _ByIndex(Node):
             g, indices = g.unsqueeze(self.dim), indices.unsqueeze(self.dim)
         return (updated(scattered_along(g, self.shape, self.dim, indices._data), 2),)
 
+    def fast(self, g):
+        indices, *_ = self.plain()
+        if not self.shape:
+            return (g.reshape(()),)
+        if not self.keepdim:
+            g, indices = np.expand_dims(g, self.dim), np.expand_dims(indices, self.dim)
+        zeros = np.zeros(self.shape, g.dtype)
+        np.add.at(zeros, along(indices, self.dim), g)
+        return (zeros,)
+
 
 def scattered_along(g: Tensor, shape: tuple, dim: int, indices) -> Tensor:
     """Zeros with ``g`` added at indices along an axis."""
     if not shape:
         return g.reshape(())
-    place = tuple([indices if k == dim else np.arange(n).reshape([-1 if j == k else 1 for j in range(len(shape))])
-                   for k, n in enumerate(indices.shape)])
-    return put(g, shape, place)
+    return put(g, shape, along(indices, dim))
 
 
 MaxBackward0, MinBackward0 = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward0", "MinBackward0"))
@@ -123,16 +131,19 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
         if not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         indices = arg(x, axis)
-        values = np.take_along_axis(x, np.expand_dims(indices, axis), axis)
-        values = np.asarray(values if keepdim else np.squeeze(values, axis), order="C")
+        if x.ndim == 1:
+            values = np.array(x[indices:indices + 1]) if keepdim else x[indices]
+        else:
+            values = np.take_along_axis(x, np.expand_dims(indices, axis), axis)
+            values = np.asarray(values if keepdim else np.squeeze(values, axis), order="C")
         return values_and_indices(input, along, _PAIRS[name], axis, keepdim, values, np.expand_dims(indices, axis) if keepdim else indices, dim)
     function.__name__ = name
     function.__doc__ = f"The {name}imum of everything, shared at ties; values and first indices along an axis; or of two tensors."
     return function
 
 
-max_ = _extreme("max", MaxBackward1, MaxBackward0, lambda x: x.max(), np.argmax)
-min_ = _extreme("min", MinBackward1, MinBackward0, lambda x: x.min(), np.argmin)
+max_ = _extreme("max", MaxBackward1, MaxBackward0, lambda x: np.maximum.reduce(x, axis=None), np.argmax)
+min_ = _extreme("min", MinBackward1, MinBackward0, lambda x: np.minimum.reduce(x, axis=None), np.argmin)
 
 
 def _among(name: str, kind: type, reduce):

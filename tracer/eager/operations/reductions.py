@@ -128,7 +128,7 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
     axes = axes_of(dim, x.ndim)
     x = x if dtype is None else x.astype(dtype.numpy)
-    count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
+    count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
     node = _noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
     if node is not None:
         node.count = count
@@ -196,10 +196,20 @@ class VarBackward0(_Reduction):
 
     def slope(self, g, x):
         """The gradient of the variance with respect to x."""
-        count = x.numel() if self.axes is None else int(np.prod([self.shape[a] for a in self.axes]))
+        count = x.numel() if self.axes is None else math.prod([self.shape[a] for a in self.axes])
         centred = x - x.mean(self.axes if self.axes is not None else None, keepdim=True) if self.axes is not None else x - x.mean()
         free = count - self.correction
         return self.spread(g) * centred * (2.0 / free if free > 0 else float("nan"))
+
+    def fast(self, g):
+        return (self.plain_slope(g, self.plain()[0]),)
+
+    def plain_slope(self, g, x):
+        """:meth:`slope` on NumPy data."""
+        count = x.size if self.axes is None else math.prod([self.shape[a] for a in self.axes])
+        centred = x - np.add.reduce(x, axis=self.axes, keepdims=True) / x.dtype.type(count)
+        free = count - self.correction
+        return self.spread(g) * centred * x.dtype.type(2.0 / free if free > 0 else float("nan"))
 
 
 class StdBackward0(VarBackward0):
@@ -210,6 +220,10 @@ class StdBackward0(VarBackward0):
     def backward(self, g):
         x, deviation = self.unpack()
         return (self.slope(where(deviation == 0, 0.0, g / (deviation * 2)), x),)
+
+    def fast(self, g):
+        x, deviation = self.plain()
+        return (self.plain_slope(np.where(deviation == 0, g.dtype.type(0), g / (deviation * 2)), x),)
 
 
 def _correction(unbiased, correction) -> float:
@@ -224,16 +238,16 @@ def _spread_function(name: str, kind: type[VarBackward0]):
         if x.dtype.kind != "f":
             raise RuntimeError("std and var only support floating point and complex dtypes")
         axes, less = axes_of(dim, x.ndim), _correction(unbiased, correction)
-        count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
+        count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
         if count - less <= 0:
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
                           "output numel).", UserWarning, stacklevel=2)
-        centre = x.mean(axis=axes, keepdims=True) if x.size else np.full_like(x.sum(axis=axes, keepdims=True), np.nan)
-        total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim))
-        data = (total / x.dtype.type(max(count - less, 0))).astype(x.dtype)[()]
+        centred = x - np.add.reduce(x, axis=axes, keepdims=True) / x.dtype.type(count)
+        total = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim)
+        data = total / x.dtype.type(max(count - less, 0))
         data = np.sqrt(data) if kind is StdBackward0 else data
         node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
-        made = result(node, np.asarray(data, order="C")[()])
+        made = result(node, data if data.ndim < 2 else np.ascontiguousarray(data))
         if node is not None:
             node.correction, node.given_correction = less, None if unbiased is None and correction is None and dim is None else less
             node.save(*((input, saved_result(made)) if kind is StdBackward0 else (input,)))

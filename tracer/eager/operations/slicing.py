@@ -6,11 +6,12 @@ import numpy as np
 
 from ..geometry import Geometry, geometry_in, geometry_of
 from ..stale import AsStridedBackward0
-from ..tensor import Tensor, shared, unsigned, wrapped_dim
+from ..tensor import Tensor, own_node, shared, wrapped_dim
 from ..views import ViewNode, view_of
 from .shaping import keeps, view_kind, view_methods
 
 SELECT, SLICE, DIAGONAL, UNFOLD = (view_kind(name, ViewNode) for name in ("SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0"))
+UNFOLD.overlaps = True
 keeps(SELECT, "dim", "index")
 keeps(SLICE, "dim", "start", "end", "step")
 keeps(DIAGONAL, "offset", "dim1", "dim2")
@@ -31,14 +32,14 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def selected(input: Tensor, at: int, index: int, dim: int | None = None) -> Tensor:
     """:func:`select` with arguments that are known to be good. ``dim``: as it was given."""
     place = (slice(None),) * at + (index, ...)
-    return view_of(input, SELECT, lambda a: a[place], dim=at if dim is None else dim % 2**64, index=index % 2**64)
+    return view_of(input, SELECT, lambda a: a[place], dim=at if dim is None else dim, index=index)
 
 
 def sliced(input: Tensor, at: int, part: slice, dim: int | None = None) -> Tensor:
     """A slice of one axis. ``dim``: as it was given."""
     place = (slice(None),) * at + (part,)
-    return view_of(input, SLICE, lambda a: a[place], dim=at if dim is None else dim % 2**64, start=(part.start or 0) % 2**64,
-                   end=2**63 - 1 if part.stop is None else part.stop % 2**64, step=part.step or 1)
+    return view_of(input, SLICE, lambda a: a[place], dim=at if dim is None else dim, start=part.start or 0, end=2**63 - 1 if part.stop is None else part.stop,
+                   step=part.step or 1)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -66,10 +67,10 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     a, b = wrapped_dim(dim1, input.ndim), wrapped_dim(dim2, input.ndim)
 
     def apply(array):
-        made = np.diagonal(array, offset, a, b)
+        made = array.diagonal(offset, a, b)
         made.flags.writeable = array.flags.writeable
         return made
-    return view_of(input, DIAGONAL, apply, offset=unsigned(offset), dim1=unsigned(dim1), dim2=unsigned(dim2))
+    return view_of(input, DIAGONAL, apply, offset=offset, dim1=dim1, dim2=dim2)
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -83,12 +84,12 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if not input.ndim:
-        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size], overlaps=True, dimension=unsigned(dimension), size=size, step=step)
+        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size], dimension=dimension, size=size, step=step)
 
     def apply(array):
         windows = np.lib.stride_tricks.sliding_window_view(array, size, at, writeable=array.flags.writeable)
         return windows[(slice(None),) * at + (slice(None, None, step),)]
-    return view_of(input, UNFOLD, apply, overlaps=True, dimension=unsigned(dimension), size=size, step=step)
+    return view_of(input, UNFOLD, apply, dimension=dimension, size=size, step=step)
 
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
@@ -104,8 +105,11 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
     if extent > room:
         raise RuntimeError(f"setStorage: sizes {list(here.shape)}, strides {list(here.steps)}, storage offset {here.offset}, and itemsize {array.itemsize} "
                            f"requiring a storage size of {extent * array.itemsize} are out of bounds for storage of size {room * array.itemsize}")
-    return view_of(input, AsStridedBackward0, lambda a: here.window(a), here.window(memory), view=here, base=geometry_in(array, memory),
-                   names_offset=storage_offset is not None)
+    made = view_of(input, AsStridedBackward0, lambda a: here.window(a), here.window(memory))
+    node = own_node(made)
+    if node is not None:
+        node.view, node.base, node.names_offset = here, geometry_in(array, memory), storage_offset is not None
+    return made
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}

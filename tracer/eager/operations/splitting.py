@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from itertools import pairwise
 
@@ -25,13 +26,10 @@ def _several(input: Tensor, kind: type, parts: list, **arguments) -> tuple:
     array = shared(input)
     node = recorded(_of_several(kind, len(parts)), (input,))
     if node is not None:
-        node.shape, node.parts = array.shape, parts
-        node.__dict__.update(arguments)
+        node.shape, node.parts, node.given = array.shape, parts, arguments
     made = []
     for number, part in enumerate(parts):
-        def apply(a, part=part):
-            return a[part]
-        each = made_of(apply(array))
+        each = made_of(array[part])
         if node is not None:
             each._rg, each._grad_fn, each._number = True, node, number
         share(each, input, "several")
@@ -51,6 +49,7 @@ class _SeveralNode(ViewNode):
     fast = None
 
 
+@functools.cache
 def _of_several(kind: type, count: int) -> type:
     return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "__doc__": kind.__doc__})
 
@@ -80,10 +79,10 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {at}), but got "
                                f"split_sizes={sizes}")
         bounds = [0, *np.cumsum(sizes).tolist()]
-    kind = SPLIT if isinstance(split_size_or_sections, int) else SPLIT_WITH_SIZES
-    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim % 2**64,
-                    split_size=split_size_or_sections,
-                    split_sizes=split_size_or_sections if isinstance(split_size_or_sections, int) else tuple(split_size_or_sections))
+    one = isinstance(split_size_or_sections, int)
+    kind, kept = (SPLIT, split_size_or_sections) if one else (SPLIT_WITH_SIZES, tuple(split_size_or_sections))
+    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim,
+                    split_size=split_size_or_sections, split_sizes=kept)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
@@ -99,7 +98,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrapped_dim(dim, input.ndim)
-    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim % 2**64)
+    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim)
 
 
 def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
