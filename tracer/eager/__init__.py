@@ -70,7 +70,7 @@ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ 
 sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """.split()
 globals().update({name: getattr(Tensor, name) for name in _IN_PLACE})
-globals().update({name: getattr(nn.functional, name) for name in ("celu", "selu", "threshold", "hardshrink", "cosine_similarity")})
+cosine_similarity = nn.functional.cosine_similarity
 
 
 def is_tensor(value) -> bool:

@@ -9,7 +9,7 @@ from scipy import special as scipy
 
 from tracer.ops import TABLE
 
-from .dtypes import get_default_dtype
+from .dtypes import get_default_dtype, promoted
 from .given import with_out
 from .operations.activations import log_softmax, logsumexp, softmax
 from .operations.arithmetic import operand
@@ -21,6 +21,7 @@ from .operations.elementwise import _opened as opened
 from .operations.elementwise import _uses as uses
 from .operations.numbers import plus, times
 from .operations.numeric import logit, sinc
+from .operations.operands import check_operands
 from .operations.pairwise import FUNCTIONS as PAIRWISE
 from .operations.steps import FUNCTIONS as STEPS
 from .record import broadcast_shape, fit_of, fitted, in_common
@@ -75,11 +76,16 @@ def _plain(name: str, function):
     return plain
 
 
+def _lgamma_data(x):
+    return np.where(np.isinf(x), np.inf, scipy.gammaln(x))
+
+
 erf, erfc, erfinv = _tabled("erf", "erf", "ErfBackward0"), _tabled("erfc", "erfc", "ErfcBackward0"), _tabled("erfinv", "erfinv", "ErfinvBackward0")
 erfcx = _tabled("erfcx", "erfcx", "SpecialErfcxBackward0", keeps_result=True)
-lgamma = _tabled("lgamma", "gammaln", "LgammaBackward0", lambda x: np.where(np.isinf(x), np.inf, scipy.gammaln(x)))
+lgamma = _tabled("lgamma", "gammaln", "LgammaBackward0", _lgamma_data)
 entr = _tabled("entr", "entr", "SpecialEntrBackward0", lambda x: np.where(x != x, x, scipy.entr(x)))
-log_ndtr = _tabled("log_ndtr", "log_ndtr", "SpecialLogNdtrBackward0", keeps_result=True)
+log_ndtr = RECORDED[scipy.log_ndtr] = _smooth("log_ndtr", "SpecialLogNdtrBackward0", scipy.log_ndtr,  # PyTorch's slope, NaN far out to the left
+                                              lambda x, out: (-(out + x * x / 2)).exp() / math.sqrt(2 * math.pi), keeps_result=True)
 ndtri = _tabled("ndtri", "ndtri", "SpecialNdtriBackward0", keeps_result=True)
 i0, i0e = _tabled("i0", "i0", "I0Backward0"), _tabled("i0e", "i0e", "SpecialI0EBackward0", keeps_result=True)
 
@@ -120,10 +126,10 @@ def polygamma(n: int, input: Tensor, *, out=None) -> Tensor:
 
 
 def _hurwitz(s, q):
-    """Hurwitz's zeta function; for negative q by the recurrence, which SciPy leaves out."""
+    """Hurwitz's zeta function; for negative q by the recurrence, which SciPy leaves out. NaN for infinite q, as in PyTorch."""
     steps = np.where(q < 0, np.floor(-q) + 1, 0)
     if not np.any(steps > 0):
-        return scipy.zeta(s, q)
+        return np.where((q == np.inf) & (s > 1), np.nan, scipy.zeta(s, q))
     total = np.asarray(scipy.zeta(s, q + steps))
     for k in range(int(min(np.max(steps), 10_000))):
         total = total + np.where(k < steps, np.power(q + k, -s), 0.0)
@@ -146,6 +152,7 @@ def _trigamma(x):
 
 def _two(name: str, grad_fn: str, function, slopes, undefined: str = ""):
     """A function of two operands; ``slopes``: of (x, y) on tensors, or None for one that PyTorch does not have."""
+    shown = undefined.partition(":")[0] or f"special_{name}"  # in errors
     def backward(node, g, *entries):
         x, y = [e if isinstance(e, Tensor) else made_of(np.asarray(e, g._data.dtype)[()]) for e in entries]
         found = []
@@ -160,10 +167,13 @@ def _two(name: str, grad_fn: str, function, slopes, undefined: str = ""):
     tensors, number_first, number_last = (kind(f"{grad_fn}{k}", backward, ("self", "other")) for k in range(3))
 
     def two(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        check_operands(shown, input, other)
+        a, b = input, other
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         dtype, (x, y) = in_common(a, b, floating=True)
+        if undefined and promoted((a, b)) is not dtype:
+            raise NotImplementedError(f"\"{shown}_cpu\" not implemented for '{promoted((a, b)).legacy}'")
         cls = number_first if not isinstance(a, Tensor) else tensors if isinstance(b, Tensor) else number_last
         return operation(cls, (a, b), np.asarray(function(x, y), dtype.numpy), (a, b), fits=(fit_of(a), fit_of(b)))
     two.__name__ = name
@@ -181,11 +191,16 @@ def _slope_of_two(op: str, number: int):
     return lambda x, y: opened(partial(Recorded(x), Recorded(y), None))
 
 
-zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: scipy.zeta(s, q), (None, _slope_of_two("zeta", 1)))
+zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: np.where((q == np.inf) & (s > 1), np.nan, scipy.zeta(s, q)), (None, _slope_of_two("zeta", 1)))
 RECORDED |= {"zeta": zeta, "polygamma": lambda n, x: polygamma(int(n), x), np.full_like: lambda _, number: number}
 xlog1py = _two("xlog1py", "SpecialXlog1PyBackward", _xlog1py_data, (_slope_of_two("xlog1py", 0), _slope_of_two("xlog1py", 1)))
-gammainc = _two("gammainc", "IgammaBackward", scipy.gammainc, (None, _slope_of_two("gammainc", 1)), "igamma: input")
-gammaincc = _two("gammaincc", "IgammacBackward", scipy.gammaincc, (None, _slope_of_two("gammaincc", 1)), "igammac: input")
+def _incomplete(function, at_zero: float):
+    """0 and 1 at x = 0 even where a is NaN."""
+    return lambda a, x: np.where((x == 0) & ~(a <= 0), at_zero, function(a, x))
+
+
+gammainc = _two("gammainc", "IgammaBackward", _incomplete(scipy.gammainc, 0), (None, _slope_of_two("gammainc", 1)), "igamma: input")
+gammaincc = _two("gammaincc", "IgammacBackward", _incomplete(scipy.gammaincc, 1), (None, _slope_of_two("gammaincc", 1)), "igammac: input")
 
 MVLGAMMA = kind("MvlgammaBackward0", lambda node, g, x: g * digamma(x.unsqueeze(-1) + made_of(_offsets(node.p, x._data.dtype))).sum(-1), ("self",),
                 keeps="p")
@@ -200,7 +215,9 @@ def multigammaln(input: Tensor, p: int, *, out=None) -> Tensor:
     x = _float_data(input, "mvlgamma")
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
-    data = scipy.gammaln(x[..., None] + _offsets(p, x.dtype)).sum(-1) + x.dtype.type(p * (p - 1) * math.log(math.pi) / 4)
+    if input._data.dtype.kind == "b":
+        raise RuntimeError("The input tensor may not be a boolean tensor.")
+    data = _lgamma_data(x[..., None] + _offsets(p, x.dtype)).sum(-1) + x.dtype.type(p * (p - 1) * math.log(math.pi) / 4)
     return operation(MVLGAMMA, (input,), np.asarray(data, x.dtype), (input,), p=p)
 
 

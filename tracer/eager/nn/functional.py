@@ -6,10 +6,11 @@ import warnings
 
 import numpy as np
 
-from ..dtypes import int64
+from ..dtypes import int64, promoted
 from ..given import with_out
 from ..modes import no_grad
-from ..operations.activations import NN
+from ..operations.activations import FUNCTIONS as ACTIVATIONS
+from ..operations.activations import relu as relu
 from ..operations.by_index import index_select
 from ..operations.choices import where
 from ..operations.creation import zeros
@@ -20,13 +21,16 @@ from ..operations.joining import cat
 from ..operations.matrix_norms import norm
 from ..operations.norms import vector_norm
 from ..operations.numbers import over
+from ..operations.operands import check_kernel
 from ..operations.pairwise import FUNCTIONS as PAIRWISE
 from ..operations.products import addmm, matmul
+from ..operations.units import NN as UNITS
+from ..operations.units import expit
 from ..record import broadcast_shape, fit_of, fitted
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 
-relu, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
-    NN[name] for name in ("relu", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
+globals().update(UNITS)
+logsigmoid = UNITS["logsigmoid"]
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -39,76 +43,7 @@ def tanh(input: Tensor) -> Tensor:
     return input.tanh()
 
 
-# Activations ---------------------------------------------------------------------------------------------------------------------------
-
-def _activation(name: str, grad_fn: str, function, slope, pieces: bool = False, scale: float = 1.0, defaults: dict | None = None,
-                also: dict | None = None):
-    """``function(x, *options)`` on NumPy data, ``slope(x, *options)`` on tensors.
-
-    ``pieces``: of lines; the slope is ``scale`` where it holds, on NumPy data. ``defaults``: of the options; ``also``: what PyTorch keeps beside them.
-    """
-    defaults, also = defaults or {}, also or {}
-    passed = gate(f"{grad_fn[:-1]}Backward0")
-
-    def backward(node, g, x):
-        return passed(g, slope(x._data, *node.options), scale, x) if pieces else g * slope(x, *node.options)
-    cls = kind(grad_fn, backward, ("self",), keeps=" ".join([each for each in (*defaults, *also) if each != "value"]))
-
-    def activation(input: Tensor, *options, inplace: bool = False, **named) -> Tensor:
-        kept = defaults | dict(zip(defaults, options)) | named
-        options, x = tuple(kept.values()), input._data
-        made = operation(cls, (input,), np.asarray(function(x, *options), x.dtype), (input,), options=options, **kept, **also)
-        return input.copy_(made) if inplace else made
-    activation.__name__ = name
-    activation.__doc__ = f"``torch.nn.functional.{name}``."
-    return activation
-
-
-def _expit(x):
-    with np.errstate(over="ignore"):
-        return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
-
-
-_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-hardtanh = _activation("hardtanh", "HardtanhBackward0", lambda x, low=-1.0, high=1.0: np.clip(x, low, high),
-                       lambda x, low=-1.0, high=1.0: ~((x <= low) | (x >= high)), pieces=True, defaults={"min_val": -1.0, "max_val": 1.0})
-relu6 = _activation("relu6", "HardtanhBackward0", lambda x: np.clip(x, 0, 6), lambda x: ~((x <= 0) | (x >= 6)), pieces=True,
-                    also={"min_val": 0, "max_val": 6})
-selu = _activation("selu", "EluBackward0", lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.where(x > 0, 0, x))),
-                   lambda x: _SELU_SCALE * where(x > 0, made_of(x._data.dtype.type(1)), _SELU_ALPHA * where(x < 0, x, 0.0).exp()),
-                   also={"alpha": _SELU_ALPHA, "scale": _SELU_SCALE, "input_scale": 1})
-celu = _activation("celu", "CeluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x) / alpha)),
-                   lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), (where(x < 0, x, 0.0) / alpha).exp()),
-                   defaults={"alpha": 1.0})
-
-
-def _mish_slope(x: Tensor) -> Tensor:
-    t = softplus(x).tanh()
-    return t + x * x.sigmoid() * (1 - t * t)
-
-
-mish = _activation("mish", "MishBackward0", lambda x: x * np.tanh(np.logaddexp(x, x.dtype.type(0))), _mish_slope)
-hardshrink = _activation("hardshrink", "HardshrinkBackward0", lambda x, limit: np.where((x >= -limit) & (x <= limit), 0, x),
-                         lambda x, limit: ~((x >= -limit) & (x <= limit)), pieces=True, defaults={"lambd": 0.5})
-softshrink = _activation("softshrink", "SoftshrinkBackward0", lambda x, limit: np.where(x > limit, x - limit, np.where(x < -limit, x + limit, x * 0)),
-                         lambda x, limit: ~((x >= -limit) & (x <= limit)), pieces=True, defaults={"lambd": 0.5})
-threshold = _activation("threshold", "ThresholdBackward0", lambda x, limit, value: np.where(x <= limit, value, x), lambda x, limit, _: ~(x <= limit),
-                        pieces=True, defaults={"threshold": None, "value": None})
-hardsigmoid = _activation("hardsigmoid", "HardsigmoidBackward0", lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: (x > -3) & (x < 3), pieces=True,
-                          scale=float(np.float32(1 / 6)))  # PyTorch has it in float32
-hardswish = _activation("hardswish", "HardswishBackward0", lambda x: x * np.clip(x + 3, 0, 6) / 6,
-                        lambda x: where(x < -3, 0.0, where(x <= 3, x / 3 + 0.5, 1.0)))
-
-
-def tanhshrink(input: Tensor) -> Tensor:
-    """``x - tanh(x)``."""
-    return input - input.tanh()
-
-
-def softsign(input: Tensor) -> Tensor:
-    """``x / (1 + |x|)``."""
-    return input / (input.abs() + 1)
-
+# Along an axis -------------------------------------------------------------------------------------------------------------------------
 
 def _along_an_axis(name: str, function):
     def along(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
@@ -122,8 +57,8 @@ def _along_an_axis(name: str, function):
     return along
 
 
-softmax, log_softmax = _along_an_axis("softmax", NN["softmax"]), _along_an_axis("log_softmax", NN["log_softmax"])
-softmin = _along_an_axis("softmin", lambda x, dim, dtype: NN["softmax"](-x, dim, dtype))
+softmax, log_softmax = _along_an_axis("softmax", ACTIVATIONS["softmax"]), _along_an_axis("log_softmax", ACTIVATIONS["log_softmax"])
+softmin = _along_an_axis("softmin", lambda x, dim, dtype: ACTIVATIONS["softmax"](-x, dim, dtype))
 
 
 def _glu_backward(node, g, x):
@@ -138,6 +73,7 @@ GLU = kind("GluBackward0", _glu_backward, ("self",), keeps="dim:given")
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half times the sigmoid of the second."""
+    check_kernel("glu_cpu", input)
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     axis = wrapped_dim(dim, input.ndim)
@@ -145,7 +81,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if extent % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {extent}")
     a, b = np.split(input._data, 2, axis)
-    return operation(GLU, (input,), (a * _expit(b)).astype(a.dtype), (input,), dim=axis, given=unsigned(dim))
+    return operation(GLU, (input,), (a * expit(b)).astype(a.dtype), (input,), dim=axis, given=unsigned(dim))
 
 
 # Linear maps and lookups --------------------------------------------------------------------------------------------------------------------
@@ -191,6 +127,8 @@ EMBEDDING = kind("EmbeddingBackward0", _embedding_backward, ("indices",),
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
               scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
     """The rows of ``weight`` at indices; ``padding_idx``: the row that gets no gradient; ``max_norm``: rows used are scaled down to it, in place."""
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
     count = weight.shape[0]
     if padding_idx is not None:
         if not -count <= padding_idx < count:
@@ -230,6 +168,9 @@ def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None) 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along an axis."""
+    common = promoted((x1, x2))
+    if not common.is_floating_point:
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {common.legacy}")
     x1, x2 = x1.broadcast_to(broadcast_shape(x1._data.shape, x2._data.shape)), x2.broadcast_to(broadcast_shape(x1._data.shape, x2._data.shape))
     a, b = (x / vector_norm(x, 2, dim, True).clone().clamp_min(eps) for x in (x1, x2))
     return (a * b).sum(dim)
@@ -253,7 +194,7 @@ def _warn_of_shapes(input: Tensor, target: Tensor) -> None:
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
-def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True, defaults: dict | None = None):
+def _loss(name: str, grad_fn: str, kernel: str, function, slopes, warn: bool = True, defaults: dict | None = None):
     """A loss of two operands. ``slopes``: of (input, target), on tensors, by each of them. ``defaults``: of the options."""
     defaults = defaults or {}
     def backward(node, g, x, y):
@@ -272,6 +213,8 @@ def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True, defaults
         broadcast_shape(input._data.shape, target._data.shape)
         kept = defaults | dict(zip(defaults, options)) | named
         options = tuple(kept.values())
+        if input._data.dtype.kind != "f":
+            raise NotImplementedError(f"\"{kernel}\" not implemented for '{input.dtype.legacy}'")
         values = np.asarray(function(input._data, target._data, *options), input._data.dtype)
         data = _reduced(made_of(values), reduction)._data
         return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, code=_REDUCTIONS[reduction],
@@ -281,23 +224,23 @@ def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True, defaults
     return loss
 
 
-mse_loss = _loss("mse_loss", "MseLossBackward0", lambda x, y: (x - y) ** 2, (lambda x, y: 2 * (x - y), lambda x, y: 2 * (y - x)))
+mse_loss = _loss("mse_loss", "MseLossBackward0", "mse_cpu", lambda x, y: (x - y) ** 2, (lambda x, y: 2 * (x - y), lambda x, y: 2 * (y - x)))
 
 
 def _smooth_slope(x: Tensor, y: Tensor, beta: float = 1.0) -> Tensor:
     d = x - y
-    return where(d.abs() < beta, d / beta, d.sign())
+    return where(d <= -beta, -1.0, where(d >= beta, 1.0, d / beta)).to(x.dtype)
 
 
 def _huber_slope(x: Tensor, y: Tensor, delta: float = 1.0) -> Tensor:
     d = x - y
-    return where(d.abs() < delta, d, d.sign() * delta)
+    return where(d <= -delta, -delta, where(d >= delta, delta, d)).to(x.dtype)
 
 
-_smooth_l1 = _loss("smooth_l1_loss", "SmoothL1LossBackward0",
+_smooth_l1 = _loss("smooth_l1_loss", "SmoothL1LossBackward0", "smooth_l1_cpu",
                    lambda x, y, beta=1.0: np.where(np.abs(x - y) < beta, 0.5 * (x - y) ** 2 / beta, np.abs(x - y) - 0.5 * beta),
                    (_smooth_slope, lambda x, y, *o: -_smooth_slope(x, y, *o)), defaults={"beta": 1.0})
-huber_loss = _loss("huber_loss", "HuberLossBackward0",
+_huber_loss = _loss("huber_loss", "HuberLossBackward0", "huber_cpu",
                    lambda x, y, delta=1.0: np.where(np.abs(x - y) <= delta, 0.5 * (x - y) ** 2, delta * (np.abs(x - y) - 0.5 * delta)),
                    (_huber_slope, lambda x, y, *o: -_huber_slope(x, y, *o)), defaults={"delta": 1.0})
 
@@ -305,6 +248,15 @@ huber_loss = _loss("huber_loss", "HuberLossBackward0",
 def smooth_l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """Squared below ``beta``, absolute above."""
     return l1_loss(input, target, reduction=reduction) if beta == 0 else _smooth_l1(input, target, None, None, reduction, float(beta))
+
+
+def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
+    """Squared below ``delta``, absolute above."""
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    if weight is not None:
+        return _reduced(_huber_loss(input, target, None, None, "none", delta) * weight, reduction)
+    return _huber_loss(input, target, None, None, reduction, delta)
 
 
 def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
@@ -315,6 +267,8 @@ def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduc
 
 def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """``target (log target - input)``."""
+    if input._data.dtype.kind != "f" and target._data.dtype.kind != "f":
+        raise RuntimeError("kl_div: Integral inputs not supported.")
     values = target.exp() * (target - input) if log_target else PAIRWISE["xlogy"](target, target) - target * input
     if reduction == "mean":
         warnings.warn("reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the batch size, "
@@ -337,9 +291,9 @@ def _weighted(slope):
     return lambda x, y, weight: slope(x, y) if weight is None else slope(x, y) * weight
 
 
-_binary = _loss("binary_cross_entropy", "BinaryCrossEntropyBackward0", _cross_entropy_of_probability,
+_binary = _loss("binary_cross_entropy", "BinaryCrossEntropyBackward0", "binary_cross_entropy", _cross_entropy_of_probability,
                 (_weighted(lambda x, y: (x - y) / ((1 - x) * x).clamp(min=1e-12)),
-                 _weighted(lambda x, y: (-x).log1p().clamp(min=-100.0) - x.log().clamp(min=-100.0))), warn=False, defaults={"weight": None})
+                 _weighted(lambda x, y: (-x).log1p() - x.log())), warn=False, defaults={"weight": None})
 
 
 def _logistic(x, y, weight, positive):
@@ -360,15 +314,17 @@ def _logistic_target_slope(x, y, weight, positive):
     return slope if weight is None else slope * weight
 
 
-_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0", _logistic, (_logistic_slope, _logistic_target_slope),
+_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0", "log_sigmoid_cpu", _logistic,
+                     (_logistic_slope, _logistic_target_slope),
                      defaults={"weight": None, "pos_weight": None})
 
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """The cross entropy of probabilities and targets between 0 and 1."""
-    for name, x in (("target", target._data), ("input", input._data)):
-        if x.size and not ((x >= 0) & (x <= 1)).all():
-            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
+    wrong = [np.ravel(~((x >= 0) & (x <= 1))) for x in (input._data, target._data)]
+    places = [int(np.argmax(each)) if each.any() else each.size for each in wrong]
+    if any([each.any() for each in wrong]):
+        raise RuntimeError(f"all elements of {'input' if places[0] <= places[1] else 'target'} should be between 0 and 1")
     return _binary(input, target, None, None, reduction, weight)
 
 
@@ -399,6 +355,7 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     """Minus the number at the target's place along the class axis, weighted."""
     x, t = input._data, target._data
     axis = 0 if x.ndim == 1 else 1
+    check_kernel("nll_loss_out_frame", input)
     if x.ndim < 1:
         raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
     if x.ndim > 1 and x.shape[0] != t.shape[0]:
@@ -423,6 +380,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
                   label_smoothing: float = 0.0) -> Tensor:
     """:func:`nll_loss` of log_softmax; or, with targets of floats, the cross entropy with probabilities."""
     axis = 0 if input.ndim == 1 else 1
+    if target._data.shape == input._data.shape and target._data.dtype.kind != "f" and input.ndim:
+        raise RuntimeError(f"Expected floating point type for target with class probabilities, got {target.dtype.legacy}")
     logarithms = log_softmax(input, axis)
     if target._data.shape == input._data.shape and target._data.dtype.kind == "f":
         target = target * (1 - label_smoothing) + label_smoothing / input._data.shape[axis] if label_smoothing else target

@@ -39,12 +39,13 @@ from . import (
     stacking,
     steps,
     triangles,
+    units,
     vector_products,
 )
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
              cumulative, rearranging, triangles, stacking, grids, differences, gathering, indexing, by_index, masked, replacing, numeric, norms, ordering,
-             products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, random, draws)
+             products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, units, basics, creation, random, draws)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 
 __all__ = ["FUNCTIONS", "random"]

@@ -287,6 +287,8 @@ def _rounded_division(a, b, mode: str) -> Tensor:
         function = np.floor_divide
     else:
         function = lambda x, y: np.trunc(x / y) if x.dtype.kind == "f" else np.trunc(np.divide(x, y)).astype(x.dtype)
+    if promoted((a, b)).numpy.kind == "b":
+        raise NotImplementedError(f"\"div_{mode}_cpu\" not implemented for 'Bool'")
     _refuse_integer_zero(a, b)
     node, data = _binary(DivBackward2, function, a, b)
     if node is not None:

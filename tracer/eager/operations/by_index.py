@@ -78,6 +78,9 @@ def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -
                            if name == "index_add" else f"{name}(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} "
                                                        f"and (source) "
                            f"{source.dtype.legacy}")
+    if name == "index_add" and source.ndim != input.ndim and input.ndim and source.ndim:
+        raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
+                           f"{list(input.shape)} source.shape = {list(source.shape)}")
     if source.ndim and source._data.shape[axis] != places.size:
         if name == "index_add":
             raise RuntimeError(f"index_add_(): Number of indices ({places.size}) should be equal to source.size(dim): ({source._data.shape[axis]}), for "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dtypes import bool_
+from ..dtypes import bool_, promoted
 from ..geometry import in_layout_of
 from ..node import Node
 from ..record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result, summed_to
 from ..tensor import Tensor, made_of
 from .arithmetic import _Binary
 from .elementwise import RECORDED
+from .operands import check_operands
 
 
 class WhereBackward0(_Binary):
@@ -81,7 +82,7 @@ _MaskedFillByTensor.__name__ = "MaskedFillBackward1"
 def masked_fill(input, mask, value) -> Tensor:
     """The tensor with a number where the mask holds."""
     if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+        raise RuntimeError(f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
     broadcast_shape(input._data.shape, mask._data.shape)
     if mask.dtype is not bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}")
@@ -195,6 +196,8 @@ class ClampMaxBackward1(_ClampByTensors):
 
 
 def _clamp_by_tensors(input, low, high, kind: type = _ClampByTensors) -> Tensor:
+    if kind is _ClampByTensors and promoted([each for each in (input, low, high) if each is not None]).numpy.kind == "b":
+        raise NotImplementedError("\"clamp_cpu\" not implemented for 'Bool'")
     look_up_nodes((input, low, high))
     shape = input._data.shape
     for bound in (low, high):
@@ -216,11 +219,13 @@ def _clamp_by_tensors(input, low, high, kind: type = _ClampByTensors) -> Tensor:
 
 def clamp_min(input, min, *, out=None) -> Tensor:
     """Elements not below a bound."""
+    check_operands("clamp_min", input, min)
     return _clamp_by_tensors(input, min, None, ClampMinBackward1) if isinstance(min, Tensor) else _clamp(input, min, None, ClampMinBackward0)
 
 
 def clamp_max(input, max, *, out=None) -> Tensor:
     """Elements not above a bound."""
+    check_operands("clamp_max", input, max)
     return _clamp_by_tensors(input, None, max, ClampMaxBackward1) if isinstance(max, Tensor) else _clamp(input, None, max, ClampMaxBackward0)
 
 

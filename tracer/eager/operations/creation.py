@@ -195,9 +195,17 @@ def arange(*bounds, out=None, dtype: Dtype | None = None, layout=None, device=No
     return _finished(values.astype(found.numpy), requires_grad)
 
 
+def _scalars(start, end, name: str = "linspace") -> list:
+    given = [each.ndim if isinstance(each, Tensor) else 0 for each in (start, end)]
+    if any(given):
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got start with {given[0]} dimension(s) and end with {given[1]} "
+                           "dimension(s).")
+    return [v.item() if isinstance(v, Tensor) else v for v in (start, end)]
+
+
 def linspace(start, end, steps: int, *, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
     """So many numbers at equal distances, both ends included; counted from the nearer end, as PyTorch does."""
-    start, end = [v.item() if isinstance(v, Tensor) else v for v in (start, end)]
+    start, end = _scalars(start, end)
     numpy = (dtype or get_default_dtype()).numpy
     start, end = (start, end) if numpy.kind == "f" else (int(start), int(end))
     if steps < 0:
@@ -216,16 +224,19 @@ def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype: Dty
              requires_grad: bool = False) -> Tensor:
     """Powers of ``base`` with exponents at equal distances."""
     found = dtype or get_default_dtype()
+    start, end = _scalars(start, end, "logspace")
     if found.is_floating_point:
         exponents = linspace(start, end, steps, dtype=dtype)._data
         return _finished(np.power(exponents.dtype.type(base), exponents), requires_grad)
-    start, end = [int(v.item() if isinstance(v, Tensor) else v) for v in (start, end)]
-    exponents = linspace(float(start), float(end), steps, dtype=float64)._data
+    exponents = linspace(float(int(start)), float(int(end)), steps, dtype=float64)._data
     return _finished(np.power(float(base), exponents).astype(found.numpy), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
     """The unit matrix."""
+    for name, extent in (("n", n), ("m", n if m is None else m)):
+        if extent < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {extent}")
     return _finished(np.eye(n, m, dtype=(dtype or get_default_dtype()).numpy), requires_grad)
 
 

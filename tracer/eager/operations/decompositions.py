@@ -8,8 +8,9 @@ from ..tensor import Tensor, made_of
 from .choices import where
 from .define import RESULT, kind, operation, operations
 from .joining import cat
+from .operands import check_kernel
 from .slicing import diagonal
-from .solving import LinAlgError, adjoint, check_matrix, return_type, solve_triangular
+from .solving import LinAlgError, adjoint, by_columns, check_matrix, return_type, solve_triangular
 from .triangles import diag_embed, tril, triu
 
 
@@ -36,7 +37,7 @@ def cholesky(A: Tensor, *, upper: bool = False, out=None) -> Tensor:
         raise LinAlgError(f"linalg.cholesky:{batch} The factorization could not be completed because the input is not positive-definite (the leading minor "
                           f"of order "
                           f"{minor} is not positive-definite).") from None
-    return operation(CHOLESKY, (A,), np.ascontiguousarray(np.swapaxes(data, -1, -2)) if upper else data, (RESULT,), upper=upper)
+    return operation(CHOLESKY, (A,), by_columns(np.swapaxes(data, -1, -2) if upper else data), (RESULT,), upper=upper)
 
 
 def _failing_minor(a) -> tuple[int, int]:
@@ -67,8 +68,11 @@ EIGH_PAIR = return_type("linalg_eigh", "eigenvalues", "eigenvectors")
 
 def eigh(A: Tensor, UPLO: str = "L", *, out=None):
     """Eigenvalues, ascending, and eigenvectors of symmetric matrices."""
+    if A.ndim > 1:
+        check_kernel("linalg_eigh_cpu", A)
     check_matrix("linalg.eigh", A)
-    return EIGH_PAIR(*operations(EIGH, (A,), tuple(np.linalg.eigh(A._data, UPLO)), (0, 1)))
+    values, vectors = np.linalg.eigh(A._data, UPLO)
+    return EIGH_PAIR(*operations(EIGH, (A,), (values, by_columns(vectors)), (0, 1)))
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out=None) -> Tensor:
@@ -112,7 +116,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver=None, out=None):
 
 def svdvals(A: Tensor, *, driver=None, out=None) -> Tensor:
     """Singular values, descending."""
-    check_matrix("linalg.svdvals", A, square=False)
+    check_matrix("linalg.svd", A, square=False)
     return operations(SVD, (A,), tuple(np.linalg.svd(A._data, False)), (0, 1, 2), shape=A._data.shape, full_matrices=False,
                       count=min(A._data.shape[-2:]))[1]
 
@@ -151,7 +155,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out=None):
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
     data = (np.zeros(0, A._data.dtype), np.linalg.qr(A._data, "r")) if mode == "r" else tuple(np.linalg.qr(A._data, mode))
-    return QR_PAIR(*operations(QR, (A,), data, (0, 1), mode=mode))
+    return QR_PAIR(*operations(QR, (A,), (data[0] if mode == "r" else by_columns(data[0]), by_columns(data[1])), (0, 1), mode=mode))
 
 
 def _pinv_backward(node, g, a, out):
@@ -171,13 +175,17 @@ PINV = kind("LinalgPinvBackward0", _pinv_backward, ("self", "result"))
 
 def pinv(A: Tensor, *, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:
     """The Moore-Penrose inverse."""
-    check_matrix("linalg.pinv", A, square=False)
+    if A.ndim < 2 or A._data.dtype.kind != "f":
+        raise RuntimeError(f"linalg.pinv({A.dtype.legacy}{{{list(A.shape)}}}): expected a tensor with 2 or more dimensions of float, double, cfloat or cdouble "
+                           "types")
     options = {"rcond": max(A._data.shape[-2:]) * np.finfo(A._data.dtype).eps if rtol is None else rtol, "hermitian": hermitian}
     return operation(PINV, (A,), np.linalg.pinv(A._data, **options), (A, RESULT))
 
 
 def matrix_rank(A: Tensor, *, tol=None, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:
     """How many singular values are not negligible."""
+    if A._data.dtype.kind != "f":
+        raise RuntimeError("This function doesn't handle types other than float and double")
     check_matrix("linalg.matrix_rank", A, square=hermitian)
     values = np.abs(np.linalg.eigvalsh(A._data)) if hermitian else np.linalg.svd(A._data, compute_uv=False)
     tol, atol, rtol = [each._data if isinstance(each, Tensor) else each for each in (tol, atol, rtol)]

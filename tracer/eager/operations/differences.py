@@ -29,8 +29,14 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     return made
 
 
+def _refuse_bools(name: str, *given) -> None:
+    if any([each is not None and each._data.dtype.kind == "b" for each in given]):
+        raise RuntimeError(f"{name}: received a bool input for `x` or `y`, but bool is not supported")
+
+
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
     """The integral by the trapezoidal rule along an axis."""
+    _refuse_bools("trapezoid", y, x)
     axis = wrapped_dim(dim, y.ndim)
     extent = y._data.shape[axis]
     if extent == 0:
@@ -44,6 +50,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -
 
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
     """Running integrals by the trapezoidal rule."""
+    _refuse_bools("cumulative_trapezoid", y, x)
     axis = wrapped_dim(dim, y.ndim)
     extent = y._data.shape[axis]
     pairs = narrow(y, dim, 1, extent - 1) + narrow(y, dim, 0, extent - 1)

@@ -172,7 +172,8 @@ def _direction(x):
 
 
 # Slopes that are PyTorch's own: from the result, which says what a later update would spoil; 0 at NaN.
-SLOPES = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0} | dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x))
+SLOPES = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0}
+SLOPES |= dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x)) | dict.fromkeys(("acosh", "arccosh"), lambda x, out: 1.0 / np.sqrt(x * x - 1.0))
 
 FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name), SLOPES.get(name)) for name, op in UNARY.items()}
 for _name, _function in FUNCTIONS.items():

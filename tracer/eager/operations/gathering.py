@@ -12,6 +12,7 @@ from ..updates import in_place
 from .choices import masked_fill, where
 from .define import RESULT, kind, operation
 from .indexing import along
+from .operands import check_kernel
 from .shaping import broadcast_to, reshape
 
 _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
@@ -203,6 +204,8 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     axis = _check_along("scatter_reduce", input, dim, index, src)
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    if reduce == "mean":
+        check_kernel("scatter_gather_tensor_cpu_reduce_mean", input, "fiu")
     function, start = _REDUCERS[reduce]
     data, places = np.atleast_1d(np.array(input._data, order="C")), np.atleast_1d(index._data)
     at, source = along(places, axis), np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])]

@@ -66,7 +66,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out=None):
     x = input._data
     if as_tuple:
         return unbind(nonzero(input if x.ndim else reshape(input, 1)), 1)
-    return made_of(np.argwhere(x).astype(np.int64) if x.ndim else np.zeros((int(bool(x)), 0), np.int64))
+    return made_of(np.stack(np.nonzero(x)).T if x.ndim else np.zeros((int(bool(x)), 0), np.int64))
 
 
 def argwhere(input: Tensor) -> Tensor:

@@ -112,6 +112,10 @@ DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"), keeps=
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of the difference."""
+    if input._data.dtype.kind == other._data.dtype.kind == "b":
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
+    if input._data.dtype.kind != "f":
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {input.dtype.legacy} instead.")
     broadcast_shape(input._data.shape, other._data.shape)
     return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(input._data - other._data), p, None, False)), (input, other, RESULT), order=float(p),
                      p=p)
@@ -143,7 +147,11 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Ten
         raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1._data.shape[-1]} X2: {x2._data.shape[-1]}")
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
-    data = _norm_of(x1._data[..., :, None, :] - x2._data[..., None, :, :], p, (-1,), False)
+    for number, each in enumerate((x1, x2), 1):
+        if each._data.dtype.kind != "f":
+            raise RuntimeError(f"cdist only supports floating-point dtypes, X{number} got: {each.dtype.legacy}")
+    difference = x1._data[..., :, None, :] - x2._data[..., None, :, :]
+    data = np.minimum(np.ceil(np.abs(difference)), 1).sum(-1) if p == 0 else _norm_of(difference, p, (-1,), False)
     return operation(CDIST, (x1, x2), np.asarray(data), (x1, x2, RESULT), order=float(p))
 
 
@@ -162,6 +170,8 @@ RENORM = kind("RenormBackward0", _renorm_backward, ("self",), keeps="dim:given m
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out=None) -> Tensor:
     """Parts along an axis scaled down to a largest norm."""
+    if input._data.dtype.kind != "f":
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype.legacy}")
     if input.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
     axis, x = wrapped_dim(dim, input.ndim), input._data
@@ -220,6 +230,8 @@ def _moments(name: str, grad_fn: str, spread_of):
     def function(input: Tensor, dim=None, unbiased: bool | None = None, keepdim: bool = False, *, correction=None):
         if isinstance(dim, bool):
             dim, unbiased = None, dim
+        if input._data.dtype.kind != "f":
+            raise RuntimeError(f"{name} only support floating point and complex dtypes")
         axes, detached = axes_of(dim, input.ndim), input.detach()
         count = input._data.size if axes is None else int(np.prod([input._data.shape[a] for a in axes]))
         less = _correction(unbiased, correction)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dtypes import bool_, float64, get_default_dtype
+from ..dtypes import bool_, float64, get_default_dtype, promoted
 from ..geometry import in_layout_of
 from ..node import Node
 from ..record import broadcast_shape, fit_of, fitted, in_common, result, updated
@@ -13,6 +13,7 @@ from ..updates import in_place
 from .arithmetic import _binary, operand
 from .choices import where
 from .define import RESULT, kind, operation
+from .operands import check_operands
 from .powers import pow_
 
 
@@ -69,8 +70,8 @@ def _three(name: str, cls: type, function):
     def three(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out=None) -> Tensor:
         broadcast_shape(input._data.shape, broadcast_shape(tensor1._data.shape, tensor2._data.shape))
         dtype, (a, b, c) = in_common(input, tensor1, tensor2)
-        if dtype is bool_:
-            raise NotImplementedError(f"\"{name}_cpu_out\" not implemented for 'Bool'")
+        if dtype is bool_ and name == "addcmul":
+            raise NotImplementedError("\"addcmul_cpu_out\" not implemented for 'Bool'")
         if name == "addcdiv" and not dtype.is_floating_point:
             raise RuntimeError("Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of "
                                "tensor1 and tensor2. "
@@ -136,7 +137,8 @@ def sinc(input: Tensor, *, out=None) -> Tensor:
 def _logit_backward(node, g, x):
     eps = node.eps
     if eps is None:
-        return where((x >= 0) & (x <= 1), g / (x * (1 - x)), float("nan"))
+        slope = where((x == 0) | (x == 1), g * float("inf"), g / (x * (1 - x)))  # also at -0
+        return where((x < 0) | (x > 1), float("nan"), slope)
     return where((x >= eps) & (x <= 1 - eps), g / (x * (1 - x)), 0.0)
 
 
@@ -159,6 +161,7 @@ def _float_power_(input: Tensor, exponent) -> Tensor:
 
 def float_power(input, exponent, *, out=None) -> Tensor:
     """A power in float64."""
+    check_operands("float_power", input, exponent)
     a, b = [x.to(float64) if isinstance(x, Tensor) else x for x in (input, exponent)]
     return pow_(a, b)
 
@@ -172,6 +175,7 @@ LDEXP = kind("LdexpBackward0", _ldexp_backward, ("other", "result"))
 
 def ldexp(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """``input * 2**other``."""
+    check_operands("ldexp", input, other)
     broadcast_shape(input._data.shape, other._data.shape)
     _, (a, b) = in_common(input, other, floating=True)
     return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (other, RESULT), fits=[fit_of(input), fit_of(other)])
@@ -183,7 +187,10 @@ def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "
     of_number = kind(with_number or grad_fn, lambda *given: backward(*given)[:1], saved)
 
     def pair(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        check_operands(name, input, other)
+        a, b = input, other
+        if saved[1] != "result" and promoted((a, b)).numpy.kind != "f":  # copysign has integers too
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{promoted((a, b)).legacy}'")
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         dtype, (x, y) = in_common(a, b, floating=True)
@@ -207,8 +214,9 @@ logaddexp2 = _pair("logaddexp2", "Logaddexp2Backward0", np.logaddexp2, lambda no
 
 def _integers(name: str, ufunc):
     def function(input: Tensor, other: Tensor, *, out=None) -> Tensor:
+        check_operands(name, input, other)
         dtype, (a, b) = in_common(input, other)
-        if dtype.is_floating_point:
+        if dtype.is_floating_point or dtype is bool_:
             raise NotImplementedError(f'"{name}_cpu" not implemented for \'{dtype.legacy}\'')
         return made_of(ufunc(a, b))
     function.__name__ = name
@@ -233,7 +241,8 @@ NotImplementedNode.__name__ = "NotImplemented"
 
 def _underived(name: str, function, cls: type = NotImplementedNode):
     def method(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        check_operands(name, input, other)
+        a, b = input, other
         node, data = _binary(cls, function, a, b)
         if node is not None:
             node.what = name
@@ -244,10 +253,11 @@ def _underived(name: str, function, cls: type = NotImplementedNode):
 
 
 def _heaviside(x, y):
-    return np.heaviside(x, y) if x.dtype.kind == "f" else np.where(x == 0, y, (x > 0).astype(x.dtype))
+    return np.where(x == 0, y, (x > 0).astype(x.dtype))
 
 
 def _same_heaviside(input: Tensor, values: Tensor, *, out=None) -> Tensor:
+    check_operands("heaviside", input, values)
     if input.dtype is not values.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     return _HEAVISIDE(input, values)
@@ -260,6 +270,7 @@ NEXTAFTER = kind("NextafterBackward0", lambda node, g, x, y: _fit(node, where(x 
 
 def nextafter(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The next number that there is, towards ``other``."""
+    check_operands("nextafter", input, other)
     broadcast_shape(input._data.shape, other._data.shape)
     dtype, (x, y) = in_common(input, other)
     if dtype.numpy.kind != "f":
@@ -271,6 +282,7 @@ def nextafter(input: Tensor, other: Tensor, *, out=None) -> Tensor:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Where two tensors are equal but for tolerances."""
+    check_operands("isclose", input, other)
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{_legacy(input)} did not match {_legacy(other)}")
     for name, value in (("rtol", rtol), ("atol", atol)):

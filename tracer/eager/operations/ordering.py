@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from .extremes import _PAIRS, _ByIndex, pair_type, values_and_indices
 from .gathering import gather, lowest_and_highest
 from .indexing import along
 from .numeric import lerp
+from .operands import check_kernel
 from .products import without_axis
 from .reductions import _noted, _Reduction
 
@@ -85,6 +87,7 @@ def _along(input: Tensor, cls, pair, dim: int, keepdim: bool, places):
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out=None):
     """The ``k``-th smallest value along an axis, counted from 1, and where it was."""
+    check_kernel("kthvalue_cpu", input, "fiu")
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
     extent = x.shape[axis] if x.ndim else 1
@@ -122,8 +125,7 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
 
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out=None):
         x = input._data
-        if x.dtype.kind == "b":
-            raise NotImplementedError("\"median_cpu\" not implemented for 'Bool'")
+        check_kernel("median_cpu" if dim is None else "median_out", input, "fiu")
         if dim is None:
             flat = x.reshape(-1)
             data = flat[place(flat, 0)] if flat.size else x.dtype.type(np.nan)
@@ -251,31 +253,41 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 def searchsorted(sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None, out=None) -> Tensor:
     """Where values would be put into sorted lines, before or behind equal ones."""
     line, values = sorted_sequence._data, np.asarray(input._data if isinstance(input, Tensor) else input)
-    side = side or ("right" if right else "left")
+    right = right if side is None else side == "right"
     if sorter is not None:
         line = np.take_along_axis(line, sorter._data, -1)
-    if line.ndim == 1:
-        places = np.searchsorted(line, values, side)
-    else:
-        if line.shape[:-1] != values.shape[:-1]:
-            raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
-                               "value tensor "
-                               f"must match, but we got boundaries tensor {list(line.shape)} and input value tensor {list(values.shape)}")
-        count = int(np.prod(line.shape[:-1]))
-        rows = zip(line.reshape(count, line.shape[-1]), values.reshape(count, values.shape[-1]))
-        places = np.array([np.searchsorted(row, each, side) for row, each in rows]).reshape(values.shape) if values.size else np.zeros(values.shape)
-    return made_of(np.asarray(places, np.int32 if out_int32 else np.int64)[()])
+    if line.ndim > 1 and line.shape[:-1] != values.shape[:-1]:
+        raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
+                           "value tensor "
+                           f"must match, but we got boundaries tensor {list(line.shape)} and input value tensor {list(values.shape)}")
+    if line.dtype.kind == "b":
+        raise NotImplementedError("\"searchsorted_out_cpu\" not implemented for 'Bool'")
+    return made_of(np.asarray(_bisected(line, values, right), np.int32 if out_int32 else np.int64)[()])
+
+
+def _bisected(line, values, right: bool):
+    """By halves, as PyTorch, so that NaN goes to the same places, and so do numbers in lines that are not in order."""
+    count = line.shape[-1]
+    start, end = np.zeros(values.shape, np.int64), np.full(values.shape, count, np.int64)
+    for _ in range(count.bit_length()):
+        middle = start + (end - start) // 2
+        places = np.minimum(middle, count - 1)
+        at = line[places] if line.ndim == 1 else np.take_along_axis(line, places, -1)
+        open_, behind = start < end, ~(at > values) if right else ~(at >= values)
+        start, end = np.where(open_ & behind, middle + 1, start), np.where(open_ & ~behind, middle, end)
+    return start
 
 
 def bucketize(input, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out=None) -> Tensor:
     """Which interval between boundaries each value falls into."""
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each integer occurs, or the sum of its weights."""
-    if input._data.dtype.kind == "f":
-        raise NotImplementedError(f'"bincount_cpu" not implemented for \'{input.dtype.legacy}\'')
+    check_kernel("bincount_cpu", input, "iu")
     if input.ndim != 1 or (input._data < 0).any():
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     counted = np.bincount(input._data, None if weights is None else weights._data, minlength)
@@ -285,9 +297,12 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out=None) -> Tensor:
     """Counts in so many equal intervals."""
     x = input._data
+    check_kernel("linspace_cpu" if x.dtype.kind == "b" else "histogram_cpu", input)
     if bins <= 0:
         raise RuntimeError("torch.histc: bins must be > 0")
     low, high = (x.min(), x.max()) if min == max and x.size else (min, max)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
     low, high = (low - 1, high + 1) if low == high else (low, high)
     inside = x[(x >= low) & (x <= high)]
     places = np.minimum(((inside - low) * bins / (high - low)).astype(np.int64), bins - 1)
@@ -296,6 +311,9 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out
 
 def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False, out=None) -> Tensor:
     """Which elements are among others."""
+    for each in (elements, test_elements):
+        if isinstance(each, Tensor) and each._data.dtype.kind == "b":
+            raise RuntimeError("Unsupported input type encountered for isin(): Bool")
     given = [each._data if isinstance(each, Tensor) else each for each in (elements, test_elements)]
     return made_of(np.isin(*given, invert=invert)[()])
 
@@ -344,7 +362,7 @@ def _quantile(name: str, skip_nan: bool):
 
 def _check_quantile(name: str, input: Tensor, fractions, interpolation: str) -> None:
     if input._data.dtype.kind != "f":
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
+        raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if not input._data.size:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     if np.ndim(fractions) > 1:

@@ -11,6 +11,7 @@ from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
 from ..tensor import Tensor, counter_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .define import kind, operation
+from .operands import check_kernel
 from .shaping import RESHAPED, expand
 
 
@@ -126,11 +127,6 @@ def laid_out(data) -> tuple:
     return data.shape, data.strides, data.itemsize
 
 
-def _refuse_bools(input: Tensor, kernel: str) -> None:
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
-
-
 def _check_dtypes(a: Tensor, b: Tensor) -> None:
     if a.dtype is not b.dtype:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype.c_name} != {b.dtype.c_name}")
@@ -145,7 +141,7 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     if input._data.shape[1] != mat2._data.shape[0]:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(input)} and {_x(mat2)})")
     _check_dtypes(input, mat2)
-    _refuse_bools(input, "addmm_impl_cpu_")
+    check_kernel("addmm_impl_cpu_", input, "fiu")
     return _product(MmBackward0, input, mat2)
 
 
@@ -162,8 +158,17 @@ def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
         raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({_x(input)}), vec ({vec.shape[0]})")
     if input.dtype is not vec.dtype:
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {vec.dtype.legacy}, {input.dtype.legacy}, and {vec.dtype.legacy}")
-    _refuse_bools(input, "addmv_impl_cpu")
+    check_kernel("addmv_impl_cpu", input, "fiu")
     return _product(MvBackward0, input, vec)
+
+
+def _check_vectors(a: Tensor, b: Tensor) -> None:
+    if a.dtype is not b.dtype:
+        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {a.dtype.legacy} and {b.dtype.legacy}")
+    if a._data.shape != b._data.shape:
+        raise RuntimeError(f"inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the same number of elements, "
+                           f"but got {a.shape[0]} and {b.shape[0]} elements respectively")
+    check_kernel("dot", a, "fiu")
 
 
 def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
@@ -171,13 +176,7 @@ def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
     look_up_nodes((input, tensor))
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    if input.dtype is not tensor.dtype:
-        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {input.dtype.legacy} and {tensor.dtype.legacy}")
-    if input._data.shape != tensor._data.shape:
-        raise RuntimeError(f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements, "
-                           f"but got "
-                           f"{input.shape[0]} and {tensor.shape[0]} elements respectively")
-    _refuse_bools(input, "dot")
+    _check_vectors(input, tensor)
     return _product(DotBackward0, input, tensor)
 
 
@@ -189,7 +188,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     (n, _, k), (m, j, _) = input._data.shape, mat2._data.shape
     if n != m or k != j:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
-    _refuse_bools(input, "bmm")
+    check_kernel("bmm", input, "fiu")
     if input.dtype is not mat2.dtype:
         raise RuntimeError(f"expected scalar type {input.dtype.legacy} but found {mat2.dtype.legacy}")
     return _product(BmmBackward0, input, mat2)
@@ -294,6 +293,7 @@ def vdot(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The inner product of two vectors."""
     if input.ndim != 1 or other.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors")
+    _check_vectors(input, other)
     return _product(VdotBackward0, input, other)
 
 
@@ -301,6 +301,9 @@ class VdotBackward0(DotBackward0):
     """Backward of vdot."""
 
     names = ("self", "other")
+
+
+_KERNELS = {"addmm": "addmm_impl_cpu_", "addbmm": "addmm_impl_cpu_", "addmv": "addmv_impl_cpu", "baddbmm": "baddbmm"}
 
 
 # Products added to something --------------------------------------------------------------------------------------------------------
@@ -317,6 +320,7 @@ def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, lef
 
     def function(input: Tensor, first: Tensor, second: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
         check(input, first, second)
+        check_kernel(_KERNELS.get(name, name), first, "fiu" if name in _KERNELS else "fiub")
         _check_dtypes(first, second)
         scalar = first._data.dtype.type
         product = np.multiply.outer(first._data, second._data) if ranks == (1, 1) else first._data @ second._data

@@ -187,6 +187,9 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     x, source = input._data, generator_of(generator)
     if x.dtype.kind != "f":
         raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{input.dtype.legacy}'")
+    if not ((x >= 0) & (x <= 1)).all():
+        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message be improved?  If so, please report an "
+                           "enhancement request to PyTorch.)")
     draws = source.doubles(x.size) if x.dtype == np.float64 else source.uniform(x.size, np.float32)
     return operation(BERNOULLI, (input,), (draws.reshape(x.shape) < x).astype(x.dtype))
 
@@ -231,6 +234,10 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype.legacy}")
     if num_samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not (np.isfinite(input._data) & (input._data >= 0)).all():
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if (input._data.sum(-1) <= 0).any():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     if not replacement and num_samples > input._data.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     weights = np.atleast_2d(input._data).astype(np.float64)

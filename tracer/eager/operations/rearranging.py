@@ -51,6 +51,8 @@ def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     return operation(ROT90, (input,), np.array(np.rot90(input._data, k, dims)), turns=k, dims=tuple(dims), given_turns=unsigned(k),
                      given=unsigned(dims))
 
@@ -71,7 +73,9 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
     elif len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     else:
-        data = np.roll(input._data, shifts, tuple([wrapped_dim(d, input.ndim) for d in dims])) if input.ndim else input._data
+        if not input.ndim:
+            raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+        data = np.roll(input._data, shifts, tuple([wrapped_dim(d, input.ndim) for d in dims]))
     return operation(ROLL, (input,), np.asarray(data, order="C"), shifts=shifts, dims=dims, given_shifts=unsigned(shifts),
                      given=unsigned(dims))
 

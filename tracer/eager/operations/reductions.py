@@ -14,6 +14,7 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .arithmetic import operand
 from .choices import where
 from .cumulative import cumprod
+from .define import gate
 from .joining import cat
 from .numbers import over
 from .slicing import narrow
@@ -126,6 +127,8 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
     x = operand(input, "mean")._data
     if dtype is None and x.dtype.kind != "f":
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
+    if dtype is not None and not dtype.is_floating_point:
+        raise RuntimeError(f"mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: {dtype.legacy}")
     axes = axes_of(dim, x.ndim)
     x = x if dtype is None else x.astype(dtype.numpy)
     count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
@@ -134,6 +137,9 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
         node.count = count
     total = _summed(x, axes, keepdim)
     return result(node, total / total.dtype.type(count))
+
+
+_VANISHED = gate("ViewBackward0")  # zeros that hang on what they come from
 
 
 class ProdBackward0(_Reduction):
@@ -150,6 +156,8 @@ class ProdBackward0(_Reduction):
         if self.axes is None and not (x._data == 0).any():
             return (g * (out / x),)
         if self.axes is None:
+            if (x._data == 0).sum() > 1:
+                return (_VANISHED(g, np.zeros(x._data.shape, bool), x=x),)
             return ((g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x),)
         g = self.spread(g)
         if not (x._data == 0).any():

@@ -65,6 +65,8 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two axes, as the last axis."""
     a, b = wrapped_dim(dim1, input.ndim), wrapped_dim(dim2, input.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
 
     def apply(array):
         made = array.diagonal(offset, a, b)

@@ -11,6 +11,7 @@ from ..node import Node
 from ..record import fitted
 from ..tensor import Tensor, is_contiguous, made_of
 from .define import RESULT, kind, operation
+from .operands import check_kernel
 from .products import matmul
 from .shaping import transpose
 from .triangles import tril, triu
@@ -90,7 +91,7 @@ def inv(A: Tensor, *, out=None) -> Tensor:
         batch = "" if A.ndim == 2 else f" (Batch element {number[0]}):"
         raise LinAlgError(f"linalg.inv:{batch} The diagonal element {number[1]} is zero, the inversion could not be completed because the input matrix is "
                           "singular.") from None
-    return operation(INV, (A,), data, (RESULT,))
+    return operation(INV, (A,), by_columns(data), (RESULT,))
 
 
 def _zero_pivot(a) -> tuple[int, int]:
@@ -150,7 +151,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out=None) -> Tensor:
     except np.linalg.LinAlgError:
         batch = "" if a.ndim == 2 else f" (Batch element {_zero_pivot(a)[0]}):"
         raise LinAlgError(f"torch.linalg.solve:{batch} The solver failed because the input matrix is singular.") from None
-    return operation(SOLVE, (A, B), data, (A, RESULT), vector=vector, left=left, fits=((a.shape, a.dtype), (b.shape, b.dtype)))
+    return operation(SOLVE, (A, B), data if vector else by_columns(data), (A, RESULT), vector=vector, left=left, fits=((a.shape, a.dtype), (b.shape, b.dtype)))
 
 
 def _by(a) -> str:
@@ -171,6 +172,7 @@ TRIANGULAR = kind("LinalgSolveTriangularBackward0", _triangular_backward, ("self
 
 def solve_triangular(input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out=None) -> Tensor:
     """:func:`solve` with a triangular matrix; the other triangle is not looked at."""
+    check_kernel("triangular_solve_cpu", input)
     check_matrix("linalg.solve_triangular", input)
     a = np.triu(input._data) if upper else np.tril(input._data)
     if unitriangular:
@@ -183,7 +185,7 @@ def solve_triangular(input: Tensor, B: Tensor, *, upper: bool, left: bool = True
                            f"and {_by(B._data)})")
     data = _substituted(a, b, upper == left)
     fits = tuple([(t._data.shape, t._data.dtype) for t in (input, B)])
-    return operation(TRIANGULAR, (input, B), data if left else np.ascontiguousarray(np.swapaxes(data, -1, -2)), (input, RESULT), upper=upper, left=left,
+    return operation(TRIANGULAR, (input, B), by_columns(data if left else np.swapaxes(data, -1, -2)), (input, RESULT), upper=upper, left=left,
                      unit=unitriangular,
                      fits=fits)
 
@@ -217,6 +219,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out=None) -> Te
     for each, shown in ((B, "b"), (L, "u")):
         if each.ndim < 2:
             raise RuntimeError(f"{shown} should have at least 2 dimensions, but has {each.ndim} dimensions instead")
+    check_kernel("cholesky_solve_cpu", B)
     factor = np.swapaxes(L._data, -1, -2) if upper else L._data
     half = _substituted(np.tril(factor), B._data, upper=False)
     data = _substituted(np.triu(np.swapaxes(factor, -1, -2)), half, upper=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..dtypes import promoted
 from ..geometry import in_layout_of
 from ..node import Node
 from ..record import data_of, in_common, recorded, result, saved_result
 from ..tensor import Tensor, made_of
 from .arithmetic import _refuse_integer_zero, operand
 from .elementwise import RECORDED
+from .operands import check_kernel
 
 
 class _Step(Node):
@@ -49,6 +51,7 @@ def round_(input, *, decimals: int | None = None, out=None) -> Tensor:
     """The nearest integers, ties to even; or so many decimals."""
     if decimals is None:
         return _round(input)
+    check_kernel("round_cpu" if decimals else "round_vml_cpu", input)
     return result(recorded(_ROUNDED_DECIMALS, (input,)), np.round(input._data, decimals))
 
 
@@ -73,6 +76,8 @@ def frac(input, *, out=None) -> Tensor:
 
 def floor_divide(input, other, *, out=None, name: str = "floor_divide") -> Tensor:
     """The quotient rounded down; not differentiable. ``name``: of the operation in the message that says so."""
+    if promoted((input, other)).numpy.kind == "b":
+        raise NotImplementedError("\"div_floor_cpu\" not implemented for 'Bool'")
     _refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
     inputs = tuple([each for each in (input, other) if isinstance(each, Tensor)])

@@ -10,6 +10,7 @@ from ..dtypes import Dtype, int64
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .define import kind, operation
+from .operands import check_kernel
 from .shaping import reshape
 from .slicing import diagonal
 
@@ -107,6 +108,7 @@ def trace(input: Tensor) -> Tensor:
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     x = input._data
+    check_kernel("trace", input, "fiu")
     return operation(TRACE, (input,), np.trace(x if x.dtype.kind == "f" else x.astype(np.int64)), shape=x.shape)
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from ..record import fitted
 from ..tensor import Tensor, unsigned, wrapped_dim
 from .define import kind, operation
+from .operands import check_kernel
 from .products import vdot
+from .solving import check_float
 
 
 def _cross_backward(node, g, a, b):
@@ -22,10 +24,11 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out=None) -> Tensor:
     """Cross products of vectors of three elements along an axis."""
     if input.ndim != other.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    check_kernel("cross", input, "fiu")
     axis = wrapped_dim(dim, input.ndim)
     if input._data.shape[axis] != 3 or other._data.shape[axis] != 3:
         raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {input._data.shape[axis]} and {other._data.shape[axis]}")
-    return operation(CROSS, (input, other), np.cross(input._data, other._data, axis=axis), (input, other), dim=axis,
+    return operation(CROSS, (input, other), np.ascontiguousarray(np.cross(input._data, other._data, axis=axis)), (input, other), dim=axis,
                      given=unsigned(dim))
 
 
@@ -40,6 +43,7 @@ def torch_cross(input: Tensor, other: Tensor, dim: int | None = None, *, out=Non
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out=None) -> Tensor:
     """Sums of products along an axis."""
+    check_float("linalg.vecdot", x, y)
     if x.ndim == y.ndim == 1:
         wrapped_dim(dim, 1)
         return vdot(x, y)
