@@ -13,27 +13,30 @@ from __future__ import annotations
 import math
 import warnings
 
+from . import accelerator as accelerator
 from . import autograd as autograd
+from . import copying as _copying  # noqa: F401  gives tensors what copy and pickle ask for
 from . import cuda as cuda
 from . import inplace as _inplace  # noqa: F401  the same for what overwrites
 from . import leaves as _leaves  # noqa: F401  and for what users set
 from . import linalg as linalg
 from . import nn as nn
+from . import operators as _operators  # noqa: F401  and for Python's operators
 from . import printing
 from . import special as special
+from . import testing as testing
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
+from .calls import called, watch_methods
 from .devices import Device as device
-from .devices import with_device
+from .devices import with_options
 from .dtypes import Dtype as dtype
 from .dtypes import (
     bool_,
-    finfo,
     float16,
     float32,
     float64,
     get_default_dtype,
-    iinfo,
     int8,
     int16,
     int32,
@@ -43,10 +46,12 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
-from .given import names_out, with_out
+from .given import hears_out
+from .limits import finfo, iinfo
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
-from .operations import FUNCTIONS, random
+from .operations import FUNCTIONS, legacy, random
 from .printing import set_printoptions
+from .process import get_default_device, get_num_threads, set_default_device, set_default_tensor_type, set_num_threads
 from .refused import refusal
 from .tensor import STRIDED as strided
 from .tensor import Size, Tensor
@@ -54,12 +59,14 @@ from .tensor import Size, Tensor
 # Division by zero and overflow give infinities, silently, as in PyTorch. NumPy warns where the operation stands: here, and in the table of operations.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracer\.(eager|ops)\.")
 
+__version__ = "2.13.0"  # of the PyTorch that this behaves as
 bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
-globals().update({name: with_out(with_device(function), name) if names_out(function) else with_device(function)
-                  for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update({name: hears_out(with_options(function), name) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update(legacy.TYPES)
+watch_methods(FUNCTIONS)
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.
@@ -89,9 +96,12 @@ def can_cast(source: dtype, target: dtype) -> bool:
     return rank[source.numpy.kind] <= rank[target.numpy.kind]
 
 
-def numel(input: Tensor) -> int:
+def _numel(input: Tensor) -> int:
     """The number of elements."""
     return input.numel()
+
+
+numel = called(_numel, "numel")
 
 
 def is_complex(input: Tensor) -> bool:
@@ -118,5 +128,6 @@ __all__ = [
     "int8", "int64",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled",
     "is_tensor", "no_grad", "printing", "promote_types", "random", "set_default_dtype", "strided",
-    "set_grad_enabled", "set_printoptions", "uint8",
+    "set_grad_enabled", "set_printoptions", "uint8", "get_default_device", "get_num_threads", "set_default_device", "set_default_tensor_type",
+    "set_num_threads",
 ]

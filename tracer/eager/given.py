@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .given_texts import ANY, COMPOSED, SEVERAL, SILENT, TELLS, UNDERIVED, dtype_rule
+from .calls import FAILURES, again, called
+from .given_texts import ANY, COMPOSED, MADE_ALIKE, SEVERAL, SILENT, TELLS, UNDERIVED, dtype_rule
 from .modes import no_grad, state
 from .tensor import Tensor, is_contiguous
 from .updates import check_writable, overwrite
@@ -18,14 +19,20 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
 def with_out(function: Callable, name: str) -> Callable:
-    """The same function, with ``out=``: the results' data are written there, and ``out`` is returned.
+    """The same function, with ``out=``: the results' data are written there, and ``out`` is returned. Failed calls are looked at again.
+
 
     ``name``: in PyTorch's dispatcher, which has ``linalg_`` and ``special_`` in front of those of the modules.
     """
     @functools.wraps(function)
     def call(*args, out=None, **kwargs):
         if out is None:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except FAILURES as error:
+                return again(function, name, args, kwargs, error)
+        if name in MADE_ALIKE and kwargs.get("dtype") is None:
+            kwargs["dtype"] = out.dtype
         form = _form(name, args, kwargs)
         _check_gradients(form, args, kwargs, out)
         if form in COMPOSED or form in UNDERIVED:
@@ -37,12 +44,13 @@ def with_out(function: Callable, name: str) -> Callable:
     return call
 
 
-def names_out(function: Callable) -> bool:
-    """Has the function an argument ``out``?"""
+def hears_out(function: Callable, name: str) -> Callable:
+    """:func:`with_out`, if the function's signature names an argument ``out``."""
     try:
-        return "out" in inspect.signature(function).parameters
+        parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
-        return False
+        return function
+    return with_out(function, name) if "out" in parameters else called(function, name)
 
 
 def _form(name: str, args, kwargs) -> str:

@@ -52,6 +52,7 @@ CASTABLE = {
     "mean.dtype_out(): input types can't be cast to the desired output type {out}": "mean",
     "torch.cat(): input types can't be cast to the desired output type {out}": "cat concat column_stack stack hstack vstack dstack",
 }
+MADE_ALIKE = set("arange linspace logspace randn rand ones zeros full empty eye".split())  # in the dtype of ``out``, unless another is given
 ANY = set("cumsum cumprod bernoulli linalg_matrix_rank".split())
 _FLAT = {name: (True, text) for text, names in SAME.items() for name in names.split()} | {
     name: (False, text) for text, names in CASTABLE.items() for name in names.split()}

@@ -17,6 +17,7 @@ from .modes import state
 from .node import Node, Output
 from .record import edge, look_up_nodes, recorded, result
 from .stale import move_retained, outdate, view_error, window
+from .tangents import compute_pending, tangent_of, update_tangent
 from .tensor import Tensor, counter_of, made_of, own_node, shared
 
 _INFERENCE = ("Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace "
@@ -111,18 +112,27 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
     if not getattr(operation, "is_fill", False):
         for other in operands:
             check_overlap(target, other)
+    if state.level:
+        compute_pending()
     made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)
     check_result(target, made)
     node = made._grad_fn if records and made._rg else None
     if node is not None:
         _keep_old_values(node, target)
-    overwrite(target, made._data)
     if state.level:
-        target._tangent = made._tangent
+        _update_tangent(target, made)
+    overwrite(target, made._data)
     if node is not None:
         rebase(target, node)
         _mend_saved_results(node, target)
     return target
+
+
+def _update_tangent(target: Tensor, made: Tensor) -> None:
+    held = made._tangent
+    if held is not None:
+        _keep_old_values(held[1].node, target)
+    update_tangent(target, tangent_of(made))
 
 
 def _without_derivative(operation: Callable) -> Callable:
@@ -284,7 +294,13 @@ def in_place(name: str, operation: Callable) -> Callable:
             return update(self, operation, *operands, overlaps=True, **options)
     else:
         def method(self, *operands, **options):
-            return update(self, operation, *operands, **options)
+            try:
+                return update(self, operation, *operands, **options)
+            except TypeError as error:
+                _, found, kinds = str(error).partition("(): argument 'other' (position 2)")
+                if not found:
+                    raise
+                raise TypeError(f"{name}(): argument 'other' (position 1){kinds}") from None
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}`` in place."
     return method

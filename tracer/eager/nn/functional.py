@@ -13,9 +13,8 @@ from ..operations.activations import FUNCTIONS as ACTIVATIONS
 from ..operations.activations import relu as relu
 from ..operations.by_index import index_select
 from ..operations.choices import where
-from ..operations.creation import zeros
+from ..operations.creation import zeros, zeros_like
 from ..operations.define import gate, kind, operation
-from ..operations.draws import dropout as dropout
 from ..operations.gathering import scatter
 from ..operations.joining import cat
 from ..operations.matrix_norms import norm
@@ -24,6 +23,7 @@ from ..operations.numbers import over
 from ..operations.operands import check_kernel
 from ..operations.pairwise import FUNCTIONS as PAIRWISE
 from ..operations.products import addmm, matmul
+from ..operations.random_fills import bernoulli_
 from ..operations.units import NN as UNITS
 from ..operations.units import expit
 from ..record import broadcast_shape, fit_of, fitted
@@ -82,6 +82,16 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {extent}")
     a, b = np.split(input._data, 2, axis)
     return operation(GLU, (input,), (a * expit(b)).astype(a.dtype), (input,), dim=axis, given=unsigned(dim))
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Elements set to 0 with probability ``p``, the others scaled so that the mean stays."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0:
+        return input
+    mask = bernoulli_(zeros_like(input), 1 - p).div_(1 - p) if p < 1 else made_of(input._data.dtype.type(0))
+    return input.mul_(mask) if inplace else input * mask
 
 
 # Linear maps and lookups --------------------------------------------------------------------------------------------------------------------

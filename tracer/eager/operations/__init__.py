@@ -13,15 +13,16 @@ from . import (
     decompositions,
     determinants,
     differences,
-    draws,
     elementwise,
     extremes,
     gathering,
     grids,
     indexing,
     joining,
+    legacy,
     masked,
     matrix_norms,
+    memory,
     norms,
     numeric,
     ordering,
@@ -29,6 +30,7 @@ from . import (
     powers,
     products,
     random,
+    random_fills,
     rearranging,
     reductions,
     replacing,
@@ -45,7 +47,8 @@ from . import (
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
              cumulative, rearranging, triangles, stacking, grids, differences, gathering, indexing, by_index, masked, replacing, numeric, norms, ordering,
-             products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, units, basics, creation, random, draws)
+             products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, units, basics, creation, memory, random,
+             random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 
-__all__ = ["FUNCTIONS", "random"]
+__all__ = ["FUNCTIONS", "legacy", "random"]

@@ -14,6 +14,7 @@ from ..modes import state
 from ..node import FREED, Node
 from ..record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from ..tensor import Tensor, made_of
+from ..words import type_name
 
 _new = object.__new__
 
@@ -322,7 +323,7 @@ def operand(value, name: str, position: int = 1, argument: str = "input"):
 
 
 def _refuse(value, name: str, position: int, argument: str):
-    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}")
+    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
 
 
 def _plain(a, b) -> bool:
@@ -349,8 +350,6 @@ def _operator(kind: type[Node], function, general, saves: bool):
             other_rg = b._rg
         elif (b.__class__ is float or b.__class__ is int) and x.dtype.kind == "f":
             y, other_rg = b, False
-        elif isinstance(b, np.ndarray):
-            return general(a, made_of(np.array(b)))
         else:
             return general(a, b) if isinstance(b, Tensor) or _number(b) else NotImplemented
         if state.special:
@@ -400,9 +399,11 @@ def _reflected(general):
 
 
 def _rdiv(a: Tensor, b) -> Tensor:
-    if isinstance(b, (int, float)) and a._data.dtype.kind == "f":
+    if isinstance(b, np.ndarray):
         return a.reciprocal() * b
-    return div(made_of(np.asarray(b)), a) if a._data.dtype.kind != "f" else a.reciprocal() * b
+    if not _number(b):
+        return NotImplemented
+    return a.reciprocal() * b if a._data.dtype.kind == "f" else div(made_of(np.asarray(b)), a)
 
 
 def _negative(a: Tensor) -> Tensor:
@@ -420,7 +421,7 @@ Tensor.__sub__ = _operator(SubBackward0, _difference, _sub, False)
 Tensor.__mul__ = _operator(MulBackward0, _multiply, _mul, True)
 Tensor.__truediv__ = _operator(DivBackward0, _quotient, _div, True)
 Tensor.__radd__, Tensor.__rmul__ = Tensor.__add__, Tensor.__mul__
-Tensor.__rsub__, Tensor.__rtruediv__ = _reflected(rsub), _reflected(_rdiv)
+Tensor.__rsub__, Tensor.__rtruediv__ = _reflected(rsub), _rdiv
 Tensor.__neg__ = _negative
 Tensor.__pos__ = lambda a: a
 Tensor.add, Tensor.sub, Tensor.mul, Tensor.div, Tensor.neg, Tensor.rsub = add, sub, mul, div, neg, rsub

@@ -9,7 +9,7 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import check_expanded, check_writable, in_place, recordable, update
 from .choices import where
 from .define import kind, operation
-from .indexing import check_bounds, taken
+from .indexing import check_bounds, check_filling, mask_of_bytes, taken
 
 
 def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = IndexError) -> tuple[int, np.ndarray]:
@@ -148,6 +148,9 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
     """``values`` written, or added, at places given by a tuple of index tensors."""
     if len(indices) > input.ndim:
         raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+    if not accumulate:
+        check_filling(indices, values)
+    indices = tuple([mask_of_bytes(each) if each is not None and each._data.dtype == np.uint8 else each for each in indices])
     for number, (each, extent) in enumerate(zip(indices, input._data.shape)):
         if each is not None and each._data.dtype.kind in "iu":
             check_bounds(each._data, extent, number)

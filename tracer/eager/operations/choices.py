@@ -85,7 +85,7 @@ def masked_fill(input, mask, value) -> Tensor:
         raise RuntimeError(f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
     broadcast_shape(input._data.shape, mask._data.shape)
     if mask.dtype is not bool_:
-        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.c_name}")
     number = input._data.dtype.type(value._data if isinstance(value, Tensor) else value)
     data = np.asarray(np.where(mask._data, number, input._data), order="C")
     node = recorded(_MaskedFillByTensor, (input, value)) if isinstance(value, Tensor) else recorded(MaskedFillBackward0, (input,))
@@ -135,7 +135,7 @@ class ClampMaxBackward0(ClampBackward1):
 def clamp(input, min=None, max=None, *, out=None) -> Tensor:
     """Elements brought within bounds, which are numbers or tensors."""
     if min is None and max is None:
-        raise ValueError("torch.clamp: At least one of 'min' or 'max' must not be None")
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         return _clamp_by_tensors(input, min, max)
     return _clamp(input, min, max, ClampBackward1)

@@ -84,7 +84,13 @@ for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 for _name in COMPARISONS:
     setattr(Tensor, f"__{_name}__", _compared(_name))
-Tensor.__and__, Tensor.__or__, Tensor.__xor__, Tensor.__invert__ = BITWISE["bitwise_and"], BITWISE["bitwise_or"], BITWISE["bitwise_xor"], bitwise_not
-Tensor.__rand__, Tensor.__ror__, Tensor.__rxor__ = Tensor.__and__, Tensor.__or__, Tensor.__xor__
-Tensor.__lshift__, Tensor.__rshift__ = BITWISE["bitwise_left_shift"], BITWISE["bitwise_right_shift"]
+
+
+def _inverted(self: Tensor) -> Tensor:
+    if self._data.dtype.kind == "f":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
+Tensor.__invert__ = _inverted
 RECORDED.update({np.equal: lambda a, b: a == b, np.less: lambda a, b: a < b, np.greater: lambda a, b: a > b, np.isnan: LOGICAL["isnan"]})

@@ -20,7 +20,7 @@ from ..dtypes import get_default_dtype
 from ..geometry import in_layout_of
 from ..node import Node, Output
 from ..record import recorded, result, saved_result
-from ..tensor import Tensor
+from ..tensor import Tensor, made_of
 from .arithmetic import operand
 
 # Name in PyTorch: operation of the table, where the names differ.
@@ -65,6 +65,8 @@ class Recorded:
 
 
 def _opened(value):
+    if isinstance(value, np.ndarray):
+        return made_of(value)
     return value.tensor if isinstance(value, Recorded) else value
 
 

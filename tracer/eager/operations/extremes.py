@@ -176,7 +176,8 @@ def _position(name: str, arg):
         if dim is None:
             if not x.size:
                 raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-            return made_of(np.int64(arg(x)))
+            at = np.int64(arg(x))
+            return made_of(np.full((1,) * x.ndim, at) if keepdim and x.ndim else at)
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim and not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")

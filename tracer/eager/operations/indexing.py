@@ -7,6 +7,7 @@ integers or bools gather a copy.
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 
 import numpy as np
@@ -16,9 +17,11 @@ from ..geometry import inner_first, laid
 from ..modes import state
 from ..node import Node
 from ..record import fitted, look_up_nodes, recorded, result, updated
+from ..tangents import follow
 from ..tensor import Tensor, made_of, shared
 from ..updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
 from ..views import view_of
+from ..words import type_name
 from .shaping import RESHAPED, expand, unsqueeze, view
 from .slicing import select, selected, sliced
 
@@ -160,20 +163,43 @@ def _part(part):
     if part is None or part is Ellipsis or isinstance(part, (bool, int)):
         return part
     if isinstance(part, slice):
-        return slice(*[None if bound is None else int(bound) for bound in (part.start, part.stop, part.step)])
+        return slice(*map(_bound, (part.start, part.stop, part.step)))
     if isinstance(part, Tensor):
-        if part._data.dtype.kind == "f":
-            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-        return int(part._data) if part._data.ndim == 0 and part._data.dtype.kind in "iu" and not part._rg else part
+        return _of_tensor(part)
     if isinstance(part, np.integer):
         return int(part)
-    if isinstance(part, (list, np.ndarray)):
+    if isinstance(part, (list, tuple, range, np.ndarray)):
         array = np.asarray(part)
         return made_of(array.astype(np.int64) if array.dtype.kind in "iuf" and array.size == 0 else array)
     if isinstance(part, float):
         raise IndexError("only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got float)")
     raise TypeError("new(): invalid data type 'str'") if isinstance(part, str) else IndexError(
         f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(part).__name__})")
+
+
+def _bound(bound) -> int | None:
+    if bound is None or bound.__class__ is int:
+        return bound
+    if not hasattr(bound, "__index__"):
+        raise TypeError("slice indices must be integers or None or have an __index__ method")
+    return operator.index(bound)
+
+
+def _of_tensor(part: Tensor):
+    """An index given as a tensor: an integer if it is one, a mask if it is one of bytes."""
+    array = part._data
+    if array.dtype.kind == "f" or (array.ndim and array.dtype.itemsize < 4 and array.dtype.kind == "i"):
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    if array.dtype == np.uint8:
+        return mask_of_bytes(part)
+    return int(array) if array.ndim == 0 and array.dtype.kind == "i" and not part._rg else part
+
+
+def mask_of_bytes(part: Tensor) -> Tensor:
+    """The mask that a tensor of bytes stands for."""
+    if part.ndim:
+        warnings.warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", UserWarning, stacklevel=6)
+    return made_of(part._data.astype(bool))
 
 
 def _basic(input: Tensor, parts: list, bounds: bool = True):
@@ -193,7 +219,7 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
             current = selected(current, at, part)
         elif isinstance(part, slice):
             if part.step is not None and part.step <= 0:
-                raise ValueError("step must be greater than zero")
+                raise ValueError("step must be greater than zero" if part.step else "slice step cannot be zero")
             if part != slice(None):
                 current = sliced(current, at, part)
             at += 1
@@ -278,11 +304,14 @@ def _in_order(data, source, place: tuple):
 
 def put_at(input: Tensor, index, value) -> None:
     """``input[index] = value``."""
+    if not isinstance(value, (Tensor, int, float, np.integer)):
+        raise TypeError(f"can't assign a {type_name(value)} to a torch.{input.dtype.legacy}Tensor")
     if index is False:
         return
     if index is True:
         index = None
     records = recordable(input, (value,))
+    _check_value(input, index, value)
     parts = _parts(input, index)
     if any([not isinstance(part, Tensor) for _, part in parts]):
         look_up_nodes((input,))  # for the views to come
@@ -300,6 +329,20 @@ def put_at(input: Tensor, index, value) -> None:
     put_in_place(target, _place(places, target.ndim), value, records, places.get("saved", ()))
 
 
+def _check_value(input: Tensor, index, value) -> None:
+    if not isinstance(value, (Tensor, int, float, np.number, np.bool_)):
+        kind = "numpy.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"can't assign a {kind} to a torch.{input.dtype.legacy}Tensor")
+    check_filling(index if isinstance(index, tuple) else (index,), value)
+
+
+def check_filling(indices: tuple, value) -> None:
+    """One number at the places of one mask fills them, for which there are no masks of bytes."""
+    tensors = [each for each in indices if isinstance(each, Tensor)]
+    if len(tensors) == 1 and tensors[0]._data.dtype == np.uint8 and np.size(value._data if isinstance(value, Tensor) else value) == 1:
+        raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
+
+
 def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=()) -> None:
     """``target[place] = value`` for a NumPy index, recorded. ``indices``: the tensors that the index was made from, which are saved."""
     array = shared(target)
@@ -309,13 +352,15 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=())
         if not _fits(value._data.shape, shape):
             raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
     given = value._data if isinstance(value, Tensor) else value
-    node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records else None
+    node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records or state.level else None
     if node is not None:
         node.place, node.value_shape = place, np.shape(given)
         node.save(*indices)
+    if state.level:
+        follow(target, node)
     array[place] = np.array(given).astype(array.dtype)
     count_update(target)
-    if node is not None:
+    if node is not None and records:
         rebase(target, node)
 
 

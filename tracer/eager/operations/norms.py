@@ -195,8 +195,8 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | Non
     x = operand(input, "nansum")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
-    data = np.sum(np.where(x != x, x.dtype.type(0), x).astype(goal), axis=axes, keepdims=keepdim and axes is not None) if x.ndim else np.where(x != x, 0,
-                                                                                                                                               x).astype(goal)
+    kept = np.where(x != x, x.dtype.type(0), x).astype(goal)
+    data = np.sum(kept, axis=axes, dtype=goal, keepdims=keepdim) if x.ndim else kept
     return operation(NANSUM, (input,), np.asarray(data, order="C"), (input,), axes=axes, keepdim=keepdim,
                      given=unsigned((dim,) if isinstance(dim, int) else dim))
 

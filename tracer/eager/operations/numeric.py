@@ -311,8 +311,6 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Are shape and all elements the same?"""
-    if input.dtype is not other.dtype and input._data.shape == other._data.shape:
-        raise RuntimeError(f"Expected object of data type {input.dtype.name} but got data type {other.dtype.name} for argument 'other' in call to equal")
     return input._data.shape == other._data.shape and bool(np.all(input._data == other._data))
 
 

@@ -221,11 +221,22 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
 
 def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The different elements, or parts along an axis, in order."""
-    found = np.unique(input._data, return_inverse=True, return_counts=True, axis=dim)
+    _check_extents(input, dim)
+    found = np.unique(input._data, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
     values, inverse, counts = found
     inverse = inverse.reshape(input._data.shape if dim is None else (-1,))
     made = [operation(_UNIQUE, (input,), values), *([made_of(inverse[()])] if return_inverse else []), *([made_of(counts)] if return_counts else [])]
     return made[0] if len(made) == 1 else tuple(made)
+
+
+def _check_extents(input: Tensor, dim: int | None) -> None:
+    if dim is None or input._data.size:
+        return
+    empty = [k for k, n in enumerate(input._data.shape) if not n]
+    if len(empty) > 1:
+        raise RuntimeError("Number of zero sized dimensions is more than one, so unique cannot be applied ")
+    if empty[0] != wrapped_dim(dim, input.ndim):
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
 
 
 def _no_derivative(name: str, grad_fn: str):
@@ -239,6 +250,7 @@ _UNIQUE, _UNIQUE_CONSECUTIVE = _no_derivative("_unique2", "Unique2Backward0"), _
 
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The elements, or parts along an axis, without those that equal the one before."""
+    _check_extents(input, dim)
     x = input._data.reshape(-1) if dim is None else np.moveaxis(input._data, dim, 0)
     changed = np.ones(len(x), bool)
     changed[1:] = (x[1:] != x[:-1]).any(tuple(range(1, x.ndim)))
@@ -290,6 +302,10 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     check_kernel("bincount_cpu", input, "iu")
     if input.ndim != 1 or (input._data < 0).any():
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if weights is not None and weights._data.shape != input._data.shape:
+        raise RuntimeError("weights should be 1-d and have the same length as input")
     counted = np.bincount(input._data, None if weights is None else weights._data, minlength)
     return made_of(counted if weights is None else counted.astype(weights._data.dtype if weights._data.dtype.kind == "f" else np.float64))
 
@@ -299,10 +315,14 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out
     x = input._data
     check_kernel("linspace_cpu" if x.dtype.kind == "b" else "histogram_cpu", input)
     if bins <= 0:
-        raise RuntimeError("torch.histc: bins must be > 0")
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{input.dtype.legacy}'")
     low, high = (x.min(), x.max()) if min == max and x.size else (min, max)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
+    if low > high:
+        raise RuntimeError("torch.histc: max must be larger than min")
     low, high = (low - 1, high + 1) if low == high else (low, high)
     inside = x[(x >= low) & (x <= high)]
     places = np.minimum(((inside - low) * bins / (high - low)).astype(np.int64), bins - 1)
@@ -331,7 +351,7 @@ _count_nonzero.__name__, _count_nonzero.__doc__ = "count_nonzero", "How many ele
 def _quantile(name: str, skip_nan: bool):
     def function(input: Tensor, q, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out=None) -> Tensor:
         fractions = q._data if isinstance(q, Tensor) else np.asarray(q, input._data.dtype)
-        _check_quantile(name, input, fractions, interpolation)
+        _check_quantile(name, input, q, fractions, interpolation)
         axis = 0 if dim is None else wrapped_dim(dim, input.ndim)
         shape = list(input._data.shape)
         lines = input.flatten() if dim is None else input.unsqueeze(-1).transpose(axis, -1).squeeze(axis) if input.ndim > 1 else input
@@ -360,13 +380,15 @@ def _quantile(name: str, skip_nan: bool):
     return function
 
 
-def _check_quantile(name: str, input: Tensor, fractions, interpolation: str) -> None:
+def _check_quantile(name: str, input: Tensor, q, fractions, interpolation: str) -> None:
     if input._data.dtype.kind != "f":
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if not input._data.size:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     if np.ndim(fractions) > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
+    if isinstance(q, Tensor) and q.dtype is not input.dtype:
+        raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
     if np.any((fractions < 0) | (fractions > 1)):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]" if np.ndim(fractions) else f"{name}() q must be in the range [0, 1] but got "
                                                                                                        f"{float(fractions):g}")

@@ -171,7 +171,6 @@ FUNCTIONS |= EXTREMES | {"atan2": _pairwise("atan2", TABLE["arctan2"], "Atan2Bac
 FUNCTIONS |= {"arctan2": FUNCTIONS["atan2"], "remainder": _remainder_function("remainder", np.remainder), "fmod": _remainder_function("fmod", np.fmod)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-Tensor.__mod__, Tensor.__rmod__ = FUNCTIONS["remainder"], lambda self, other: FUNCTIONS["remainder"](other, self)
 RECORDED.update({np.maximum: lambda a, b: FUNCTIONS["maximum"](a, _tensor(b, a)), np.minimum: lambda a, b: FUNCTIONS["minimum"](a, _tensor(b, a)),
                  np.hypot: lambda a, b: FUNCTIONS["hypot"](_tensor(a, b), _tensor(b, a)),
                  np.logaddexp: lambda a, b: FUNCTIONS["logaddexp"](_tensor(a, b), _tensor(b, a)),

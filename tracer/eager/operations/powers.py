@@ -71,7 +71,7 @@ class PowBackward2(_Binary):
     def backward(self, g):
         y, out = self.unpack()
         if self.base == 0:
-            return (where(y >= 0, 0.0, g * out * math.inf),)
+            return (where(y >= 0, 0.0, g * out * -math.inf),)
         return (g * (out * math.log(self.base)),) if self.base > 0 else (g * out * math.nan,)
 
     fast = None
@@ -171,5 +171,4 @@ FUNCTIONS = {"pow": pow_, "square": _square, "rsqrt": rsqrt}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 Tensor.__pow__ = lambda self, n: pow_(self, n) if isinstance(n, Tensor) or _number(n) else NotImplemented
-Tensor.__rpow__ = lambda self, base: pow_(base, self)
 RECORDED.update({np.power: pow_, np.square: _square})

@@ -462,7 +462,5 @@ for _name, _function in FUNCTIONS.items():
 for _function in (addmm, addmv, addr, baddbmm, addbmm):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
 FUNCTIONS |= {"tensordot": tensordot, "chain_matmul": lambda *matrices: multi_dot(matrices)}
-Tensor.adjoint = lambda self: self.transpose(-2, -1)
-Tensor.mH = property(Tensor.adjoint)
 Tensor.__matmul__ = lambda self, other: matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 __all__ = ["FUNCTIONS", "multi_dot"]

@@ -18,8 +18,10 @@ def one_by_one(arguments: tuple) -> tuple:
     return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments
 
 
-def flip(input: Tensor, *given, dims=()) -> Tensor:
+def flip(input: Tensor, *given, dims=None) -> Tensor:
     """The order along axes reversed."""
+    if not given and dims is None:
+        raise TypeError('flip() missing 1 required positional arguments: "dims"')
     x, dims = input._data, one_by_one(given) if given else (dims,) if isinstance(dims, int) else tuple(dims)
     axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
     for axis in axes:

@@ -104,26 +104,27 @@ def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> N
     return node
 
 
-def sum_(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
+def sum_(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False, dtype: Dtype | None = None, out=None) -> Tensor:
     """The sum over axes, or over everything; integers and bools as int64."""
-    dim = axis if axis is not None else dim
+    dim, keepdim = axis if axis is not None else dim, keepdim or keepdims
     x = operand(input, "sum")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     node = _noted(recorded(SumBackward0 if dim is None else SumBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
-    return result(node, _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim))
+    total = _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim)
+    return result(node, total if total.dtype == goal else total.astype(goal))  # NumPy adds narrow integers as wide ones
 
 
 def _summed(x, axes, keepdim: bool):
     if axes == () or x.ndim == 0:
         return x if not isinstance(x, np.ndarray) else np.array(x)
-    total = np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
+    total = np.add.reduce(x, axis=axes, keepdims=keepdim)
     return total if total.ndim < 2 else np.ascontiguousarray(total)
 
 
-def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
+def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False, dtype: Dtype | None = None, out=None) -> Tensor:
     """The mean over axes, or over everything; floats only."""
-    dim = axis if axis is not None else dim
+    dim, keepdim = axis if axis is not None else dim, keepdim or keepdims
     x = operand(input, "mean")._data
     if dtype is None and x.dtype.kind != "f":
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
@@ -186,7 +187,7 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     reduce = np.logical_and if goal.kind == "b" else np.multiply
     node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
-    made = result(node, np.asarray(reduce.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None), order="C")[()])
+    made = result(node, np.asarray(reduce.reduce(x.astype(goal), axis=axes, dtype=goal, keepdims=keepdim), order="C")[()])
     if node is not None:
         node.save(input, saved_result(made))
     return made
@@ -271,7 +272,7 @@ var, std = _spread_function("var", VarBackward0), _spread_function("std", StdBac
 def _logical(name: str, function):
     def reduce(input, dim=None, keepdim: bool = False, *, out=None) -> Tensor:
         axes = axes_of(dim, input.ndim)
-        found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))
+        found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim))
         return made_of(np.asarray(found, np.uint8 if input._data.dtype == np.uint8 else bool, order="C")[()])
     reduce.__name__ = name
     reduce.__doc__ = f"``{name}`` of the elements over axes."

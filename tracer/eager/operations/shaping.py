@@ -222,6 +222,11 @@ def t(input: Tensor) -> Tensor:
     return _permuted(input, "TBackward0", ((), (0,), (1, 0))[ndim])
 
 
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """:func:`transpose` by another name."""
+    return transpose(input, axis0, axis1)
+
+
 def permute(input: Tensor, *dims) -> Tensor:
     """The axes in another order."""
     dims, ndim = sizes_of(dims), input._data.ndim
@@ -344,11 +349,13 @@ def _axes_reversed(input: Tensor) -> Tensor:
 def _matrix_transposed(name: str):
     def transposed(input: Tensor) -> Tensor:
         if not input.ndim:
-            warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. " + ("This function is the identity in these cases." if name == "mT" else
-                                                                            "Consider using x.conj()."), UserWarning, stacklevel=2)
+            said = name if name.endswith(")") else f"Tensor.{name}"
+            cure = "This function is the identity in these cases." if name == "mT" else "Consider using x.conj()."
+            warnings.warn(f"{said} is deprecated on 0-D tensors. {cure}", UserWarning, stacklevel=2)
             return input
         if name == "H" and input.ndim != 2:
-            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor." + (
+                " For batches of matrices, consider using tensor.mH" if input.ndim > 2 else ""))
         if input.ndim == 1:
             raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
         return transpose(input, -2, -1)
@@ -372,7 +379,8 @@ def view_methods(functions: dict) -> None:
 
 
 FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to)}
-FUNCTIONS |= {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim}
+FUNCTIONS |= {"swapaxes": swapaxes, "swapdims": transpose, "moveaxis": movedim}
 view_methods(FUNCTIONS | {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as)})
 Tensor.T = property(_axes_reversed)
+FUNCTIONS["adjoint"] = Tensor.adjoint = _matrix_transposed("adjoint()")
 Tensor.mT, Tensor.mH, Tensor.H = property(_matrix_transposed("mT")), property(_matrix_transposed("mH")), property(_matrix_transposed("H"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Geometry, geometry_in, geometry_of
+from ..geometry import Geometry, geometry_in, geometry_of, window_on
+from ..record import recorded, result
 from ..stale import AsStridedBackward0
-from ..tensor import Tensor, own_node, shared, wrapped_dim
-from ..views import ViewNode, view_of
+from ..tensor import Tensor, shared, wrapped_dim
+from ..views import ViewNode, share, view_of
 from .shaping import keeps, view_kind, view_methods
 
 SELECT, SLICE, DIAGONAL, UNFOLD = (view_kind(name, ViewNode) for name in ("SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0"))
@@ -48,12 +49,12 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     at = wrapped_dim(dim, input.ndim)
     extent = input._data.shape[at]
-    if length < 0:
-        raise RuntimeError("narrow(): length must be non-negative.")
     if isinstance(start, Tensor):
         if start.ndim or start._data.dtype.kind not in "iu":
             raise RuntimeError("start must be an 0-dim integral Tensor.")
-        start = int(start._data)
+        start = int(start)
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
     if not -extent <= start <= extent:
         raise IndexError(f"start out of range (expected to be in range of [{-extent}, {extent}], but got {start})")
     start = start + extent if start < 0 else start
@@ -95,23 +96,30 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
-    """Elements at the places in the memory that strides (in elements) lead to."""
-    array, memory = shared(input), shared(input if input._view is None else input._view.base)
-    here = Geometry(tuple(size), tuple(stride), input.storage_offset() if storage_offset is None else storage_offset)
-    if len(here.shape) != len(here.steps):
-        raise RuntimeError("mismatch in length of strides and shape")
-    least = min([0, *here.steps])
-    if least < 0:
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(here.steps)}")
-    extent, room = here.extent(), geometry_of(memory).extent()
-    if extent > room:
-        raise RuntimeError(f"setStorage: sizes {list(here.shape)}, strides {list(here.steps)}, storage offset {here.offset}, and itemsize {array.itemsize} "
-                           f"requiring a storage size of {extent * array.itemsize} are out of bounds for storage of size {room * array.itemsize}")
-    made = view_of(input, AsStridedBackward0, lambda a: here.window(a), here.window(memory))
-    node = own_node(made)
+    """Elements at the places in the memory of the base that strides and an offset lead to, counted in elements."""
+    array = shared(input)
+    memory = array if input._view is None else shared(input._view.base)
+    own = geometry_in(array, memory)
+    place = Geometry(tuple(size), tuple(stride), own.offset if storage_offset is None else storage_offset)
+    _check_place(place, geometry_of(memory).extent(), array.itemsize)
+    node = recorded(AsStridedBackward0, (input,))
+    made = result(node, window_on(memory, place))
     if node is not None:
-        node.view, node.base, node.names_offset = here, geometry_in(array, memory), storage_offset is not None
+        node.view, node.base, node.names_offset = place, own, storage_offset is not None
+    share(made, input)
     return made
+
+
+def _check_place(place: Geometry, available: int, itemsize: int) -> None:
+    if len(place.shape) != len(place.steps):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if min(place.steps, default=0) < 0:
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(place.steps)}")
+    if place.offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {place.offset}")
+    if place.extent() > available:
+        raise RuntimeError(f"setStorage: sizes {list(place.shape)}, strides {list(place.steps)}, storage offset {place.offset}, and itemsize {itemsize} "
+                           f"requiring a storage size of {place.extent() * itemsize} are out of bounds for storage of size {available * itemsize}")
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}

@@ -108,5 +108,4 @@ FUNCTIONS = {"floor": _step("floor", np.floor, "FloorBackward0"), "ceil": _step(
              "floor_divide": floor_divide}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-Tensor.__floordiv__, Tensor.__rfloordiv__ = floor_divide, lambda self, other: floor_divide(made_of(np.asarray(other)), self)
 RECORDED.update({np.sign: FUNCTIONS["sgn"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.floor_divide: lambda a, b: floor_divide(a, b)})
