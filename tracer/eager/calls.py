@@ -33,11 +33,12 @@ def called(function: Callable, name: str, bound: bool = False) -> Callable:
 
 def watch_methods(functions: Mapping[str, Callable]) -> None:
     """Do this for the methods along dims and those of several tensors; sum and mean have NumPy's names written out, for speed."""
-    for name, function in functions.items():
-        others = list(inspect.signature(function).parameters.values())[1:]
+    for name in (*functions, "expand_as", "reshape_as", "view_as"):
+        method = getattr(Tensor, name, None)
+        others = list(inspect.signature(method).parameters.values())[1:] if method is not None else ()
         watched = any(each.name in ("dim", "dims", "repeats") or each.annotation == "Tensor" for each in others)
-        if watched and name not in ("sum", "mean") and hasattr(Tensor, name):
-            setattr(Tensor, name, called(getattr(Tensor, name), name, bound=True))
+        if watched and name not in ("sum", "mean"):
+            setattr(Tensor, name, called(method, name, bound=True))
 
 
 def again(function: Callable, name: str, args: tuple, named: Mapping, error: Exception, bound: bool = False):
@@ -100,21 +101,21 @@ def _wrong_type(name: str, parameters: Mapping, args: tuple, named: Mapping, bou
     return None
 
 
+# What arguments of these names are, where they are not annotated; and those that are annotated.
+_NAMED = {"input": ("Tensor", Tensor), "condition": ("Tensor", Tensor), "tensors": ("tuple of Tensors", (list, tuple)),
+          "dim": ("int", (int, np.integer, list, tuple, Tensor, type(None))), "alpha": ("Number", (int, float, np.number))}
+_ANNOTATED = {"Tensor": Tensor, "int": (int, np.integer, Tensor), "bool": (bool, np.bool_), "float": (int, float, np.number, Tensor)}
+
+
 def _wanted(parameter: inspect.Parameter, value) -> str | None:
     """What a value should have been, or None if it will do."""
-    kind = parameter.annotation
+    kind = parameter.annotation.removesuffix(" | None") if isinstance(parameter.annotation, str) else None
     if value is None and parameter.default is None:
         return None
-    if kind == "Tensor" or (parameter.name == "input" and kind is inspect.Parameter.empty):
-        return None if isinstance(value, Tensor) else "Tensor"
-    if parameter.name == "tensors":
-        return None if parameter.kind is inspect.Parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)) else "tuple of Tensors"
-    if parameter.kind is inspect.Parameter.VAR_POSITIONAL and parameter.name in SIZES:
-        return None if isinstance(value, (int, np.integer, list, tuple, Tensor)) else "tuple of ints"
-    if kind == "int":
-        return None if isinstance(value, (int, np.integer, Tensor)) and not isinstance(value, bool) else "int"
-    if kind == "bool":
-        return None if isinstance(value, (bool, np.bool_)) else "bool"
-    if kind == "float":
-        return None if isinstance(value, (int, float, np.number, Tensor)) else "float"
-    return None
+    if kind in _ANNOTATED:
+        right = isinstance(value, _ANNOTATED[kind]) and not (kind == "int" and isinstance(value, bool))
+        return None if right else kind
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return "tuple of ints" if parameter.name in SIZES and not isinstance(value, (int, np.integer, list, tuple, Tensor)) else None
+    wanted, kinds = _NAMED.get(parameter.name, ("", object))
+    return None if isinstance(value, kinds) else wanted

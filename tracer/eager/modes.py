@@ -26,7 +26,7 @@ class State(threading.local):
     ``hooks``      (pack, unpack) pairs of saved_tensors_hooks, innermost last; a str while they are disabled
     ``mutations``  the context of allow_mutation_on_saved_tensors
     ``passing``    the backward pass that is running
-    ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN
+    ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN; the same in all threads
     ``level``      number of the open dual level, 0 for none; ``levels`` have been opened so far
     ``pending``    tangents at that level that are not computed yet
     ``updating``   an integer or bool tensor is updated by a recorded operation, whose result may have a node
@@ -49,7 +49,15 @@ class State(threading.local):
 
     def refresh(self) -> None:
         """Set ``special`` after a change."""
-        self.special = bool(self.inference or self.hooks or self.anomaly or self.level)
+        if self.inference or self.hooks or self.level:
+            self.special = True
+        else:
+            self.__dict__.pop("special", None)  # then it is as the class has it, for all threads
+
+    @classmethod
+    def detect(cls, anomaly: int) -> None:
+        """Set ``anomaly``, which is the same in all threads."""
+        cls.anomaly, cls.special = anomaly, bool(anomaly)
 
 
 state = State()

@@ -58,6 +58,10 @@ def _equal(self: Tensor, other):
     return FUNCTIONS["eq"](self, other) if isinstance(other, OPERANDS) else NotImplemented
 
 
+def _reversed(self: Tensor) -> Tensor:
+    return self.flip(0) if self._data.ndim else self
+
+
 def _not_deleted(self: Tensor, index) -> None:
     raise TypeError("Tensor does not support deleting items")
 
@@ -73,4 +77,5 @@ Tensor.__rand__, Tensor.__ror__, Tensor.__rxor__ = Tensor.__and__, Tensor.__or__
 for _symbol, _name in {"iadd": "add_", "isub": "sub_", "imul": "mul_", "itruediv": "div_", "ipow": "pow_", "ifloordiv": "floor_divide_", "imod": "remainder_",
                        "iand": "bitwise_and_", "ior": "bitwise_or_", "ixor": "bitwise_xor_"}.items():
     setattr(Tensor, f"__{_symbol}__", _from_left(IN_PLACE[_name]))
-Tensor.__eq__, Tensor.__array__, Tensor.__array_wrap__, Tensor.__delitem__ = _equal, _array, _array_wrap, _not_deleted
+Tensor.__eq__, Tensor.__array__, Tensor.__array_wrap__ = _equal, _array, _array_wrap
+Tensor.__delitem__, Tensor.__reversed__ = _not_deleted, _reversed

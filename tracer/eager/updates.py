@@ -6,6 +6,7 @@ next used.
 
 from __future__ import annotations
 
+import re
 import warnings
 import weakref
 from collections.abc import Callable
@@ -26,6 +27,7 @@ _SEVERAL_PLACES = ("unsupported operation: more than one element of the written-
                    "before performing the operation.")
 _SHARED_PLACES = ("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the "
                   "tensor before performing the operation.")
+_ARGUMENT = re.compile(r"^\w+\(\): argument '(\w+)' \(position 2\)")  # which is the first one of a method
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
@@ -87,6 +89,12 @@ def check_overlap(target: Tensor, other) -> None:
         raise RuntimeError(_SHARED_PLACES)
 
 
+def check_apart(target: Tensor, other: Tensor) -> None:
+    """Refuse an operand that shares any of the memory that is written to."""
+    if np.may_share_memory(target._data, other._data) and is_dense(target._data) and is_dense(other._data):
+        raise RuntimeError(_SHARED_PLACES)
+
+
 def is_dense(array: np.ndarray) -> bool:
     """Do the elements lie without gaps and overlaps, in whatever order of axes?"""
     expected = array.itemsize
@@ -112,6 +120,8 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
     if not getattr(operation, "is_fill", False):
         for other in operands:
             check_overlap(target, other)
+            if getattr(operation, "is_apart", False) and isinstance(other, Tensor):
+                check_apart(target, other)
     if state.level:
         compute_pending()
     made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)
@@ -297,10 +307,10 @@ def in_place(name: str, operation: Callable) -> Callable:
             try:
                 return update(self, operation, *operands, **options)
             except TypeError as error:
-                _, found, kinds = str(error).partition("(): argument 'other' (position 2)")
-                if not found:
+                text = _ARGUMENT.sub(rf"{name}(): argument '\1' (position 1)", str(error)).replace(f"{name[:-1]}(): argument", f"{name}(): argument")
+                if text == str(error):
                     raise
-                raise TypeError(f"{name}(): argument 'other' (position 1){kinds}") from None
+                raise TypeError(text) from None
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}`` in place."
     return method

@@ -33,6 +33,26 @@ globals().update(UNITS)
 logsigmoid = UNITS["logsigmoid"]
 
 
+def _chosen_dim(name: str, input: Tensor, stacklevel: int) -> int:
+    warnings.warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=stacklevel)
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """Exponentials that sum to 1 along an axis."""
+    return ACTIVATIONS["softmax"](input, _chosen_dim("softmax", input, _stacklevel) if dim is None else dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """The logarithm of softmax."""
+    return ACTIVATIONS["log_softmax"](input, _chosen_dim("log_softmax", input, _stacklevel) if dim is None else dim, dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """Softmax of the negated numbers."""
+    return softmax(-input, dim, dtype=dtype)
+
+
 def sigmoid(input: Tensor) -> Tensor:
     """``1 / (1 + exp(-x))``."""
     return input.sigmoid()
@@ -41,24 +61,6 @@ def sigmoid(input: Tensor) -> Tensor:
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent."""
     return input.tanh()
-
-
-# Along an axis -------------------------------------------------------------------------------------------------------------------------
-
-def _along_an_axis(name: str, function):
-    def along(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
-        if dim is None:
-            warnings.warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", UserWarning,
-                          stacklevel=2)
-            dim = 0 if input.ndim in (0, 1, 3) else 1
-        return function(input, dim, dtype)
-    along.__name__ = name
-    along.__doc__ = f"``torch.nn.functional.{name}``."
-    return along
-
-
-softmax, log_softmax = _along_an_axis("softmax", ACTIVATIONS["softmax"]), _along_an_axis("log_softmax", ACTIVATIONS["log_softmax"])
-softmin = _along_an_axis("softmin", lambda x, dim, dtype: ACTIVATIONS["softmax"](-x, dim, dtype))
 
 
 def _glu_backward(node, g, x):

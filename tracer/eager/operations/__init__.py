@@ -8,6 +8,7 @@ from . import (
     choices,
     comparisons,
     contraction,
+    covariances,
     creation,
     cumulative,
     decompositions,
@@ -17,6 +18,7 @@ from . import (
     extremes,
     gathering,
     grids,
+    index_reduce,
     indexing,
     joining,
     legacy,
@@ -36,6 +38,7 @@ from . import (
     replacing,
     shaping,
     slicing,
+    slopes,
     solving,
     splitting,
     stacking,
@@ -46,7 +49,8 @@ from . import (
 )
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
-             cumulative, rearranging, triangles, stacking, grids, differences, gathering, indexing, by_index, masked, replacing, numeric, norms, ordering,
+             cumulative, rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, indexing, by_index,
+             masked, replacing, numeric, norms, ordering,
              products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, units, basics, creation, memory, random,
              random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}

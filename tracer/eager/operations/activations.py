@@ -108,7 +108,7 @@ def _centred(x, axis: int):
     return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf) if x.ndim else x - x
 
 
-def softmax(input, dim: int | None = None, dtype=None, *, out=None) -> Tensor:
+def softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     """Exponentials that sum to 1 along an axis."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
@@ -122,7 +122,7 @@ def softmax(input, dim: int | None = None, dtype=None, *, out=None) -> Tensor:
     return made
 
 
-def log_softmax(input, dim: int | None = None, dtype=None, *, out=None) -> Tensor:
+def log_softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     """The logarithm of softmax."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "log_softmax", dim)

@@ -168,7 +168,7 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
 def _add(input, other, alpha=1) -> Tensor:
     a, b = operand(input, "add"), operand(other, "add", 2, "other")
     if alpha != 1 or alpha.__class__ is not int:
-        _check_alpha(a, b, alpha)
+        _check_alpha("add", a, b, alpha)
         if _kind(a, b) == "b":
             first, second = _as_bools(a), _as_bools(b)
             broadcast_shape(first.shape, second.shape)
@@ -192,7 +192,9 @@ def _as_bools(operand):
     return np.asarray(data_of(operand)).astype(bool)[()]
 
 
-def _check_alpha(a, b, alpha) -> None:
+def _check_alpha(name: str, a, b, alpha) -> None:
+    if not isinstance(alpha, (int, float, np.number)):
+        raise TypeError(f"{name}(): argument 'alpha' must be Number, not {type_name(alpha)}")
     kind = _kind(a, b)
     if isinstance(alpha, bool) and kind != "b":
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
@@ -215,7 +217,7 @@ def _sub(input, other, alpha=1) -> Tensor:
         raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")
     if alpha != 1 or alpha.__class__ is not int:
-        _check_alpha(a, b, alpha)
+        _check_alpha("sub", a, b, alpha)
         node, data = _binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
         if node is not None:
             node._saved_alpha = alpha

@@ -222,6 +222,10 @@ def _iter(self: Tensor):
     return iter(self.unbind(0))
 
 
+def _reversed(self: Tensor) -> Tensor:
+    return self.flip(0) if self.ndim else self
+
+
 def _contains(self: Tensor, element) -> bool:
     if not isinstance(element, (Tensor, int, float, np.number)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
@@ -262,6 +266,30 @@ def zero_(self: Tensor) -> Tensor:
     return update(self, lambda target: result(recorded(ZeroBackward0, (target,)), np.zeros_like(target._data)), overlaps=True)
 
 
+def apply_(self: Tensor, callable) -> Tensor:
+    """Overwrite each element with what a Python function makes of it; not recorded."""
+    return _mapped("apply_", self, callable)
+
+
+def map_(self: Tensor, tensor: Tensor, callable) -> Tensor:
+    """Overwrite each element with what a Python function makes of it and that of another tensor; not recorded."""
+    return _mapped("map_", self, callable, tensor)
+
+
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable) -> Tensor:
+    """:func:`map_` with two more tensors."""
+    return _mapped("map2_", self, callable, x, y)
+
+
+def _mapped(name: str, self: Tensor, function, *others: Tensor) -> Tensor:
+    if any([each._rg for each in (self, *others)]):
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+    arrays = np.broadcast_arrays(self._data, *[each._data for each in others])
+    made = [function(*elements) for elements in zip(*[each.ravel().tolist() for each in arrays])]
+    shared(self)[...] = np.array(made, self._data.dtype).reshape(self._data.shape)  # without a new version, as in PyTorch
+    return self
+
+
 def set_default(self: Tensor):
     """Whether new results are recorded for this tensor now."""
     return self._rg and state.recording
@@ -283,11 +311,12 @@ def _to_dtype(dtype: Dtype):
 for _name, _dtype in {"float": float32, "double": float64, "half": float16, "long": int64, "int": int32, "short": int16, "char": int8, "byte": uint8,
                       "bool": bool_}.items():
     setattr(Tensor, _name, _to_dtype(_dtype))
-for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, item, tolist, copy_, fill_, type_as, zero_):
+for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, item, tolist, copy_, fill_, type_as, zero_, apply_, map_, map2_):
     setattr(Tensor, _function.__name__, _function)
 Tensor.data = property(_data, _set_data, _delete_data)
 Tensor.cpu, Tensor.cuda, Tensor.get_device = lambda self: self, cuda, lambda self: -1
 Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _bool, _len, _iter, _contains
+Tensor.__reversed__ = _reversed
 Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))
 Tensor.__index__, Tensor.__hash__ = _index, lambda self: id(self)
 

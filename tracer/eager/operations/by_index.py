@@ -9,7 +9,8 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import check_expanded, check_writable, in_place, recordable, update
 from .choices import where
 from .define import kind, operation
-from .indexing import check_bounds, check_filling, mask_of_bytes, taken
+from .index_parts import mask_of_bytes
+from .indexing import check_bounds, check_filling, taken
 
 
 def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = IndexError) -> tuple[int, np.ndarray]:
@@ -180,6 +181,7 @@ def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False)
 FUNCTIONS = {f.__name__: f for f in (index_select, index_add, index_copy, index_fill, index_put)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
+index_add.is_apart = index_copy.is_apart = index_fill.is_fill = True
 for _function in (index_add, index_copy, index_fill):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
 Tensor.index_put_ = index_put_

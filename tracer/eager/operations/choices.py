@@ -95,6 +95,9 @@ def masked_fill(input, mask, value) -> Tensor:
     return result(node, data if data.ndim else data[()])
 
 
+masked_fill.is_fill = True  # one number is read before anything is written
+
+
 class ClampBackward1(Node):
     """Backward of clamp with numbers: the gradient passes at the bounds."""
 

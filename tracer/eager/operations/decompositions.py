@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from ..tensor import Tensor, made_of
@@ -23,21 +25,35 @@ def _cholesky_backward(node, g, out):
 
 
 CHOLESKY = kind("LinalgCholeskyExBackward0", _cholesky_backward, ("L",), keeps="upper")
+CHOLESKY_OF_OLD = kind("CholeskyBackward0", _cholesky_backward, ("result",))
+_DEPRECATED = ("torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future PyTorch release.\nL = torch.cholesky(A)\n"
+               "should be replaced with\nL = torch.linalg.cholesky(A)\nand\nU = torch.cholesky(A, upper=True)\nshould be replaced with\n"
+               "U = torch.linalg.cholesky(A).mH\nThis transform will produce equivalent results for all valid (symmetric positive definite) inputs.")
 
 
 def cholesky(A: Tensor, *, upper: bool = False, out=None) -> Tensor:
     """The lower (or upper) triangular factor of positive-definite matrices."""
-    check_matrix("linalg.cholesky", A)
+    return operation(CHOLESKY, (A,), _factor("linalg.cholesky", A, upper), (RESULT,), upper=upper)
+
+
+def cholesky_of_old(input: Tensor, upper: bool = False, *, out=None) -> Tensor:
+    """``torch.cholesky``, which PyTorch keeps for old programs."""
+    warnings.warn(_DEPRECATED, UserWarning, stacklevel=2)
+    return operation(CHOLESKY_OF_OLD, (input,), _factor("cholesky", input, upper), (RESULT,), upper=upper)
+
+
+def _factor(name: str, A: Tensor, upper: bool) -> np.ndarray:
+    check_matrix(name, A)
     a = np.swapaxes(A._data, -1, -2) if upper else A._data
     try:
         data = np.linalg.cholesky(a)
     except np.linalg.LinAlgError:
         number, minor = _failing_minor(a)
         batch = "" if a.ndim == 2 else f" (Batch element {number}):"
-        raise LinAlgError(f"linalg.cholesky:{batch} The factorization could not be completed because the input is not positive-definite (the leading minor "
+        raise LinAlgError(f"{name}:{batch} The factorization could not be completed because the input is not positive-definite (the leading minor "
                           f"of order "
                           f"{minor} is not positive-definite).") from None
-    return operation(CHOLESKY, (A,), by_columns(np.swapaxes(data, -1, -2) if upper else data), (RESULT,), upper=upper)
+    return by_columns(np.swapaxes(data, -1, -2) if upper else data)
 
 
 def _failing_minor(a) -> tuple[int, int]:
@@ -197,5 +213,5 @@ def matrix_rank(A: Tensor, *, tol=None, atol=None, rtol=None, hermitian: bool = 
     return made_of(np.asarray((values > np.asarray(least)[..., None]).sum(-1), np.int64)[()])
 
 
-FUNCTIONS = {"pinverse": pinv}
-Tensor.pinverse = pinv
+FUNCTIONS = {"pinverse": pinv, "cholesky": cholesky_of_old}
+Tensor.pinverse, Tensor.cholesky = pinv, cholesky_of_old

@@ -158,7 +158,8 @@ def lowest_and_highest(dtype) -> tuple:
 _REDUCERS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf), "mean": (np.add, 0)}
 
 
-def _scatter_reduce_backward(node, g, x, index, src, out):
+def scatter_reduce_gradients(node, g, x, index, src, out):
+    """Those of the tensor and of the source; of a product also where there are zeros."""
     dim, how = node.dim, node.reduce
     to_self = to_source = None
     if how == "sum":
@@ -169,11 +170,12 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
         count = masked_fill(count, count == 0, 1)
         to_self, to_source = g / count, gather(g / count, dim, index)
     elif how == "prod":
-        to_self, to_source = _products(node, g, x, index, src, out)
+        to_self = _factor_of_self(node, g, x, index, src) if node.include_self else None
+        to_source = _factors_of_source(node, g, x, index, src, out)
     else:
         best = gather(out, dim, index)
         own, others = (x == out).to(g.dtype), (src == best).to(g.dtype)
-        count = scatter_add(own if node.include_self else made_of(np.zeros_like(own._data)), dim, index, others)
+        count = scatter_add(own, dim, index, others)  # what is equal counts even where it was not included, as in PyTorch
         count = masked_fill(count, count == 0, 1)
         to_self, to_source = own * g / count, others * gather(g / count, dim, index)
     if not node.include_self:
@@ -181,20 +183,20 @@ def _scatter_reduce_backward(node, g, x, index, src, out):
     return to_self, to_source
 
 
-def _products(node, g: Tensor, x: Tensor, index: Tensor, src: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
-    """By what a product was multiplied with: by the quotient where there is no zero; where there is just one, it alone gets what the others make."""
-    dim = node.dim
-    without = masked_fill(x, x == 0, 1)
-    to_self = g * scatter_reduce(without, dim, index, src, "prod") / without
-    product, zero = gather(g * out, dim, index), src == 0
-    zeros = scatter_add(made_of(np.zeros_like(x._data)), dim, index, zero.to(x.dtype))
-    single = zero & (gather(zeros, dim, index) == 1)
-    filled = masked_fill(src, single, 1)
-    others = gather(g * scatter_reduce(x, dim, index, filled, "prod", include_self=node.include_self), dim, index)
-    return to_self, where(single, others, product / masked_fill(src, zero, 1))
+def _factor_of_self(node, g: Tensor, x: Tensor, index: Tensor, src: Tensor) -> Tensor:
+    one = masked_fill(x, x == 0, 1)
+    return g * scatter_reduce(one, node.dim, index, src, "prod", include_self=True) / one
 
 
-SCATTER_REDUCE = kind("ScatterReduceBackward0", _scatter_reduce_backward, ("self", "index", "src", "result"), keeps="dim:given include_self reduce")
+def _factors_of_source(node, g: Tensor, x: Tensor, index: Tensor, src: Tensor, out: Tensor) -> Tensor:
+    dim, zero = node.dim, src == 0
+    count = gather(scatter_add(made_of(np.zeros_like(g._data)), dim, index, zero.to(g.dtype)), dim, index)
+    alone = zero & (count == 1)
+    others = scatter_reduce(x, dim, index, masked_fill(src, alone, 1), "prod", include_self=node.include_self)
+    return where(alone, gather(g * others, dim, index), gather(g * out, dim, index) / masked_fill(src, zero, 1))
+
+
+SCATTER_REDUCE = kind("ScatterReduceBackward0", scatter_reduce_gradients, ("self", "index", "src", "result"), keeps="dim:given include_self reduce")
 
 
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True, out=None) -> Tensor:
@@ -269,5 +271,6 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 FUNCTIONS = {f.__name__: f for f in (gather, take_along_dim, scatter, scatter_add, scatter_reduce, take, put)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
+scatter.is_apart = scatter_add.is_apart = scatter_reduce.is_apart = put.is_apart = True
 for _function in (scatter, scatter_add, scatter_reduce, put):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))

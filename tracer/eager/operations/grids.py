@@ -66,6 +66,10 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if input.ndim != 1:
         raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return made_of(np.empty(0, input._data.dtype))
     places = np.array(list(choose(range(input.numel()), r)), np.int64).reshape(-1, r)
     return stack([index_select(input, 0, made_of(np.ascontiguousarray(places[:, k]))) for k in range(r)], 1)
 
@@ -75,6 +79,8 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     if x.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
     columns = x.numel() if N is None else N
+    if columns < 0:
+        raise RuntimeError("N must be non-negative.")
     ones = made_of(np.ones((x.numel(), min(columns, 1)), x._data.dtype))
     made = ones if columns < 2 else cat([ones, unsqueeze(x, 1).expand(x.numel(), columns - 1).cumprod(1)], 1)
     return made if increasing else flip(made, 1)

@@ -107,9 +107,17 @@ def tile(input: Tensor, *dims) -> Tensor:
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
+def _check_counts(repeats: Tensor) -> None:
+    if repeats.ndim > 1:
+        raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if repeats._data.dtype not in (np.int64, np.int32):
+        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.legacy}'")
+
+
 def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
     """Each element so many times, one behind the other."""
     if repeats is None:
+        _check_counts(input)
         return made_of(np.repeat(np.arange(input.numel()), input._data))
     if isinstance(repeats, int):
         flat = reshape(input, -1) if dim is None else input
@@ -123,6 +131,7 @@ def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, ou
         return wide.view(*shape[:axis], shape[axis] * repeats, *shape[axis + 1:])
     flat = reshape(input, -1) if dim is None else input
     axis = 0 if dim is None else wrapped_dim(dim, flat.ndim)
+    _check_counts(repeats)
     counts = np.broadcast_to(repeats._data, (flat._data.shape[axis],)) if repeats._data.size == 1 else repeats._data
     if counts.shape != (flat._data.shape[axis],):
         raise RuntimeError(f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.shape[0]} and input.size({axis}) = "

@@ -43,6 +43,23 @@ diagonal_scatter = _replacing("diagonal_scatter", "DiagonalScatterBackward0", la
 slice_scatter = _replacing("slice_scatter", "SliceScatterBackward0", _slice_of, {"dim": 0, "start": None, "end": None, "step": 1})
 
 
+def fill_diagonal_(self: Tensor, fill_value, wrap: bool = False) -> Tensor:
+    """Overwrite the diagonal with a number; with ``wrap`` a tall matrix has another one below the first."""
+    shape, steps = self._data.shape, self.stride()
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    start, step, count = self.storage_offset(), sum(steps), min(shape)
+    self.as_strided((count,), (step,), start).fill_(fill_value)
+    height, width = shape[:2]
+    if wrap and len(shape) == 2 and height > width + 1:
+        rest = -(-self.numel() // (width + 1)) - count
+        self.as_strided((rest,), (step,), start + steps[0] * (width + 1)).fill_(fill_value)
+    return self
+
+
 FUNCTIONS = {f.__name__: f for f in (select_scatter, diagonal_scatter, slice_scatter)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
+Tensor.fill_diagonal_ = fill_diagonal_

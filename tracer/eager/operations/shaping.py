@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..record import look_up_nodes, recorded, result, summed_to
 from ..stale import Stale
 from ..tensor import Tensor, is_contiguous, made_of, shared, wrapped_dim
 from ..views import ViewNode, view_of
+from ..words import type_name
 
 DIM_TYPE = "{}(): argument '{}' (position {}) must be int, not {}"
 
@@ -90,18 +92,31 @@ keeps(RESHAPED["AliasBackward0"], sizes=False)
 keeps(_PERMUTED["PermuteBackward0"], "dims", sizes=False)
 
 
-def sizes_of(arguments: tuple) -> tuple:
-    """Extents given one by one or as one sequence."""
+def sizes_of(arguments: tuple, name: str = "zeros", argument: str = "size") -> tuple:
+    """Extents given one by one or as one sequence; TypeError in the words of the function ``name``."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         arguments = tuple(arguments[0])
-    return arguments if all([n.__class__ is int for n in arguments]) else tuple([int(n) for n in arguments])
-
-
-def _resolved(arguments: tuple, count: int) -> tuple:
-    """The shape that a call gives, with -1 worked out."""
-    if math.prod(arguments) == count and arguments and min(arguments) >= 0:
+    if all([n.__class__ is int for n in arguments]):
         return arguments
-    shape = sizes_of(arguments)
+    return tuple([_extent(each, name, argument, position, len(arguments)) for position, each in enumerate(arguments, 1)])
+
+
+def _extent(value, name: str, argument: str, position: int, count: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        if count == 1:
+            raise TypeError(f"{name}(): argument '{argument}' (position 1) must be tuple of ints, not {type_name(value)}") from None
+        raise TypeError(f"{name}(): argument '{argument}' failed to unpack the object at pos {position} with error \"type must be tuple of ints,but got "
+                        f"{type_name(value)}\"") from None
+
+
+def _resolved(arguments: tuple, count: int, name: str, argument: str) -> tuple:
+    """The shape that a call gives, with -1 worked out."""
+    total = math.prod(arguments)
+    if total == count and arguments and min(arguments) >= 0 and total.__class__ is int:
+        return arguments
+    shape = sizes_of(arguments, name, argument)
     if math.prod(shape) == count and (not shape or min(shape) >= 0):
         return shape
     if shape.count(-1) > 1:
@@ -136,7 +151,7 @@ def view(input: Tensor, *shape) -> Tensor:
     if len(shape) == 1 and isinstance(shape[0], Dtype):
         return _viewed_as_dtype(input, shape[0])
     array = shared(input)
-    new = _resolved(shape, array.size)
+    new = _resolved(shape, array.size, "view", "size")
     data = _as_view(array, new)
     if data is None:
         raise RuntimeError("view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). "
@@ -152,7 +167,7 @@ def _viewed_as_dtype(input: Tensor, dtype) -> Tensor:
 def reshape(input: Tensor, *shape) -> Tensor:
     """The same elements under another shape; a view where that is possible."""
     array = shared(input)
-    new = _resolved(shape, array.size)
+    new = _resolved(shape, array.size, "reshape", "shape")
     data = _as_view(array, new)
     if data is not None:
         kind = "ViewBackward0" if is_contiguous(array) else "ReshapeAliasBackward0"
@@ -191,7 +206,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
     """One axis as several."""
     at, shape = wrapped_dim(dim, input.ndim), input._data.shape
-    return view(input, *shape[:at], *_resolved(tuple(sizes), shape[at]), *shape[at + 1:])
+    return view(input, *shape[:at], *_resolved(tuple(sizes), shape[at], "unflatten", "sizes"), *shape[at + 1:])
 
 
 def ravel(input: Tensor) -> Tensor:
@@ -229,7 +244,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
 
 def permute(input: Tensor, *dims) -> Tensor:
     """The axes in another order."""
-    dims, ndim = sizes_of(dims), input._data.ndim
+    dims, ndim = sizes_of(dims, "permute", "dims"), input._data.ndim
     if len(dims) != ndim:
         raise RuntimeError("permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. "
                            f"input.dim() = {ndim} is not equal to len(dims) = {len(dims)}")
@@ -283,7 +298,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
 
 def expand(input: Tensor, *sizes) -> Tensor:
     """Axes of extent 1 repeated without a copy; -1 keeps an extent."""
-    sizes, shape = sizes_of(sizes), input._data.shape
+    sizes, shape = sizes_of(sizes, "expand"), input._data.shape
     lead = len(sizes) - len(shape)
     if lead < 0:
         kind = "CPUBoolType" if input._data.dtype.kind == "b" else f"torch.{input.dtype.legacy}Tensor"
