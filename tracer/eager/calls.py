@@ -43,6 +43,8 @@ def watch_methods(functions: Mapping[str, Callable]) -> None:
 
 def again(function: Callable, name: str, args: tuple, named: Mapping, error: Exception, bound: bool = False):
     """Call once more with NumPy's names translated; else say what is wrong with the arguments, or raise what was raised."""
+    if "received an invalid combination" in str(error):
+        raise error
     parameters = inspect.signature(function).parameters
     spelled = {NUMPY_NAMES.get(key, key) if key not in parameters and NUMPY_NAMES.get(key) in parameters else key: value for key, value in named.items()}
     listed = next((key for key, each in parameters.items() if each.kind is inspect.Parameter.VAR_POSITIONAL), None)

@@ -99,11 +99,11 @@ def _reshaped_kind(name: str) -> type:
 
 def _reshaping(name: str, function):
     """A view that replaces the tensor itself."""
-    def method(self, *arguments):
+    def method(self, *arguments, **named):
         check_writable(self, state.recording and self._rg, overlaps=True)
         if function is t and self.ndim > 2:
             raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
-        made = function(self, *arguments)
+        made = function(self, *arguments, **named)
         if state.level:
             tangent = tangent_of(made)
             self._tangent = None if tangent is None else (state.level, tangent)

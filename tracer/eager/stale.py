@@ -104,10 +104,14 @@ def move_retained(tensor: Tensor, before: Node, number: int) -> None:
 
 
 class AsStridedBackward0(ViewNode):
-    """Backward of a view by its place in memory."""
+    """Backward of a view by its place in memory. ``names_offset``: the offset was given, or found."""
 
+    arguments = {"size": "size", "stride": "stride", "storage_offset": "storage_offset"}
     view: Geometry
     base: Geometry
+    names_offset = True
+    size, stride = property(lambda node: node.view.shape), property(lambda node: node.view.steps)
+    storage_offset = property(lambda node: node.view.offset if node.names_offset else None)
 
     def fast(self, g):
         return (scattered(g, self.view, self.base),)

@@ -19,6 +19,7 @@ from . import (
     gathering,
     grids,
     index_reduce,
+    indexing,
     joining,
     legacy,
     masked,
@@ -43,14 +44,15 @@ from . import (
     stacking,
     steps,
     triangles,
+    units,
     vector_products,
 )
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
-             cumulative, rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, by_index, masked, replacing,
-             numeric, norms, ordering, products,
-             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, memory, random, random_fills,
-             legacy)
+             cumulative, rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, indexing, by_index,
+             masked, replacing, numeric, norms, ordering,
+             products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, units, basics, creation, memory, random,
+             random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 
 __all__ = ["FUNCTIONS", "legacy", "random"]

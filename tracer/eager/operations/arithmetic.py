@@ -23,6 +23,11 @@ class _Binary(Node):
     """An operation on two operands. ``fits``: what each gradient has to be brought back to; None where shapes and dtypes are those of the result."""
 
     fits = None
+    holds_tensors = False  # PyTorch makes a number that it keeps a tensor
+
+    def __getattr__(self, name: str):
+        found = super().__getattr__(name)
+        return made_of(np.asarray(found)[()]) if self.holds_tensors and isinstance(found, (int, float)) else found
 
     def fast(self, g):
         return self._fit(self._slopes(g, *self.plain()))
@@ -59,6 +64,15 @@ class SubBackward0(_Binary):
         return g, -g if self._saved_alpha == 1 else g * -self._saved_alpha
 
 
+class RsubBackward0(_Binary):
+    """b - alpha a, of tensors."""
+
+    _saved_alpha = 1
+
+    def _slopes(self, g):
+        return -g if self._saved_alpha == 1 else g * -self._saved_alpha, g
+
+
 class RsubBackward1(_Binary):
     """b - alpha a, of a number b."""
 
@@ -72,6 +86,7 @@ class MulBackward0(_Binary):
     """a b; each factor is saved if the other needs it."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def fast(self, g):
         saved = self.saved
@@ -101,6 +116,7 @@ class DivBackward0(_Binary):
     """a / b; the numerator is saved if the denominator needs it."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def _slopes(self, g, a, b):
         return g / b if self.edges[0] is not None else None, None if a is None else -g * ((a / b) / b)
@@ -212,7 +228,12 @@ def _sub(input, other, alpha=1) -> Tensor:
 def rsub(input, other, *, alpha=1) -> Tensor:
     """``other - alpha * input``."""
     if isinstance(other, Tensor):
-        return sub(other, input, alpha=alpha)
+        made = sub(other, input, alpha=alpha)
+        if made._grad_fn is not None:
+            node = made._grad_fn
+            node.__class__ = RsubBackward0
+            node.edges, node.numbers, node.fits = node.edges[::-1], node.numbers and node.numbers[::-1], node.fits and node.fits[::-1]
+        return made
     if operand(input, "rsub")._data.dtype.kind == "b":
         raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")
@@ -256,6 +277,7 @@ class DivBackward2(_Binary):
     """A rounded quotient: its slopes are 0."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def _slopes(self, g, *_):
         return g * 0, g * 0
@@ -268,6 +290,8 @@ def _rounded_division(a, b, mode: str) -> Tensor:
         function = np.floor_divide
     else:
         function = lambda x, y: np.trunc(x / y) if x.dtype.kind == "f" else np.trunc(np.divide(x, y)).astype(x.dtype)
+    if promoted((a, b)).numpy.kind == "b":
+        raise NotImplementedError(f"\"div_{mode}_cpu\" not implemented for 'Bool'")
     _refuse_integer_zero(a, b)
     node, data = _binary(DivBackward2, function, a, b)
     if node is not None:

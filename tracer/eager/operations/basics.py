@@ -125,10 +125,10 @@ def sum_to_size(input: Tensor, *size) -> Tensor:
     """Sums over what a shape was broadcast along."""
     size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     shape = input._data.shape
-    if shape == size:
-        return input
     if not size:
         return input.sum()
+    if shape == size:
+        return input
     lead = len(shape) - len(size)
     if lead < 0 or any([n not in (1, m) for n, m in zip(size, shape[lead:])]):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
@@ -305,8 +305,8 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 def _to_dtype(dtype: Dtype):
-    def method(self):
-        return to(self, dtype)
+    def method(self, memory_format=None):
+        return to(self, dtype, memory_format=memory_format)
     return method
 
 

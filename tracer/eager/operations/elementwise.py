@@ -14,6 +14,7 @@ import numpy as np
 
 from tracer.graph.op import ZERO, Op
 from tracer.ops import TABLE
+from tracer.ops.apply import apply
 
 from ..dtypes import get_default_dtype
 from ..geometry import in_layout_of
@@ -50,9 +51,11 @@ class Recorded:
         return Recorded(function(*[_opened(each) for each in inputs]))
 
     def __array_function__(self, function, types, args, kwargs):
-        if function is np.where:
-            condition, yes, no = map(_opened, args)
-            return Recorded(RECORDED[np.where](condition, yes, no))
+        if function is apply:  # an operation of the table, by its name
+            op, operands, _ = args
+            return Recorded(RECORDED[op.name](*map(_opened, operands)))
+        if function in RECORDED:
+            return Recorded(RECORDED[function](*map(_opened, args)))
         raise NotImplementedError(f"the second derivative needs {function.__name__} on tensors")
 
     @property
@@ -110,7 +113,7 @@ class Elementwise(Node):
 def _uses(partial) -> set[str]:
     """Which of a slope's two arguments it reads."""
     names = partial.__code__.co_varnames[:partial.__code__.co_argcount]
-    loaded: set[str] = set()
+    loaded = set(partial.__code__.co_cellvars)  # read by a function inside
     for instruction in dis.get_instructions(partial):
         if instruction.opname.startswith("LOAD_FAST"):  # one may load two, from Python 3.13 on
             loaded.update(instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,))
@@ -171,7 +174,8 @@ def _direction(x):
 
 
 # Slopes that are PyTorch's own: from the result, which says what a later update would spoil; 0 at NaN.
-SLOPES = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0} | dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x))
+SLOPES = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0}
+SLOPES |= dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x)) | dict.fromkeys(("acosh", "arccosh"), lambda x, out: 1.0 / np.sqrt(x * x - 1.0))
 
 FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name), SLOPES.get(name)) for name, op in UNARY.items()}
 for _name, _function in FUNCTIONS.items():

@@ -61,7 +61,7 @@ class _ByIndex(Node):
         indices = self.unpack_one(0)
         if g is None:
             return (None,)
-        if not self.keepdim:
+        if not self.keepdim and self.shape:
             g, indices = g.unsqueeze(self.dim), indices.unsqueeze(self.dim)
         return (updated(scattered_along(g, self.shape, self.dim, indices._data), 2),)
 
@@ -127,7 +127,7 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
             return made
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim == 0:
-            return values_and_indices(input, along, _PAIRS[name], 0, True, x, np.int64(0))
+            return values_and_indices(input, along, _PAIRS[name], 0, keepdim, x, np.int64(0), dim)
         if not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         indices = arg(x, axis)
@@ -169,7 +169,7 @@ amax, amin = _among("amax", AmaxBackward0, np.max), _among("amin", AminBackward0
 
 
 def _position(name: str, arg):
-    def function(input, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def function(input, dim: int | None = None, keepdim: bool = False, *, out=None) -> Tensor:
         x = operand(input, name)._data
         if x.dtype.kind == "b":
             raise RuntimeError(f"{name}(): does not support bool input")

@@ -387,11 +387,17 @@ class FillBackward2(Node):
         return (_zeros_like(g),)
 
 
+FillBackward0 = type("FillBackward0", (FillBackward2,), {"__doc__": "Not in place."})
+
+
 class FillBackward3(FillBackward2):
     """Backward of a fill with a tensor."""
 
     def backward(self, g):
         return _zeros_like(g), None if self.edges[1] is None else g.sum()
+
+
+FillBackward1 = type("FillBackward1", (FillBackward3,), {"__doc__": "Not in place."})
 
 
 class ZeroBackward0(FillBackward2):
@@ -417,6 +423,16 @@ def filled_with(target: Tensor, value) -> Tensor:
     return result(recorded(FillBackward2, (target,)), filled(target._data.shape, value, target._data.dtype))
 
 
+def fill(input: Tensor, value) -> Tensor:
+    """One number in every place of a new tensor."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return result(recorded(FillBackward1, (input, value)), np.full(input._data.shape, value._data, input._data.dtype))
+    return result(recorded(FillBackward0, (input,)), filled(input._data.shape, value, input._data.dtype))
+
+
+FUNCTIONS = {"fill": fill}
 Tensor.__getitem__ = get
 Tensor.__setitem__ = put_at
 __all__ = ["get", "put_at", "select"]

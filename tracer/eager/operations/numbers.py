@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..tensor import Tensor
 from .arithmetic import AddBackward0, DivBackward0, MulBackward0
 
-MulBackward1, AddBackward1, DivBackward1 = (type(name, (parent,), {"__doc__": "With a number."}) for name, parent in (
-    ("MulBackward1", MulBackward0), ("AddBackward1", AddBackward0), ("DivBackward1", DivBackward0)))
+AddBackward1 = type("AddBackward1", (AddBackward0,), {"__doc__": "With a number."})
+MulBackward1, DivBackward1 = (type(name, (parent,), {"names": (), "arguments": {"other": "number"}, "number": property(lambda node: node.checked_saved()[1]),
+                                                     "holds_tensors": False, "__doc__": "With a number."}) for name, parent in (
+    ("MulBackward1", MulBackward0), ("DivBackward1", DivBackward0)))
 
 
 def _named(made: Tensor, cls: type) -> Tensor:

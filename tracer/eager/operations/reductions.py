@@ -14,6 +14,7 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .arithmetic import operand
 from .choices import where
 from .cumulative import cumprod
+from .define import gate
 from .joining import cat
 from .numbers import over
 from .slicing import narrow
@@ -92,7 +93,8 @@ class MeanBackward0(SumBackward0):
 class MeanBackward1(MeanBackward0):
     """Backward of a mean over axes."""
 
-    arguments = {**_Reduction.arguments, **MeanBackward0.arguments}
+    arguments = {**_Reduction.arguments, **MeanBackward0.arguments, "self_sym_numel": "numel"}
+    numel = property(lambda node: math.prod(node.shape))
 
 
 def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> Node | None:
@@ -126,6 +128,8 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = 
     x = operand(input, "mean")._data
     if dtype is None and x.dtype.kind != "f":
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
+    if dtype is not None and not dtype.is_floating_point:
+        raise RuntimeError(f"mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: {dtype.legacy}")
     axes = axes_of(dim, x.ndim)
     x = x if dtype is None else x.astype(dtype.numpy)
     count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
@@ -134,6 +138,9 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = 
         node.count = count
     total = _summed(x, axes, keepdim)
     return result(node, total / total.dtype.type(count))
+
+
+_VANISHED = gate("ViewBackward0")  # zeros that hang on what they come from
 
 
 class ProdBackward0(_Reduction):
@@ -155,6 +162,8 @@ class ProdBackward0(_Reduction):
         if self.axes is None and not (x._data == 0).any():
             return g * (out / x)
         if self.axes is None:
+            if (x._data == 0).sum() > 1:
+                return _VANISHED(g, np.zeros(x._data.shape, bool), x=x)
             return (g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x)
         g = self.spread(g)
         if not (x._data == 0).any():
@@ -181,8 +190,9 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
     x = operand(input, "prod")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
+    reduce = np.logical_and if goal.kind == "b" else np.multiply
     node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
-    made = result(node, np.asarray(np.multiply.reduce(x.astype(goal), axis=axes, dtype=goal, keepdims=keepdim), order="C")[()])
+    made = result(node, np.asarray(reduce.reduce(x.astype(goal), axis=axes, dtype=goal, keepdims=keepdim), order="C")[()])
     if node is not None:
         node.save(input, saved_result(made))
     return made
@@ -265,7 +275,7 @@ var, std = _spread_function("var", VarBackward0), _spread_function("std", StdBac
 
 
 def _logical(name: str, function):
-    def reduce(input, dim=None, keepdim: bool = False) -> Tensor:
+    def reduce(input, dim=None, keepdim: bool = False, *, out=None) -> Tensor:
         axes = axes_of(dim, input.ndim)
         found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim))
         return made_of(np.asarray(found, np.uint8 if input._data.dtype == np.uint8 else bool, order="C")[()])

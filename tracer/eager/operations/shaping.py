@@ -280,8 +280,7 @@ def movedim(input: Tensor, source, destination) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of extent 1."""
     at = wrapped_dim(dim, input.ndim + 1)
-    place = (slice(None),) * at + (None,)
-    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: a[place], dim=dim)
+    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: a.reshape(a.shape[:at] + (1,) + a.shape[at:]), dim=dim)
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
@@ -328,6 +327,11 @@ def _expanded(sizes: tuple, shape: tuple, lead: int) -> tuple:
 def _broadcast(array, shape):
     # As NumPy's broadcast_to, but axes of extent 1 keep their step. Writes are refused by the tensor's own check, with PyTorch's words.
     lead = len(shape) - array.ndim
+    if lead and array.ndim and 1 in shape[:lead]:  # such an axis has the step of what is inside it, whole
+        steps = list(_broadcast(array, shape[lead:]).strides)
+        for k in reversed(range(lead)):
+            steps.insert(0, shape[k + 1] * steps[0] if shape[k] == 1 else 0)
+        return np.lib.stride_tricks.as_strided(array, shape, steps)
     strides = [0] * lead + [step if n == m else 0 for step, n, m in zip(array.strides, array.shape, shape[lead:])]
     if array.flags.c_contiguous:
         return np.ndarray(shape, array.dtype, array, 0, strides)  # a tenth of the time of as_strided, which knows any array

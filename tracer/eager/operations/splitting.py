@@ -18,6 +18,8 @@ from .slicing import narrow
 SPLIT, UNBIND = (view_kind(name, ViewNode) for name in ("SplitBackward0", "UnbindBackward0"))
 SPLIT_WITH_SIZES = view_kind("SplitWithSizesBackward0", ViewNode)
 UNSAFE_SPLIT, UNSAFE_SPLIT_WITH_SIZES = (view_kind(name, ViewNode) for name in ("UnsafeSplitBackward0", "UnsafeSplitWithSizesBackward0"))
+keeps(UNSAFE_SPLIT, "dim", "split_size")
+keeps(UNSAFE_SPLIT_WITH_SIZES, "dim", "split_sizes")
 keeps(SPLIT, "dim", "split_size")
 keeps(SPLIT_WITH_SIZES, "dim", "split_sizes")
 keeps(UNBIND, "dim", sizes=False)
@@ -86,9 +88,10 @@ def _split(input: Tensor, split_size_or_sections, dim: int, of_size: type, with_
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {at}), but got "
                                f"split_sizes={sizes}")
         bounds = [0, *np.cumsum(sizes).tolist()]
-    kind = of_size if isinstance(split_size_or_sections, int) else with_sizes
+    one = isinstance(split_size_or_sections, int)
+    kind, kept = (of_size, split_size_or_sections) if one else (with_sizes, tuple(split_size_or_sections))
     return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim,
-                    split_size=split_size_or_sections, split_sizes=split_size_or_sections)
+                    split_size=split_size_or_sections, split_sizes=kept)
 
 
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple:
