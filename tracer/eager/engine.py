@@ -21,7 +21,7 @@ from .operations.indexing import CopyBackwards
 from .origins import evaluating
 from .record import recorded, result
 from .tangents import compute_pending
-from .tensor import Size, Tensor, counter_of, made_of
+from .tensor import Size, Tensor, count_updates, made_of
 from .words import type_name
 
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
@@ -367,7 +367,7 @@ def first(leaf: Tensor, g) -> Tensor:
     if g.strides == like.strides or not like.size:
         return made_of(np.array(g))
     made = made_of(in_layout_of(np.array(g), like))
-    counter_of(made)[0] = 1
+    count_updates(made, 1)
     return made
 
 
@@ -381,7 +381,7 @@ def accumulate(leaf: Tensor, g) -> None:
             data += g
         else:
             leaf._grad._data = data + g
-        counter_of(leaf._grad)[0] += 2  # PyTorch counts two
+        count_updates(leaf._grad, 2)  # as PyTorch counts
 
 
 def run_hooks(hooks: dict, g: Tensor | None) -> Tensor | None:

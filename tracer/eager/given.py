@@ -35,12 +35,19 @@ def with_out(function: Callable, name: str) -> Callable:
         form = _form(name, args, kwargs)
         _check_gradients(form, args, kwargs, out)
         if form in COMPOSED or form in UNDERIVED:
-            made = function(*args, **kwargs)
+            made = _made(function, name, args, kwargs)
         else:
             with no_grad():
-                made = function(*args, **kwargs)
+                made = _made(function, name, args, kwargs)
         return _written(form, out, made)
     return call
+
+
+def _made(function: Callable, name: str, args, kwargs):
+    try:
+        return function(*args, **kwargs)
+    except FAILURES as error:
+        return again(function, name, args, kwargs, error)
 
 
 def hears_out(function: Callable, name: str) -> Callable:

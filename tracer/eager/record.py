@@ -7,7 +7,7 @@ from .modes import state
 from .node import Node
 from .origins import remember
 from .tangents import forward_edges
-from .tensor import Result, Tensor, counter_of, made_by, made_of
+from .tensor import Result, Tensor, count_updates, counter_of, made_by, made_of
 
 
 def edge(tensor):
@@ -78,7 +78,7 @@ def result(node: Node | None, data) -> Tensor:
 
 def updated(made: Tensor, times: int) -> Tensor:
     """A new tensor that PyTorch makes by so many updates in place, which its version tells."""
-    counter_of(made)[0] = times
+    count_updates(made, times)
     return made
 
 

@@ -309,6 +309,13 @@ def counter_of(tensor: Tensor) -> Counter:
     return tensor._counter
 
 
+def count_updates(tensor: Tensor, times: int) -> None:
+    """So many updates more; nobody counts those of inference tensors."""
+    counter = counter_of(tensor)
+    if counter is not INFERENCE:
+        counter[0] += times
+
+
 def retain(tensor: Tensor) -> None:
     """Note at its node that the gradient of a tensor is to be kept."""
     node = tensor._grad_fn

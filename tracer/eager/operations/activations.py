@@ -142,6 +142,9 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     x = x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
     if not axes and x.ndim and x.size and not keepdim:  # PyTorch sums over all axes, into a result that has kept them
         raise RuntimeError("output with shape [] doesn't match the broadcast shape " + str([1] * x.ndim))
     axes = () if x.ndim == 0 else axes or tuple(range(x.ndim))

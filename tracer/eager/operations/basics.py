@@ -283,11 +283,17 @@ def map2_(self: Tensor, x: Tensor, y: Tensor, callable) -> Tensor:
     return _mapped("map2_", self, callable, x, y)
 
 
+def _checked(value, kind: str):
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError("must be real number, not " + type_name(value) if kind == "f" else f"'{type_name(value)}' object cannot be interpreted as an integer")
+    return value
+
+
 def _mapped(name: str, self: Tensor, function, *others: Tensor) -> Tensor:
     if any([each._rg for each in (self, *others)]):
         raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
     arrays = [self._data, *[each.expand(*self._data.shape)._data for each in others]]
-    made = [function(*elements) for elements in zip(*[each.ravel().tolist() for each in arrays])]
+    made = [_checked(function(*elements), self._data.dtype.kind) for elements in zip(*[each.ravel().tolist() for each in arrays])]
     shared(self)[...] = np.array(made, self._data.dtype).reshape(self._data.shape)  # without a new version, as in PyTorch
     return self
 

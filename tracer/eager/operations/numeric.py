@@ -285,6 +285,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     check_operands("isclose", input, other)
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{_legacy(input)} did not match {_legacy(other)}")
+    rtol, atol = float(rtol), float(atol)
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value < 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value:g}")

@@ -313,16 +313,16 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out=None) -> Tensor:
     """Counts in so many equal intervals."""
     x = input._data
-    check_kernel("linspace_cpu" if x.dtype.kind == "b" else "histogram_cpu", input)
+    if x.dtype.kind == "b":
+        check_kernel("linspace_cpu", input)
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    if x.dtype.kind != "f":
-        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{input.dtype.legacy}'")
     low, high = (x.min(), x.max()) if min == max and x.size else (min, max)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
     if low > high:
         raise RuntimeError("torch.histc: max must be larger than min")
+    check_kernel("histogram_cpu", input)
     low, high = (low - 1, high + 1) if low == high else (low, high)
     inside = x[(x >= low) & (x <= high)]
     places = np.minimum(((inside - low) * bins / (high - low)).astype(np.int64), bins - 1)

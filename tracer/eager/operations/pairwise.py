@@ -10,7 +10,7 @@ from tracer.ops import TABLE
 
 from ..dtypes import promoted
 from ..record import result, saved_result
-from ..tensor import Tensor, counter_of, made_of
+from ..tensor import Tensor, count_updates, made_of
 from .arithmetic import _Binary, _binary, _refuse_integer_zero, div
 from .choices import masked_fill, where
 from .elementwise import RECORDED, Recorded, _opened
@@ -53,7 +53,7 @@ class _Extreme(_Binary):
         half = where(x == y, g / 2, g) if self.shared else g
         pair = masked_fill(half, left, 0), masked_fill(half, right, 0)
         for each in pair if self.shared else ():
-            counter_of(each)[0] = 1  # PyTorch fills in place
+            count_updates(each, 1)  # PyTorch fills in place
         return self._fit(pair)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..node import Node
 from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
-from ..tensor import Tensor, counter_of, unsigned, wrapped_dim
+from ..tensor import Tensor, count_updates, unsigned, wrapped_dim
 from ..updates import in_place
 from .define import kind, operation
 from .operands import check_kernel
@@ -265,7 +265,7 @@ def without_axis(input: Tensor, axis: int) -> Tensor:
     if node is not None:
         node.shape, node.dim = input._data.shape, unsigned(axis)
     made = result(node, np.squeeze(input._data, axis))
-    counter_of(made)[0] = 1  # PyTorch squeezes in place
+    count_updates(made, 1)  # PyTorch squeezes in place
     return made
 
 
