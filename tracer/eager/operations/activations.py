@@ -15,7 +15,7 @@ from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, wrapped_dim
 from .arithmetic import operand
 from .choices import where
-from .define import gate
+from .define import gate, kind, operation
 
 _PASSED, _LEAKED = gate("ThresholdBackwardBackward0"), gate("LeakyReluBackwardBackward0")
 
@@ -48,23 +48,48 @@ def relu(input, inplace: bool = False) -> Tensor:
     return made
 
 
+def _softmax_twice(node, g, given, out):
+    dim = node.dim
+    by_out = given * g - (out * given).sum(dim, keepdim=True) * g - given * (out * g).sum(dim, keepdim=True)
+    return _softmax_backward(g, out, dim), by_out
+
+
+def _log_softmax_twice(node, g, given, out):
+    return g - (g * out.exp()).sum(node.dim, keepdim=True), -given.sum(node.dim, keepdim=True) * out.exp() * g
+
+
+SOFTMAX_TWICE, LOG_SOFTMAX_TWICE = (kind(f"{name}BackwardDataBackward0", backward, ("grad_output", "output")) for name, backward in (
+    ("Softmax", _softmax_twice), ("LogSoftmax", _log_softmax_twice)))
+
+
+def _softmax_backward(g: Tensor, out: Tensor, dim: int) -> Tensor:
+    product = g._data * out._data
+    return operation(SOFTMAX_TWICE, (g, out), product - out._data * _line_sums(product, dim), (g, out), dim=dim)
+
+
+def _log_softmax_backward(g: Tensor, out: Tensor, dim: int) -> Tensor:
+    return operation(LOG_SOFTMAX_TWICE, (g, out), g._data - np.exp(out._data) * _line_sums(g._data, dim), (g, out), dim=dim)
+
+
+def _line_sums(data, dim: int):
+    return data.sum(axis=dim, keepdims=True) if data.ndim else data
+
+
 class SoftmaxBackward0(Node):
     """Backward of softmax."""
 
     arguments = {"dim": "given"}
     names = ("result",)
+    slope = staticmethod(_softmax_backward)
 
     def backward(self, g):
-        out, = self.unpack()
-        return ((g - (g * out).sum(self.dim, keepdim=True)) * out,)
+        return (self.slope(g, self.unpack()[0], self.dim),)
 
 
 class LogSoftmaxBackward0(SoftmaxBackward0):
     """Backward of log_softmax."""
 
-    def backward(self, g):
-        out, = self.unpack()
-        return (g - out.exp() * g.sum(self.dim, keepdim=True),)
+    slope = staticmethod(_log_softmax_backward)
 
 
 class LogsumexpBackward0(Node):

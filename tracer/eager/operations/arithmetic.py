@@ -14,6 +14,7 @@ from ..modes import state
 from ..node import FREED, Node, Output
 from ..record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from ..tensor import Tensor, made_of
+from .numbers import times
 
 _new = object.__new__
 
@@ -43,13 +44,17 @@ class _Binary(Node):
         return tuple([None if g is None or fit is None else fitted(g, fit) for g, fit in zip(pair, self.fits)])
 
 
+def _scaled(g, alpha):
+    return g if alpha == 1 else times(g, alpha) if isinstance(g, Tensor) else g * alpha
+
+
 class AddBackward0(_Binary):
     """a + alpha b."""
 
     _saved_alpha = 1
 
     def _slopes(self, g):
-        return g, g if self._saved_alpha == 1 else g * self._saved_alpha
+        return g, _scaled(g, self._saved_alpha)
 
     def fast(self, g):
         if self.fits is None and self._saved_alpha == 1:
@@ -63,7 +68,7 @@ class SubBackward0(_Binary):
     _saved_alpha = 1
 
     def _slopes(self, g):
-        return g, -g if self._saved_alpha == 1 else g * -self._saved_alpha
+        return g, _scaled(-g, self._saved_alpha)
 
 
 class RsubBackward1(_Binary):
@@ -72,7 +77,7 @@ class RsubBackward1(_Binary):
     _saved_alpha = 1
 
     def _slopes(self, g):
-        return (-g if self._saved_alpha == 1 else g * -self._saved_alpha,)
+        return (_scaled(-g, self._saved_alpha),)
 
 
 class MulBackward0(_Binary):
@@ -242,8 +247,11 @@ class DivBackward2(_Binary):
 
     names = ("self", "other")
 
-    def _slopes(self, g, *_):
-        return g * 0, g * 0
+    def fast(self, g):
+        return self._fit((np.zeros_like(g)[()],) * 2)
+
+    def backward(self, g):
+        return self._fit((made_of(np.zeros_like(g._data)[()]),) * 2)
 
 
 def _rounded_division(a, b, mode: str) -> Tensor:

@@ -61,7 +61,7 @@ class MaskedFillBackward0(Node):
 
     def backward(self, g):
         mask, = self.unpack()
-        return (where(mask, 0.0, g).to(g.dtype), *((where(mask, g, 0.0).sum(),) if len(self.edges) > 1 else ()))
+        return masked_fill(g, mask, 0), *[None if edge is None else g.masked_select(mask).sum() for edge in self.edges[1:]]
 
 
 class _MaskedFillByTensor(MaskedFillBackward0):

@@ -22,7 +22,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     made = cat(parts, axis) if len(parts) > 1 else input
     for _ in range(n):
         extent = made._data.shape[axis]
-        above, below = narrow(made, axis, min(1, extent), max(extent - 1, 0)), narrow(made, axis, 0, max(extent - 1, 0))
+        below, above = narrow(made, axis, 0, max(extent - 1, 0)), narrow(made, axis, min(1, extent), max(extent - 1, 0))
         made = above.logical_xor(below) if made._data.dtype.kind == "b" else above - below
     return made.clone() if n == 0 else made
 
@@ -34,7 +34,8 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -
     if extent == 0:
         return made_of(np.zeros([n for k, n in enumerate(y._data.shape) if k != axis], y._data.dtype))
     if x is None:
-        return times(y.sum(axis) - times(y.select(axis, 0) + y.select(axis, -1), 0.5), dx)
+        ends = times(y.select(axis, 0) + y.select(axis, -1), 0.5)
+        return times(y.sum(axis) - ends, dx)
     step = diff(x, 1, -1 if x.ndim == 1 else axis)
     step = reshape(step, *[-1 if k == axis else 1 for k in range(y.ndim)]) if x.ndim == 1 else step
     return over((step * (narrow(y, axis, 1, extent - 1) + narrow(y, axis, 0, extent - 1))).sum(axis), 2.0)

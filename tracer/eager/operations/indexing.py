@@ -43,14 +43,14 @@ class IndexBackward0(Node):
         return (updated(put(g, self.shape, self.place), 1), *(None,) * (len(self.edges) - 1))
 
 
-class IndexPutBackward0(Node):
-    """Backward of :func:`put`, and of an assignment by index."""
+class IndexPutImplBackward0(Node):
+    """Backward of :func:`put`."""
 
     def fast(self, g):
-        return (g[self.place],)
+        return None, g[self.place]
 
     def backward(self, g):
-        return (taken(g, self.place),)
+        return None, taken(g, self.place)
 
 
 def _added(g, shape: tuple, place):
@@ -61,7 +61,7 @@ def _added(g, shape: tuple, place):
 
 def put(g: Tensor, shape: tuple, place) -> Tensor:
     """Zeros with ``g`` added at places, recorded."""
-    node = recorded(IndexPutBackward0, (g,))
+    node = recorded(IndexPutImplBackward0, (None, g))
     if node is not None:
         node.place = place
     return result(node, _added(g._data, shape, place))
@@ -309,17 +309,20 @@ class IndexPut(Node):
 
     def backward(self, g):
         self.check()
-        kept = g.clone()
-        shared(kept)[self.place] = 0
-        if g._rg:
-            mask = np.ones(g._data.shape, g._data.dtype)
-            mask[self.place] = 0
-            kept = g * made_of(mask)
         to_value = None
         if self.edges[1] is not None:
             inside = taken(g, self.place)
             to_value = fitted(inside, (self.value_shape, inside._data.dtype))
-        return kept, to_value
+        return self.cleared(g), to_value
+
+    def cleared(self, g: Tensor) -> Tensor:
+        """The gradient with zeros where was written."""
+        data = np.array(g._data)
+        data[self.place] = 0
+        node = recorded(IndexPut, (g, None))
+        if node is not None:
+            node.place = self.place
+        return result(node, data)
 
 
 IndexPut.__name__ = "IndexPutBackward0"

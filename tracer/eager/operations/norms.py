@@ -11,9 +11,10 @@ from ..record import broadcast_shape, fitted
 from ..tensor import Tensor, wrapped_dim
 from ..updates import in_place
 from .arithmetic import operand
-from .choices import where
+from .choices import masked_fill, where
 from .define import RESULT, kind, operation, operations
-from .reductions import _correction, axes_of, spread
+from .numbers import over, plus, times
+from .reductions import _correction, axes_of, by_root, by_variance, spread
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 
@@ -41,29 +42,22 @@ def norm_backward(g: Tensor, x: Tensor, order: float, out: Tensor, axes, keepdim
     if order == 0:
         return None
     if order == 1:
-        return x.sign() * g
+        return x.sgn() * g
     if order == 2:
-        return x * where(out == 0, 0.0, g / out)
+        return g * masked_fill(x / out, out == 0, 0)
     if np.isinf(order):
         mask = (x.abs() == out) | x.isnan()
-        count = mask.sum(axes if axes is not None else tuple(range(x.ndim)), keepdim=True) if x.ndim else mask.sum()
-        return x.sign() * ((g / count) * mask)
+        return x.sgn() * ((g / mask.sum(axes, keepdim=True)) * mask)
     if order < 1:
-        scaled = x.sign() * x.abs().pow(order - 1)
-        return where(x == 0, 0.0, scaled) * g * out.pow(1 - order)
-    if order < 2:
-        scaled = x.sign() * x.abs().pow(order - 1)
-        factor = where(out == 0, 0.0, g / out.pow(order - 1))
-        return scaled * factor
-    scaled = x * x.abs().pow(order - 2)
-    return scaled * where(out == 0, 0.0, g / out.pow(order - 1))
+        scaled = x.sgn() * masked_fill(x.abs().pow(order - 1), x == 0, 0)
+        return scaled * g * out.pow(1 - order)
+    scaled = x.sgn() * x.abs().pow(order - 1) if order < 2 else x * x.abs().pow(order - 2)
+    return scaled * masked_fill(g / out.pow(order - 1), out == 0, 0)
 
 
 def spread_dims(g: Tensor, axes, keepdim: bool, ndim: int) -> Tensor:
     """A reduced tensor with its axes back, of extent 1."""
-    if keepdim or ndim == 0:
-        return g
-    for axis in range(ndim) if axes is None else sorted(axes):
+    for axis in () if keepdim or ndim == 0 else sorted(axes or ()):
         g = g.unsqueeze(axis)
     return g
 
@@ -139,8 +133,8 @@ def _renorm_backward(node, g, x):
     size = vector_norm(x, node.order, axes, True)
     product = (x * g).sum(axes, keepdim=True) if axes else x * g
     slope = norm_backward(product, x, node.order, size, axes, True)
-    inverse = (size + 1e-7).reciprocal()
-    scaled = inverse * node.maximum * (g - inverse * slope)
+    inverse = plus(size, 1e-7).reciprocal()
+    scaled = times(inverse, node.maximum) * (g - inverse * slope)
     return where(size > node.maximum, scaled, g)
 
 
@@ -190,13 +184,9 @@ def _moments(name: str, grad_fn: str, spread_of):
         axes, count = node.axes, node.count
         total = None
         if of_spread is not None:
-            g = of_spread
-            if out:
-                g = where(out[0] == 0, 0.0, g / (out[0] * 2))
-            centred = x - (x.mean(axes, keepdim=True) if axes is not None else x.mean())
-            total = spread(g, x._data.shape, axes, node.keepdim) * centred * (2.0 / (count - node.correction) if count > node.correction else float("nan"))
+            total = by_variance(by_root(of_spread, out[0]) if out else of_spread, x, axes, node.keepdim, node.correction)
         if of_mean is not None:
-            mean = spread(of_mean, x._data.shape, axes, node.keepdim) / count
+            mean = over(spread(of_mean, x._data.shape, axes, node.keepdim), count)
             total = mean if total is None else total + mean
         return total
     saved = ("self", "result0") if name == "std_mean" else ("self",)

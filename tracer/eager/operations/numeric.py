@@ -7,12 +7,13 @@ import numpy as np
 from ..dtypes import bool_, float64, get_default_dtype
 from ..geometry import in_layout_of
 from ..node import Node
-from ..record import broadcast_shape, fit_of, fitted, in_common, result
+from ..record import broadcast_shape, fit_of, fitted, in_common, result, updated
 from ..tensor import Tensor, made_of
 from ..updates import in_place
 from .arithmetic import _binary, operand
-from .choices import where
+from .choices import masked_fill, where
 from .define import RESULT, kind, operation
+from .numbers import less, number_over, plus, times
 from .powers import pow_
 
 
@@ -29,10 +30,10 @@ def _same_dtype(name: str, first: Tensor, *others) -> None:
 # Three operands ------------------------------------------------------------------------------------------------------------------------
 
 def _lerp_backward(node, g, *saved):
-    start, end, weight = saved if saved else (None, None, node.weight)
-    complement = 1 - weight
-    by_weight = g * (end - start) if saved and node.edges[2] is not None else None
-    return _fit(node, g * complement, g * weight, by_weight)[:len(node.edges)]
+    if not saved:
+        return _fit(node, times(g, 1 - node.weight), times(g, node.weight))
+    start, end, weight = saved
+    return _fit(node, g * less(1, weight), g * weight, g * (end - start) if node.edges[2] is not None else None)
 
 
 LERP0, LERP1 = kind("LerpBackward0", _lerp_backward), kind("LerpBackward1", _lerp_backward, ("self", "end", "weight"))
@@ -55,14 +56,12 @@ def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
 
 
 def _addcmul_backward(node, g, first, second):
-    scaled = g if node.value == 1 else g * node.value
-    return _fit(node, g, scaled * second if node.edges[1] is not None else None, scaled * first if node.edges[2] is not None else None)
+    return _fit(node, g, *[g * times(each, node.value) if edge is not None else None for each, edge in zip((second, first), node.edges[1:])])
 
 
 def _addcdiv_backward(node, g, first, second):
-    scaled = g if node.value == 1 else g * node.value
-    by_second = -scaled * (first / (second * second)) if node.edges[2] is not None else None
-    return _fit(node, g, scaled / second if node.edges[1] is not None else None, by_second)
+    by_second = -g * (times(first, node.value) / (second * second)) if node.edges[2] is not None else None
+    return _fit(node, g, g * number_over(node.value, second) if node.edges[1] is not None else None, by_second)
 
 
 def _three(name: str, cls: type, function):
@@ -93,7 +92,7 @@ addcdiv = _three("addcdiv", kind("AddcdivBackward0", _addcdiv_backward, ("tensor
 
 # One operand -----------------------------------------------------------------------------------------------------------------------------
 
-NAN_TO_NUM = kind("NanToNumBackward0", lambda node, g, x: where(x.isfinite(), g, 0.0), ("self",))
+NAN_TO_NUM = kind("NanToNumBackward0", lambda node, g, x: g * x.isfinite(), ("self",))
 
 
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None, *, out=None) -> Tensor:
@@ -115,8 +114,8 @@ def positive(input: Tensor) -> Tensor:
 
 # A sinc of its own: sin(pi x) - whose gradient at 0 is 0 - as PyTorch writes it.
 def _sinc_backward(node, g, x):
-    z = x * np.pi
-    slope = (z * z.cos() - z.sin()) / (z * x)
+    z = times(x, np.pi)
+    slope = (z * z.cos() - z.sin()) / times(x * x, np.pi)
     return where(x == 0, 0.0, g * slope)
 
 
@@ -136,8 +135,8 @@ def sinc(input: Tensor, *, out=None) -> Tensor:
 def _logit_backward(node, g, x):
     eps = node.eps
     if eps is None:
-        return where((x >= 0) & (x <= 1), g / (x * (1 - x)), float("nan"))
-    return where((x >= eps) & (x <= 1 - eps), g / (x * (1 - x)), 0.0)
+        return where((x >= 0) & (x <= 1), g / (x * less(1, x)), float("nan"))
+    return where((x >= eps) & (x <= 1 - eps), g / (x * less(1, x)), 0.0)
 
 
 LOGIT = kind("LogitBackward0", _logit_backward, ("self",))
@@ -158,7 +157,7 @@ def float_power(input, exponent, *, out=None) -> Tensor:
 
 
 def _ldexp_backward(node, g, y, out):
-    return _fit(node, g * 2.0 ** y, g * (out * float(np.log(2))))
+    return _fit(node, g * 2.0 ** y, g * times(out, float(np.log(2))))
 
 
 LDEXP = kind("LdexpBackward0", _ldexp_backward, ("other", "result"))
@@ -188,13 +187,12 @@ def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "
 
 
 def _copysign_backward(node, g, x, out):
-    ratio = out / x
-    return _fit(node, g * where(x == 0, 0.0, ratio), made_of(np.zeros(g._data.shape, g._data.dtype)[()]))
+    return _fit(node, g * masked_fill(out / x, x == 0, 0), updated(made_of(np.zeros(g._data.shape, g._data.dtype)[()]), 1))
 
 
 copysign = _pair("copysign", "CopysignBackward0", np.copysign, _copysign_backward, ("self", "result"))
-logaddexp = _pair("logaddexp", "LogaddexpBackward0", np.logaddexp, lambda node, g, x, y: _fit(node, g / ((y - x).exp() + 1), g / ((x - y).exp() + 1)))
-logaddexp2 = _pair("logaddexp2", "Logaddexp2Backward0", np.logaddexp2, lambda node, g, x, y: _fit(node, g / (2 ** (y - x) + 1), g / (2 ** (x - y) + 1)))
+logaddexp = _pair("logaddexp", "LogaddexpBackward0", np.logaddexp, lambda node, g, x, y: _fit(node, g / plus((y - x).exp(), 1), g / plus((x - y).exp(), 1)))
+logaddexp2 = _pair("logaddexp2", "Logaddexp2Backward0", np.logaddexp2, lambda node, g, x, y: _fit(node, g / plus(2 ** (y - x), 1), g / plus(2 ** (x - y), 1)))
 
 
 def _integers(name: str, ufunc):

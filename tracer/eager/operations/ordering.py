@@ -11,8 +11,8 @@ from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, wrapped_dim
 from .choices import where
 from .define import kind, operation, operations
-from .extremes import _PAIRS, _ByIndex, pair_type, values_and_indices
-from .gathering import gather
+from .extremes import _PAIRS, _ByIndex, pair_type, shared_along, shared_by_equal, values_and_indices
+from .gathering import gather, scatter_add
 from .numeric import lerp
 from .products import without_axis
 from .reductions import _noted, _Reduction
@@ -22,6 +22,7 @@ SORT0, SORT1, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE, CUMMAX, CUMMIN = (
         "SortBackward0", "SortBackward1", "TopkBackward0", "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0", "CummaxBackward0",
         "CumminBackward0"))
 CUMMAX.names = CUMMIN.names = ("indices", "self")
+CUMMAX.scatter = CUMMIN.scatter = scatter_add
 _NANMEDIAN_PAIR = pair_type("nanmedian")
 
 
@@ -98,9 +99,7 @@ class MedianBackward0(_Reduction):
     names = ("self", "result")
 
     def backward(self, g):
-        x, out = self.unpack()
-        mask = x.isnan() if bool(np.isnan(out._data)) else x == out
-        return (where(mask, g / mask.sum(), 0.0).to(x.dtype),)
+        return (shared_by_equal(g, *self.unpack()),)
 
 
 class NanmedianBackward0(MedianBackward0):
@@ -183,15 +182,8 @@ AMINMAX.__repr__ = lambda self: f"torch.return_types.aminmax(\nmin={self.min!r},
 
 
 def _aminmax_backward(node, low_g, high_g, x, low, high):
-    def shared(g, out):
-        if g is None:
-            return None
-        if node.dim is not None and not node.keepdim and x.ndim:
-            g, out = g.unsqueeze(node.dim), out.unsqueeze(node.dim)
-        mask = (x == out).to(x.dtype)
-        count = mask.sum() if node.dim is None else mask.sum(node.dim, keepdim=True)
-        return mask * (g / count)
-    parts = [each for each in (shared(low_g, low), shared(high_g, high)) if each is not None]
+    axes = () if node.dim is None else (node.dim,)
+    parts = [shared_along(g, x, out, axes, node.keepdim) for g, out in ((low_g, low), (high_g, high)) if g is not None]
     return None if not parts else parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 

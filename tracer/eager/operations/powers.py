@@ -14,7 +14,7 @@ from ..tensor import Tensor, made_of
 from .arithmetic import _Binary, _binary, _number, operand
 from .choices import where
 from .elementwise import RECORDED
-from .numbers import times
+from .numbers import minus, times
 
 
 class PowBackward0(_Binary):
@@ -45,7 +45,7 @@ class PowBackward1(_Binary):
         x, y, out = self.unpack()
         by_x = by_y = None
         if self.edges[0] is not None:
-            by_x = where(y == 0, 0.0, g * (y * x.pow(y - 1)))
+            by_x = where(y == 0, 0.0, g * (y * x.pow(minus(y, 1))))
         if self.edges[1] is not None:
             by_y = g * where((x == 0) & (y >= 0), 0.0, out * x.log())
         return self._fit((by_x, by_y))
@@ -61,9 +61,8 @@ class PowBackward2(_Binary):
 
     def backward(self, g):
         y, out = self.unpack()
-        if self.base == 0:
-            return (where(y >= 0, 0.0, g * out * math.inf),)
-        return (g * (out * math.log(self.base)),) if self.base > 0 else (g * out * math.nan,)
+        slope = times(out, math.log(self.base) if self.base > 0 else -math.inf if self.base == 0 else math.nan)
+        return (where(y >= 0, 0.0, g * slope) if self.base == 0 else g * slope,)
 
     fast = None
 
@@ -137,7 +136,7 @@ class RsqrtBackward0(Node):
 
     def backward(self, g):
         out, = self.unpack()
-        return (g * (out.pow(3) * -0.5),)
+        return (times(g, -0.5) * out.pow(3),)
 
 
 FUNCTIONS = {"pow": pow_, "square": _square, "rsqrt": rsqrt}

@@ -11,6 +11,7 @@ from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
 from ..tensor import Tensor, counter_of, wrapped_dim
 from ..updates import in_place
 from .define import kind, operation
+from .numbers import times
 from .shaping import RESHAPED, expand
 
 
@@ -18,15 +19,23 @@ class MmBackward0(Node):
     """Backward of a product of two matrices."""
 
     names = ("self", "mat2")
+    arguments = {f"{name}_sym_{what}": f"{name}_{what}" for name in names for what in ("sizes", "strides")}
 
     def fast(self, g):
         self.check()
         a, b = [None if s is None else s._data for s in self.checked_saved()]
-        return None if b is None else g @ b.T, None if a is None else a.T @ g
+        left, right = self.turned
+        return (None if b is None else (b @ g.T).T if left else g @ b.T), None if a is None else (g.T @ a).T if right else a.T @ g
 
     def backward(self, g):
         a, b = self.unpack()
-        return None if b is None else g.mm(b.t()), None if a is None else a.t().mm(g)
+        left, right = self.turned
+        return (None if b is None else b.mm(g.t()).t() if left else g.mm(b.t())), None if a is None else g.t().mm(a).t() if right else a.t().mm(g)
+
+    @property
+    def turned(self) -> tuple[bool, ...]:
+        """Which operand lies column by column in memory: its gradient does as well."""
+        return tuple([strides == (1, sizes[0]) for sizes, strides in ((self.self_sizes, self.self_strides), (self.mat2_sizes, self.mat2_strides))])
 
 
 class MvBackward0(Node):
@@ -41,7 +50,7 @@ class MvBackward0(Node):
 
     def backward(self, g):
         a, v = self.unpack()
-        return None if v is None else g.unsqueeze(1) * v, None if a is None else a.t().mv(g)
+        return None if v is None else outer(g, v), None if a is None else a.t().mv(g)
 
 
 class DotBackward0(Node):
@@ -101,7 +110,11 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(input)} and {_x(mat2)})")
     _check_dtypes(input, mat2)
     _refuse_bools(input, "addmm_impl_cpu_")
-    return _product(MmBackward0, input, mat2)
+    made = _product(MmBackward0, input, mat2)
+    node = made._grad_fn
+    if node is not None:
+        node.self_sizes, node.self_strides, node.mat2_sizes, node.mat2_strides = input._data.shape, input.stride(), mat2._data.shape, mat2.stride()
+    return made
 
 
 def _x(matrix: Tensor) -> str:
@@ -219,7 +232,7 @@ def without_axis(input: Tensor, axis: int) -> Tensor:
     """A fresh result without an axis of extent 1."""
     node = recorded(_SQUEEZED, (input,))
     if node is not None:
-        node.shape = input._data.shape
+        node.shape, node.dim, node.gone = input._data.shape, axis % 2**64, (wrapped_dim(axis, input.ndim),)
     made = result(node, np.squeeze(input._data, axis))
     counter_of(made)[0] = 1  # PyTorch squeezes in place
     return made
@@ -232,7 +245,7 @@ def outer(input: Tensor, vec2: Tensor, *, out=None) -> Tensor:
     """All products of the elements of two vectors."""
     if input.ndim != 1 or vec2.ndim != 1:
         raise RuntimeError(f"outer: Expected 1-D argument {'self' if input.ndim != 1 else 'vec2'}, but got {(input if input.ndim != 1 else vec2).ndim}-D")
-    return input.unsqueeze(1) * vec2
+    return input.reshape(input._data.shape[0], 1) * vec2
 
 
 def inner(input: Tensor, other: Tensor, *, out=None) -> Tensor:
@@ -261,8 +274,8 @@ class VdotBackward0(DotBackward0):
 # Products added to something --------------------------------------------------------------------------------------------------------
 
 def _added_backward(node, g, a, b):
-    to_self = fitted(g if node.beta == 1 else g * node.beta, node.fit) if node.edges[0] is not None else None
-    g = g if node.alpha == 1 else g * node.alpha
+    to_self = fitted(g if node.beta == 1 else times(g, node.beta), node.fit) if node.edges[0] is not None else None
+    g = g if node.alpha == 1 else times(g, node.alpha)
     left = node.left(g, b) if node.edges[1] is not None else None
     right = node.right(g, a) if node.edges[2] is not None else None
     return to_self, left, right

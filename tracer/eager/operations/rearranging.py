@@ -73,9 +73,15 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
 
 
 def _repeat_backward(node, g):
-    shape = (1,) * (len(node.repeats) - len(node.shape)) + node.shape
-    inner = g.reshape([n for pair in zip(node.repeats, shape) for n in pair])
-    return inner.sum(tuple(range(0, 2 * len(shape), 2))).reshape(node.shape) if shape else g
+    if 0 in node.repeats:
+        return made_of(np.zeros(node.shape, g._data.dtype))
+    lead = len(node.repeats) - len(node.shape)
+    for _ in range(lead):
+        g = g.sum(0)
+    extents = [n for repeats, extent in zip(node.repeats[lead:], node.shape) for n in ((repeats, extent) if repeats != 1 else (extent,))]
+    axes = [k + sum(n != 1 for n in node.repeats[lead:lead + k]) for k, repeats in enumerate(node.repeats[lead:]) if repeats != 1]
+    g = g.reshape(extents)
+    return g.sum(axes) if axes else g
 
 
 REPEAT = kind("RepeatBackward0", _repeat_backward)

@@ -11,10 +11,10 @@ from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .arithmetic import operand
-from .choices import where
+from .choices import masked_fill, where
 from .cumulative import cumprod
 from .joining import cat
-from .numbers import over
+from .numbers import over, times
 from .slicing import narrow
 
 
@@ -36,7 +36,7 @@ def spread(g, shape: tuple, axes, keepdim: bool):
         if axes is not None and not keepdim:
             for axis in sorted(axes):
                 g = g.unsqueeze(axis)
-        return g.expand(*shape) if shape else g
+        return g.expand(*shape)
     if axes is not None and not keepdim and axes:
         g = np.expand_dims(g, axes)
     return np.broadcast_to(g, shape) if shape else g
@@ -144,21 +144,24 @@ class ProdBackward0(_Reduction):
     def backward(self, g):
         x, out = self.unpack()
         if not x.ndim:
-            return (g.clone(),)
-        if self.axes is None and not (x._data == 0).any():
+            return (g,)
+        if self.axes is not None and not self.keepdim:
+            g, out = g.unsqueeze(self.axes[0]), out.unsqueeze(self.axes[0])
+        if not (x._data == 0).any():
             return (g * (out / x),)
         if self.axes is None:
-            return ((g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x),)
-        g = self.spread(g)
-        if not (x._data == 0).any():
-            return (g * (self.spread(out) / x),)
-        return (g * _products_of_others(x, self.axes[0]),)
+            return (_with_others(g, x.contiguous().view(-1), 0).view_as(x),)
+        return (_with_others(g, x, self.axes[0]),)
 
 
 class ProdBackward1(ProdBackward0):
     """Backward of a product over an axis."""
 
     arguments = _Reduction.arguments
+
+
+def _with_others(g: Tensor, x: Tensor, axis: int) -> Tensor:
+    return g if x._data.shape[axis] == 1 else g * _products_of_others(x, axis)
 
 
 def _products_of_others(x: Tensor, axis: int) -> Tensor:
@@ -189,14 +192,8 @@ class VarBackward0(_Reduction):
     correction = 1
 
     def backward(self, g):
-        return (self.slope(g, self.unpack()[0]),)
-
-    def slope(self, g, x):
-        """The gradient of the variance with respect to x."""
-        count = x.numel() if self.axes is None else int(np.prod([self.shape[a] for a in self.axes]))
-        centred = x - x.mean(self.axes if self.axes is not None else None, keepdim=True) if self.axes is not None else x - x.mean()
-        free = count - self.correction
-        return self.spread(g) * centred * (2.0 / free if free > 0 else float("nan"))
+        x, = self.unpack()
+        return (by_variance(g, x, self.axes, self.keepdim, self.correction),)
 
 
 class StdBackward0(VarBackward0):
@@ -206,7 +203,26 @@ class StdBackward0(VarBackward0):
 
     def backward(self, g):
         x, deviation = self.unpack()
-        return (self.slope(where(deviation == 0, 0.0, g / (deviation * 2)), x),)
+        return (by_variance(by_root(g, deviation), x, self.axes, self.keepdim, self.correction),)
+
+
+def by_variance(g: Tensor, x: Tensor, axes, keepdim: bool, correction: float) -> Tensor:
+    """The gradient of a variance with respect to x."""
+    if axes is None or not x.ndim:
+        free = x.numel() - correction
+        if free <= 0:
+            return g * where(x == x.mean(), float("nan"), float("inf"))
+        return times(g, 2.0 / free) * (x - x.mean())
+    if not keepdim and x.ndim > 1:
+        for axis in sorted(axes):
+            g = g.unsqueeze(axis)
+    free = int(np.prod([x._data.shape[a] for a in axes])) - correction
+    return times(g, 2.0 / free if free else float("inf")) * (x - x.mean(axes, keepdim=True))
+
+
+def by_root(g: Tensor, deviation: Tensor) -> Tensor:
+    """The gradient of a standard deviation with respect to the variance."""
+    return masked_fill(g / times(deviation, 2), deviation == 0, 0)
 
 
 def _correction(unbiased, correction) -> float:

@@ -26,6 +26,25 @@ class _Reshaped(ViewNode):
         return (g.reshape(self.shape),)
 
 
+class _Unsqueezed(_Reshaped):
+    def backward(self, g):
+        return (squeeze(g, self.at),)
+
+
+class _Squeezed(_Reshaped):
+    gone: tuple = ()  # axes, counted in the input
+
+    def backward(self, g):
+        for axis in self.gone:
+            g = unsqueeze(g, axis)
+        return (g,)
+
+
+class _Alias(_Reshaped):
+    def backward(self, g):
+        return (g,)
+
+
 class _Permuted(ViewNode):
     arguments: dict[str, str] = {}
     order: tuple = ()
@@ -52,9 +71,9 @@ def view_kind(name: str, parent: type) -> type:
     return type(name, (parent,), {"__doc__": f"{name} of PyTorch."})
 
 
-RESHAPED = {name: view_kind(name, _Reshaped) for name in ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "UnsqueezeBackward0",
-                                                       "SqueezeBackward0",
-                                                       "SqueezeBackward1", "SqueezeBackward2", "AliasBackward0", "DetachBackward0")}
+RESHAPED = {name: view_kind(name, parent) for parent, names in {
+    _Reshaped: ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "DetachBackward0"), _Unsqueezed: ("UnsqueezeBackward0",),
+    _Squeezed: ("SqueezeBackward0", "SqueezeBackward1", "SqueezeBackward2"), _Alias: ("AliasBackward0",)}.items() for name in names}
 
 
 class _Transposed(_Permuted):
@@ -243,7 +262,7 @@ def movedim(input: Tensor, source, destination) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of extent 1."""
     at = wrapped_dim(dim, input.ndim + 1)
-    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: np.expand_dims(a, at), dim=dim % 2**64)
+    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: np.expand_dims(a, at), dim=dim % 2**64, at=at)
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
@@ -256,7 +275,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
     else:
         kind, axes = "SqueezeBackward2", tuple([wrapped_dim(d, len(shape)) for d in dim])
     gone = tuple([k for k in axes if k < len(shape) and shape[k] == 1])
-    return view_of(input, RESHAPED[kind], lambda a: np.squeeze(a, gone), dim=dim % 2**64 if isinstance(dim, int) else dim)
+    return view_of(input, RESHAPED[kind], lambda a: np.squeeze(a, gone), dim=dim % 2**64 if isinstance(dim, int) else dim, gone=gone)
 
 
 def expand(input: Tensor, *sizes) -> Tensor:

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..record import recorded
 from ..tensor import Tensor, made_of, shared, wrapped_dim
-from ..views import ViewNode, scatter, share
+from ..views import ViewNode, share
+from .joining import cat, stack
 from .shaping import keeps, view_kind, view_methods
 from .slicing import narrow
 
@@ -20,12 +21,12 @@ keeps(SPLIT_WITH_SIZES, "dim", "split_sizes")
 keeps(UNBIND, "dim", sizes=False)
 
 
-def _several(input: Tensor, kind: type, parts: list, **arguments) -> tuple:
-    """Views that one node has for outputs. ``arguments``: what PyTorch keeps of the call."""
+def _several(input: Tensor, kind: type, at: int, parts: list, **arguments) -> tuple:
+    """Views along an axis that one node has for outputs. ``arguments``: what PyTorch keeps of the call."""
     array = shared(input)
     node = recorded(_of_several(kind, len(parts)), (input,))
     if node is not None:
-        node.shape, node.parts = array.shape, parts
+        node.shape, node.at, node.parts = array.shape, at, parts
         node.__dict__.update(arguments)
     made = []
     for number, part in enumerate(parts):
@@ -40,19 +41,19 @@ def _several(input: Tensor, kind: type, parts: list, **arguments) -> tuple:
 
 
 class _SeveralNode(ViewNode):
+    together = cat
+
     def backward(self, *gradients):
-        total = None
-        for g, part in zip(gradients, self.parts):
-            if g is not None:
-                each = scatter(g, self.shape, lambda a, part=part: a[part])
-                total = each if total is None else total + each
-        return (total,)
+        dtype = next(g._data.dtype for g in gradients if g is not None)
+        given = [made_of(np.zeros(np.empty(self.shape)[part].shape, dtype)[()]) if g is None else g for g, part in zip(gradients, self.parts)]
+        return (type(self).together(given, self.at),)
 
     fast = None
 
 
 def _of_several(kind: type, count: int) -> type:
-    return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "__doc__": kind.__doc__})
+    return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "together": stack if kind is UNBIND else cat,
+                                                 "__doc__": kind.__doc__})
 
 
 def _axis_to_split(name: str, input: Tensor, dim: int) -> int:
@@ -81,7 +82,7 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
                                f"split_sizes={sizes}")
         bounds = [0, *np.cumsum(sizes).tolist()]
     kind = SPLIT if isinstance(split_size_or_sections, int) else SPLIT_WITH_SIZES
-    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim % 2**64,
+    return _several(input, kind, at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim % 2**64,
                     split_size=split_size_or_sections, split_sizes=split_size_or_sections)
 
 
@@ -98,7 +99,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrapped_dim(dim, input.ndim)
-    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim % 2**64)
+    return _several(input, UNBIND, at, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim % 2**64)
 
 
 def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
