@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .engine import Pass
+from .geometry import in_layout_of
 from .modes import state
 from .node import UNTRACKED, Node, accumulator
 from .operations.joining import stack
@@ -82,7 +83,7 @@ def _caught(roots, inputs, keep: bool, create: bool, allow_unused: bool, materia
             raise RuntimeError(f"The differentiated Tensor at index {position} appears to not have been used in the graph. Set allow_unused=True if this is "
                                "the desired behavior.")
         if g is None and materialize:
-            g = made_of(np.zeros_like(each._data))
+            g = made_of(in_layout_of(np.zeros(each._data.shape, each._data.dtype)[()], each._data))
             g._rg = create
         found.append(g)
     return tuple(found)

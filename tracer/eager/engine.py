@@ -21,6 +21,7 @@ from .origins import evaluating
 from .record import recorded, result
 from .tensor import Size, Tensor, counter_of, made_of
 
+_AT_ONCE = 2**62  # more than any node's number: such nodes come next
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
 
 
@@ -170,8 +171,8 @@ class Pass:
             if changed is not None:
                 outputs = list(changed) if isinstance(changed, tuple) else [changed]
         gradients = self._gradients(node, outputs)
-        if node.node_hooks:
-            gradients = tuple([None if edge is None else each for edge, each in zip(node.edges, gradients)])
+        if node.node_hooks and not node.computes_all:
+            gradients = tuple([None if edge is None or edge is UNTRACKED else each for edge, each in zip(node.edges, gradients)])
         for hook in list((node.node_hooks or {}).values()):
             changed = hook(tuple(gradients), tuple(outputs))
             if changed is not None:
@@ -289,8 +290,9 @@ class Pass:
             self.missing = self._contributions()
         self.missing[node.seq] -= 1
         if not self.missing[node.seq]:
-            self.current = node
-            self._step(node, self.pending.pop(node.seq))
+            first = _AT_ONCE + node.seq
+            self.nodes[first], self.pending[first] = node, self.pending.pop(node.seq)
+            heappush(self.heap, -first)
 
     def _arrive_complete(self) -> None:
         """After an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first."""

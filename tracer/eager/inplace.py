@@ -25,7 +25,7 @@ from .updates import check_writable, count_update, in_place, rebase
 
 def _cumsum(input: Tensor, dim: int, *, dtype=None) -> Tensor:
     if input._data.dtype.kind == "b" and dtype is None:
-        if input.ndim:
+        if input.ndim and input._data.size:
             raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
         return input.clone()
     return cumsum(input, dim, dtype=dtype)

@@ -82,6 +82,7 @@ class Node:
     """
 
     outputs = 1
+    computes_all = False          # gradients of inputs that need none too, which hooks see
     at_once = False               # runs before all others as soon as its gradient is complete
     saved: tuple | None = ()
     versions: tuple | None = None
@@ -183,10 +184,10 @@ class Node:
                 raise RuntimeError(_changed(entry.data, entry.node(self), entry.number, entry.counter[0], expected))
             return entry.tensor(entry.node(self))
         counter = getattr(entry, "_counter", None)
-        if counter is not None and entry._detached > self.seq:
+        if counter is not None and entry._detached > self.seq and entry.grad_fn is None:
             raise RuntimeError(_DETACHED)
         if counter is not None and counter[0] != expected:
-            raise RuntimeError(_changed(entry._data, entry.grad_fn, entry._number, counter[0], expected))
+            raise RuntimeError(_changed(entry._data, entry.grad_fn, 0, counter[0], expected))  # PyTorch says 0 of all outputs that others saved
         return entry
 
     def check(self) -> None:

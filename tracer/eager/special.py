@@ -13,18 +13,27 @@ from .dtypes import get_default_dtype
 from .operations.activations import log_softmax, logsumexp, softmax
 from .operations.arithmetic import operand
 from .operations.choices import where
+from .operations.composed import GRADIENTS
 from .operations.define import RESULT, kind, operation
 from .operations.elementwise import FUNCTIONS as ELEMENTWISE
 from .operations.elementwise import RECORDED, Recorded
 from .operations.elementwise import _opened as opened
 from .operations.elementwise import _uses as uses
-from .operations.numbers import plus, times
+from .operations.numbers import minus, over, plus, times
 from .operations.numeric import logit, sinc
 from .operations.pairwise import FUNCTIONS as PAIRWISE
 from .operations.steps import round_
 from .record import broadcast_shape, fit_of, fitted, in_common
 from .tensor import Tensor, made_of
 from .updates import in_place
+
+
+# As PyTorch composes the gradients where they are recorded: (g, operand, result if it is saved) -> gradient.
+_COMPOSED = GRADIENTS | {
+    "erfcx": lambda g, x, out: minus(times(x, 2) * out, 2 / math.sqrt(math.pi)) * g,
+    "log_ndtr": lambda g, x, out: over(g, math.sqrt(2 * math.pi)) * (-(out + over(x.pow(2), 2))).exp(),
+    "entr": lambda g, x: g * -plus(x.log(), 1),
+}
 
 
 def _float_data(input: Tensor, name: str):
@@ -35,7 +44,8 @@ def _float_data(input: Tensor, name: str):
 def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False):
     """A function of one operand. ``slope(x)``, or ``slope(x, result)``, is written on tensors, so that it can be derived again."""
     saved = ("self", "result") if keeps_result else ("self",)
-    cls = kind(grad_fn, lambda node, g, *entries: g * slope(*entries), saved)
+    composed = _COMPOSED.get(name)
+    cls = kind(grad_fn, (lambda node, g, *entries: g * slope(*entries)) if composed is None else lambda node, g, *entries: composed(g, *entries), saved)
 
     def smooth(input: Tensor, *, out=None) -> Tensor:
         x = _float_data(input, name)

@@ -106,8 +106,24 @@ def move_retained(tensor: Tensor, before: Node, number: int) -> None:
 class AsStridedBackward0(ViewNode):
     """Backward of a view by its place in memory."""
 
+    arguments = {"size": "shape", "stride": "stride", "storage_offset": "offset"}
     view: Geometry
     base: Geometry
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the view."""
+        return self.view.shape
+
+    @property
+    def stride(self) -> tuple[int, ...]:
+        """Of the view."""
+        return self.view.steps
+
+    @property
+    def offset(self) -> int:
+        """Of the view in the memory of its base."""
+        return self.view.offset
 
     def fast(self, g):
         return (scattered(g, self.view, self.base),)

@@ -156,7 +156,9 @@ class Tensor:
 
     def stride(self, dim: int | None = None):
         """Steps between elements along each axis, counted in elements."""
-        strides = tuple([step // self._data.dtype.itemsize for step in logical_strides(self._data)])
+        data = self._data
+        steps = data.strides if data.size or self._view is not None else logical_strides(data)
+        strides = tuple([step // data.dtype.itemsize for step in steps])
         return strides if dim is None else strides[wrapped_dim(dim, len(strides))]
 
     def is_floating_point(self) -> bool:
@@ -293,14 +295,17 @@ def unsigned(dim):
 
 
 def logical_strides(data) -> tuple[int, ...]:
-    """Byte strides as PyTorch counts them; NumPy gives arrays of extent 0 or 1 whatever strides it likes."""
-    if data.size:
-        return data.strides
+    """Byte strides of fresh data without elements, as PyTorch counts them; NumPy gives such arrays whatever strides it likes."""
     step, strides = data.dtype.itemsize, []
     for extent in reversed(data.shape):
         strides.append(step)
         step *= max(extent, 1)
     return tuple(reversed(strides))
+
+
+def with_logical_strides(data: np.ndarray) -> np.ndarray:
+    """Data without elements, with the strides that its views go by."""
+    return np.lib.stride_tricks.as_strided(data, strides=logical_strides(data))
 
 
 def is_contiguous(data) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from .modes import state
 from .node import INFERENCE, UNTRACKED, Node
 from .record import recorded, result
-from .tensor import Tensor, counter_of, shared
+from .tensor import Tensor, counter_of, shared, with_logical_strides
 
 
 class View:
@@ -94,6 +94,8 @@ def pick(g: Tensor, apply: Callable, overlaps: bool = False) -> Tensor:
 def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, origin: str = "", **attributes) -> Tensor:
     """A view by ``apply``, a function from arrays to views of them. ``attributes`` are the node's."""
     array = shared(input)
+    if not array.size and input._view is None:
+        array = with_logical_strides(array)
     node = recorded(kind, (input,))
     made = result(node, apply(array) if data is None else data)
     if node is not None:
@@ -111,15 +113,15 @@ def share(made: Tensor, input: Tensor, origin: str = "") -> None:
         return
     made._inference = False
     made._counter = counter = counter_of(input)
-    if state.inference or not state.recording:
-        origin = "inference" if state.inference else "no_grad"
-        if input._rg and made._grad_fn is None:
-            made._rg, made._grad_fn = True, UNTRACKED
     if input._view is None:
         base = input
     else:
         base = input._view.base
         origin = origin or input._view.origin
+    if state.inference or not state.recording:
+        origin = "inference" if state.inference else "no_grad"
+        if base._rg and made._grad_fn is None:
+            made._rg, made._grad_fn = True, UNTRACKED
     made._view = View(base, origin, counter[0])
     register(made, base)
 

@@ -163,8 +163,7 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
             first, second = _as_bools(a), _as_bools(b)
             broadcast_shape(first.shape, second.shape)
             return result(None, in_layout_of(first | (second & bool(alpha)), first, second))
-        b = mul(b, alpha) if isinstance(b, Tensor) and not (b._rg and state.recording) else b
-        if isinstance(b, Tensor) and b._rg and state.recording:
+        if isinstance(b, Tensor):
             node, data = _binary(AddBackward0, lambda x, y: x + x.dtype.type(alpha) * y, a, b)
             if node is not None:
                 node._saved_alpha = alpha
@@ -193,11 +192,7 @@ def _check_alpha(a, b, alpha) -> None:
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """``input - alpha * other``."""
     a, b = operand(input, "sub"), operand(other, "sub", 2, "other")
-    if all(DTYPES.get(o._data.dtype) is bool_ if isinstance(o, Tensor) else isinstance(o, bool) for o in (a, b)):
-        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
-    if any(isinstance(o, Tensor) and o._data.dtype.kind == "b" for o in (a, b)):
-        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
-                           "`logical_not()` operator instead.")
+    _refuse_bools(a, b)
     if alpha != 1 or alpha.__class__ is not int:
         _check_alpha(a, b, alpha)
         node, data = _binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
@@ -205,6 +200,17 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
             node._saved_alpha = alpha
         return result(node, data)
     return result(*_binary(SubBackward0, np.subtract, a, b))
+
+
+def _refuse_bools(a, b) -> None:
+    if all(DTYPES.get(o._data.dtype) is bool_ if isinstance(o, Tensor) else isinstance(o, bool) for o in (a, b)):
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
+    if any(isinstance(o, Tensor) and o._data.dtype.kind == "b" for o in (a, b)):
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+                           "`logical_not()` operator instead.")
+
+
+sub.refuses = _refuse_bools  # before memory is looked at
 
 
 def rsub(input, other, *, alpha=1) -> Tensor:
@@ -265,7 +271,7 @@ def _rounded_division(a, b, mode: str) -> Tensor:
     node, data = _binary(DivBackward2, function, a, b)
     if node is not None:
         node._saved_rounding_mode = mode
-        node.save(a, b)
+        node.save(a if node.edges[1] is not None else None, b)
     return result(node, data)
 
 
@@ -285,7 +291,14 @@ def neg(input, *, out=None) -> Tensor:
 
 
 def operand(value, name: str, position: int = 1, argument: str = "input"):
-    """A tensor or number; TypeError in PyTorch's words for anything else."""
+    """A tensor or number; TypeError in PyTorch's words for anything else. Of a view that cannot be used any more it is told before shapes are looked at."""
+    if isinstance(value, Tensor) and value._view is not None and value._rg and state.recording:
+        value._grad_fn  # noqa: B018 - a property of stale views
+    return constant(value, name, position, argument)
+
+
+def constant(value, name: str, position: int = 1, argument: str = "input"):
+    """An :func:`operand` of an operation that is never recorded."""
     if isinstance(value, Tensor) or (_number(value) and position > 1):
         return value
     if isinstance(value, (bool, int, float, np.number)):

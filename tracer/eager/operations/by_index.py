@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..record import fitted, updated
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import check_expanded, check_writable, in_place, recordable, update
 from .choices import where
-from .define import kind, operation
+from .define import IfNeeded, kind, operation
 from .indexing import check_bounds, taken
+from .numbers import times
 
 
 def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = IndexError) -> tuple[int, np.ndarray]:
@@ -37,7 +38,7 @@ def _index_select_backward(node, g, index):
     return updated(index_add(made_of(np.zeros(node.shape, g._data.dtype)[()]), node.dim, index, g), 1)
 
 
-INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",))
+INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",), keeps=("dim:given", "self_sym_sizes:shape"))
 
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
@@ -46,18 +47,18 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
     axis, places = _vector("index_select", input, dim, index)
     data = input._data[_at(axis, places)] if input.ndim else input._data.reshape(1)[places][0]
-    return operation(INDEX_SELECT, (input,), np.asarray(data, order="C"), (index,), shape=input._data.shape, dim=axis)
+    return operation(INDEX_SELECT, (input,), np.asarray(data, order="C"), (index,), shape=input._data.shape, dim=axis, given=unsigned(dim))
 
 
 def _index_add_backward(node, g, index, _):
     to_source = None
     if node.edges[1] is not None:
-        to_source = index_select(g, node.dim, index) * node.alpha if node.alpha != 1 else index_select(g, node.dim, index)
+        to_source = times(index_select(g, node.dim, index), node.alpha) if node.alpha != 1 else index_select(g, node.dim, index)
         to_source = to_source.expand(*node.shape)
     return g, to_source
 
 
-INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index", "source"))
+INDEX_ADD = kind("IndexAddBackward0", _index_add_backward, ("index", "source"), keeps=("alpha", "dim:given", "source_dim"))
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1, out=None) -> Tensor:
@@ -69,7 +70,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
     _check_source("index_add", input, axis, places, source)
     data = np.array(input._data, order="C")
     np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), (source._data if alpha == 1 else source._data * data.dtype.type(alpha)))
-    return operation(INDEX_ADD, (input, source), data, (index, source if source._rg else None), dim=axis, alpha=alpha, shape=source._data.shape)
+    return operation(INDEX_ADD, (input, source), data, (IfNeeded(index, 1), IfNeeded(source, 1)), dim=axis, given=unsigned(dim), alpha=alpha,
+                     shape=source._data.shape, source_dim=source.ndim)
 
 
 def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -> None:
@@ -90,7 +92,7 @@ def _index_copy_backward(node, g, index, _):
             index_select(g, node.dim, index).expand(*node.shape) if node.edges[1] is not None else None)
 
 
-INDEX_COPY = kind("IndexCopyBackward0", _index_copy_backward, ("index", "source"))
+INDEX_COPY = kind("IndexCopyBackward0", _index_copy_backward, ("index", "source"), keeps=("dim:given", "source_dim"))
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out=None) -> Tensor:
@@ -99,7 +101,8 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out=No
     _check_source("index_copy", input, axis, places, source)
     data = np.array(input._data, order="C")
     (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = source._data
-    return operation(INDEX_COPY, (input, source), data, (index, source if source._rg else None), dim=axis, shape=source._data.shape)
+    return operation(INDEX_COPY, (input, source), data, (index, IfNeeded(source, 1)), dim=axis, given=unsigned(dim), shape=source._data.shape,
+                     source_dim=source.ndim)
 
 
 def _cleared(g: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -113,7 +116,7 @@ def _index_fill_backward(node, g, index):
     return tuple(found)
 
 
-INDEX_FILL0, INDEX_FILL1 = (kind(f"IndexFillBackward{k}", _index_fill_backward, ("index",)) for k in (0, 1))
+INDEX_FILL0, INDEX_FILL1 = (kind(f"IndexFillBackward{k}", _index_fill_backward, ("index",), keeps=("dim:given",)) for k in (0, 1))
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
@@ -124,7 +127,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     if tensor and value.ndim:
         raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
     (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = value._data if tensor else value
-    return operation(INDEX_FILL1 if tensor else INDEX_FILL0, (input, value) if tensor else (input,), data, (index,), dim=axis)
+    return operation(INDEX_FILL1 if tensor else INDEX_FILL0, (input, value) if tensor else (input,), data, (index,), dim=axis, given=unsigned(dim))
 
 
 def _index_put_backward(node, g, *_):
@@ -137,7 +140,7 @@ def _index_put_backward(node, g, *_):
     return to_self, None if to_values is None else fitted(to_values, (node.value_shape, to_values._data.dtype))
 
 
-INDEX_PUT = kind("IndexPutBackward0", _index_put_backward)
+INDEX_PUT = kind("IndexPutBackward0", _index_put_backward, keeps=("indices", "accumulate"))
 
 
 def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
@@ -160,7 +163,7 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
     else:
         data[place] = values._data
     kept = tuple([each for each in indices if each is not None])
-    return operation(INDEX_PUT, (input, values), data, kept, place=place, accumulate=accumulate, value_shape=values._data.shape)
+    return operation(INDEX_PUT, (input, values), data, kept, indices=kept, place=place, accumulate=accumulate, value_shape=values._data.shape)
 
 
 def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:

@@ -7,13 +7,13 @@ import numpy as np
 from ..geometry import in_layout_of
 from ..record import broadcast_shape, data_of, in_common
 from ..tensor import Tensor, made_of
-from .arithmetic import _number, operand
+from .arithmetic import _number, constant
 from .elementwise import RECORDED
 
 
 def _comparison(name: str, ufunc):
     def function(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name), operand(other, name, 2, "other")
+        a, b = constant(input, name), constant(other, name, 2, "other")
         if isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         _, (x, y) = in_common(a, b)

@@ -15,9 +15,9 @@ from .slicing import diagonal
 def einsum(*arguments) -> Tensor:
     """``einsum("ij,jk->ik", a, b)``: products summed over the labels that the result does not have."""
     equation, operands = _arguments(arguments)
-    look_up_nodes(operands)
     inputs, output = _labels(equation, [t.ndim for t in operands])
     extents = _extents(inputs, operands)
+    look_up_nodes(operands)
     summed = [label for label in extents if label not in output]
     last = {label: max(k for k, labels in enumerate(inputs) if label in labels) for label in summed}
     order = output + "".join(summed)

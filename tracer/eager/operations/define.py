@@ -6,6 +6,7 @@ For operations that have their weight in the NumPy call; those that most program
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,12 +17,23 @@ from ..tensor import Tensor, made_by, made_of
 RESULT = object()  # stands in ``saves`` for the operation's own result
 
 
-def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1) -> type[Node]:
-    """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input."""
+class IfNeeded(NamedTuple):
+    """An entry of ``saves`` that only the gradient of one input needs."""
+
+    entry: object
+    input: int
+
+
+def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, keeps: tuple[str, ...] = ()) -> type[Node]:
+    """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input.
+
+    ``keeps``: PyTorch's names of arguments that the node shows, each with that of our attribute behind a colon where it has another name.
+    """
     def run(self, *gradients):
         found = backward(self, *gradients, *self.unpack())
         return found if isinstance(found, tuple) else (found,)
-    return type(name, (Node,), {"names": saved, "backward": run, "outputs": outputs, "__doc__": f"{name} of PyTorch."})
+    arguments = {each.partition(":")[0]: each.rpartition(":")[2] for each in keeps}
+    return type(name, (Node,), {"names": saved, "backward": run, "outputs": outputs, "arguments": arguments, "__doc__": f"{name} of PyTorch."})
 
 
 def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attributes) -> Tensor:
@@ -31,8 +43,14 @@ def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attribu
     if node is not None:
         node.__dict__.update(attributes)
         if saves:
-            node.save(*[saved_result(made) if each is RESULT else each for each in saves])
+            node.save(*[saved_result(made) if each is RESULT else _needed(node, each) for each in saves])
     return made
+
+
+def _needed(node: Node, each):
+    if each.__class__ is not IfNeeded:
+        return each
+    return each.entry if node.edges[each.input] is not None else None
 
 
 def operations(cls: type[Node], inputs: tuple, data: tuple, saves: tuple = (), constant: tuple[int, ...] = (), **attributes) -> list[Tensor]:

@@ -9,7 +9,7 @@ import numpy as np
 from ..node import Node
 from ..record import recorded, result, saved_result, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
-from .arithmetic import operand
+from .arithmetic import constant, operand
 from .choices import masked_fill
 from .gathering import scatter
 from .pairwise import EXTREMES
@@ -80,6 +80,12 @@ class _ByIndex(Node):
             g, indices = g.unsqueeze(self.dim), indices.unsqueeze(self.dim)
         zeros = made_of(np.zeros(self.shape, g._data.dtype)[()])
         return (updated(type(self).scatter(zeros, self.dim, indices, g), 2),)
+
+
+class _WholeLine(_ByIndex):
+    """Of what keeps the axis in any case."""
+
+    arguments = {"dim": "given", "self_sym_sizes": "shape"}
 
 
 MaxBackward0, MinBackward0 = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward0", "MinBackward0"))
@@ -166,7 +172,7 @@ amax, amin = _among("amax", AmaxBackward0, np.max), _among("amin", AminBackward0
 
 def _position(name: str, arg):
     def function(input, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        x = operand(input, name)._data
+        x = constant(input, name)._data
         if x.dtype.kind == "b":
             raise RuntimeError(f"{name}(): does not support bool input")
         if dim is None:

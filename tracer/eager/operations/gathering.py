@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 
 from ..record import updated
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .choices import masked_fill
-from .define import RESULT, kind, operation
+from .define import RESULT, IfNeeded, kind, operation
 from .shaping import broadcast_to, reshape
 
 _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
@@ -61,7 +61,7 @@ def _gather_backward(node, g, index, _):
     return updated(scatter_add(zeros, node.dim, index, g), 1)
 
 
-GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"))
+GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"), keeps=("dim:given", "sparse_grad"))
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out=None) -> Tensor:
@@ -69,7 +69,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     axis = _check_along("gather", input, dim, index)
     x = input._data
     data = x.reshape(-1)[index._data] if x.ndim == 0 else np.reshape(x[_along(np.atleast_1d(index._data), axis)], index._data.shape)
-    return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis)
+    return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis, given=unsigned(dim), sparse_grad=sparse_grad)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -92,7 +92,7 @@ def _scatter_backward(node, g, index):
     return cleared, gather(g, node.dim, index) if len(node.edges) > 1 and node.edges[1] is not None else None
 
 
-SCATTER0, SCATTER1 = (kind(f"ScatterBackward{k}", _scatter_backward, ("index",)) for k in (0, 1))
+SCATTER0, SCATTER1 = (kind(f"ScatterBackward{k}", _scatter_backward, ("index",), keeps=("dim:given",)) for k in (0, 1))
 
 
 def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None) -> Tensor:
@@ -112,7 +112,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
         flat, places = np.atleast_1d(data), np.atleast_1d(index._data)
         flat[_along(places, axis)] = np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])] if tensor else src
     inputs = (input, src) if tensor else (input,)
-    return operation(SCATTER0 if tensor else SCATTER1, inputs, data, (index,), dim=axis)
+    return operation(SCATTER0 if tensor else SCATTER1, inputs, data, (index,), dim=axis, given=unsigned(dim))
 
 
 def _scatter_add_backward(node, g, index):
@@ -124,7 +124,7 @@ def _scatter_add_backward(node, g, index):
     return g, gather(g, node.dim, index)
 
 
-SCATTER_ADD = kind("ScatterAddBackward0", _scatter_add_backward, ("index",))
+SCATTER_ADD = kind("ScatterAddBackward0", _scatter_add_backward, ("index",), keeps=("dim:given",))
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         places = np.atleast_1d(index._data)
         np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), _along(places, axis),
                   np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])])
-    return operation(SCATTER_ADD, (input, src), data, (index,), dim=axis, shape=src._data.shape)
+    return operation(SCATTER_ADD, (input, src), data, (IfNeeded(index, 1),), dim=axis, given=unsigned(dim), shape=src._data.shape)
 
 
 _REDUCERS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf), "mean": (np.add, 0)}
@@ -194,7 +194,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
 
 def _take_backward(node, g, index, _):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
-    return put(zeros, index, g, True)
+    return updated(put(zeros, index, g, True), 1)
 
 
 TAKE = kind("TakeBackward0", _take_backward, ("index", "self"))

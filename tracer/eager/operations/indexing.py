@@ -84,11 +84,14 @@ def get(input: Tensor, index) -> Tensor:
             if not -extent <= index < extent:
                 raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
             return selected(input, 0, index)
+    if input._view is not None and isinstance(index, slice):
+        look_up_nodes((input,))  # before it is found that there is no such axis
     parts = _parts(input, index)
     if input._view is not None:
         look_up_nodes((input,))
     current, places = _basic(input, parts)
     if places:
+        _check_all_bounds(places)
         return _gathered(current, places)
     if current is input:
         if slice(None) in [part for _, part in parts if isinstance(part, slice)] and index is not Ellipsis:
@@ -151,8 +154,8 @@ def _part(part):
         f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(part).__name__})")
 
 
-def _basic(input: Tensor, parts: list, bounds: bool = True):
-    """Take the steps that are views. Returns the view, and tensors by axis of it, whose ``bounds`` are looked at."""
+def _basic(input: Tensor, parts: list):
+    """Take the steps that are views. Returns the view, and tensors by axis of it."""
     current, at, places, gathered = input, 0, {}, 0
     for dimension, part in parts:
         if part is None:
@@ -188,8 +191,6 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
                 places[at] = array
                 places.setdefault("saved", []).append(part)
                 at += 1
-    if bounds:
-        _check_all_bounds(places)
     return current, places
 
 
@@ -233,7 +234,7 @@ def _gathered(current: Tensor, places: dict) -> Tensor:
     if node is not None:
         node.shape, node.place = current._data.shape, place
         node.save(*places.get("saved", ()))
-        node.indices = tuple([None if isinstance(each, slice) else made_of(each) for each in place])
+        node.indices = tuple([None if isinstance(each, slice) else made_of(each) for each in place]) if "masks" not in places else tuple(places["saved"])
     return result(node, _in_order(np.array(data), current._data, place) if data.ndim else data)
 
 
@@ -258,10 +259,10 @@ def put_at(input: Tensor, index, value) -> None:
         index = None
     records = recordable(input, (value,))
     parts = _parts(input, index)
-    if any([not isinstance(part, Tensor) for _, part in parts]):
+    if index is not Ellipsis and any([not isinstance(part, Tensor) for _, part in parts]):
         look_up_nodes((input,))  # for the views to come
     tensors = [part for _, part in parts if isinstance(part, Tensor)]
-    target, places = _unrecorded(input, parts) if not records else _basic(input, parts, bounds=False)
+    target, places = (_basic if records else _unrecorded)(input, parts)
     if not places:
         _assign(target, value)
         return
@@ -285,7 +286,7 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=())
     given = value._data if isinstance(value, Tensor) else value
     node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records else None
     if node is not None:
-        node.place, node.value_shape = place, np.shape(given)
+        node.place, node.value_shape, node.indices = place, np.shape(given), tuple(indices)
         node.save(*indices)
     array[place] = np.array(given).astype(array.dtype)
     count_update(target)
@@ -306,6 +307,9 @@ def _fits(shape: tuple, goal: tuple) -> bool:
 
 class IndexPut(Node):
     """Backward of an assignment by tensors."""
+
+    arguments = {"indices": "indices", "accumulate": "accumulate"}
+    accumulate = False
 
     def backward(self, g):
         self.check()
@@ -408,6 +412,7 @@ def copied_into(target: Tensor, source: Tensor) -> Tensor:
     return result(node, data)
 
 
+copied_into.is_copy = True
 filled_by.is_fill = True  # one number is read before anything is written
 
 

@@ -17,6 +17,7 @@ class CatBackward0(Node):
     """Backward of cat: the parts of the gradient. ``operands``: shape and dtype of each; vectors without elements count for nothing."""
 
     arguments = {"dim": "dim"}
+    computes_all = True
     operands: list = []
 
     def fast(self, g):

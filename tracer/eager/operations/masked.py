@@ -43,7 +43,7 @@ def _masked_scatter_backward(node, g, mask):
     return masked_fill(g, mask, 0), to_source
 
 
-MASKED_SCATTER = kind("MaskedScatterBackward0", _masked_scatter_backward, ("mask",))
+MASKED_SCATTER = kind("MaskedScatterBackward0", _masked_scatter_backward, ("mask",), keeps=("source_sym_sizes:shape",))
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:

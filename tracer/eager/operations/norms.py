@@ -8,7 +8,7 @@ import numpy as np
 
 from ..dtypes import Dtype, int64
 from ..record import broadcast_shape, fitted
-from ..tensor import Tensor, wrapped_dim
+from ..tensor import Tensor, unsigned, wrapped_dim
 from ..updates import in_place
 from .arithmetic import operand
 from .choices import masked_fill, where
@@ -67,7 +67,7 @@ def _vector_norm_backward(node, g, x, out):
     return found if found is None or found.dtype is node.source else found.to(node.source)
 
 
-VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"))
+VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"), keeps=("dim:given", "keepdim", "ord:order"))
 
 
 def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -80,8 +80,8 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
         where_ = "an empty tensor because" if empty is None else f"the dimension {empty}because this dimension is empty and"
         raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on {where_} the operation does not have an identity")
     data = x._data if dtype is None else x._data.astype(dtype.numpy)
-    return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim), order="C"), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim,
-                     source=x.dtype)
+    return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim), order="C"), (x, RESULT), order=ord, axes=axes, keepdim=keepdim,
+                     given=unsigned((dim,) if isinstance(dim, int) else dim), source=x.dtype)
 
 
 # Distances -----------------------------------------------------------------------------------------------------------------------------
@@ -91,13 +91,13 @@ def _dist_backward(node, g, x, y, out):
     return fitted(found, (x._data.shape, x._data.dtype)), fitted(-found, (y._data.shape, y._data.dtype))
 
 
-DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"))
+DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"), keeps=("p:order",))
 
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of the difference."""
     broadcast_shape(input._data.shape, other._data.shape)
-    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(input._data - other._data), p, None, False)), (input, other, RESULT), order=float(p))
+    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(input._data - other._data), p, None, False)), (input, other, RESULT), order=p)
 
 
 def _cdist_backward(node, g, x, y, out):
@@ -112,7 +112,7 @@ def _cdist_twice(node, g):
     raise NotImplementedError("the derivative for '_cdist_backward' is not implemented.")
 
 
-CDIST, CDIST_BACKWARD = kind("CdistBackward0", _cdist_backward, ("x1", "x2", "result")), kind("CdistBackwardBackward0", _cdist_twice)
+CDIST, CDIST_BACKWARD = kind("CdistBackward0", _cdist_backward, ("x1", "x2", "result"), keeps=("p:order",)), kind("CdistBackwardBackward0", _cdist_twice)
 
 
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:
@@ -138,7 +138,7 @@ def _renorm_backward(node, g, x):
     return where(size > node.maximum, scaled, g)
 
 
-RENORM = kind("RenormBackward0", _renorm_backward, ("self",))
+RENORM = kind("RenormBackward0", _renorm_backward, ("self",), keeps=("p:order", "dim:given", "maxnorm:maximum"))
 
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out=None) -> Tensor:
@@ -148,7 +148,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out=None) -> Te
     axis, x = wrapped_dim(dim, input.ndim), input._data
     size = _norm_of(x, p, tuple([k for k in range(x.ndim) if k != axis]), True)
     scale = np.where(size > maxnorm, x.dtype.type(maxnorm) / (size + x.dtype.type(1e-7)), x.dtype.type(1)).astype(x.dtype)
-    return operation(RENORM, (input,), x * scale, (input,), order=float(p), dim=axis, maximum=maxnorm)
+    return operation(RENORM, (input,), x * scale, (input,), order=p, dim=axis, given=unsigned(dim), maximum=maxnorm)
 
 
 # Without NaN -----------------------------------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def _nansum_backward(node, g, x):
     return spread(g.to(x.dtype), x._data.shape, node.axes, node.keepdim) * x.isnan().logical_not()
 
 
-NANSUM = kind("NansumBackward0", _nansum_backward, ("self",))
+NANSUM = kind("NansumBackward0", _nansum_backward, ("self",), keeps=("dim:given", "keepdim"))
 
 
 def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -167,7 +167,8 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | Non
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     data = np.sum(np.where(x != x, x.dtype.type(0), x).astype(goal), axis=axes, keepdims=keepdim and axes is not None) if x.ndim else np.where(x != x, 0,
                                                                                                                                                x).astype(goal)
-    return operation(NANSUM, (input,), np.asarray(data, order="C"), (input,), axes=axes, keepdim=keepdim)
+    return operation(NANSUM, (input,), np.asarray(data, order="C"), (input,), axes=axes, keepdim=keepdim,
+                     given=unsigned((dim,) if isinstance(dim, int) else dim))
 
 
 def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -190,7 +191,7 @@ def _moments(name: str, grad_fn: str, spread_of):
             total = mean if total is None else total + mean
         return total
     saved = ("self", "result0") if name == "std_mean" else ("self",)
-    cls = kind(grad_fn, backward, saved, outputs=2)
+    cls = kind(grad_fn, backward, saved, outputs=2, keeps=("correction:given_correction", "dim:given", "keepdim"))
 
     def function(input: Tensor, dim=None, unbiased: bool | None = None, keepdim: bool = False, *, correction=None):
         if isinstance(dim, bool):
@@ -203,7 +204,8 @@ def _moments(name: str, grad_fn: str, spread_of):
         with warnings.catch_warnings(action="ignore"):
             data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, detached.mean(dim, keepdim)._data
         return tuple(operations(cls, (input,), data, (input, 0)[:len(saved)], axes=axes, keepdim=keepdim, count=count,
-                                correction=_correction(unbiased, correction)))
+                                correction=_correction(unbiased, correction), given=unsigned((dim,) if isinstance(dim, int) else dim),
+                                given_correction=None if unbiased is None and correction is None and dim is None else _correction(unbiased, correction)))
     function.__name__ = name
     function.__doc__ = "The spread and the mean."
     return function
@@ -227,7 +229,7 @@ def _logcumsumexp_backward(node, g, x, out):
     return (reverse(up - out) + x).exp() - (reverse(down - out) + x).exp()
 
 
-LOGCUMSUMEXP = kind("LogcumsumexpBackward0", _logcumsumexp_backward, ("self", "result"))
+LOGCUMSUMEXP = kind("LogcumsumexpBackward0", _logcumsumexp_backward, ("self", "result"), keeps=("dim:given",))
 
 
 def logcumsumexp(input: Tensor, dim: int, *, out=None) -> Tensor:
@@ -236,7 +238,8 @@ def logcumsumexp(input: Tensor, dim: int, *, out=None) -> Tensor:
     if x.dtype.kind != "f":
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.legacy}\'')
     axis = wrapped_dim(dim, x.ndim)
-    return operation(LOGCUMSUMEXP, (input,), np.ascontiguousarray(np.logaddexp.accumulate(x, axis)) if x.ndim else x, (input, RESULT), dim=axis)
+    return operation(LOGCUMSUMEXP, (input,), np.ascontiguousarray(np.logaddexp.accumulate(x, axis)) if x.ndim else x, (input, RESULT), dim=axis,
+                     given=unsigned(dim))
 
 
 FUNCTIONS = {f.__name__: f for f in (dist, cdist, renorm, nansum, nanmean, var_mean, std_mean, logcumsumexp)}

@@ -12,7 +12,7 @@ from ..tensor import Tensor, made_of
 from ..updates import in_place
 from .arithmetic import _binary, operand
 from .choices import masked_fill, where
-from .define import RESULT, kind, operation
+from .define import RESULT, IfNeeded, kind, operation
 from .numbers import less, number_over, plus, times
 from .powers import pow_
 
@@ -36,7 +36,7 @@ def _lerp_backward(node, g, *saved):
     return _fit(node, g * less(1, weight), g * weight, g * (end - start) if node.edges[2] is not None else None)
 
 
-LERP0, LERP1 = kind("LerpBackward0", _lerp_backward), kind("LerpBackward1", _lerp_backward, ("self", "end", "weight"))
+LERP0, LERP1 = kind("LerpBackward0", _lerp_backward, keeps=("weight",)), kind("LerpBackward1", _lerp_backward, ("self", "end", "weight"))
 
 
 def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
@@ -52,7 +52,7 @@ def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
     a, b, w = input._data, end._data, weight._data if tensor else input._data.dtype.type(weight)
     data = np.where(np.abs(w) < 0.5, a + w * (b - a), b - (b - a) * (1 - w)).astype(a.dtype, copy=False)
     inputs = (input, end, weight) if tensor else (input, end)
-    return operation(LERP1 if tensor else LERP0, inputs, data, inputs if tensor else (), weight=weight, fits=[fit_of(x) for x in inputs])
+    return operation(LERP1 if tensor else LERP0, inputs, data, (IfNeeded(input, 2), IfNeeded(end, 2), weight) if tensor else (), weight=weight, fits=[fit_of(x) for x in inputs])
 
 
 def _addcmul_backward(node, g, first, second):
@@ -79,15 +79,16 @@ def _three(name: str, cls: type, function):
                                "implementation: (input + "
                                "value * tensor1 / tensor2), for all dtypes.")
         inputs = (input, tensor1, tensor2)
-        return operation(cls, inputs, in_layout_of(np.asarray(a + function(dtype.numpy.type(value), b, c)), a, b, c), (tensor1, tensor2), value=value,
+        saves = IfNeeded(tensor1, 2), IfNeeded(tensor2, 1) if name == "addcmul" else tensor2
+        return operation(cls, inputs, in_layout_of(np.asarray(a + function(dtype.numpy.type(value), b, c)), a, b, c), saves, value=value,
                          fits=[fit_of(x) for x in inputs])
     three.__name__ = name
     three.__doc__ = f"``torch.{name}``."
     return three
 
 
-addcmul = _three("addcmul", kind("AddcmulBackward0", _addcmul_backward, ("tensor1", "tensor2")), lambda v, b, c: v * b * c)
-addcdiv = _three("addcdiv", kind("AddcdivBackward0", _addcdiv_backward, ("tensor1", "tensor2")), lambda v, b, c: v * b / c)
+addcmul = _three("addcmul", kind("AddcmulBackward0", _addcmul_backward, ("tensor1", "tensor2"), keeps=("value",)), lambda v, b, c: v * b * c)
+addcdiv = _three("addcdiv", kind("AddcdivBackward0", _addcdiv_backward, ("tensor1", "tensor2"), keeps=("value",)), lambda v, b, c: v * b / c)
 
 
 # One operand -----------------------------------------------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ def _logit_backward(node, g, x):
     return where((x >= eps) & (x <= 1 - eps), g / (x * less(1, x)), 0.0)
 
 
-LOGIT = kind("LogitBackward0", _logit_backward, ("self",))
+LOGIT = kind("LogitBackward0", _logit_backward, ("self",), keeps=("eps",))
 
 
 def logit(input: Tensor, eps: float | None = None, *, out=None) -> Tensor:
@@ -157,7 +158,7 @@ def float_power(input, exponent, *, out=None) -> Tensor:
 
 
 def _ldexp_backward(node, g, y, out):
-    return _fit(node, g * 2.0 ** y, g * times(out, float(np.log(2))))
+    return _fit(node, None if y is None else g * 2.0 ** y, g * times(out, float(np.log(2))))
 
 
 LDEXP = kind("LdexpBackward0", _ldexp_backward, ("other", "result"))
@@ -167,7 +168,7 @@ def ldexp(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """``input * 2**other``."""
     broadcast_shape(input._data.shape, other._data.shape)
     _, (a, b) = in_common(input, other, floating=True)
-    return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (other, RESULT), fits=[fit_of(input), fit_of(other)])
+    return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (IfNeeded(other, 0), RESULT), fits=[fit_of(input), fit_of(other)])
 
 
 def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "other")):
@@ -179,7 +180,8 @@ def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         dtype, (x, y) = in_common(a, b, floating=True)
-        return operation(cls, (a, b), in_layout_of(np.asarray(function(x, y), dtype.numpy), x, y), (a, RESULT if saved[1] == "result" else b),
+        return operation(cls, (a, b), in_layout_of(np.asarray(function(x, y), dtype.numpy), x, y),
+                         (IfNeeded(a, 0), RESULT) if saved[1] == "result" else (a, b),
                          fits=[fit_of(a), fit_of(b)])
     pair.__name__ = name
     pair.__doc__ = f"``numpy.{name}``."
@@ -187,7 +189,7 @@ def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "
 
 
 def _copysign_backward(node, g, x, out):
-    return _fit(node, g * masked_fill(out / x, x == 0, 0), updated(made_of(np.zeros(g._data.shape, g._data.dtype)[()]), 1))
+    return _fit(node, None if x is None else g * masked_fill(out / x, x == 0, 0), updated(made_of(np.zeros(g._data.shape, g._data.dtype)[()]), 1))
 
 
 copysign = _pair("copysign", "CopysignBackward0", np.copysign, _copysign_backward, ("self", "result"))

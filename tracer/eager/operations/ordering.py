@@ -8,21 +8,20 @@ import numpy as np
 
 from ..geometry import in_layout_of
 from ..record import recorded, result, saved_result
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .choices import where
 from .define import kind, operation, operations
-from .extremes import _PAIRS, _ByIndex, pair_type, shared_along, shared_by_equal, values_and_indices
+from .extremes import _PAIRS, _ByIndex, _WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
 from .gathering import gather, scatter_add
 from .numeric import lerp
 from .products import without_axis
 from .reductions import _noted, _Reduction
 
-SORT0, SORT1, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE, CUMMAX, CUMMIN = (
-    type(f"{name}", (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
-        "SortBackward0", "SortBackward1", "TopkBackward0", "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0", "CummaxBackward0",
-        "CumminBackward0"))
-CUMMAX.names = CUMMIN.names = ("indices", "self")
-CUMMAX.scatter = CUMMIN.scatter = scatter_add
+KTHVALUE, MEDIAN, NANMEDIAN, MODE = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
+    "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0"))
+SORT0, SORT1, TOPK = (type(name, (_WholeLine,), {"__doc__": f"{name} of PyTorch."}) for name in ("SortBackward0", "SortBackward1", "TopkBackward0"))
+CUMMAX, CUMMIN = (type(name, (_WholeLine,), {"names": ("indices", "self"), "arguments": {"dim": "given"}, "scatter": scatter_add,
+                                             "__doc__": f"{name} of PyTorch."}) for name in ("CummaxBackward0", "CumminBackward0"))
 _NANMEDIAN_PAIR = pair_type("nanmedian")
 
 
@@ -41,7 +40,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | 
     if x.ndim == 0:
         return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0))
     places = _ordered(x, axis, descending)
-    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(np.take_along_axis(x, places, axis), x), in_layout_of(places, x))
+    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(np.take_along_axis(x, places, axis), x), in_layout_of(places, x),
+                              dim)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Tensor:
@@ -66,7 +66,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if x.ndim == 0:
         return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0))
     places = np.take(_ordered(x, axis, largest), np.arange(k), axis)
-    return values_and_indices(input, TOPK, _PAIRS["topk"], axis, True, np.take_along_axis(x, places, axis), places)
+    return values_and_indices(input, TOPK, _PAIRS["topk"], axis, True, np.take_along_axis(x, places, axis), places, dim)
 
 
 def _along(input: Tensor, cls, pair, axis: int, keepdim: bool, places):
@@ -95,6 +95,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
 
 class MedianBackward0(_Reduction):
     """Backward of the median of everything: shared evenly by all that equal it."""
+
+    arguments: dict[str, str] = {}
 
     names = ("self", "result")
 
@@ -169,7 +171,7 @@ def _running(name: str, cls: type, keeps):
             best = np.where(better, lines[k], best)
             places[k] = np.where(better, k, places[k - 1])
         places = np.moveaxis(places, 0, axis)
-        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.take_along_axis(x, places, axis), np.ascontiguousarray(places))
+        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.take_along_axis(x, places, axis), np.ascontiguousarray(places), dim)
     function.__name__ = name
     function.__doc__ = "Running extremes along an axis and their places, the last of equal ones."
     return function
@@ -187,7 +189,7 @@ def _aminmax_backward(node, low_g, high_g, x, low, high):
     return None if not parts else parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
-AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "max"), outputs=2)
+AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "max"), outputs=2, keeps=("dim:given", "keepdim"))
 
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out=None):
@@ -199,7 +201,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
     if axis is not None and x.ndim and not x.shape[axis]:
         raise IndexError(f"aminmax: Expected reduction dim {axis} to have non-zero size.")
     data = (x, x) if x.ndim == 0 else (np.min(x, axis=axis, keepdims=keepdim), np.max(x, axis=axis, keepdims=keepdim))
-    return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim))
+    return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim,
+                               given=None if dim is None else unsigned(dim)))
 
 
 # Sets and counts ---------------------------------------------------------------------------------------------------------------------

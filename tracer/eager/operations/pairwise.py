@@ -30,7 +30,7 @@ class Pairwise(_Binary):
 
     def backward(self, g):
         x, y, *saved = self.unpack()
-        pair = [Recorded(o if isinstance(o, Tensor) else made_of(np.asarray(o)[()])) for o in (x, y)]
+        pair = [Recorded(o if isinstance(o, Tensor) or o is None else made_of(np.asarray(o)[()])) for o in (x, y)]
         if self.composed is not None:
             return self._fit(self.composed(g, *map(_opened, pair), *(saved or (None,))))
         out = Recorded(saved[0] if saved else self.again(x, y))
@@ -127,7 +127,10 @@ def _pairwise(name: str, op, grad_fn: str):
         node, data = _binary(kind, evaluate, a, b, floating=name == "atan2")
         made = result(node, data if data.ndim else data[()])
         if node is not None:
-            node.save(a, b, *((saved_result(made),) if keeps_result else ()))
+            if keeps_result:
+                node.save(a if node.edges[0] is not None else None, b if node.edges[1] is not None else None, saved_result(made))
+            else:
+                node.save(a, b)
             if name == "atan2" and data_of(a).dtype.kind == "b":
                 node.fast = None  # PyTorch negates the first operand, which tells that bools have no negative
         return made
@@ -169,8 +172,9 @@ def _remainder_function(name: str, ufunc):
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
             if isinstance(b, Tensor):
-                node.save(a if node.edges[1] is not None else None, b)
+                node.save(*((a, b) if node.edges[1] is not None else (None, None)))
             else:
+                node.names = ()
                 node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
         return result(node, data)
     function.__name__ = name

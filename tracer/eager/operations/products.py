@@ -10,7 +10,7 @@ from ..node import Node
 from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
 from ..tensor import Tensor, counter_of, wrapped_dim
 from ..updates import in_place
-from .define import kind, operation
+from .define import IfNeeded, kind, operation
 from .numbers import times
 from .shaping import RESHAPED, expand
 
@@ -113,7 +113,8 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     made = _product(MmBackward0, input, mat2)
     node = made._grad_fn
     if node is not None:
-        node.self_sizes, node.self_strides, node.mat2_sizes, node.mat2_strides = input._data.shape, input.stride(), mat2._data.shape, mat2.stride()
+        node.self_sizes, node.mat2_sizes = input._data.shape, mat2._data.shape
+        node.self_strides, node.mat2_strides = [each.stride() if edge is not None else () for each, edge in zip((input, mat2), node.edges)]
     return made
 
 
@@ -282,7 +283,7 @@ def _added_backward(node, g, a, b):
 
 
 def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, left, right):
-    cls = kind(f"{name.title()}Backward0", _added_backward, names)
+    cls = kind(f"{name.title()}Backward0", _added_backward, names, keeps=("alpha", "beta"))
     cls.left, cls.right = staticmethod(left), staticmethod(right)
 
     def function(input: Tensor, first: Tensor, second: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
@@ -299,7 +300,7 @@ def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, lef
             expand(input, *product.shape)
         product = product if alpha == 1 else product * scalar(alpha)
         data = product if beta == 0 else (wide if beta == 1 else wide * scalar(beta)) + product
-        return operation(cls, (input, first, second), data, (first, second), alpha=alpha, beta=beta, fit=(input._data.shape, input._data.dtype))
+        return operation(cls, (input, first, second), data, (IfNeeded(first, 2), IfNeeded(second, 1)), alpha=alpha, beta=beta, fit=(input._data.shape, input._data.dtype))
     function.__name__ = name
     function.__doc__ = f"``beta * input + alpha * (first @ second)``: ``torch.{name}``."
     return function

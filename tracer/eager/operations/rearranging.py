@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import in_layout_of
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .by_index import index_select
 from .define import kind, operation
 from .shaping import reshape, unsqueeze
 
-FLIP = kind("FlipBackward0", lambda node, g: flip(g, node.dims))
+FLIP = kind("FlipBackward0", lambda node, g: flip(g, node.dims), keeps=("dims:given",))
 
 
 def one_by_one(arguments: tuple) -> tuple:
@@ -25,7 +25,8 @@ def flip(input: Tensor, *dims) -> Tensor:
     for axis in axes:
         if axes.count(axis) > 1:
             raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
-    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes)
+    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes,
+                     given=unsigned(tuple(one_by_one(dims))))
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-ROT90 = kind("Rot90Backward0", lambda node, g: rot90(g, -node.turns, node.dims))
+ROT90 = kind("Rot90Backward0", lambda node, g: rot90(g, -node.turns, node.dims), keeps=("k:turns", "dims"))
 
 
 def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
@@ -54,7 +55,7 @@ def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
     return operation(ROT90, (input,), np.array(np.rot90(input._data, k, dims)), turns=k, dims=tuple(dims))
 
 
-ROLL = kind("RollBackward0", lambda node, g: roll(g, [-s for s in node.shifts], node.dims))
+ROLL = kind("RollBackward0", lambda node, g: roll(g, [-s for s in node.shifts], node.dims), keeps=("shifts", "dims:given"))
 
 
 def roll(input: Tensor, shifts, dims=()) -> Tensor:
@@ -69,7 +70,7 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     else:
         data = np.roll(input._data, shifts, tuple([wrapped_dim(d, input.ndim) for d in dims])) if input.ndim else input._data
-    return operation(ROLL, (input,), np.asarray(data, order="C"), shifts=shifts, dims=dims)
+    return operation(ROLL, (input,), np.asarray(data, order="C"), shifts=shifts, dims=dims, given=unsigned(dims))
 
 
 def _repeat_backward(node, g):
@@ -84,7 +85,7 @@ def _repeat_backward(node, g):
     return g.sum(axes) if axes else g
 
 
-REPEAT = kind("RepeatBackward0", _repeat_backward)
+REPEAT = kind("RepeatBackward0", _repeat_backward, keeps=("repeats", "self_sym_sizes:shape"))
 
 
 def repeat(self: Tensor, *repeats) -> Tensor:

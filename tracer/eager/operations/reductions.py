@@ -78,7 +78,7 @@ class SumBackward1(SumBackward0):
 class MeanBackward0(SumBackward0):
     """Backward of a mean over everything."""
 
-    arguments = {"self_sym_numel": "count", "self_sym_sizes": "shape"}
+    arguments = {"self_sym_numel": "numel", "self_sym_sizes": "shape"}
 
     def fast(self, g):
         return (self.cast(self.spread(g / g.dtype.type(self.count))),)
@@ -129,7 +129,7 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
     count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
     node = _noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
     if node is not None:
-        node.count = count
+        node.count, node.numel = count, x.size
     total = _summed(x, axes, keepdim)
     return result(node, total / total.dtype.type(count))
 

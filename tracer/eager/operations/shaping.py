@@ -10,7 +10,7 @@ import numpy as np
 
 from ..record import look_up_nodes, recorded, result, summed_to
 from ..stale import Stale
-from ..tensor import Tensor, is_contiguous, made_of, shared, wrapped_dim
+from ..tensor import Tensor, is_contiguous, made_of, shared, wrapped_dim, with_logical_strides
 from ..views import ViewNode, view_of
 
 DIM_TYPE = "{}(): argument '{}' (position {}) must be int, not {}"
@@ -134,6 +134,8 @@ def _resolved(shape: tuple, count: int) -> tuple:
 
 def _as_view(array: np.ndarray, shape: tuple):
     """The array under another shape without a copy; None when there is no such view."""
+    if not array.size:
+        return array if array.shape == shape else with_logical_strides(array.reshape(shape))
     if array.flags.c_contiguous:
         return array.reshape(shape)
     try:
@@ -355,15 +357,20 @@ def _node_first(function):
     return method
 
 
-def view_methods(functions: dict) -> None:
-    """Gives tensors these functions as methods. A view that cannot be used any more is told before dims are looked at."""
+def view_methods(functions: dict, composed: tuple[str, ...] = ()) -> None:
+    """Gives tensors these functions as methods.
+
+    A view that cannot be used any more is told before dims are looked at, but by those that are ``composed`` of others.
+    """
     for name, function in functions.items():
         setattr(Tensor, name, function)
-        setattr(Stale, name, _node_first(function))
+        if name not in composed:
+            setattr(Stale, name, _node_first(function))
 
 
 FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to)}
 FUNCTIONS |= {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim}
-view_methods(FUNCTIONS | {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as)})
+view_methods(FUNCTIONS | {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as)},
+             ("reshape", "reshape_as", "flatten", "unflatten", "ravel", "movedim", "moveaxis"))
 Tensor.T = property(_axes_reversed)
 Tensor.mT, Tensor.mH, Tensor.H = property(_matrix_transposed("mT")), property(_matrix_transposed("mH")), property(_matrix_transposed("H"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Tensor, is_contiguous, wrapped_dim
+from ..tensor import Tensor, is_contiguous, unsigned, wrapped_dim
 from ..views import ViewNode, view_of
 from .shaping import keeps, view_kind, view_methods
 
@@ -12,6 +12,9 @@ SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED = (view_kind(name, ViewNode) for nam
     "SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0", "AsStridedBackward0"))
 keeps(SELECT, "dim", "index")
 keeps(SLICE, "dim", "start", "end", "step")
+keeps(DIAGONAL, "offset", "dim1", "dim2")
+keeps(UNFOLD, "dimension", "size", "step")
+keeps(AS_STRIDED, "size", "stride", "storage_offset", sizes=False)
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -58,7 +61,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
         made = np.diagonal(array, offset, a, b)
         made.flags.writeable = array.flags.writeable
         return made
-    return view_of(input, DIAGONAL, apply)
+    return view_of(input, DIAGONAL, apply, offset=offset, dim1=unsigned(dim1), dim2=unsigned(dim2))
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -77,7 +80,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     def apply(array):
         windows = np.lib.stride_tricks.sliding_window_view(array, size, at, writeable=array.flags.writeable)
         return windows[(slice(None),) * at + (slice(None, None, step),)]
-    return view_of(input, UNFOLD, apply, overlaps=True)
+    return view_of(input, UNFOLD, apply, overlaps=True, dimension=unsigned(dimension), size=size, step=step)
 
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
@@ -85,8 +88,8 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
     def apply(array):
         flat = array.reshape(-1) if is_contiguous(array) else np.ascontiguousarray(array).reshape(-1)
         return np.lib.stride_tricks.as_strided(flat[storage_offset or 0:], tuple(size), tuple([s * array.itemsize for s in stride]))
-    return view_of(input, AS_STRIDED, apply, overlaps=True)
+    return view_of(input, AS_STRIDED, apply, overlaps=True, size=tuple(size), stride=tuple(stride), storage_offset=storage_offset)
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}
-view_methods(FUNCTIONS | {"unfold": unfold})
+view_methods(FUNCTIONS | {"unfold": unfold}, ("narrow",))

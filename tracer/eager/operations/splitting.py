@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..record import recorded
-from ..tensor import Tensor, made_of, shared, wrapped_dim
+from ..tensor import Tensor, made_of, shared, wrapped_dim, with_logical_strides
 from ..views import ViewNode, share
 from .joining import cat, stack
 from .shaping import keeps, view_kind, view_methods
@@ -24,6 +24,8 @@ keeps(UNBIND, "dim", sizes=False)
 def _several(input: Tensor, kind: type, at: int, parts: list, **arguments) -> tuple:
     """Views along an axis that one node has for outputs. ``arguments``: what PyTorch keeps of the call."""
     array = shared(input)
+    if not array.size and input._view is None:
+        array = with_logical_strides(array)
     node = recorded(_of_several(kind, len(parts)), (input,))
     if node is not None:
         node.shape, node.at, node.parts = array.shape, at, parts
@@ -145,7 +147,7 @@ def split_with_sizes(input: Tensor, split_sizes, dim: int = 0) -> tuple:
 
 
 FUNCTIONS = {f.__name__: f for f in (split, chunk, unbind)}
-view_methods(FUNCTIONS)
+view_methods(FUNCTIONS, ("chunk", "tensor_split", "hsplit", "vsplit", "dsplit"))
 FUNCTIONS |= {f.__name__: f for f in (tensor_split, hsplit, vsplit, dsplit, split_with_sizes)}
 for _function in (tensor_split, hsplit, vsplit, dsplit, split_with_sizes):
     setattr(Tensor, _function.__name__, _function)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..geometry import in_layout_of
 from ..node import Node
-from ..record import data_of, in_common, recorded, result
+from ..record import data_of, in_common, recorded, result, saved_result
 from ..tensor import Tensor, made_of
 from .arithmetic import _refuse_integer_zero, operand
 from .elementwise import RECORDED
@@ -14,21 +14,27 @@ from .elementwise import RECORDED
 
 class _Step(Node):
     def fast(self, g):
+        self.check()
         return (np.zeros(g.shape, g.dtype)[()],)
 
     def backward(self, g):
+        self.unpack()
         return (made_of(np.zeros(g._data.shape, g._data.dtype)[()]),)
 
 
 def _step(name: str, function, grad_fn: str):
-    kind = type(grad_fn, (_Step,), {"__doc__": f"Backward of {name}: zero."})
+    kind = type(grad_fn, (_Step,), {"names": ("self", "result") if name == "sgn" else (), "__doc__": f"Backward of {name}: zero."})
 
     def step(input, *, out=None) -> Tensor:
         x = operand(input, name)._data
         if x.dtype.kind == "b" and name not in ("sign", "sgn"):
             raise NotImplementedError(f"\"{'trunc' if name == 'fix' else name}_vml_cpu\" not implemented for 'Bool'")
         value = function(x) if x.dtype.kind == "f" else np.sign(x) if x.dtype.kind == "i" and name in ("sign", "sgn") else np.array(x)[()]
-        return result(recorded(kind, (input,)), in_layout_of(value, x))
+        node = recorded(kind, (input,))
+        made = result(node, in_layout_of(value, x))
+        if node is not None and name == "sgn":
+            node.save(input, saved_result(made))  # as of complex numbers, which need them
+        return made
     step.__name__ = name
     step.__doc__ = f"``{name}`` of the elements; its slope is 0."
     return step

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..dtypes import Dtype, int64
 from ..record import updated
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
+from .arithmetic import operand
 from .by_index import index_fill
 from .define import kind, operation
 from .shaping import reshape
@@ -15,10 +16,10 @@ from .slicing import diagonal
 
 
 def _triangle(name: str, cut):
-    cls = kind(f"{name.title()}Backward0", lambda node, g: function(g, node.diagonal))
+    cls = kind(f"{name.title()}Backward0", lambda node, g: function(g, node.diagonal), keeps=("diagonal",))
 
     def function(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
-        x = input._data
+        x = operand(input, name)._data
         if x.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return operation(cls, (input,), np.ascontiguousarray(cut(x, diagonal)), diagonal=diagonal)
@@ -38,7 +39,7 @@ def _indices(cut):
 
 
 tril_indices, triu_indices = _indices(np.tril_indices), _indices(np.triu_indices)
-DIAG_EMBED = kind("DiagEmbedBackward0", lambda node, g: diagonal(g, node.offset, node.dim1, node.dim2))
+DIAG_EMBED = kind("DiagEmbedBackward0", lambda node, g: diagonal(g, node.offset, node.dim1, node.dim2), keeps=("offset", "dim1:unsigned1", "dim2:unsigned2"))
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -51,10 +52,12 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     zeros = np.zeros((*x.shape[:-1], extent, extent), x.dtype)
     places = np.arange(x.shape[-1])
     zeros[..., places + max(-offset, 0), places + max(offset, 0)] = x
-    return operation(DIAG_EMBED, (input,), np.ascontiguousarray(np.moveaxis(zeros, (-2, -1), (a, b))), offset=offset, dim1=dim1, dim2=dim2)
+    return operation(DIAG_EMBED, (input,), np.ascontiguousarray(np.moveaxis(zeros, (-2, -1), (a, b))), offset=offset, dim1=dim1, dim2=dim2,
+                     unsigned1=unsigned(dim1), unsigned2=unsigned(dim2))
 
 
-DIAGONAL_COPY = kind("DiagonalBackward0_copy", lambda node, g: diagonal_backward(g, node.shape, node.offset))
+DIAGONAL_COPY = kind("DiagonalBackward0_copy", lambda node, g: diagonal_backward(g, node.shape, node.offset),
+                     keeps=("offset", "dim1", "dim2", "self_sym_sizes:shape"))
 DIAGONAL_BACKWARD = kind("DiagonalBackwardBackward0", lambda node, g: diagonal(g, node.offset))
 
 
@@ -71,7 +74,7 @@ def diag(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim == 2:
-        return operation(DIAGONAL_COPY, (input,), np.array(np.diagonal(input._data, diagonal)), shape=input._data.shape, offset=diagonal)
+        return operation(DIAGONAL_COPY, (input,), np.array(np.diagonal(input._data, diagonal)), shape=input._data.shape, offset=diagonal, dim1=0, dim2=1)
     raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
 
 
@@ -87,7 +90,7 @@ def _trace_backward(node, g):
     return updated(index_fill(zeros, 0, places, g), 2).view(node.shape)
 
 
-TRACE = kind("TraceBackward0", _trace_backward)
+TRACE = kind("TraceBackward0", _trace_backward, keeps=("self_sym_sizes:shape",))
 
 
 def trace(input: Tensor) -> Tensor:
