@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from heapq import heappop, heappush
+from sys import getrefcount
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .operations.indexing import CopyBackwards
 from .origins import evaluating
 from .record import recorded, result
 from .tensor import Size, Tensor, counter_of, made_of
+from .updates import is_expanded
 
 _AT_ONCE = 2**62  # more than any node's number: such nodes come next
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
@@ -47,14 +49,17 @@ class Pass:
         self.reached: set[int] | None = None
 
     # Gradients on their way ------------------------------------------------------------------------------------------------
-    def push(self, target, number: int, g) -> None:
-        """A contribution to the gradient of an output of a node, or of a leaf."""
+    def push(self, target, number: int, g, together: tuple = (), written: int = 0) -> None:
+        """A contribution to the gradient of an output of a node, or of a leaf.
+
+        ``together``: all that its node gives; ``written``: how often it was written to in place, as PyTorch makes it.
+        """
         if isinstance(target, Tensor):
             entry = self.leaves.get(id(target))
             if entry is None:
-                entry = self.leaves[id(target)] = [target, g]
+                self.leaves[id(target)] = [target, g, written]
             elif g is not None:
-                entry[1] = g if entry[1] is None else entry[1] + g
+                add_to_entry(entry, g, together, written)
             if target._hooks or target._post_hooks:
                 self._count_down(target)
             return
@@ -89,8 +94,8 @@ class Pass:
             for target, number, g in roots:
                 self.push(target, number, self._as_given(g))
             self._run()
-            for leaf, g in list(self.leaves.values()):
-                self._arrive(leaf, g)
+            for entry in list(self.leaves.values()):
+                self._arrive(entry)
         finally:
             state.recording, state.passing = before
 
@@ -118,7 +123,9 @@ class Pass:
             g = pending.pop(sequence)
             fast = node.fast
             if not plain or fast is None or g is None or node.packed or node.node_hooks or node.pre_hooks or node.node_pre_hooks or node.retained:
-                self._step(node, g)
+                given = [g]
+                g = gradients = None  # nobody but the step is to hold them
+                self._step(node, given)
                 continue
             gradients = fast(g)
             if not keep and node.saved:
@@ -132,13 +139,13 @@ class Pass:
                     continue
                 if isinstance(target, Tensor):
                     if g is None or target._hooks or target._post_hooks:
-                        self.push(target, 0, g)
+                        self.push(target, 0, g, gradients, node.written)
                         continue
                     entry = leaves.get(id(target))
                     if entry is None:
-                        leaves[id(target)] = [target, g]
+                        leaves[id(target)] = [target, g, node.written]
                     else:
-                        entry[1] = g if entry[1] is None else entry[1] + g
+                        add_to_entry(entry, g, gradients, node.written)
                     continue
                 if target is UNTRACKED:
                     continue
@@ -157,10 +164,11 @@ class Pass:
         numbers = node.numbers
         for k, (target, g) in enumerate(zip(node.edges, gradients)):
             if target is not None:
-                self.push(target, numbers[k] if numbers else 0, g)
+                self.push(target, numbers[k] if numbers else 0, g, gradients, node.written)
 
     # One node, with all that may hang on it --------------------------------------------------------------------------------
-    def _step(self, node: Node, g) -> None:
+    def _step(self, node: Node, given: list) -> None:
+        g = given.pop()
         outputs = [g] if node.outputs == 1 else [g[0]] if node.at_once else [g.get(k) for k in range(node.outputs)]
         outputs = [None if each is None else self._as_tensor(each) for each in outputs]
         self._before(node, outputs)
@@ -179,9 +187,12 @@ class Pass:
                 gradients = _checked_change(gradients, changed)
         if not self.keep:
             node.release()
-        for k, (target, each) in enumerate(zip(node.edges, gradients)):
+        written = [0 if each is None or each._counter is None else each._counter[0] for each in gradients]
+        gradients = tuple([None if each is None else self._as_given(each) for each in gradients])
+        del g, outputs  # so that it can be seen what is held by nobody else
+        for k, target in enumerate(node.edges):
             if target is not None:
-                self.push(target, node.numbers[k] if node.numbers else 0, None if each is None else self._as_given(each))
+                self.push(target, node.numbers[k] if node.numbers else 0, gradients[k], gradients, written[k])
 
     def _gradients(self, node: Node, outputs: list) -> tuple:
         if all(each is None for each in outputs):
@@ -224,8 +235,11 @@ class Pass:
         return g if self.tensors else g._data
 
     # Leaves ----------------------------------------------------------------------------------------------------------------
-    def _arrive(self, leaf: Tensor, g) -> None:
+    def _arrive(self, entry: list) -> None:
         """All contributions to a leaf are there."""
+        leaf, g, written = entry
+        if not self.tensors and getrefcount(g) > _HELD_BY_ENTRY:
+            written = None  # others hold it: the leaf gets a copy
         del self.leaves[id(leaf)]
         positions = self.wanted.get(id(leaf), ()) if self.wanted is not None else ()
         if g is None or (self.wanted is not None and not positions):
@@ -240,11 +254,11 @@ class Pass:
                 changed = hook((self._as_tensor(g),))
                 if changed is not None:
                     g = self._as_given(changed[0] if isinstance(changed, tuple) else changed)
-            self._accumulate(leaf, g)
+            self._accumulate(leaf, g, written)
             for hook in list(((node and node.node_hooks) or {}).values()):
                 hook((), (self._as_tensor(g),))
 
-    def _accumulate(self, leaf: Tensor, g) -> None:
+    def _accumulate(self, leaf: Tensor, g, written: int | None) -> None:
         if leaf._rg:  # else detached in place since
             shape = (g._data if isinstance(g, Tensor) else g).shape
             if shape != leaf._data.shape:
@@ -254,7 +268,7 @@ class Pass:
                 if self.create:
                     leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
                 else:
-                    accumulate(leaf, g._data if self.tensors else g)
+                    accumulate(leaf, g._data if self.tensors else g, written)
         if leaf._post_hooks:
             before, state.recording = state.recording, self.create
             try:
@@ -280,7 +294,7 @@ class Pass:
             self.missing = self._contributions()
         self.missing[id(leaf)] -= 1
         if not self.missing[id(leaf)]:
-            self._arrive(leaf, self.leaves[id(leaf)][1])
+            self._arrive(self.leaves[id(leaf)])
 
     def _complete_at_once(self, node: Node, number: int, g) -> None:
         outputs = self.pending.setdefault(node.seq, {})
@@ -297,9 +311,9 @@ class Pass:
     def _arrive_complete(self) -> None:
         """After an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first."""
         waiting = {id(edge) for node in self._reachable([self.current, *self.nodes.values()]).values() for edge in node.edges if isinstance(edge, Tensor)}
-        for leaf, g in list(self.leaves.values()):
-            if id(leaf) not in waiting:
-                self._arrive(leaf, g)
+        for entry in list(self.leaves.values()):
+            if id(entry[0]) not in waiting:
+                self._arrive(entry)
 
     def _reachable(self, roots=None) -> dict[int, Node]:
         seen: dict[int, Node] = {}
@@ -346,29 +360,57 @@ def owned(data):
     return np.array(data) if isinstance(data, np.ndarray) else data
 
 
-def first(leaf: Tensor, g) -> Tensor:
-    """The first gradient of a leaf: in the leaf's layout, as PyTorch promises. There one with another layout is copied, which counts as an update."""
+def add_to_entry(entry: list, g, together: tuple, written: int) -> None:
+    """Add a contribution to what is known of a leaf's gradient. ``together``: all that its node gives."""
+    held = entry[1]
+    if held is None:
+        entry[1], entry[2] = g, written
+        return
+    # PyTorch adds in place to what nobody else holds, which the version of the leaf's grad tells.
+    alone = held is not g and getrefcount(held) == _HELD_BY_ENTRY + sum([each is held for each in together])
+    entry[2] = entry[2] + 1 if alone and not isinstance(held, Tensor) and (held.flags.c_contiguous or held.flags.f_contiguous) else 0
+    entry[1] = held + g
+
+
+def _references() -> int:
+    """What :func:`getrefcount` says of an object that an entry and one local variable hold."""
+    entry = [None, object()]
+    held = entry[1]
+    return getrefcount(held)
+
+
+_HELD_BY_ENTRY = _references()
+
+
+def first(leaf: Tensor, g, written: int | None) -> Tensor:
+    """The first gradient of a leaf: in the leaf's layout, as PyTorch promises.
+
+    ``written``: how often the gradient was written to, which the leaf takes over; None if others hold it too. Then it is copied, as one with another
+    layout is, which counts as an update.
+    """
     like = leaf._data
     if not isinstance(g, np.ndarray) or g.ndim == 0:
-        return made_of(g if not isinstance(g, np.ndarray) else np.array(g))
-    if g.strides == like.strides or not like.size:
-        return made_of(np.array(g))
-    made = made_of(in_layout_of(np.array(g), like))
-    counter_of(made)[0] = 1
+        made = made_of(g if not isinstance(g, np.ndarray) else np.array(g))
+    elif g.strides == like.strides or not like.size:
+        made = made_of(np.array(g))
+    else:
+        made, written = made_of(in_layout_of(np.array(g), like)), None
+    if written != 0:
+        counter_of(made)[0] = int(not is_expanded(like)) if written is None else written
     return made
 
 
-def accumulate(leaf: Tensor, g) -> None:
+def accumulate(leaf: Tensor, g, written: int | None = 0) -> None:
     """Add NumPy data to a leaf's ``grad``."""
     if leaf._grad is None:
-        leaf._grad = first(leaf, g)
+        leaf._grad = first(leaf, g, written)
     else:
         data = leaf._grad._data
         if isinstance(data, np.ndarray):
             data += g
         else:
             leaf._grad._data = data + g
-        counter_of(leaf._grad)[0] += 2  # PyTorch counts two
+        counter_of(leaf._grad)[0] += 1
 
 
 def run_hooks(hooks: dict, g: Tensor) -> Tensor:

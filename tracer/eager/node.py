@@ -83,6 +83,7 @@ class Node:
 
     outputs = 1
     computes_all = False          # gradients of inputs that need none too, which hooks see
+    written = 0                   # how often PyTorch writes to a gradient of an input in place, while it makes it in the way of ``fast``
     at_once = False               # runs before all others as soon as its gradient is complete
     saved: tuple | None = ()
     versions: tuple | None = None

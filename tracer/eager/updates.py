@@ -108,8 +108,9 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         look_up_nodes((target, *operands))
     if "refuses" in operation.__dict__:
         operation.refuses(target, *operands)
-    check_writable(target, False, overlaps or (copies and _is_same_memory(target, operands[0])))
-    if not getattr(operation, "is_fill", False):
+    copies_itself = copies and _is_same_memory(target, operands[0])
+    check_writable(target, False, overlaps or copies_itself)
+    if not copies_itself and not operation.__dict__.get("is_fill", False):
         for other in operands:
             check_overlap(target, other)
     try:

@@ -18,7 +18,7 @@ class CumsumBackward0(Node):
     arguments = {"dim": "given"}
 
     def fast(self, g):
-        return (g if _single(g, self.dim) else np.flip(np.cumsum(np.flip(g, self.dim), self.dim), self.dim),)
+        return (g if _single(g, self.dim) else np.ascontiguousarray(np.flip(np.cumsum(np.flip(g, self.dim), self.dim), self.dim)),)
 
     def backward(self, g):
         return (g if _single(g._data, self.dim) else _sums_from_behind(g, self.dim),)

@@ -33,6 +33,7 @@ class IndexBackward0(Node):
     arguments = {"indices": "indices", "self_sym_sizes": "shape"}
     indices: tuple = ()
     names = ()
+    written = 1
 
     def fast(self, g):
         self.check()

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from ..dtypes import DTYPES, Dtype, int64
+from ..modes import state
 from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
@@ -81,7 +82,8 @@ class MeanBackward0(SumBackward0):
     arguments = {"self_sym_numel": "numel", "self_sym_sizes": "shape"}
 
     def fast(self, g):
-        return (self.cast(self.spread(g / g.dtype.type(self.count))),)
+        g = self.cast(g / g.dtype.type(self.count))
+        return (np.full(self.shape, g)[()] if self.axes is None else np.array(self.spread(g))[()],)
 
     def backward(self, g):
         g = over(self.spread(g), self.count)
@@ -149,6 +151,8 @@ class ProdBackward0(_Reduction):
             g, out = g.unsqueeze(self.axes[0]), out.unsqueeze(self.axes[0])
         if not (x._data == 0).any():
             return (g * (out / x),)
+        if self.axes is None and not state.recording and (x._data == 0).sum() > 1:
+            return (made_of(np.zeros_like(x._data)),)  # also where the gradient is infinite
         if self.axes is None:
             return (_with_others(g, x.contiguous().view(-1), 0).view_as(x),)
         return (_with_others(g, x, self.axes[0]),)

@@ -371,6 +371,6 @@ def view_methods(functions: dict, composed: tuple[str, ...] = ()) -> None:
 FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to)}
 FUNCTIONS |= {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim}
 view_methods(FUNCTIONS | {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as)},
-             ("reshape", "reshape_as", "flatten", "unflatten", "ravel", "movedim", "moveaxis"))
+             ("flatten", "unflatten", "ravel", "movedim", "moveaxis"))
 Tensor.T = property(_axes_reversed)
 Tensor.mT, Tensor.mH, Tensor.H = property(_matrix_transposed("mT")), property(_matrix_transposed("mH")), property(_matrix_transposed("H"))
