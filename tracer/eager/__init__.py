@@ -48,6 +48,7 @@ from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mo
 from .operations import FUNCTIONS, random
 from .printing import set_printoptions
 from .refused import refusal
+from .stale import complete as _complete
 from .tensor import STRIDED as strided
 from .tensor import Size, Tensor
 
@@ -111,6 +112,9 @@ def fill(input: Tensor, value) -> Tensor:
 def is_floating_point(input: Tensor) -> bool:
     """Is the dtype one of floats?"""
     return input.is_floating_point()
+
+
+_complete()
 
 
 def __getattr__(name: str):

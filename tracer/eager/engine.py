@@ -368,7 +368,8 @@ def add_to_entry(entry: list, g, together: tuple, written: int) -> None:
         return
     # PyTorch adds in place to what nobody else holds, which the version of the leaf's grad tells.
     alone = held is not g and getrefcount(held) == _HELD_BY_ENTRY + sum([each is held for each in together])
-    entry[2] = entry[2] + 1 if alone and not isinstance(held, Tensor) and (held.flags.c_contiguous or held.flags.f_contiguous) else 0
+    data = held._data if isinstance(held, Tensor) else held
+    entry[2] = entry[2] + 1 if alone and (data.flags.c_contiguous or data.flags.f_contiguous) else 0
     entry[1] = held + g
 
 

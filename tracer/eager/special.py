@@ -27,7 +27,6 @@ from .record import broadcast_shape, fit_of, fitted, in_common
 from .tensor import Tensor, made_of
 from .updates import in_place
 
-
 # As PyTorch composes the gradients where they are recorded: (g, operand, result if it is saved) -> gradient.
 _COMPOSED = GRADIENTS | {
     "erfcx": lambda g, x, out: minus(times(x, 2) * out, 2 / math.sqrt(math.pi)) * g,

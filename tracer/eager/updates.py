@@ -243,7 +243,7 @@ def rebase(target: Tensor, node: Node) -> None:
 class CopySlices(Node):
     """A base one of whose views was overwritten: outside of the view the gradient passes, inside it goes through the update's own node."""
 
-    inner: Node
+    inner: Node | None
     view: Geometry
     base: Geometry
 
@@ -254,8 +254,7 @@ class CopySlices(Node):
         return (None if through[0] is None else _replaced(g, self.view, self.base, through[0]), *through[1:])
 
     def release(self) -> None:
-        self.saved = None  # which tells that it was freed
-        self.inner.release()
+        self.saved = self.inner = None  # saved tells that it was freed
 
     def name(self) -> str:
         return "torch::autograd::CopySlices"
@@ -280,6 +279,9 @@ class _Replaced(Node):
     def backward(self, g):
         zeros = made_of(np.zeros(self.fit, g._data.dtype)[()])
         return _replaced(g, self.view, self.base, zeros), window(g, self.view, self.base)
+
+    def name(self) -> str:
+        return "torch::autograd::CopySlices"
 
 
 _Replaced.__name__ = "CopySlices"

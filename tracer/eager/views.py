@@ -65,7 +65,8 @@ class Scattered(Node):
 @functools.cache
 def _scattered_kind(view: str) -> type[Scattered]:
     name = view.replace("Backward0", "BackwardBackward0") if view[:6] in ("Select", "SliceB", "Diagon", "Unfold") else "CopySlices"
-    return type(name, (Scattered,), {"__doc__": f"{name} of PyTorch."})
+    shown = {"name": lambda self: "torch::autograd::CopySlices"} if name == "CopySlices" else {}
+    return type(name, (Scattered,), shown | {"__doc__": f"{name} of PyTorch."})
 
 
 def scatter(g: Tensor, shape: tuple, apply: Callable, overlaps: bool = False, view: str = "") -> Tensor:

@@ -34,7 +34,7 @@ class _ContextNode(Node):
     _constant: tuple = ()
     _materialize = True
     needs_input_grad: tuple = ()
-    runs_without_gradient = computes_all = True
+    runs_without_gradient = computes_all = allows_detached = True
 
     def __init__(self):
         super().__init__(())

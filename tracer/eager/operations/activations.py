@@ -39,8 +39,7 @@ def relu(input, inplace: bool = False) -> Tensor:
     if inplace:
         return input.relu_()
     x = operand(input, "relu")._data
-    if x.dtype.kind == "b":
-        raise RuntimeError("Boolean inputs not supported for relu")
+    _refuse_bool(input)
     node = recorded(ReluBackward0, (input,))
     made = result(node, in_layout_of(np.maximum(x, x.dtype.type(0)), x))
     if node is not None:
@@ -73,6 +72,14 @@ def _log_softmax_backward(g: Tensor, out: Tensor, dim: int) -> Tensor:
 
 def _line_sums(data, dim: int):
     return data.sum(axis=dim, keepdims=True) if data.ndim else data
+
+
+def _refuse_bool(input: Tensor) -> None:
+    if input._data.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
+
+
+relu.refuses = _refuse_bool  # before memory is looked at
 
 
 class SoftmaxBackward0(Node):

@@ -284,10 +284,17 @@ def _refuse_integer_zero(a, b) -> None:
 def neg(input, *, out=None) -> Tensor:
     """``-input``."""
     a = operand(input, "neg")
+    _refuse_bool(a)
+    return result(recorded(NegBackward0, (a,)), in_layout_of(-a._data, a._data))
+
+
+def _refuse_bool(a: Tensor) -> None:
     if a._data.dtype.kind == "b":
         raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")
-    return result(recorded(NegBackward0, (a,)), in_layout_of(-a._data, a._data))
+
+
+neg.refuses = _refuse_bool
 
 
 def operand(value, name: str, position: int = 1, argument: str = "input"):

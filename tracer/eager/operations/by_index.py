@@ -119,8 +119,23 @@ def _index_fill_backward(node, g, index):
 INDEX_FILL0, INDEX_FILL1 = (kind(f"IndexFillBackward{k}", _index_fill_backward, ("index",), keeps=("dim:given",)) for k in (0, 1))
 
 
+def _check_memory(input: Tensor, dim: int, index: Tensor) -> None:
+    """PyTorch looks at so many positions at the beginning of the axis, whether they are there or not."""
+    if input._data.size:
+        return
+    at, size = wrapped_dim(dim, input.ndim), input.element_size()
+    sizes = [index.numel() if k == at else n for k, n in enumerate(input._data.shape)]
+    strides = [0 if k == at else step for k, step in enumerate(input.stride())]
+    offset, memory = input.storage_offset(), (input if input._base is None else input._base)._data.nbytes
+    needed = (offset + 1 + sum([(n - 1) * step for n, step in zip(sizes, strides)])) * size
+    if 0 not in sizes and needed > memory:
+        raise RuntimeError(f"setStorage: sizes {sizes}, strides {strides}, storage offset {offset}, and itemsize {size} requiring a storage size of "
+                           f"{needed} are out of bounds for storage of size {memory}")
+
+
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     """One number written at positions along an axis."""
+    _check_memory(input, dim, index)
     axis, places = _vector("index_fill", input, dim, index)
     data = np.array(input._data, order="C")
     tensor = isinstance(value, Tensor)

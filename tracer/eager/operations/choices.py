@@ -42,6 +42,8 @@ def where(condition, input=None, other=None, *, out=None):
     for each in (input, other):
         shape = broadcast_shape(shape, np.shape(data_of(each)))
     dtype, (x, y) = in_common(input, other)
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):  # PyTorch makes of it one with tensors, of one dtype
+        input, other = [each.to(dtype) if isinstance(each, Tensor) and each._rg else each for each in (input, other)]
     data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, data_of(input), data_of(other))
     node = recorded(WhereBackward0, (input, other))
     if node is not None:

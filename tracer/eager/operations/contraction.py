@@ -150,6 +150,8 @@ def _pair(a: Tensor, b: Tensor, axes: list[int]) -> Tensor:
     batch = [k for k in rest if shape_a[k] != 1 and shape_b[k] != 1]
     only_a = [k for k in rest if k not in batch and shape_a[k] != 1]
     only_b = [k for k in rest if k not in batch and k not in only_a]
+    if only_a and only_b and only_a[-1] > only_b[-1]:  # the result comes in its order with the operands exchanged
+        return _pair(b, a, axes)
     extents = [shape_a[k] if shape_b[k] == 1 else shape_b[k] for k in range(a.ndim)]
 
     def size(group, shape) -> int:

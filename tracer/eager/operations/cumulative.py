@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..dtypes import Dtype, int64
+from ..modes import state
 from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
@@ -34,6 +35,8 @@ class CumprodBackward0(Node):
     def backward(self, g):
         x, out = self.unpack()
         dim = self.dim
+        if not state.recording and not _single(x._data, dim) and (x._data == 0).any():
+            return (made_of(_around_zeros(g._data, x._data, out._data, dim)),)
         if _single(x._data, dim):
             return (g,)
         if not (x._data == 0).any():
@@ -53,6 +56,18 @@ def _single(data, dim: int) -> bool:
 
 def _sums_from_behind(x: Tensor, dim: int) -> Tensor:
     return x.flip(dim).cumsum(dim).flip(dim)
+
+
+def _around_zeros(g, x, out, dim: int):
+    """The gradient of running products with zeros among the factors: what lies behind the second zero of a line has none."""
+    zeros = np.cumsum(x == 0, dim)
+    before, between = zeros == 0, zeros == 1
+    place = np.argmax(between, dim, keepdims=True)
+    first = between & (np.arange(x.shape[dim]).reshape([-1 if axis == dim else 1 for axis in range(x.ndim)]) == place)
+    up_to_first = np.flip(np.cumsum(np.flip(np.where(before, out * g, x.dtype.type(0)), dim), dim), dim) / x
+    behind = np.cumprod(np.where(between & ~first, x, x.dtype.type(1)), dim) * np.where(between, g, x.dtype.type(0))
+    product = np.where(place == 0, x.dtype.type(1), np.take_along_axis(out, np.maximum(place - 1, 0), dim))
+    return np.where(before, up_to_first, np.where(first, behind.sum(dim, keepdims=True) * product, x.dtype.type(0)))
 
 
 def _products_without(x: Tensor, dim: int, k: int) -> Tensor:

@@ -129,7 +129,8 @@ def backward_class(name: str, partial, keeps_result: bool, composed=None) -> typ
     """A class of nodes for one operation, under PyTorch's name."""
     saved = ("result",) if keeps_result else ("self",)
     return type(name, (Elementwise,), {"partial": staticmethod(partial) if callable(partial) else partial, "keeps_result": keeps_result,
-                                       "composed": composed and staticmethod(composed), "names": saved if callable(partial) else (), "__doc__": f"Backward of {name}."})
+                                       "composed": composed and staticmethod(composed), "names": saved if callable(partial) else (),
+                                       "__doc__": f"Backward of {name}."})
 
 
 def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
@@ -179,8 +180,8 @@ def _direction(x):
 
 
 # Slopes that are PyTorch's own: from the result, which says what a later update would spoil; 0 at NaN; outside of the domain.
-SLOPES = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0} | dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x)) | dict.fromkeys(
-    ("acosh", "arccosh"), lambda x, out: 1 / np.sqrt(x * x - 1))
+SLOPES = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0}
+SLOPES |= dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x)) | dict.fromkeys(("acosh", "arccosh"), lambda x, out: 1 / np.sqrt(x * x - 1))
 
 FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name), SLOPES.get(name)) for name, op in UNARY.items()}
 for _name, _function in FUNCTIONS.items():

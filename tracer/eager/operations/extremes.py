@@ -60,7 +60,8 @@ def _restored(shape: tuple, axes: tuple) -> list[int]:
     return [1 if k in axes else next(extents) for k in range(ndim)]
 
 
-MaxBackward1, MinBackward1 = (type(name, (_EvenlyShared,), {"arguments": {}, "written": 1, "__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward1", "MinBackward1"))
+MaxBackward1, MinBackward1 = (type(name, (_EvenlyShared,), {"arguments": {}, "written": 1, "__doc__": f"{name} of PyTorch."}) for name in (
+    "MaxBackward1", "MinBackward1"))
 AmaxBackward0, AminBackward0 = (type(name, (_EvenlyShared,), {"multiplies": True, "__doc__": f"{name} of PyTorch."}) for name in (
     "AmaxBackward0", "AminBackward0"))
 

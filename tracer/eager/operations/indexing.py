@@ -259,6 +259,8 @@ def put_at(input: Tensor, index, value) -> None:
     if index is True:
         index = None
     records = recordable(input, (value,))
+    if isinstance(index, slice):
+        look_up_nodes((input,))
     parts = _parts(input, index)
     if index is not Ellipsis and any([not isinstance(part, Tensor) for _, part in parts]):
         look_up_nodes((input,))  # for the views to come

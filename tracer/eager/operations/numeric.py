@@ -52,7 +52,8 @@ def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
     a, b, w = input._data, end._data, weight._data if tensor else input._data.dtype.type(weight)
     data = np.where(np.abs(w) < 0.5, a + w * (b - a), b - (b - a) * (1 - w)).astype(a.dtype, copy=False)
     inputs = (input, end, weight) if tensor else (input, end)
-    return operation(LERP1 if tensor else LERP0, inputs, data, (IfNeeded(input, 2), IfNeeded(end, 2), weight) if tensor else (), weight=weight, fits=[fit_of(x) for x in inputs])
+    saves = (IfNeeded(input, 2), IfNeeded(end, 2), weight) if tensor else ()
+    return operation(LERP1 if tensor else LERP0, inputs, data, saves, weight=weight, fits=[fit_of(x) for x in inputs])
 
 
 def _addcmul_backward(node, g, first, second):

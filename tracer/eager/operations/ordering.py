@@ -9,7 +9,6 @@ import numpy as np
 from ..geometry import in_layout_of
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
-from .choices import where
 from .define import kind, operation, operations
 from .extremes import _PAIRS, _ByIndex, _WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
 from .gathering import gather, scatter_add

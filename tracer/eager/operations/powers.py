@@ -28,7 +28,7 @@ class PowBackward0(_Binary):
         n = self._saved_exponent
         if n == 2:
             return (g * (x * 2),)
-        return (g * (n * x ** (n - 1)) if n else np.zeros_like(g),)
+        return (g * (n * _float_power(x, n - 1)) if n else np.zeros_like(g),)
 
     def backward(self, g):
         x, = self.unpack()
@@ -72,14 +72,14 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     if not isinstance(exponent, Tensor):
         return _power_of_number(operand(input, "pow"), exponent)
     if not isinstance(input, Tensor):
-        data = np.asarray(np.power(*in_common(input, exponent)[1]), order="C")[()]
+        data = np.asarray(_integer_power(*in_common(input, exponent)[1]), order="C")[()]
         node = recorded(PowBackward2, (exponent,))
         made = result(node, data)
         if node is not None:
             node.base = node._saved_self = input
             node.save(exponent, saved_result(made))
         return made
-    node, data = _binary(PowBackward1, _refuse_negative_integers, input, exponent)
+    node, data = _binary(PowBackward1, _integer_power, input, exponent)
     made = result(node, data)
     if node is not None:
         node.save(input, exponent, saved_result(made))
@@ -92,12 +92,33 @@ def _refuse_negative_integers(x, y):
     return np.power(x, y)
 
 
+def _float_power(x, n):
+    """As PyTorch: squares, cubes, roots and their inverses are not left to pow, which shows at -0."""
+    if n == 2:
+        return x * x
+    if n == 3:
+        return x * x * x
+    if n == 0.5:
+        return np.sqrt(x)
+    if n == -0.5:
+        return 1 / np.sqrt(x)
+    return 1 / x if n == -1 else 1 / (x * x) if n == -2 else np.power(x, x.dtype.type(n))
+
+
+def _integer_power(x, y):
+    """With negative exponents what is left of a fraction: 0, but for 1 and -1."""
+    if x.dtype.kind not in "iu" or not np.any(np.asarray(y) < 0):
+        return np.power(x, y)
+    base, exponent = np.broadcast_arrays(x, y)
+    whole = np.power(base, np.maximum(exponent, 0))
+    fraction = np.where(base == 1, 1, np.where(base == -1, np.where(exponent % 2, -1, 1), 0))
+    return np.where(exponent < 0, fraction, whole).astype(x.dtype)[()]
+
+
 def _power_of_number(x: Tensor, n) -> Tensor:
     data = x._data
     if data.dtype.kind == "f":
-        # As PyTorch: squares, cubes and roots are not left to pow.
-        value = (data * data if n == 2 else data * data * data if n == 3 else np.sqrt(data) if n == 0.5 else 1 / data if n == -1
-                 else 1 / (data * data) if n == -2 else np.power(data, data.dtype.type(n)))
+        value = _float_power(data, n)
     else:
         _, (base, exponent) = in_common(x, n)
         value = _refuse_negative_integers(base, exponent)

@@ -300,7 +300,8 @@ def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, lef
             expand(input, *product.shape)
         product = product if alpha == 1 else product * scalar(alpha)
         data = product if beta == 0 else (wide if beta == 1 else wide * scalar(beta)) + product
-        return operation(cls, (input, first, second), data, (IfNeeded(first, 2), IfNeeded(second, 1)), alpha=alpha, beta=beta, fit=(input._data.shape, input._data.dtype))
+        return operation(cls, (input, first, second), data, (IfNeeded(first, 2), IfNeeded(second, 1)), alpha=alpha, beta=beta,
+                         fit=(input._data.shape, input._data.dtype))
     function.__name__ = name
     function.__doc__ = f"``beta * input + alpha * (first @ second)``: ``torch.{name}``."
     return function

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..record import look_up_nodes, recorded, result, summed_to
 from ..stale import Stale
-from ..tensor import Tensor, is_contiguous, made_of, shared, wrapped_dim, with_logical_strides
+from ..tensor import Tensor, is_contiguous, made_of, shared, with_logical_strides, wrapped_dim
 from ..views import ViewNode, view_of
 
 DIM_TYPE = "{}(): argument '{}' (position {}) must be int, not {}"

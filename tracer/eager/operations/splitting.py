@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..record import recorded
-from ..tensor import Tensor, made_of, shared, wrapped_dim, with_logical_strides
+from ..tensor import Tensor, made_of, shared, with_logical_strides, wrapped_dim
 from ..views import ViewNode, share
 from .joining import cat, stack
 from .shaping import keeps, view_kind, view_methods
