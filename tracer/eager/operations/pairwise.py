@@ -138,7 +138,8 @@ def _pairwise(name: str, op, grad_fn: str):
     function.__doc__ = f"``{op.name}`` of the elements."
     keeps_result = name == "hypot"  # of what PyTorch saves
     kind = type(grad_fn, (Pairwise,), {"partials": partials, "evaluate": staticmethod(evaluate), "again": staticmethod(function),
-                                       "composed": _COMPOSED.get(name), "names": ("self", "other", "result") if keeps_result else ("self", "other"), "__doc__": f"Backward of {name}."})
+                                       "composed": _COMPOSED.get(name), "names": ("self", "other", "result") if keeps_result else ("self", "other"),
+                                       "__doc__": f"Backward of {name}."})
     return function
 
 
