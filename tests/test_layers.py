@@ -81,7 +81,7 @@ EXCEPTIONS = {
     ("tracer.batch.calls", "tracer.compiling"): "what calls of one sample, and hits of the cache, do without",
     ("tracer.graph.op", "tracer.ops"): "an operation is unpickled by its name in the table",
     ("tracer.eager.tangents", "tracer.eager.backward"): "a tangent is a derivative of a backward, and operations, which have tangents, stand below that",
-    ("tracer.trace.value", "difflib"): "for the text of one error",
+    ("tracer.trace.functions", "difflib"): "for the text of one error",
 }
 # Programs that write a file of this package: `python -m ...`. Nothing imports them.
 GENERATORS = ("tracer.ops.derive_partials", "codegen.simplify.generate_known")

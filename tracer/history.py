@@ -14,8 +14,7 @@ from codegen.report import Report
 
 from .errors import RecompileWarning
 from .graphs import Graphs
-from .trace.context import user_location
-from .trace.value import user_line_of
+from .trace.context import user_line_of, user_location
 
 KEPT_RECORDS = 512
 KEPT_GRAPHS = 8  # of the newest records; a graph is some hundred bytes a node

@@ -19,9 +19,10 @@ from .derive.forward import tangents as forward
 from .derive.reverse import gradients as reverse
 from .graph.types import ArrayType, array_type
 from .trace.arguments import Callee, callee_of, select
+from .trace.functions import FUNCTIONS
 from .trace.session import Session
 from .trace.trees import Describer, Spec, build
-from .trace.value import FUNCTIONS, Traced, as_traced, cast
+from .trace.value import Traced, as_traced, cast
 
 VALUE = "value"  # in a template: the number that the user's function returns
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..trace.buffers import Buffer
-from ..trace.context import Trace, user_location
+from ..trace.context import Trace, user_line_of, user_location
 from ..trace.session import current_session
 from ..trace.static import Static
 from ..trace.trees import DATA, Describer
-from ..trace.value import Traced, user_line_of
+from ..trace.value import Traced
 
 _NUMBERS = (Traced, Buffer, bool, int, float, np.generic, np.ndarray)
 

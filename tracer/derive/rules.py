@@ -9,7 +9,8 @@ from ..graph.node import Node, user_line
 from ..graph.op import NOT_DIFFERENTIABLE, ZERO
 from ..graph.types import ArrayType
 from ..ops import TABLE
-from ..trace.value import FUNCTIONS, Traced, constant, make
+from ..trace.functions import FUNCTIONS
+from ..trace.value import Traced, constant, make
 
 MULTIPLY, STRONG_MULTIPLY = TABLE["multiply"], TABLE["strong_multiply"]
 

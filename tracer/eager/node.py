@@ -166,8 +166,18 @@ class Node:
 
     def unpack(self) -> list:
         """What was saved, checked; own results as tensors that hang on this node."""
-        found = {k: self.unpack_one(k) for k in self._order()}
-        return [found[k] for k in range(len(found))]
+        entries = self.checked_saved()
+        if len(entries) < 2:
+            return [self.unpack_one(0)] if entries else []
+        if self.packed or not self._unchanged():
+            found = {k: self.unpack_one(k) for k in self._order()}  # hooks can tell the order, and errors do
+            return [found[k] for k in range(len(found))]
+        return [entry.tensor(entry.node(self)) if isinstance(entry, Output) else entry for entry in entries]
+
+    def plain(self) -> list:
+        """What was saved, checked, as NumPy data."""
+        self.check()
+        return [entry.data if isinstance(entry, Output) else getattr(entry, "_data", entry) for entry in self.checked_saved()]
 
     def checked_saved(self) -> tuple:
         """The entries themselves; RuntimeError when they were freed."""
@@ -194,13 +204,19 @@ class Node:
 
     def check(self) -> None:
         """The same checks for all entries at once, for the ways that read the data themselves."""
+        if not self._unchanged():
+            self.unpack()  # raises, in PyTorch's order
+
+    def _unchanged(self) -> bool:
+        """Is everything that was saved as it was then?"""
         for position, entry in enumerate(self.checked_saved()):
             counter = entry.counter if isinstance(entry, Output) else getattr(entry, "_counter", None)
             if counter is None:
                 continue
             expected = self.versions[position] if self.versions is not None else 0
             if counter[0] != expected or (getattr(entry, "_detached", -1) > self.seq and not self.allows_detached):
-                self.unpack()  # raises, in PyTorch's order
+                return False
+        return True
 
     def release(self) -> None:
         """Free what was saved."""

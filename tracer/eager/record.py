@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .dtypes import DTYPES, Dtype, get_default_dtype, promoted, scalar_of
 from .modes import state
 from .node import Node
@@ -19,30 +17,45 @@ def edge(tensor):
 
 def recorded(kind: type[Node], inputs) -> Node | None:
     """A node of this kind over these tensors (None and numbers have no edge); None when there is nothing to record."""
-    if not state.recording and not state.level:
+    if state.special:
+        return _recorded_specially(kind, inputs)
+    if not state.recording:
         return None
-    if len(inputs) == 1 and not state.special:  # most operations; half the time of the way below
+    if len(inputs) == 1:  # most operations
         tensor = inputs[0]
         if not tensor._rg:
             return None
         return kind(((tensor._grad_fn or tensor),), (tensor._number,) if tensor._number else None)
-    if state.inference:
-        return None  # enable_grad() changes nothing there
-    edges = [(t._grad_fn or t) if isinstance(t, Tensor) and t._rg and state.recording else None for t in inputs]
+    edges, numbers = [], [0] * len(inputs)
+    for k, tensor in enumerate(inputs):
+        if isinstance(tensor, Tensor) and tensor._rg:
+            edges.append(tensor._grad_fn or tensor)
+            numbers[k] = tensor._number
+        else:
+            edges.append(None)
+    return _node(kind, edges, numbers)
+
+
+def _node(kind: type[Node], edges: list, numbers: list) -> Node | None:
+    for each in edges:
+        if each is not None:
+            return kind(tuple(edges), tuple(numbers) if any(numbers) else None)
+    return None
+
+
+def _recorded_specially(kind: type[Node], inputs) -> Node | None:
+    if state.inference or not (state.recording or state.level):
+        return None  # enable_grad() changes nothing in inference mode
+    edges = [edge(t) if isinstance(t, Tensor) and state.recording else None for t in inputs]
     tangents = None
     if state.level:
         edges, tangents = forward_edges(inputs, edges)
-    for each in edges:
-        if each is not None:
-            break
-    else:
-        return None
-    numbers = [t._number if e is not None else 0 for t, e in zip(inputs, edges)]
-    node = kind(tuple(edges), tuple(numbers) if any(numbers) else None)
-    if tangents is not None:
-        node.tangents = tangents
-    if state.anomaly:
-        remember(node)
+    node = _node(kind, edges, [t._number if e is not None else 0 for t, e in zip(inputs, edges)])
+    if node is not None:
+        if tangents is not None:
+            node.tangents = tangents
+        if state.anomaly:
+            remember(node)
     return node
 
 
@@ -86,6 +99,15 @@ def cast(data, dtype: Dtype):
 
 def in_common(*operands, floating: bool = False) -> tuple[Dtype, list]:
     """The promoted dtype of tensors and numbers, and their data in it; integers become the default float if ``floating``."""
+    if len(operands) == 2:  # what needs no promotion
+        a, b = operands
+        if isinstance(a, Tensor) and a._data.dtype.kind == "f":
+            x = a._data
+            if isinstance(b, Tensor):
+                if b._data.dtype is x.dtype:
+                    return DTYPES[x.dtype], [x, b._data]
+            elif b.__class__ is float or b.__class__ is int:
+                return DTYPES[x.dtype], [x, x.dtype.type(b)]
     dtype = promoted(operands)
     if floating and not dtype.is_floating_point:
         dtype = get_default_dtype()
@@ -120,10 +142,12 @@ def broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     """The common shape; PyTorch's RuntimeError when there is none."""
     if a == b:
         return a
-    try:
-        return np.broadcast_shapes(a, b)
-    except ValueError:
-        ndim = max(len(a), len(b))
-        wide_a, wide_b = (1,) * (ndim - len(a)) + a, (1,) * (ndim - len(b)) + b
-        dim = max(k for k in range(ndim) if wide_a[k] != wide_b[k] and 1 not in (wide_a[k], wide_b[k]))
-        raise RuntimeError(f"The size of tensor a ({wide_a[dim]}) must match the size of tensor b ({wide_b[dim]}) at non-singleton dimension {dim}") from None
+    ndim = max(len(a), len(b))
+    wide_a, wide_b = (1,) * (ndim - len(a)) + a, (1,) * (ndim - len(b)) + b
+    common = []
+    for n, m in zip(wide_a, wide_b):
+        if n != m and n != 1 and m != 1:
+            dim = max(k for k in range(ndim) if wide_a[k] != wide_b[k] and 1 not in (wide_a[k], wide_b[k]))
+            raise RuntimeError(f"The size of tensor a ({wide_a[dim]}) must match the size of tensor b ({wide_b[dim]}) at non-singleton dimension {dim}")
+        common.append(m if n == 1 else n)
+    return tuple(common)

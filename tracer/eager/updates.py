@@ -76,6 +76,8 @@ def check_overlap(target: Tensor, other) -> None:
     if not isinstance(other, Tensor) or other is target or not isinstance(other._data, np.ndarray) or not isinstance(target._data, np.ndarray):
         return
     a, b = target._data, other._data
+    if a.base is None and b.base is None:
+        return  # each has memory of its own
     if not (is_dense(a) and is_dense(b)) or not a.size or not b.size:
         return  # PyTorch does not look closer at these
     (begin_a, end_a), (begin_b, end_b) = np.lib.array_utils.byte_bounds(a), np.lib.array_utils.byte_bounds(b)
@@ -160,14 +162,21 @@ def recordable(target: Tensor, operands) -> bool:
     """Will an update with these operands be recorded?"""
     if not state.recording or state.inference:
         return False
-    return target._rg or any([isinstance(each, Tensor) and each._rg for each in operands])
+    if target._rg:
+        return True
+    for each in operands:
+        if isinstance(each, Tensor) and each._rg:
+            return True
+    return False
 
 
 def check_result(target: Tensor, made: Tensor) -> None:
     """Does a result fit into the tensor that it is written to?"""
-    source, goal = made.dtype, target.dtype
     if made._data.shape != target._data.shape:
         raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(made.shape)}")
+    if made._data.dtype == target._data.dtype:
+        return
+    source, goal = made.dtype, target.dtype
     if _RANK[source.numpy.kind] > _RANK[goal.numpy.kind]:
         raise RuntimeError(f"result type {source.legacy} can't be cast to the desired output type {goal.legacy}")
 
@@ -207,7 +216,7 @@ def _keep_old_values(node: Node, target: Tensor) -> None:
 
 def _mend_saved_results(node: Node, target: Tensor) -> None:
     """A result that the node saved is the target now."""
-    if node.saved and any(isinstance(entry, Output) for entry in node.saved):
+    if node.saved and any([isinstance(entry, Output) for entry in node.saved]):
         counter = counter_of(target)
         node.versions = tuple([counter[0] if isinstance(entry, Output) else version
                                for entry, version in zip(node.saved, node.versions or (0,) * len(node.saved))])

@@ -11,7 +11,9 @@ import numpy as np
 from .modes import state
 from .node import INFERENCE, UNTRACKED, Node
 from .record import recorded, result
-from .tensor import Tensor, counter_of, shared, with_logical_strides
+from .tensor import Tensor, counter_of, shared, unsigned, with_logical_strides
+
+_new = object.__new__
 
 
 class View:
@@ -34,6 +36,10 @@ class ViewNode(Node):
     shape: tuple = ()
     apply: Callable
     overlaps = False
+    given: dict = {}  # the arguments of the view, as they were given
+
+    def __getattr__(self, name: str):
+        return unsigned(self.given[name]) if name in self.given else super().__getattr__(name)
 
     def fast(self, g):
         return (scattered(g, self.shape, self.apply, self.overlaps),)
@@ -93,17 +99,32 @@ def pick(g: Tensor, apply: Callable, overlaps: bool = False) -> Tensor:
 
 
 def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, origin: str = "", **attributes) -> Tensor:
-    """A view by ``apply``, a function from arrays to views of them. ``attributes`` are the node's."""
-    array = shared(input)
-    if not array.size and input._view is None:
+    """A view by ``apply``, a function from arrays to views of them. ``attributes``: the arguments of the view, which its node has for attributes."""
+    array = input._data
+    if array.__class__ is not np.ndarray:
+        array = shared(input)
+    elif not array.size and input._view is None:
         array = with_logical_strides(array)
-    node = recorded(kind, (input,))
-    made = result(node, apply(array) if data is None else data)
-    if node is not None:
-        node.shape, node.apply = array.shape, apply
-        if attributes:
-            node.__dict__.update(attributes)
-    share(made, input, origin)
+    if data is None:
+        data = apply(array)
+    counter = input._counter
+    if state.special or not state.recording or counter is None or not input._rg or array.dtype.kind != "f":
+        node = recorded(kind, (input,))
+        made = result(node, data)
+        if node is not None:
+            node.shape, node.apply, node.given = array.shape, apply, attributes
+        share(made, input, origin)
+        return made
+    # The same without a call: two thirds of the time, for what most programs do all the time.
+    made = _new(Tensor)
+    made._data, made._rg = data, True
+    made._grad_fn = node = kind((input._grad_fn or input,), (input._number,) if input._number else None)
+    node.shape, node.apply, node.given = array.shape, apply, attributes
+    made._counter = counter
+    over = input._view
+    base = input if over is None else over.base
+    made._view = View(base, origin or ("" if over is None else over.origin), counter[0])
+    register(made, base)
     return made
 
 
@@ -112,29 +133,35 @@ def share(made: Tensor, input: Tensor, origin: str = "") -> None:
     if input._inference:
         made._inference, made._counter = True, INFERENCE
         return
-    made._inference = False
-    made._counter = counter = counter_of(input)
-    if input._view is None:
-        base = input
-    else:
-        base = input._view.base
-        origin = origin or input._view.origin
-    if state.inference or not state.recording:
+    counter = input._counter
+    if counter is None:
+        counter = counter_of(input)
+    made._counter = counter
+    if state.special:
+        made._inference = False
+    over = input._view
+    base = input if over is None else over.base
+    if not state.recording or state.inference:
         origin = "inference" if state.inference else "no_grad"
         if base._rg and made._grad_fn is None:
             made._rg, made._grad_fn = True, UNTRACKED
+    elif over is not None:
+        origin = origin or over.origin
     made._view = View(base, origin, counter[0])
     register(made, base)
 
 
 def register(view: Tensor, base: Tensor) -> None:
     """Let the base know a view, which has to be told of updates."""
-    if base._views is None:
-        base._views = []
+    views = base._views
+    if views is None:
+        views = base._views = []
         counter_of(base).bases.append(weakref.ref(base))
-    elif len(base._views) >= 16 and not len(base._views) & (len(base._views) - 1):  # at powers of two, so that many views take linear time
-        base._views = [each for each in base._views if each() is not None]
-    base._views.append(weakref.ref(view))
+    else:
+        count = len(views)
+        if count >= 16 and not count & (count - 1):  # at powers of two, so that many views take linear time
+            views = base._views = [each for each in views if each() is not None]
+    views.append(weakref.ref(view))
 
 
 __all__ = ["View", "ViewNode", "share", "view_of"]

@@ -13,11 +13,12 @@ import numpy as np
 
 from ..errors import TracedIndexError
 from ..graph.types import SUPPORTED
+from .functions import FUNCTIONS, call
 from .memory import SMALL, Storage, View
 from .numpy_api.common import contains_traced, filled, find_trace, reshaped
 from .numpy_api.masked import without_places
 from .numpy_api.writing import array_of
-from .value import FUNCTIONS, Slots, Traced, as_traced, call, cast
+from .value import Slots, Traced, as_traced, cast
 
 _WRITERS = frozenset((np.copyto, np.putmask, np.fill_diagonal, np.put, np.put_along_axis, np.place))
 _WRITING_METHODS = frozenset(("fill", "put"))

@@ -13,11 +13,12 @@ import numpy as np
 from ..errors import TracedConversionError, UnsupportedError
 from ..graph.node import user_line
 from .buffers import Buffer
-from .context import user_location
+from .context import user_line_of, user_location
+from .functions import FUNCTIONS
 from .math_functions import any_traced
 from .numpy_api.common import find_trace
 from .static import SEEN_CLASS
-from .value import FUNCTIONS, Traced, as_traced, cast, user_line_of
+from .value import Traced, as_traced, cast
 
 FLOAT64 = np.dtype(np.float64)
 

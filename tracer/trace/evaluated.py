@@ -16,9 +16,9 @@ from ..graph.graph import live_nodes
 from ..graph.node import Builder, Node, constant_value
 from ..graph.op import Op
 from ..graph.types import ArrayType, array_type
-from .context import Trace, user_location
+from .context import Trace, user_line_of, user_location
 from .session import Session, tracing
-from .value import Traced, user_line_of
+from .value import Traced
 
 
 @functools.lru_cache(maxsize=65536)

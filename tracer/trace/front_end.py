@@ -1,11 +1,12 @@
 """Numba's front end, with what it does not read itself: `import`, `**` in calls and dicts, f-strings with a format, `a, *rest = ...`,
-and functions inside with keyword-only defaults.
+functions inside with keyword-only defaults, and attributes of `super()` (one instruction since Python 3.12).
 
 These become expressions of kinds of their own in the intermediate representation; the interpreter of branches evaluates them, no compiler sees them.
 """
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable
 
@@ -67,6 +68,14 @@ class _Runner(byteflow.TraceRunner):
     def op_CONVERT_VALUE(self, state, inst):
         self._one(state, inst, value=state.pop())
 
+    def op_LOAD_SUPER_ATTR(self, state, inst):
+        of, owner, function = state.pop(), state.pop(), state.pop()
+        bound, result = state.make_temp(), state.make_temp()
+        state.append(inst, function=function, owner=owner, of=of, bound=bound, res=result)
+        pushed = [result, state.make_null()] if inst.arg & 1 else [result]  # of a method that is called next
+        for each in pushed if sys.version_info >= (3, 13) else reversed(pushed):
+            state.push(each)
+
     def op_UNPACK_EX(self, state, inst):
         before, behind = inst.arg & 0xFF, inst.arg >> 8
         parts, value = state.make_temp(), state.pop()
@@ -112,6 +121,10 @@ class _Interpreter(interpreter.Interpreter):
 
     def op_CONVERT_VALUE(self, inst, value, res):
         self._store(FORMAT, res, value=self.get(value), pattern=None, conversion=_CONVERSIONS[inst.arg])
+
+    def op_LOAD_SUPER_ATTR(self, inst, function, owner, of, bound, res):
+        self.store(ir.Expr.call(self.get(function), (self.get(owner), self.get(of)), (), self.loc), bound)
+        self.store(ir.Expr.getattr(self.get(bound), self.code_names[inst.arg >> 2], self.loc), res)
 
     def op_UNPACK_EX(self, inst, value, before, behind, parts, made):
         self._store(UNPACK, parts, value=self.get(value), before=before, behind=behind)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..ops import TABLE
-from .context import user_location
-from .value import Traced, elementwise, user_line_of
+from .context import user_line_of, user_location
+from .value import Traced, elementwise
 
 
 def any_traced(values) -> bool:

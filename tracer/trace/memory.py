@@ -16,9 +16,10 @@ from ..errors import InPlaceError, ShapeError
 from ..graph.node import ARRAY, CONSTANT, INPUT, Node, user_line
 from ..graph.types import array_type
 from ..ops import TABLE
-from .context import user_location
+from .context import user_line_of, user_location
+from .functions import FUNCTIONS
 from .regions import Region, containing, element_strides, offset_of, pattern_of, positions_of, region_of, size_of, uncovered
-from .value import FUNCTIONS, Traced, as_traced, make, user_line_of
+from .value import Traced, as_traced, make
 
 INDEX, ASSEMBLE, CONCATENATE, GATHER, RESHAPE, TRANSPOSE, BROADCAST, COPY_OF = (
     TABLE[n] for n in ("index", "assemble", "concatenate", "gather", "reshape", "transpose", "broadcast_to", "copy_of"))

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from .buffers import array
-from .context import user_location
+from .context import user_line_of, user_location
 from .math_functions import any_traced
 from .numpy_api.common import find_trace
-from .value import as_traced, user_line_of
+from .value import as_traced
 
 
 def element_by_element(function: Callable, original: Callable) -> Callable:

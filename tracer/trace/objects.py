@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import InPlaceError, SideEffectWarning, UnsupportedError
-from .context import user_location
+from .context import user_line_of, user_location
 from .static import MISSING
 from .trees import Maker, Path, container_kind, field_names, path_text
-from .value import Traced, user_line_of
+from .value import Traced
 
 _SLOT = "__tracer_record__"
 

@@ -29,6 +29,7 @@ from .buffers import NAMES, NUMPY
 from .builtin_functions import BUILTINS, SEEN_CLASS, Super
 from .code_names import names_of, stored_globals
 from .flow import branching_code, can_be_followed, compares_with_true
+from .functions import FUNCTIONS, call
 from .libraries import CLOSED, carries, entered, entered_always, file_of, is_open, is_own, is_plain_python
 from .math_functions import MATH, any_traced
 from .numba_objects import element_by_element, numbas
@@ -39,7 +40,7 @@ from .scipy_stats import Distribution, FrozenNormal, MultivariateNormal, distrib
 from .seen_modules import IMPURE_MODULES, RefusingObject, SeenModule, impure
 from .stand_ins import OBJECTS, TYPES, Captured
 from .statistics_functions import STATISTICS
-from .value import FUNCTIONS, Traced, call
+from .value import Traced
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _CACHED = type(functools.lru_cache(len))

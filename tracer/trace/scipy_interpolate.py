@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import UnsupportedError
-from .context import user_location
+from .context import user_line_of, user_location
+from .functions import FUNCTIONS
 from .libraries import carries
-from .value import FUNCTIONS, user_line_of
 
 
 class Interpolator:

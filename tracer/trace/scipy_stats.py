@@ -15,9 +15,9 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..ops import TABLE
-from .context import user_location
+from .context import user_line_of, user_location
 from .libraries import carries
-from .value import Traced, elementwise, user_line_of
+from .value import Traced, elementwise
 
 _HALF_LOG_TAU, _ROOT_2 = 0.5 * math.log(2 * math.pi), math.sqrt(2.0)
 

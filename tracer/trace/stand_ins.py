@@ -8,12 +8,12 @@ import numpy as np
 
 from ..errors import InPlaceError, UnsupportedError
 from .buffers import any_traced_index, array, trace_of_index
-from .context import user_location
+from .context import user_line_of, user_location
 from .math_functions import any_traced
 from .numba_objects import element_by_element
 from .numpy_api.common import contains_traced
 from .numpy_api.masked import without_places
-from .value import Traced, as_traced, cast, user_line_of
+from .value import Traced, as_traced, cast
 
 
 class Captured(np.ndarray):

@@ -6,8 +6,6 @@ NumPy (``ufunc.resolve_dtypes``), Python scalars being weak (NEP 50).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ..errors import (
@@ -25,18 +23,7 @@ from ..graph.types import SUPPORTED, ArrayType
 from ..ops import TABLE, UFUNCS
 from ..ops.families import resolve
 from .context import Trace, user_line_of, user_location
-
-# NumPy function (or ufunc that is no single operation) -> implementation on traced values; filled by `implements`, then only read.
-FUNCTIONS: dict[Callable, Callable] = {}
-
-
-def implements(*callables: Callable) -> Callable:
-    """Declare a function to be what these NumPy callables do to traced values."""
-    def register(function):
-        for each in callables:
-            FUNCTIONS[each] = function
-        return function
-    return register
+from .functions import FUNCTIONS, METHODS, call, unsupported
 
 
 class Slots:
@@ -185,7 +172,7 @@ class Traced(Slots):
         if not args and self.size != 1:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
         element = call(np.ravel, (self,), {})[0 if not args else at[0]] if len(at) < 2 and (self.shape or at) else self[at] if at else self
-        return Traced(element.node, element.owner, _PYTHON[element.dtype.kind])
+        return Traced(element.node, element.owner, PYTHON[element.dtype.kind])
 
     def tolist(self):
         return [each.tolist() for each in self] if self.shape else self.item()
@@ -216,7 +203,7 @@ class Traced(Slots):
                 return elementwise(op, inputs)
             function = FUNCTIONS.get(ufunc)
         else:
-            function = FUNCTIONS.get(getattr(ufunc, method)) or _METHODS.get((ufunc, method))
+            function = FUNCTIONS.get(getattr(ufunc, method)) or METHODS.get((ufunc, method))
         if function is None:
             raise unsupported(ufunc, method)
         return function(*inputs, **kwargs)
@@ -253,63 +240,13 @@ class Traced(Slots):
         return FUNCTIONS["copy"](self)
 
 
-def call(function: Callable, args: tuple, kwargs: dict):
-    """A NumPy function on traced values as the user calls it: what NumPy makes a view shares the memory of its array here too."""
-    if kwargs.get("out") is not None:
-        return FUNCTIONS["into"](function, args, kwargs)
-    result = FUNCTIONS[function](*args, **kwargs)
-    return FUNCTIONS["linked"](function, args, kwargs, result) if function in VIEWS else result
-
-
-# The functions whose result may be a view of their first argument; which it is, NumPy is asked.
-VIEWS = frozenset((
-    np.array_split, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.diag, np.diagonal, np.dsplit, np.expand_dims, np.flip, np.fliplr,
-    np.flipud, np.hsplit, np.matrix_transpose, np.moveaxis, np.permute_dims, np.ravel, np.real, np.reshape, np.rollaxis, np.rot90, np.split, np.squeeze,
-    np.swapaxes, np.transpose, np.unstack, np.vsplit))
-
-
-_METHODS: dict[tuple, Callable] = {}
-
-
-def implements_method(ufunc, method: str) -> Callable:
-    """Declare a function to be what ``ufunc.method`` (``np.add.reduce`` …) does to traced values."""
-    def register(function):
-        _METHODS[ufunc, method] = function
-        return function
-    return register
-
-
 def _describe(value: Traced) -> str:
     line = user_line(value.node) or user_line_of(user_location(3))
     return f"`{value.node.op.name}`: {value.node.type}{f' ({line})' if line else ''}"
 
 
-_NEAREST: dict[str, str] = {}
-
-
-def nearest(names: dict[str, str]) -> None:
-    """Add hints: name of a function that is not there -> what to write instead."""
-    _NEAREST.update(names)
-
-
-def unsupported(function, method: str = "__call__") -> UnsupportedError:
-    """The error for a function that does not trace: its name, the user's line, the nearest thing that works."""
-    import difflib
-
-    name = getattr(function, "__name__", str(function)) + ("" if method == "__call__" else "." + method)
-    module = "scipy.special" if isinstance(function, np.ufunc) and not hasattr(np, name) else getattr(function, "__module__", "numpy") or "numpy"
-    location = user_location(1)
-    line = user_line_of(location)
-    known = sorted({f.__name__ for f in (*FUNCTIONS, *UFUNCS) if hasattr(f, "__name__")})
-    close = difflib.get_close_matches(name, known, 3, 0.6)
-    nearest_names = f"The nearest that is: {', '.join('np.' + c for c in close)}." if close else "Write it with the functions listed in the README."
-    hint = _NEAREST.get(name) or nearest_names
-    return UnsupportedError(f"{module}.{name} is not supported on traced values{f' ({line})' if line else ''}. {hint}")
-
-
-# Making nodes -----------------------------------------------------------------------------------------------------------
-
-_WEAK = (float, int, bool)
+PYTHON = {"f": float, "i": int, "u": int, "b": bool}
+WEAK = (float, int, bool)
 _FLOAT64 = np.dtype(np.float64)
 # Functions of one and of two numbers that NumPy computes in float64 when they are given such.
 _OF_FLOAT64, _OF_TWO_FLOAT64 = [
@@ -335,7 +272,7 @@ def as_traced(value, trace: Trace) -> Traced:
             trace.check_active(value.node)
             raise TracedConversionError("values of two different traces meet in one operation; return values from the inner function instead of storing them")
         return value
-    if kind in _WEAK:
+    if kind in WEAK:
         return Traced(trace.builder.constant(value, np.min_scalar_type(value) if kind is int and not -2**63 <= value < 2**63 else kind), trace, kind)
     if isinstance(value, (int, float)) and not isinstance(value, np.generic):
         return as_traced(int(value) if isinstance(value, int) else float(value), trace)  # members of an IntEnum and their like
@@ -432,134 +369,3 @@ def _operand_node(value: Traced, dtype: np.dtype, trace: Trace) -> Node:
     if node.op.name == "constant" and node.op.kind == "source":
         return trace.builder.constant(np.frombuffer(node.attrs[1], node.type.dtype)[0], dtype, node.attrs[2])
     return trace.builder.node(TABLE["cast"], (node,), (dtype.str,), trace.location or user_location(3))
-
-
-# Operators: ufuncs, except that Python scalars stay weak ------------------------------------------------------------------
-
-def _of_floats(op: Op, ufunc) -> type | None:
-    """The Python type of the result on two Python floats; None where NumPy has no such loop."""
-    try:
-        return _PYTHON[np.asarray(ufunc(1.0, 1.0)).dtype.kind]
-    except TypeError:
-        return None
-
-
-_PYTHON = {"f": float, "i": int, "u": int, "b": bool}
-
-
-def _binary(ufunc, reflected: bool = False):
-    op = UFUNCS[ufunc]
-    of_floats = _of_floats(op, ufunc)
-    of_bits = of_floats is None
-
-    def operator(self, other):
-        kind = type(other)
-        if self.weak is int or (of_bits and kind is Traced):
-            self, other = _whole(self), _whole(other)  # what math.floor gives computes as the integer that it is
-        node, trace, weak = self.node, self.owner, self.weak
-        # Most operations of most programs: two floats of one dtype, or one and a Python number. Half the time of the way below.
-        if node.type.is_float and of_floats is not None and weak is not int and trace.active:
-            partner = None
-            if kind is float or kind is int:
-                partner = trace.builder.constant(other, node.type.dtype)
-            elif kind is Traced and other.node.type.dtype is node.type.dtype and other.owner is trace:
-                partner, weak = other.node, weak and other.weak
-            if partner is not None:
-                nodes = (partner, node) if reflected else (node, partner)
-                return Traced(trace.builder.node(op, nodes, (), trace.location or user_location()), trace, weak and of_floats)
-        if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, int, float, complex)):
-            return NotImplemented
-        if weak is int and ufunc is np.multiply and kind in (list, tuple):
-            return NotImplemented  # Python then repeats the sequence, by __index__
-        result = None
-        if weak and (kind in _WEAK or (kind is Traced and other.weak)):
-            other_weak = other.weak if kind is Traced else kind
-            result = _PYTHON[np.asarray(op.evaluate(weak(1), other_weak(1))).dtype.kind]
-        return elementwise(op, (other, self) if reflected else (self, other), result)
-    return operator
-
-
-def _whole(value):
-    """What math.floor gives as an integer that has bits; anything else as it is."""
-    if type(value) is Traced and value.weak is int and value.node.type.is_float:
-        return Traced(cast(value, np.dtype(np.int64)).node, value.owner, int)
-    return value
-
-
-# What NumPy's arrays make of these exponents in `x ** n` (but not in np.power). On scalars a root is C's pow, which differs at -inf and -0.0.
-_FAST_POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}
-
-
-def _power(self, exponent):
-    if type(exponent) in (int, float) and self.node.type.is_float and exponent in _FAST_POWERS and (exponent != 0.5 or self.node.type.shape):
-        return elementwise(UFUNCS[_FAST_POWERS[exponent]], (self,), self.weak)
-    return _general_power(self, exponent)
-
-
-_general_power = _binary(np.power)
-
-
-def _in_place(ufunc, operator: Callable) -> Callable:
-    """``x += y``: another number for a number; for an array a write, which whoever holds the array sees."""
-    def in_place(self, other):
-        if self.memory is None and not self.node.type.shape:
-            return operator(self, other)
-        return FUNCTIONS["in_place"](self, ufunc, other)
-    return in_place
-
-
-def _unary(ufunc):
-    op = UFUNCS[ufunc]
-    return lambda self: elementwise(op, (self,), self.weak)
-
-
-def _install_operators():
-    Traced.__matmul__ = lambda self, other: FUNCTIONS[np.matmul](self, other)
-    binary = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
-              "mod": np.remainder, "pow": np.power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-              "lshift": np.left_shift, "rshift": np.right_shift}
-    for name, ufunc in binary.items():
-        setattr(Traced, f"__{name}__", _binary(ufunc))
-        setattr(Traced, f"__r{name}__", _binary(ufunc, reflected=True))
-    Traced.__pow__ = _power
-    for name, ufunc in {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
-                        "eq": np.equal, "ne": np.not_equal}.items():
-        setattr(Traced, f"__{name}__", _binary(ufunc))
-    for name, ufunc in {"neg": np.negative, "abs": np.absolute, "invert": np.invert}.items():
-        setattr(Traced, f"__{name}__", _unary(ufunc))
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul"):
-        setattr(Traced, f"__i{name}__", _in_place(binary.get(name, np.matmul), getattr(Traced, f"__{name}__")))
-    Traced.__pos__ = lambda self: FUNCTIONS["copy"](self)
-    Traced.__rmatmul__ = lambda self, other: FUNCTIONS[np.matmul](other, self)
-    Traced.__divmod__ = lambda self, other: (self // other, self % other)
-    Traced.__rdivmod__ = lambda self, other: (other // self, other % self)
-    Traced.__round__ = _rounded
-    methods = ("sum", "prod", "mean", "max", "min", "var", "std", "argmax", "argmin", "argsort", "any", "all", "cumsum", "cumprod", "ravel", "reshape",
-               "transpose", "squeeze", "swapaxes", "dot", "clip", "round", "repeat", "take", "diagonal", "trace", "ptp", "nonzero")
-    for name in methods:
-        setattr(Traced, name, _method(name))
-    Traced.flatten = lambda self, order="C": FUNCTIONS["copy"](FUNCTIONS[np.ravel](self, order))
-    Traced.conj = Traced.conjugate = lambda self: self
-
-
-def _rounded(value: Traced, digits=None):
-    """``round``: of a number, without digits, a whole one that indexes, as math.floor gives it."""
-    rounded = FUNCTIONS[np.round](value, digits or 0)
-    return Traced(rounded.node, rounded.owner, int) if digits is None and not value.shape and value.node.type.is_float else rounded
-
-
-def _method(name: str):
-    function = getattr(np, name)
-
-    def method(self, *args, **kwargs):
-        implementation = FUNCTIONS.get(function)
-        if implementation is None:
-            raise unsupported(function)
-        if name in ("reshape", "transpose") and len(args) > 1:
-            args = (args,)
-        return call(function, (self, *args), kwargs)
-    method.__name__ = name
-    return method
-
-
-_install_operators()

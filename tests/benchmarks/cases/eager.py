@@ -6,6 +6,7 @@ import numpy as np
 
 from ..peers import reason
 from ..problems import Inapplicable, disagreement
+from ..problems.operations import OPERATIONS, calls, geometric_mean
 from ..registry import Ask, Row, case
 from ..timing import interleaved
 
@@ -100,3 +101,38 @@ def _(effort):
 @case("eager-chain", f"Eager: {CHAIN:,} scalar operations forward and backward", *asks(1.5))
 def _(effort):
     return measured("chain", np.array(0.999 ** (CHAIN // 2)), effort)
+
+
+def by_operation(backward, effort):
+    """One row for each library: the geometric mean over the operations. The slowest, beside PyTorch, are named."""
+    import torch
+
+    from tracer import eager
+    torch.set_num_threads(1)
+    ours, theirs = calls(eager, backward), calls(torch, backward)
+    ratios, times = {}, []
+    for name in OPERATIONS:
+        for own, other in zip(*[_outcome(call, backward) for call in (ours[name], theirs[name])], strict=True):
+            np.testing.assert_allclose(own, other, rtol=1e-12, atol=1e-15, err_msg=name)
+        times.append([each.median for each in interleaved([(ours[name], ()), (theirs[name], ())], effort)])
+        ratios[name] = times[-1][0] / times[-1][1]
+    slowest = sorted(ratios, key=ratios.get, reverse=True)
+    over = [f"`{name}` {ratios[name]:.1f}" for name in slowest if ratios[name] > 2]
+    note = f"{len(OPERATIONS) - len(over)} of {len(OPERATIONS)} within twice PyTorch's; the others, so many times: {', '.join(over) or 'none'}"
+    for name, found, text in zip(("tracer.eager", "PyTorch"), zip(*times), (note, "")):
+        yield Row(name, geometric_mean(found), "s", "fresh", (min(found), max(found)), text)
+
+
+def _outcome(call, backward):
+    tensors = [leaf.grad for leaf in call()] if backward else [call()]
+    return [np.asarray(each.detach()) for each in tensors if each is not None]
+
+
+@case("eager-operations-record", f"Eager: {len(OPERATIONS)} small operations, recorded; geometric mean, fastest and slowest", asks(2.0)[0])
+def _(effort):
+    return by_operation(False, effort)
+
+
+@case("eager-operations-backward", f"Eager: {len(OPERATIONS)} small operations and their backward; geometric mean, fastest and slowest", asks(2.0)[0])
+def _(effort):
+    return by_operation(True, effort)

@@ -6,7 +6,6 @@ import functools
 import io
 import math
 import re
-import traceback
 import warnings
 
 import numpy as np
@@ -49,8 +48,7 @@ def shown(statement: ast.stmt, namespace: dict) -> str:
         try:
             exec(compile(ast.Interactive([statement]), "<program>", "single"), namespace)
         except Exception as error:
-            failure = "".join(traceback.format_exception_only(error))
-            failure = f"{type(error).__name__}{failure[failure.index(':'):] if ':' in failure else failure}" if str(error) else f"{type(error).__name__}\n"
+            failure = f"{type(error).__name__}: {error}\n" if str(error) else f"{type(error).__name__}\n"
     text = output.getvalue() + failure + "".join(f"{each.category.__name__}: {each.message}\n" for each in caught if not NOT_OURS.search(str(each.message)))
     return without_noise(text).rstrip("\n")
 

@@ -92,11 +92,24 @@ class SoftmaxBackward0(Node):
     def backward(self, g):
         return (self.slope(g, self.unpack()[0], self.dim),)
 
+    def fast(self, g):
+        out, = self.plain()
+        return ((g - _total(g * out, self.dim)) * out,)
+
 
 class LogSoftmaxBackward0(SoftmaxBackward0):
     """Backward of log_softmax."""
 
     slope = staticmethod(_log_softmax_backward)
+
+    def fast(self, g):
+        out, = self.plain()
+        return (g - np.exp(out) * _total(g, self.dim),)
+
+
+def _total(x, axis: int):
+    """The sum along an axis, which stays."""
+    return np.add.reduce(x, axis=axis, keepdims=True) if x.ndim else x
 
 
 class LogsumexpBackward0(Node):
@@ -112,6 +125,12 @@ class LogsumexpBackward0(Node):
                 g, out = g.unsqueeze(axis), out.unsqueeze(axis)
         return (g * (x - out).exp(),)
 
+    def fast(self, g):
+        x, out = self.plain()
+        if self.keepdim is False and self.dims:
+            g, out = np.expand_dims(g, self.dims), np.expand_dims(out, self.dims)
+        return (g * np.exp(x - out),)
+
 
 def _float(input, name: str, dim: int | None):
     x = operand(input, name)._data
@@ -121,14 +140,19 @@ def _float(input, name: str, dim: int | None):
     return x
 
 
+def _centred(x, axis: int):
+    """Less the largest along an axis: 0 or below. NaN for NaN."""
+    return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf) if x.ndim else x - x
+
+
 def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
     """Exponentials that sum to 1 along an axis."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
-    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf)) if x.ndim else np.exp(x - x)  # NaN for NaN
+    e = np.exp(_centred(x, axis))
     node = recorded(SoftmaxBackward0, (input,))
-    made = result(node, np.ascontiguousarray(e / e.sum(axis=axis, keepdims=True)) if x.ndim else e[()])
+    made = result(node, np.ascontiguousarray(e / _total(e, axis)) if x.ndim else e)
     if node is not None:
         node.dim, node.given = axis, dim % 2**64
         node.save(saved_result(made))
@@ -140,9 +164,9 @@ def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3)
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "log_softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
-    centred = x - x.max(axis=axis, keepdims=True, initial=-np.inf) if x.ndim else x - x
+    centred = _centred(x, axis)
     node = recorded(LogSoftmaxBackward0, (input,))
-    made = result(node, np.ascontiguousarray(centred - np.log(np.exp(centred).sum(axis=axis, keepdims=True))) if x.ndim else centred)
+    made = result(node, np.ascontiguousarray(centred - np.log(_total(np.exp(centred), axis))) if x.ndim else centred)
     if node is not None:
         node.dim, node.given = axis, dim % 2**64
         node.save(saved_result(made))
@@ -179,6 +203,11 @@ class SoftplusBackward0(Node):
     def backward(self, g):
         x, = self.unpack()
         return (where(x * self.beta > self.threshold, g, g * (x * self.beta).sigmoid()),)
+
+    def fast(self, g):
+        x, = self.plain()
+        scaled = x * self.beta
+        return (np.where(scaled > self.threshold, g, g * TABLE["expit"].evaluate(scaled)),)
 
 
 def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from ..dtypes import DTYPES, bool_, of_number, promoted
 from ..geometry import in_layout_of
 from ..modes import state
-from ..node import FREED, Node, Output
+from ..node import FREED, Node
 from ..record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from ..tensor import Tensor, made_of
 from .numbers import times
@@ -25,18 +25,10 @@ class _Binary(Node):
     fits = None
 
     def fast(self, g):
-        return self._fit(self._slopes(g, *self._plain()))
+        return self._fit(self._slopes(g, *self.plain()))
 
     def backward(self, g):
         return self._fit(self._slopes(g, *self.unpack()))
-
-    def _plain(self):
-        """What was saved, as NumPy data."""
-        saved = self.saved
-        if saved is None:
-            raise RuntimeError(FREED)
-        self.check()
-        return [s._data if isinstance(s, Tensor) else s.data if isinstance(s, Output) else s for s in saved]
 
     def _fit(self, pair):
         if self.fits is None:
@@ -156,6 +148,12 @@ def _binary(kind: type[Node], function, a, b, floating: bool = False):
 
 def add(input, other, *, alpha=1, out=None) -> Tensor:
     """``input + alpha * other``."""
+    if alpha.__class__ is int and alpha == 1 and _plain(input, other):
+        return input + other
+    return _add(input, other, alpha)
+
+
+def _add(input, other, alpha=1) -> Tensor:
     a, b = operand(input, "add"), operand(other, "add", 2, "other")
     if alpha != 1 or alpha.__class__ is not int:
         _check_alpha(a, b, alpha)
@@ -191,6 +189,12 @@ def _check_alpha(a, b, alpha) -> None:
 
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """``input - alpha * other``."""
+    if alpha.__class__ is int and alpha == 1 and _plain(input, other):
+        return input - other
+    return _sub(input, other, alpha)
+
+
+def _sub(input, other, alpha=1) -> Tensor:
     a, b = operand(input, "sub"), operand(other, "sub", 2, "other")
     _refuse_bools(a, b)
     if alpha != 1 or alpha.__class__ is not int:
@@ -230,6 +234,10 @@ def rsub(input, other, *, alpha=1) -> Tensor:
 
 def mul(input, other, *, out=None) -> Tensor:
     """``input * other``."""
+    return input * other if _plain(input, other) else _mul(input, other)
+
+
+def _mul(input, other) -> Tensor:
     a, b = operand(input, "mul"), operand(other, "mul", 2, "other")
     node, data = _binary(MulBackward0, np.multiply, a, b)
     if node is not None:
@@ -239,9 +247,13 @@ def mul(input, other, *, out=None) -> Tensor:
 
 def div(input, other, *, rounding_mode: str | None = None, out=None) -> Tensor:
     """``input / other``; integers become floats."""
-    a, b = operand(input, "div"), operand(other, "div", 2, "other")
     if rounding_mode is not None:
-        return _rounded_division(a, b, rounding_mode)
+        return _rounded_division(operand(input, "div"), operand(other, "div", 2, "other"), rounding_mode)
+    return input / other if _plain(input, other) else _div(input, other)
+
+
+def _div(input, other) -> Tensor:
+    a, b = operand(input, "div"), operand(other, "div", 2, "other")
     node, data = _binary(DivBackward0, np.divide, a, b, floating=True)
     if node is not None:
         node.save(a if node.edges[1] is not None else None, b)
@@ -315,6 +327,14 @@ def constant(value, name: str, position: int = 1, argument: str = "input"):
 
 def _refuse(value, name: str, position: int, argument: str):
     raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}")
+
+
+def _plain(a, b) -> bool:
+    """Operands that operators take the short way with."""
+    return a.__class__ is Tensor and b.__class__ in _PLAIN
+
+
+_PLAIN = frozenset((Tensor, float, int))
 
 
 # Operators: the short way ---------------------------------------------------------------------------------------------------
@@ -399,10 +419,10 @@ def _negative(a: Tensor) -> Tensor:
     return made
 
 
-Tensor.__add__ = _operator(AddBackward0, _sum, add, False)
-Tensor.__sub__ = _operator(SubBackward0, _difference, sub, False)
-Tensor.__mul__ = _operator(MulBackward0, _multiply, mul, True)
-Tensor.__truediv__ = _operator(DivBackward0, _quotient, div, True)
+Tensor.__add__ = _operator(AddBackward0, _sum, _add, False)
+Tensor.__sub__ = _operator(SubBackward0, _difference, _sub, False)
+Tensor.__mul__ = _operator(MulBackward0, _multiply, _mul, True)
+Tensor.__truediv__ = _operator(DivBackward0, _quotient, _div, True)
 Tensor.__radd__, Tensor.__rmul__ = Tensor.__add__, Tensor.__mul__
 Tensor.__rsub__, Tensor.__rtruediv__ = _reflected(rsub), _reflected(_rdiv)
 Tensor.__neg__ = _negative

@@ -18,12 +18,11 @@ def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = Ind
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a "
                          f"vector{', but got dim: ' + str(index.ndim) + ' with type: ' + index.dtype.legacy if name == 'index_copy' else ''}")
-    if index.dtype.name not in ("int64", "int32"):
+    if index._data.dtype not in (np.int64, np.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
     extent = input._data.shape[axis] if input.ndim else 1
     places = np.atleast_1d(index._data)
-    wrong = (places < 0) | (places >= extent)
-    if wrong.any():
+    if (places.view(f"u{places.itemsize}") >= extent).any():  # one comparison: what is negative is huge
         if name == "index_select":
             raise IndexError("index out of range in self")
         raise error("index out of range in self")

@@ -27,7 +27,7 @@ class WhereBackward0(_Binary):
         return tuple([None if fit is None or edge is None else fitted(each, fit) for each, fit, edge in zip(pair, self.fits, self.edges)])
 
     def fast(self, g):
-        condition, = self._plain()
+        condition, = self.plain()
         return self._fit2(np.where(condition, g, g.dtype.type(0)), np.where(condition, g.dtype.type(0), g))
 
 
@@ -35,16 +35,21 @@ def where(condition, input=None, other=None, *, out=None):
     """``input`` where the condition holds, else ``other``; with a condition alone, the places where it holds."""
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
-    if condition.dtype is not bool_ and condition.dtype.name != "uint8":
+    chosen = condition._data
+    if chosen.dtype.kind != "b" and chosen.dtype != np.uint8:
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}")
     look_up_nodes((input, other))
-    shape = condition._data.shape
-    for each in (input, other):
-        shape = broadcast_shape(shape, np.shape(data_of(each)))
+    a, b = data_of(input), data_of(other)
+    shape = chosen.shape
+    for each in (a, b):
+        shape = broadcast_shape(shape, each.shape if isinstance(each, np.ndarray) else ())
     dtype, (x, y) = in_common(input, other)
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):  # PyTorch makes of it one with tensors, of one dtype
         input, other = [each.to(dtype) if isinstance(each, Tensor) and each._rg else each for each in (input, other)]
-    data = in_layout_of(np.where(condition._data, x, y).astype(dtype.numpy, copy=False), condition._data, data_of(input), data_of(other))
+    data = np.where(chosen, x, y)
+    if data.dtype != dtype.numpy:
+        data = data.astype(dtype.numpy)
+    data = in_layout_of(data, chosen, a, b)
     node = recorded(WhereBackward0, (input, other))
     if node is not None:
         node.fits = fit_of(input), fit_of(other)

@@ -17,7 +17,7 @@ def _comparison(name: str, ufunc):
         if isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         _, (x, y) = in_common(a, b)
-        return made_of(in_layout_of(np.asarray(ufunc(x, y))[()], data_of(a), data_of(b)))
+        return made_of(in_layout_of(ufunc(x, y), data_of(a), data_of(b)))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements, as bools."
     return function
@@ -38,7 +38,7 @@ def _compared(name: str):
 def _logical(name: str, ufunc):
     def function(input, other=None, *, out=None) -> Tensor:
         given = [input._data] if other is None else [input._data, other._data if isinstance(other, Tensor) else other]
-        return made_of(in_layout_of(np.asarray(ufunc(*given))[()], *given))
+        return made_of(in_layout_of(ufunc(*given), *given))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of the elements."
     return function

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import string
-
-import numpy as np
 
 from ..record import look_up_nodes
 from ..tensor import Tensor
@@ -15,7 +15,7 @@ from .slicing import diagonal
 def einsum(*arguments) -> Tensor:
     """``einsum("ij,jk->ik", a, b)``: products summed over the labels that the result does not have."""
     equation, operands = _arguments(arguments)
-    inputs, output = _labels(equation, [t.ndim for t in operands])
+    inputs, output = _labels(equation, tuple([t._data.ndim for t in operands]))
     extents = _extents(inputs, operands)
     look_up_nodes(operands)
     summed = [label for label in extents if label not in output]
@@ -56,7 +56,8 @@ def _arguments(arguments) -> tuple[str, list[Tensor]]:
     return arguments[0].replace(" ", ""), list(operands)
 
 
-def _labels(equation: str, ranks: list[int]) -> tuple[list[str], str]:
+@functools.lru_cache(maxsize=1024)
+def _labels(equation: str, ranks: tuple[int, ...]) -> tuple[list[str], str]:
     """One letter per axis for each operand and the result, the ellipsis written out with private characters."""
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
@@ -155,7 +156,7 @@ def _pair(a: Tensor, b: Tensor, axes: list[int]) -> Tensor:
     extents = [shape_a[k] if shape_b[k] == 1 else shape_b[k] for k in range(a.ndim)]
 
     def size(group, shape) -> int:
-        return int(np.prod([shape[k] for k in group]))
+        return math.prod([shape[k] for k in group])
     idle = [k for k in axes if k not in both]
     left = a.permute(*batch, *only_a, *both, *only_b, *idle).reshape(size(batch, shape_a), size(only_a, shape_a), size(both, shape_a))
     right = b.permute(*batch, *both, *only_b, *only_a, *idle).reshape(size(batch, shape_b), size(both, shape_b), size(only_b, shape_b))

@@ -88,7 +88,7 @@ def cumsum(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     node = recorded(CumsumBackward0, (input,))
     if node is not None:
         node.dim, node.given = axis, unsigned(dim)
-    return result(node, np.ascontiguousarray(np.cumsum(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
+    return result(node, np.ascontiguousarray(np.add.accumulate(x, axis, goal)) if x.ndim else x.astype(goal))
 
 
 def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -99,7 +99,7 @@ def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     node = recorded(CumprodBackward0, (input,))
     if node is not None:
         node.dim, node.given = axis, unsigned(dim)
-    made = result(node, np.ascontiguousarray(np.cumprod(x, axis, dtype=goal)) if x.ndim else x.astype(goal))
+    made = result(node, np.ascontiguousarray(np.multiply.accumulate(x, axis, goal)) if x.ndim else x.astype(goal))
     if node is not None:
         node.save(input, saved_result(made))
     return made

@@ -24,16 +24,25 @@ class IfNeeded(NamedTuple):
     input: int
 
 
-def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, keeps: tuple[str, ...] = ()) -> type[Node]:
+def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, keeps: tuple[str, ...] = (),
+         plain: Callable | None = None) -> type[Node]:
     """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input.
 
     ``keeps``: PyTorch's names of arguments that the node shows, each with that of our attribute behind a colon where it has another name.
+    ``plain``: the backward function on NumPy data, for speed; it may return NotImplemented for the rarer cases.
     """
     def run(self, *gradients):
         found = backward(self, *gradients, *self.unpack())
         return found if isinstance(found, tuple) else (found,)
     arguments = {each.partition(":")[0]: each.rpartition(":")[2] for each in keeps}
-    return type(name, (Node,), {"names": saved, "backward": run, "outputs": outputs, "arguments": arguments, "__doc__": f"{name} of PyTorch."})
+
+    def fast(self, g):
+        found = plain(self, g, *self.plain())
+        if found is NotImplemented:
+            return tuple([None if each is None else each._data for each in self.backward(made_of(g))])
+        return found if isinstance(found, tuple) else (found,)
+    parts = {"names": saved, "backward": run, "outputs": outputs, "arguments": arguments, "__doc__": f"{name} of PyTorch."}
+    return type(name, (Node,), parts if plain is None else parts | {"fast": fast})
 
 
 def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attributes) -> Tensor:
@@ -41,7 +50,8 @@ def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attribu
     node = recorded(cls, inputs)
     made = result(node, data if not isinstance(data, np.ndarray) or data.ndim else data[()])
     if node is not None:
-        node.__dict__.update(attributes)
+        for name, value in attributes.items():  # half the time of __dict__.update
+            setattr(node, name, value)
         if saves:
             node.save(*[saved_result(made) if each is RESULT else _needed(node, each) for each in saves])
     return made

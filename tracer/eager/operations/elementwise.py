@@ -121,7 +121,10 @@ class Elementwise(Node):
 def _uses(partial) -> set[str]:
     """Which of a slope's two arguments it reads."""
     names = partial.__code__.co_varnames[:partial.__code__.co_argcount]
-    loaded = {i.argval for i in dis.get_instructions(partial) if i.opname.startswith("LOAD_FAST")}
+    loaded: set[str] = set()
+    for instruction in dis.get_instructions(partial):
+        if instruction.opname.startswith("LOAD_FAST"):  # one may load two, from Python 3.13 on
+            loaded.update(instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,))
     return {("x", "out")[k] for k, name in enumerate(names[:2]) if name in loaded} if len(names) > 1 else {"x"}
 
 

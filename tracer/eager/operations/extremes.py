@@ -12,6 +12,7 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .arithmetic import constant, operand
 from .choices import masked_fill
 from .gathering import scatter
+from .indexing import along
 from .pairwise import EXTREMES
 from .reductions import _noted, _Reduction, axes_of
 
@@ -71,6 +72,7 @@ class _ByIndex(Node):
 
     arguments = {"dim": "given", "keepdim": "keepdim", "self_sym_sizes": "shape"}
     names = ("indices",)
+    written = 2
     scatter = scatter
 
     def backward(self, g):
@@ -81,6 +83,16 @@ class _ByIndex(Node):
             g, indices = g.unsqueeze(self.dim), indices.unsqueeze(self.dim)
         zeros = made_of(np.zeros(self.shape, g._data.dtype)[()])
         return (updated(type(self).scatter(zeros, self.dim, indices, g), 2),)
+
+    def fast(self, g):
+        indices, *_ = self.plain()
+        if not self.shape:
+            return (g.reshape(()),)
+        if not self.keepdim:
+            g, indices = np.expand_dims(g, self.dim), np.expand_dims(indices, self.dim)
+        zeros = np.zeros(self.shape, g.dtype)
+        np.add.at(zeros, along(indices, self.dim), g)
+        return (zeros,)
 
 
 class _WholeLine(_ByIndex):
@@ -137,16 +149,19 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
         if not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         indices = arg(x, axis)
-        values = np.take_along_axis(x, np.expand_dims(indices, axis), axis)
-        values = np.asarray(values if keepdim else np.squeeze(values, axis), order="C")
+        if x.ndim == 1:
+            values = np.array(x[indices:indices + 1]) if keepdim else x[indices]
+        else:
+            values = np.take_along_axis(x, np.expand_dims(indices, axis), axis)
+            values = np.asarray(values if keepdim else np.squeeze(values, axis), order="C")
         return values_and_indices(input, along, _PAIRS[name], axis, keepdim, values, np.expand_dims(indices, axis) if keepdim else indices, dim)
     function.__name__ = name
     function.__doc__ = f"The {name}imum of everything, shared at ties; values and first indices along an axis; or of two tensors."
     return function
 
 
-max_ = _extreme("max", MaxBackward1, MaxBackward0, lambda x: x.max(), np.argmax)
-min_ = _extreme("min", MinBackward1, MinBackward0, lambda x: x.min(), np.argmin)
+max_ = _extreme("max", MaxBackward1, MaxBackward0, lambda x: np.maximum.reduce(x, axis=None), np.argmax)
+min_ = _extreme("min", MinBackward1, MinBackward0, lambda x: np.minimum.reduce(x, axis=None), np.argmin)
 
 
 def _among(name: str, kind: type, reduce):

@@ -11,6 +11,7 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .choices import masked_fill
 from .define import RESULT, IfNeeded, kind, operation
+from .indexing import along
 from .shaping import broadcast_to, reshape
 
 _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
@@ -18,15 +19,9 @@ _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated a
            "more reduction options.")
 
 
-def _along(indices, dim: int) -> tuple:
-    """A NumPy index for ``out[i][j] = x[indices[i][j]][j]`` and its like, whatever the other extents."""
-    grid = np.ogrid[tuple([slice(n) for n in indices.shape])]
-    return tuple([indices if k == dim else each for k, each in enumerate(grid)])
-
-
 def _check_along(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None = None) -> int:
     axis = wrapped_dim(dim, input.ndim)
-    if index.dtype.name not in ("int64", "int32"):
+    if index._data.dtype not in (np.int64, np.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if index._data.size == 0:
         return axis
@@ -51,9 +46,10 @@ def _check_along(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor 
 
 
 def _check_range(indices, axis: int, extent: int) -> None:
+    if not (indices.view(f"u{indices.itemsize}") >= extent).any():  # one comparison: what is negative is huge
+        return
     wrong = (indices < 0) | (indices >= extent)
-    if np.any(wrong):
-        raise RuntimeError(f"index {np.asarray(indices)[wrong].flat[0]} is out of bounds for dimension {axis} with size {extent}")
+    raise RuntimeError(f"index {np.asarray(indices)[wrong].flat[0]} is out of bounds for dimension {axis} with size {extent}")
 
 
 def _gather_backward(node, g, index, _):
@@ -61,14 +57,26 @@ def _gather_backward(node, g, index, _):
     return updated(scatter_add(zeros, node.dim, index, g), 1)
 
 
-GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"), keeps=("dim:given", "sparse_grad"))
+def _gather_plain(node, g, index, _):
+    if not node.shape or not index.ndim:
+        return NotImplemented
+    zeros = np.zeros(node.shape, g.dtype)
+    np.add.at(zeros, along(index, node.dim), g)
+    return zeros
+
+
+GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"), keeps=("dim:given", "sparse_grad"), plain=_gather_plain)
+GATHER.written = 1
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out=None) -> Tensor:
     """The elements at indices along an axis; the result has the shape of ``index``."""
     axis = _check_along("gather", input, dim, index)
-    x = input._data
-    data = x.reshape(-1)[index._data] if x.ndim == 0 else np.reshape(x[_along(np.atleast_1d(index._data), axis)], index._data.shape)
+    x, places = input._data, index._data
+    if x.ndim and places.ndim:
+        data = x[along(places, axis)]
+    else:
+        data = np.reshape(np.atleast_1d(x)[along(np.atleast_1d(places), axis)], places.shape)
     return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis, given=unsigned(dim), sparse_grad=sparse_grad)
 
 
@@ -110,7 +118,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
     data = np.array(input._data, order="C")
     if index._data.size:
         flat, places = np.atleast_1d(data), np.atleast_1d(index._data)
-        flat[_along(places, axis)] = np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])] if tensor else src
+        flat[along(places, axis)] = np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])] if tensor else src
     inputs = (input, src) if tensor else (input,)
     return operation(SCATTER0 if tensor else SCATTER1, inputs, data, (index,), dim=axis, given=unsigned(dim))
 
@@ -135,7 +143,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     data = np.array(input._data, order="C")
     if index._data.size:
         places = np.atleast_1d(index._data)
-        np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), _along(places, axis),
+        np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), along(places, axis),
                   np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])])
     return operation(SCATTER_ADD, (input, src), data, (IfNeeded(index, 1),), dim=axis, given=unsigned(dim), shape=src._data.shape)
 
@@ -179,7 +187,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     function, start = _REDUCERS[reduce]
     data, places = np.atleast_1d(np.array(input._data, order="C")), np.atleast_1d(index._data)
-    at, source = _along(places, axis), np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])]
+    at, source = along(places, axis), np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])]
     if not include_self:
         data[at] = start if np.isfinite(start) or data.dtype.kind == "f" else (np.iinfo(data.dtype).min if start < 0 else np.iinfo(data.dtype).max)
     function.at(data, at, source)

@@ -31,9 +31,14 @@ class IndexBackward0(Node):
     """Backward of a gather: a scatter that adds."""
 
     arguments = {"indices": "indices", "self_sym_sizes": "shape"}
-    indices: tuple = ()
+    place: tuple = ()
     names = ()
     written = 1
+
+    @property
+    def indices(self) -> tuple:
+        """Of each axis; None for those that were not indexed."""
+        return tuple([None if isinstance(each, slice) else made_of(each) for each in self.place])
 
     def fast(self, g):
         self.check()
@@ -60,6 +65,14 @@ def _added(g, shape: tuple, place):
     return zeros
 
 
+def along(indices, axis: int) -> tuple:
+    """A NumPy index for ``out[i][j] = x[indices[i][j]][j]`` and its like, whatever the other extents."""
+    if indices.ndim == 1:
+        return (indices,)
+    lead = indices.ndim - 1
+    return tuple([indices if k == axis else np.arange(n).reshape((n,) + (1,) * (lead - k)) for k, n in enumerate(indices.shape)])
+
+
 def put(g: Tensor, shape: tuple, place) -> Tensor:
     """Zeros with ``g`` added at places, recorded."""
     node = recorded(IndexPutImplBackward0, (None, g))
@@ -76,16 +89,28 @@ def taken(g: Tensor, place) -> Tensor:
     return result(node, np.array(g._data[place]))
 
 
+_ALL = slice(None)
+
+
+def _number_or_none(bound) -> bool:
+    return bound is None or bound.__class__ is int
+
+
 def get(input: Tensor, index) -> Tensor:
     """``input[index]``."""
-    if index.__class__ is int:
-        ndim = input._data.ndim
-        if ndim:
-            extent = input._data.shape[0]
+    kind = index.__class__
+    data = input._data
+    if data.ndim:  # the commonest indices, in a third of the time of the way below
+        if kind is int:
+            extent = data.shape[0]
             if not -extent <= index < extent:
                 raise IndexError(f"index {index} is out of bounds for dimension 0 with size {extent}")
             return selected(input, 0, index)
-    if input._view is not None and isinstance(index, slice):
+        if kind is slice and index.step is None and index != _ALL and _number_or_none(index.start) and _number_or_none(index.stop):
+            return sliced(input, 0, index)
+        if kind is Tensor and index._data.dtype == np.int64 and index._data.ndim and input._view is None:
+            return _gathered(input, (index._data,), (index,))
+    if input._view is not None and kind is slice:
         look_up_nodes((input,))  # before it is found that there is no such axis
     parts = _parts(input, index)
     if input._view is not None:
@@ -93,9 +118,9 @@ def get(input: Tensor, index) -> Tensor:
     current, places = _basic(input, parts)
     if places:
         _check_all_bounds(places)
-        return _gathered(current, places)
+        return _gathered(current, _place(places, current.ndim), places.get("saved", ()))
     if current is input:
-        if slice(None) in [part for _, part in parts if isinstance(part, slice)] and index is not Ellipsis:
+        if _ALL in [part for _, part in parts if isinstance(part, slice)] and index is not Ellipsis:
             return sliced(input, 0, slice(None))
         return view_of(input, RESHAPED["AliasBackward0"], lambda a: a[...])
     return current
@@ -224,19 +249,20 @@ def _place(places: dict, ndim: int) -> tuple:
     return tuple([places.get(k, slice(None)) for k in range(max(axes) + 1)])
 
 
-def _gathered(current: Tensor, places: dict) -> Tensor:
-    place = _place(places, current.ndim)
+def _gathered(current: Tensor, place: tuple, indices: tuple) -> Tensor:
+    """A copy of the elements at a NumPy index. ``indices``: the tensors that it was made from."""
     try:
         data = current._data[place] if isinstance(current._data, np.ndarray) else shared(current)[place]
     except IndexError:
+        if len(place) == 1:
+            check_bounds(place[0], current._data.shape[0], 0)
         shapes = ", ".join(str(list(np.shape(p))) for p in place if not isinstance(p, slice))
         raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}") from None
     node = recorded(IndexBackward0, (current,))
     if node is not None:
         node.shape, node.place = current._data.shape, place
-        node.save(*places.get("saved", ()))
-        node.indices = tuple([None if isinstance(each, slice) else made_of(each) for each in place]) if "masks" not in places else tuple(places["saved"])
-    return result(node, _in_order(np.array(data), current._data, place) if data.ndim else data)
+        node.save(*indices)
+    return result(node, _in_order(data, current._data, place) if data.ndim else data)
 
 
 def _in_order(data, source, place: tuple):

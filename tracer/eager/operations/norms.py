@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -23,16 +24,16 @@ def _norm_of(x, order: float, axes, keepdim: bool):
     if x.ndim == 0:
         x, axes, keepdim = x.reshape(1), (0,), False
     axes = tuple(range(x.ndim)) if axes is None else axes
-    size = np.abs(x)
     options = {"axis": axes, "keepdims": keepdim}
+    if order == 2:
+        return np.sqrt(np.add.reduce(x * x, **options))
     if order == 0:
         return (x != 0).sum(**options).astype(x.dtype)
+    size = np.abs(x)
     if np.isinf(order):
         return size.max(**options) if order > 0 else size.min(**options)
     if order == 1:
         return size.sum(**options)
-    if order == 2:
-        return np.sqrt((x * x).sum(**options))
     return np.power(np.power(size, x.dtype.type(order)).sum(**options), x.dtype.type(1 / order))
 
 
@@ -67,7 +68,17 @@ def _vector_norm_backward(node, g, x, out):
     return found if found is None or found.dtype is node.source else found.to(node.source)
 
 
-VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"), keeps=("dim:given", "keepdim", "ord:order"))
+def _vector_norm_plain(node, g, x, out):
+    if node.order != 2 or x.dtype != out.dtype or not x.ndim:
+        return NotImplemented
+    ratio = np.where(out == 0, out.dtype.type(0), g / out)
+    if ratio.ndim and not node.keepdim:
+        ratio = np.expand_dims(ratio, node.axes)
+    return x * ratio
+
+
+VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"), keeps=("dim:given", "keepdim", "ord:order"),
+                   plain=_vector_norm_plain)
 
 
 def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -75,7 +86,7 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
     if x._data.dtype.kind != "f":
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype.legacy}")
     axes = axes_of(dim, x.ndim)
-    if (ord < 0 or ord == float("inf")) and not x._data.size and any(not x._data.shape[a] for a in (axes or range(x.ndim))):
+    if (ord < 0 or ord == math.inf) and not x._data.size and any(not x._data.shape[a] for a in (axes or range(x.ndim))):
         empty = None if axes is None else next(a for a in axes if not x._data.shape[a])
         where_ = "an empty tensor because" if empty is None else f"the dimension {empty}because this dimension is empty and"
         raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on {where_} the operation does not have an identity")

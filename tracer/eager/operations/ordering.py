@@ -12,6 +12,7 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .define import kind, operation, operations
 from .extremes import _PAIRS, _ByIndex, _WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
 from .gathering import gather, scatter_add
+from .indexing import along
 from .numeric import lerp
 from .products import without_axis
 from .reductions import _noted, _Reduction
@@ -27,7 +28,7 @@ _NANMEDIAN_PAIR = pair_type("nanmedian")
 def _ordered(x, axis: int, descending: bool):
     """The stable order along an axis, NaN counted as the largest."""
     if not descending:
-        return np.argsort(x, axis, kind="stable")
+        return x.argsort(axis, kind="stable")
     return np.flip(x.shape[axis] - 1 - np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
 
 
@@ -39,8 +40,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | 
     if x.ndim == 0:
         return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0))
     places = _ordered(x, axis, descending)
-    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(np.take_along_axis(x, places, axis), x), in_layout_of(places, x),
-                              dim)
+    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(x[along(places, axis)], x), in_layout_of(places, x), dim)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Tensor:

@@ -24,7 +24,7 @@ class Pairwise(_Binary):
     composed = None  # as PyTorch composes the gradients where they are recorded, if not from the operations of the slopes
 
     def fast(self, g):
-        x, y, *saved = self._plain()
+        x, y, *saved = self.plain()
         out = saved[0] if saved else type(self).evaluate(x, y)
         return self._fit(tuple([None if edge is None else _slope(g, partial, x, y, out) for edge, partial in zip(self.edges, self.partials)]))
 
@@ -43,7 +43,7 @@ class _Extreme(_Binary):
     names = ("self", "other")
 
     def fast(self, g):
-        x, y = self._plain()
+        x, y = self.plain()
         left, right = self.losers(x, y)
         half = np.where(x == y, g / 2, g) if self.shared else g
         zero = g.dtype.type(0)

@@ -24,7 +24,7 @@ class PowBackward0(_Binary):
     _saved_exponent = 2
 
     def fast(self, g):
-        x, = self._plain()
+        x, = self.plain()
         n = self._saved_exponent
         if n == 2:
             return (g * (x * 2),)
@@ -50,7 +50,15 @@ class PowBackward1(_Binary):
             by_y = g * where((x == 0) & (y >= 0), 0.0, out * x.log())
         return self._fit((by_x, by_y))
 
-    fast = None
+    def fast(self, g):
+        x, y, out = self.plain()
+        by_x = by_y = None
+        zero = g.dtype.type(0)
+        if self.edges[0] is not None:
+            by_x = np.where(y == 0, zero, g * (y * np.power(x, y - 1)))
+        if self.edges[1] is not None:
+            by_y = g * np.where((x == 0) & (y >= 0), zero, out * np.log(x))
+        return self._fit((by_x, by_y))
 
 
 class PowBackward2(_Binary):

@@ -65,7 +65,9 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
-        data = np.roll(input._data, shifts[0])
+        flat = input._data.reshape(-1)
+        at = -shifts[0] % max(flat.size, 1)
+        data = np.concatenate((flat[at:], flat[:at])).reshape(input._data.shape)
     elif len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -128,7 +129,7 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
     axes = axes_of(dim, x.ndim)
     x = x if dtype is None else x.astype(dtype.numpy)
-    count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
+    count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
     node = _noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
     if node is not None:
         node.count, node.numel = count, x.size
@@ -199,6 +200,18 @@ class VarBackward0(_Reduction):
         x, = self.unpack()
         return (by_variance(g, x, self.axes, self.keepdim, self.correction),)
 
+    def fast(self, g):
+        return (self.plain_slope(g, self.plain()[0]),)
+
+    def plain_slope(self, g, x):
+        """The gradient of the variance, on NumPy data."""
+        count = x.size if self.axes is None else math.prod([self.shape[a] for a in self.axes])
+        centred = x - np.add.reduce(x, axis=self.axes, keepdims=True) / x.dtype.type(count)
+        free = count - self.correction
+        if free <= 0:
+            return self.backward(made_of(g))[0]._data
+        return self.spread(g) * centred * x.dtype.type(2.0 / free)
+
 
 class StdBackward0(VarBackward0):
     """Backward of a standard deviation: zero where it is zero."""
@@ -208,6 +221,10 @@ class StdBackward0(VarBackward0):
     def backward(self, g):
         x, deviation = self.unpack()
         return (by_variance(by_root(g, deviation), x, self.axes, self.keepdim, self.correction),)
+
+    def fast(self, g):
+        x, deviation = self.plain()
+        return (self.plain_slope(np.where(deviation == 0, g.dtype.type(0), g / (deviation * 2)), x),)
 
 
 def by_variance(g: Tensor, x: Tensor, axes, keepdim: bool, correction: float) -> Tensor:
@@ -228,7 +245,6 @@ def by_root(g: Tensor, deviation: Tensor) -> Tensor:
     """The gradient of a standard deviation with respect to the variance."""
     return masked_fill(g / times(deviation, 2), deviation == 0, 0)
 
-
 def _correction(unbiased, correction) -> float:
     return (1 if unbiased is None else int(unbiased)) if correction is None else correction
 
@@ -241,16 +257,16 @@ def _spread_function(name: str, kind: type[VarBackward0]):
         if x.dtype.kind != "f":
             raise RuntimeError("std and var only support floating point and complex dtypes")
         axes, less = axes_of(dim, x.ndim), _correction(unbiased, correction)
-        count = x.size if axes is None else int(np.prod([x.shape[a] for a in axes]))
+        count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
         if count - less <= 0:
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
                           "output numel).", UserWarning, stacklevel=2)
-        centre = x.mean(axis=axes, keepdims=True) if x.size else np.full_like(x.sum(axis=axes, keepdims=True), np.nan)
-        total = np.asarray(((x - centre) ** 2).sum(axis=axes, keepdims=keepdim and axes is not None))
-        data = (total / x.dtype.type(max(count - less, 0))).astype(x.dtype)[()]
+        centred = x - np.add.reduce(x, axis=axes, keepdims=True) / x.dtype.type(count)
+        total = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim and axes is not None)
+        data = total / x.dtype.type(max(count - less, 0))
         data = np.sqrt(data) if kind is StdBackward0 else data
         node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
-        made = result(node, np.asarray(data, order="C")[()])
+        made = result(node, data if data.ndim < 2 else np.ascontiguousarray(data))
         if node is not None:
             node.correction, node.given_correction = less, None if unbiased is None and correction is None and dim is None else less
             node.save(*((input, saved_result(made)) if kind is StdBackward0 else (input,)))

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 
+from ..dtypes import Dtype
 from ..record import look_up_nodes, recorded, result, summed_to
 from ..stale import Stale
 from ..tensor import Tensor, is_contiguous, made_of, shared, with_logical_strides, wrapped_dim
@@ -32,8 +33,6 @@ class _Unsqueezed(_Reshaped):
 
 
 class _Squeezed(_Reshaped):
-    gone: tuple = ()  # axes, counted in the input
-
     def backward(self, g):
         for axis in self.gone:
             g = unsqueeze(g, axis)
@@ -47,13 +46,17 @@ class _Alias(_Reshaped):
 
 class _Permuted(ViewNode):
     arguments: dict[str, str] = {}
-    order: tuple = ()
 
     def fast(self, g):
-        return (g.transpose(np.argsort(self.order)),)
+        return (g.transpose(_inverse(self.order)),)
 
     def backward(self, g):
-        return (g.permute(*[int(k) for k in np.argsort(self.order)]),)
+        return (g.permute(*_inverse(self.order)),)
+
+
+@functools.lru_cache(maxsize=1024)
+def _inverse(order: tuple) -> tuple:
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
 class ExpandBackward0(ViewNode):
@@ -111,8 +114,11 @@ def sizes_of(arguments: tuple) -> tuple:
     return arguments if all([n.__class__ is int for n in arguments]) else tuple([int(n) for n in arguments])
 
 
-def _resolved(shape: tuple, count: int) -> tuple:
-    """A shape with -1 worked out."""
+def _resolved(arguments: tuple, count: int) -> tuple:
+    """The shape that a call gives, with -1 worked out."""
+    if math.prod(arguments) == count and arguments and min(arguments) >= 0:
+        return arguments
+    shape = sizes_of(arguments)
     if math.prod(shape) == count and (not shape or min(shape) >= 0):
         return shape
     if shape.count(-1) > 1:
@@ -146,10 +152,10 @@ def _as_view(array: np.ndarray, shape: tuple):
 
 def view(input: Tensor, *shape) -> Tensor:
     """The same elements under another shape, without a copy."""
-    if len(shape) == 1 and hasattr(shape[0], "legacy"):
+    if len(shape) == 1 and isinstance(shape[0], Dtype):
         return _viewed_as_dtype(input, shape[0])
     array = shared(input)
-    new = _resolved(sizes_of(shape), array.size)
+    new = _resolved(shape, array.size)
     data = _as_view(array, new)
     if data is None:
         raise RuntimeError("view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). "
@@ -165,7 +171,7 @@ def _viewed_as_dtype(input: Tensor, dtype) -> Tensor:
 def reshape(input: Tensor, *shape) -> Tensor:
     """The same elements under another shape; a view where that is possible."""
     array = shared(input)
-    new = _resolved(sizes_of(shape), array.size)
+    new = _resolved(shape, array.size)
     data = _as_view(array, new)
     if data is not None:
         kind = "ViewBackward0" if is_contiguous(array) else "ReshapeAliasBackward0"
@@ -218,32 +224,38 @@ def _permuted(input: Tensor, kind: str, order: tuple, **arguments) -> Tensor:
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two axes exchanged."""
-    order = list(range(input.ndim))
-    if not order:
-        wrapped_dim(dim0, 0), wrapped_dim(dim1, 0)
-        return _permuted(input, "TransposeBackward0", (), dim0=dim0 % 2**64, dim1=dim1 % 2**64)
-    a, b = wrapped_dim(dim0, input.ndim), wrapped_dim(dim1, input.ndim)
-    order[a], order[b] = order[b], order[a]
-    return _permuted(input, "TransposeBackward0", tuple(order), dim0=dim0 % 2**64, dim1=dim1 % 2**64)
+    ndim = input._data.ndim
+    a, b = wrapped_dim(dim0, ndim), wrapped_dim(dim1, ndim)
+    order = list(range(ndim))
+    if order:
+        order[a], order[b] = b, a
+    order = tuple(order)
+    return view_of(input, _PERMUTED["TransposeBackward0"], lambda x: x.transpose(order), order=order, dim0=dim0, dim1=dim1)
 
 
 def t(input: Tensor) -> Tensor:
     """A matrix transposed."""
-    if input.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return _permuted(input, "TBackward0", tuple(reversed(range(input.ndim))))
+    ndim = input._data.ndim
+    if ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D")
+    return _permuted(input, "TBackward0", ((), (0,), (1, 0))[ndim])
 
 
 def permute(input: Tensor, *dims) -> Tensor:
     """The axes in another order."""
-    dims = sizes_of(dims)
-    if len(dims) != input.ndim:
+    dims, ndim = sizes_of(dims), input._data.ndim
+    if len(dims) != ndim:
         raise RuntimeError("permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. "
-                           f"input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}")
-    order = tuple([wrapped_dim(d, input.ndim) for d in dims])
-    if len(set(order)) != len(order):
+                           f"input.dim() = {ndim} is not equal to len(dims) = {len(dims)}")
+    order = dims if set(dims) == _axes(ndim) else tuple([wrapped_dim(d, ndim) for d in dims])
+    if len(set(order)) != ndim:
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return _permuted(input, "PermuteBackward0", order, dims=tuple([d % 2**64 for d in dims]))
+    return view_of(input, _PERMUTED["PermuteBackward0"], lambda a: a.transpose(order), order=order, dims=dims)
+
+
+@functools.cache
+def _axes(ndim: int) -> frozenset:
+    return frozenset(range(ndim))
 
 
 def movedim(input: Tensor, source, destination) -> Tensor:
@@ -264,7 +276,9 @@ def movedim(input: Tensor, source, destination) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of extent 1."""
     at = wrapped_dim(dim, input.ndim + 1)
-    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: np.expand_dims(a, at), dim=dim % 2**64, at=at)
+    shape = input._data.shape
+    wide = (*shape[:at], 1, *shape[at:])  # not by None for an index, which makes a step of 0
+    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: a.reshape(wide), dim=dim, at=at)
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
@@ -277,7 +291,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
     else:
         kind, axes = "SqueezeBackward2", tuple([wrapped_dim(d, len(shape)) for d in dim])
     gone = tuple([k for k in axes if k < len(shape) and shape[k] == 1])
-    return view_of(input, RESHAPED[kind], lambda a: np.squeeze(a, gone), dim=dim % 2**64 if isinstance(dim, int) else dim, gone=gone)
+    return view_of(input, RESHAPED[kind], lambda a: a.squeeze(gone), dim=dim, gone=gone)
 
 
 def expand(input: Tensor, *sizes) -> Tensor:
@@ -289,6 +303,11 @@ def expand(input: Tensor, *sizes) -> Tensor:
         raise RuntimeError(f"expand({kind}{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) "
                            f"must be "
                            f"greater or equal to the number of dimensions in the tensor ({len(shape)})")
+    new = sizes if sizes[lead:] == shape and (not lead or min(sizes) >= 0) else _expanded(sizes, shape, lead)
+    return view_of(input, ExpandBackward0, lambda a: _broadcast(a, new))
+
+
+def _expanded(sizes: tuple, shape: tuple, lead: int) -> tuple:
     new = list(sizes)
     for k in reversed(range(len(sizes))):
         n = sizes[k]
@@ -300,14 +319,15 @@ def expand(input: Tensor, *sizes) -> Tensor:
         elif own not in (1, n):
             raise RuntimeError(f"The expanded size of the tensor ({n}) must match the existing size ({own}) at non-singleton dimension {k}.  Target sizes: "
                                f"{list(sizes)}.  Tensor sizes: {list(shape)}")
-    new = tuple(new)
-    return view_of(input, ExpandBackward0, lambda a: _broadcast(a, new))
+    return tuple(new)
 
 
 def _broadcast(array, shape):
     # As NumPy's broadcast_to, but axes of extent 1 keep their step. Writes are refused by the tensor's own check, with PyTorch's words.
     lead = len(shape) - array.ndim
-    strides = [0 if k < lead or array.shape[k - lead] != shape[k] else array.strides[k - lead] for k in range(len(shape))]
+    strides = [0] * lead + [step if n == m else 0 for step, n, m in zip(array.strides, array.shape, shape[lead:])]
+    if array.flags.c_contiguous:
+        return np.ndarray(shape, array.dtype, array, 0, strides)  # a tenth of the time of as_strided, which knows any array
     return np.lib.stride_tricks.as_strided(array, shape, strides)
 
 

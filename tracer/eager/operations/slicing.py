@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Tensor, is_contiguous, unsigned, wrapped_dim
+from ..tensor import Tensor, is_contiguous, wrapped_dim
 from ..views import ViewNode, view_of
 from .shaping import keeps, view_kind, view_methods
 
 SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED = (view_kind(name, ViewNode) for name in (
     "SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0", "AsStridedBackward0"))
+UNFOLD.overlaps = AS_STRIDED.overlaps = True
 keeps(SELECT, "dim", "index")
 keeps(SLICE, "dim", "start", "end", "step")
 keeps(DIAGONAL, "offset", "dim1", "dim2")
@@ -31,13 +32,13 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def selected(input: Tensor, at: int, index: int) -> Tensor:
     """:func:`select` with arguments that are known to be good."""
     place = (slice(None),) * at + (index, ...)
-    return view_of(input, SELECT, lambda a: a[place], dim=at, index=index % 2**64)
+    return view_of(input, SELECT, lambda a: a[place], dim=at, index=index)
 
 
 def sliced(input: Tensor, at: int, part: slice) -> Tensor:
     """A slice of one axis."""
     place = (slice(None),) * at + (part,)
-    return view_of(input, SLICE, lambda a: a[place], dim=at, start=(part.start or 0) % 2**64, end=2**63 - 1 if part.stop is None else part.stop % 2**64,
+    return view_of(input, SLICE, lambda a: a[place], dim=at, start=part.start or 0, end=2**63 - 1 if part.stop is None else part.stop,
                    step=part.step or 1)
 
 
@@ -58,10 +59,10 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     a, b = wrapped_dim(dim1, input.ndim), wrapped_dim(dim2, input.ndim)
 
     def apply(array):
-        made = np.diagonal(array, offset, a, b)
+        made = array.diagonal(offset, a, b)
         made.flags.writeable = array.flags.writeable
         return made
-    return view_of(input, DIAGONAL, apply, offset=offset, dim1=unsigned(dim1), dim2=unsigned(dim2))
+    return view_of(input, DIAGONAL, apply, offset=offset, dim1=dim1, dim2=dim2)
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -75,12 +76,12 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if not input.ndim:
-        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size], overlaps=True)
+        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size])
 
     def apply(array):
         windows = np.lib.stride_tricks.sliding_window_view(array, size, at, writeable=array.flags.writeable)
         return windows[(slice(None),) * at + (slice(None, None, step),)]
-    return view_of(input, UNFOLD, apply, overlaps=True, dimension=unsigned(dimension), size=size, step=step)
+    return view_of(input, UNFOLD, apply, dimension=dimension, size=size, step=step)
 
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
@@ -88,7 +89,7 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
     def apply(array):
         flat = array.reshape(-1) if is_contiguous(array) else np.ascontiguousarray(array).reshape(-1)
         return np.lib.stride_tricks.as_strided(flat[storage_offset or 0:], tuple(size), tuple([s * array.itemsize for s in stride]))
-    return view_of(input, AS_STRIDED, apply, overlaps=True, size=tuple(size), stride=tuple(stride), storage_offset=storage_offset)
+    return view_of(input, AS_STRIDED, apply, size=tuple(size), stride=tuple(stride), storage_offset=storage_offset)
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}

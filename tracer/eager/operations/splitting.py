@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from itertools import pairwise
 
@@ -28,13 +29,10 @@ def _several(input: Tensor, kind: type, at: int, parts: list, **arguments) -> tu
         array = with_logical_strides(array)
     node = recorded(_of_several(kind, len(parts)), (input,))
     if node is not None:
-        node.shape, node.at, node.parts = array.shape, at, parts
-        node.__dict__.update(arguments)
+        node.shape, node.at, node.parts, node.given = array.shape, at, parts, arguments
     made = []
     for number, part in enumerate(parts):
-        def apply(a, part=part):
-            return a[part]
-        each = made_of(apply(array))
+        each = made_of(array[part])
         if node is not None:
             each._rg, each._grad_fn, each._number = True, node, number
         share(each, input, "several")
@@ -53,6 +51,7 @@ class _SeveralNode(ViewNode):
     fast = None
 
 
+@functools.cache
 def _of_several(kind: type, count: int) -> type:
     return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "together": stack if kind is UNBIND else cat,
                                                  "__doc__": kind.__doc__})
@@ -84,7 +83,7 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
                                f"split_sizes={sizes}")
         bounds = [0, *np.cumsum(sizes).tolist()]
     kind = SPLIT if isinstance(split_size_or_sections, int) else SPLIT_WITH_SIZES
-    return _several(input, kind, at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim % 2**64,
+    return _several(input, kind, at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim,
                     split_size=split_size_or_sections, split_sizes=split_size_or_sections)
 
 
@@ -101,7 +100,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrapped_dim(dim, input.ndim)
-    return _several(input, UNBIND, at, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim % 2**64)
+    return _several(input, UNBIND, at, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim)
 
 
 def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:

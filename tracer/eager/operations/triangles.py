@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ..dtypes import Dtype, int64
@@ -15,6 +17,12 @@ from .shaping import reshape
 from .slicing import diagonal
 
 
+@functools.lru_cache(maxsize=64)
+def _kept(cut, rows: int, columns: int, diagonal: int):
+    """Where the triangle is; kept for small matrices."""
+    return cut(np.ones((rows, columns), bool), diagonal)
+
+
 def _triangle(name: str, cut):
     cls = kind(f"{name.title()}Backward0", lambda node, g: function(g, node.diagonal), keeps=("diagonal",))
 
@@ -22,7 +30,9 @@ def _triangle(name: str, cut):
         x = operand(input, name)._data
         if x.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-        return operation(cls, (input,), np.ascontiguousarray(cut(x, diagonal)), diagonal=diagonal)
+        rows, columns = x.shape[-2:]
+        kept = _kept(cut, rows, columns, diagonal) if rows * columns <= 4096 else cut(np.ones((rows, columns), bool), diagonal)
+        return operation(cls, (input,), np.ascontiguousarray(np.where(kept, x, x.dtype.type(0))), diagonal=diagonal)
     function.__name__ = name
     function.__doc__ = f"Matrices with zeros outside of a triangle, as ``numpy.{name}``."
     return function

@@ -1,5 +1,6 @@
-"""NumPy's functions on traced values. Importing this package registers them all."""
+"""NumPy's functions and operators on traced values. Importing this package registers them all."""
 
+from .. import operators
 from . import (
     contractions,
     creation,
@@ -23,5 +24,5 @@ from . import (
 )
 from .scipy_special import REBOUND, rebound
 
-__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "picking", "real",
+__all__ = ["REBOUND", "contractions", "creation", "diagonals", "differences", "einsum", "indexing", "joining", "linear_algebra", "operators", "picking", "real",
            "rearranging", "rebound", "reductions", "scipy_arrays", "scipy_special", "selection", "shaping", "sorting", "statistics", "writing"]

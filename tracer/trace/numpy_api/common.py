@@ -14,7 +14,8 @@ from ...graph.node import CONSTANT, constant_value
 from ...ops import TABLE
 from ...ops.apply import apply
 from ..context import Trace
-from ..value import Traced, as_traced, constant, implements, make
+from ..functions import implements
+from ..value import Traced, as_traced, constant, make
 from ..value import cast as cast_traced
 
 NOT_GIVEN = np._NoValue

@@ -11,7 +11,8 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ops import TABLE
-from ..value import Traced, elementwise, implements, implements_method, make
+from ..functions import implements, implements_method
+from ..value import Traced, elementwise, make
 from .common import axis_of, broadcast, operands, promoted, refuse_out, reshaped, strong, transposed
 from .reductions import any_, sum_
 

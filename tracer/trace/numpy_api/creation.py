@@ -6,7 +6,8 @@ import operator
 
 import numpy as np
 
-from ..value import Traced, implements
+from ..functions import implements
+from ..value import Traced
 from .common import broadcast, cast, count, filled, operand, operands, shape_tuple, strong
 
 

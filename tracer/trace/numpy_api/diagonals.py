@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import ShapeError
-from ..value import Traced, as_traced, implements
+from ..functions import implements
+from ..value import Traced, as_traced
 from .common import axis_of, cast, dtype_of_reduction, moved_last, operand, refuse_out, reshaped
 from .indexing import entry_of_slice, placed, read
 from .reductions import sum_

@@ -7,7 +7,8 @@ import operator
 import numpy as np
 
 from ...errors import ShapeError, UnsupportedError
-from ..value import Traced, as_traced, implements, nearest
+from ..functions import implements, nearest
+from ..value import Traced, as_traced
 from .common import (
     NOT_GIVEN,
     axis_of,

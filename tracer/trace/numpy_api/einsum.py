@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from ...errors import ShapeError
-from ..value import Traced, implements
+from ..functions import implements
+from ..value import Traced
 from .common import cast, operands, promoted, refuse_out, reshaped, transposed
 from .contractions import matrix_product, vector_product
 from .reductions import any_, sum_

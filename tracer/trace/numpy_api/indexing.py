@@ -11,7 +11,8 @@ import numpy as np
 from ...errors import TracedIndexError, UnsupportedError
 from ...graph.node import constant_value
 from ...ops import TABLE
-from ..value import FUNCTIONS, Traced, as_traced, make
+from ..functions import FUNCTIONS
+from ..value import Traced, as_traced, make
 from .common import (
     cast,
     constant,

@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ops import TABLE
-from ..value import Traced, implements, make
+from ..functions import implements
+from ..value import Traced, make
 from .common import axis_of, cast, find_trace, operand, operands, refuse_out, reshaped
 from .indexing import piece
 from .shaping import atleast_1d, atleast_2d, atleast_3d, index_of, ravel

@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import ShapeError, UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, as_traced, implements, make, nearest
+from ..functions import implements, nearest
+from ..value import Traced, as_traced, make
 from .common import NOT_GIVEN, broadcast, cast, find_trace, operand, operands, promoted, refuse_out, reshaped, static_value, strong
 from .contractions import dot, matmul
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import TracedIndexError, UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, as_traced, implements, make, nearest
+from ..functions import implements, nearest
+from ..value import Traced, as_traced, make
 from .common import axis_of, cast, find_trace, operand, promoted, refuse_out, reshaped, static_value, strong
 from .indexing import gathered, getitem
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..value import implements, nearest
+from ..functions import implements, nearest
 from .common import filled, operand, refuse_out, strong
 
 BOOL = np.dtype(bool)

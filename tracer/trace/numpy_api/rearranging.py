@@ -8,7 +8,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ...errors import UnsupportedError
-from ..value import Traced, implements, nearest
+from ..functions import implements, nearest
+from ..value import Traced
 from .common import axes_of, axis_of, broadcast, cast, operand, reshaped, static_value, strong
 from .indexing import piece, placed, read
 from .joining import concatenate

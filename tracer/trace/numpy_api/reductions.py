@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ops import TABLE
-from ..value import Traced, implements, implements_method, make
+from ..functions import implements, implements_method
+from ..value import Traced, make
 from .common import (
     NOT_GIVEN,
     axes_of,

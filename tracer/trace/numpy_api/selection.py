@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, as_traced, implements, make, nearest
+from ..functions import implements, nearest
+from ..value import Traced, as_traced, make
 from .common import NOT_GIVEN, cast, find_trace, operand, operands, promoted, promoted_dtype, refuse_out, strong
 from .masked import places
 from .reductions import all_

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ...errors import ShapeError, UnsupportedError
-from ..value import Traced, implements
+from ..functions import implements
+from ..value import Traced
 from .common import (
     axis_of,
     broadcast,

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ops import TABLE
-from ..value import Traced, as_traced, implements, make, nearest
+from ..functions import implements, nearest
+from ..value import Traced, as_traced, make
 from .common import NOT_GIVEN, axes_of, axis_of, cast, find_trace, moved_last, operand, refuse_out, reshaped, strong, transposed
 from .masked import FUNCTIONS_OF_PICKED
 from .picking import take_along_axis

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..value import Traced, implements
+from ..functions import implements
+from ..value import Traced
 from .common import NOT_GIVEN, axes_of, broadcast, cast, count, operand, refuse_out, strong
 from .reductions import mask_of, max_, min_, not_nan, sum_
 

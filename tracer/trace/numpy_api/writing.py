@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from ...errors import InPlaceError, UnsupportedError
-from ...ops import TABLE
+from ...ops import TABLE, UFUNCS
+from ..functions import FUNCTIONS, call, implements, implements_method
 from ..memory import Storage, View, backed, copied, is_argument, memory_of, node_for, snapshot, view_of, write_positions, write_view
 from ..regions import positions_of
-from ..value import FUNCTIONS, UFUNCS, Traced, as_traced, call, elementwise, implements, implements_method, make
+from ..value import Traced, as_traced, elementwise, make
 from .common import cast, contains_traced, filled, find_trace, reshaped, static_value, strong
 from .indexing import getitem, understood, without_windows
 from .masked import Picked, check_mask, pick, values_for, without_places
