@@ -144,8 +144,11 @@ class Pass:
                     entry = leaves.get(id(target))
                     if entry is None:
                         leaves[id(target)] = [target, g, node.written]
-                    else:
+                    elif isinstance(entry[1], np.ndarray):
                         add_to_entry(entry, g, gradients, node.written)
+                    else:  # scalars, in half the time: not looked at is who holds them
+                        entry[1] = g if entry[1] is None else entry[1] + g
+                        entry[2] += 1
                     continue
                 if target is UNTRACKED:
                     continue
@@ -366,11 +369,14 @@ def add_to_entry(entry: list, g, together: tuple, written: int) -> None:
     if held is None:
         entry[1], entry[2] = g, written
         return
-    # PyTorch adds in place to what nobody else holds, which the version of the leaf's grad tells.
-    alone = held is not g and getrefcount(held) == _HELD_BY_ENTRY + sum([each is held for each in together])
-    data = held._data if isinstance(held, Tensor) else held
-    entry[2] = entry[2] + 1 if alone and (data.flags.c_contiguous or data.flags.f_contiguous) else 0
     entry[1] = held + g
+    # PyTorch adds in place to what nobody else holds, which the version of the leaf's grad tells.
+    more = getrefcount(held) - _HELD_ALONE
+    if held is g or (more and more != sum([each is held for each in together])):
+        entry[2] = 0
+    else:
+        data = held._data if held.__class__ is Tensor else held
+        entry[2] = entry[2] + 1 if data.__class__ is not np.ndarray or data.flags.c_contiguous or data.flags.f_contiguous else 0
 
 
 def _references() -> int:
@@ -381,6 +387,7 @@ def _references() -> int:
 
 
 _HELD_BY_ENTRY = _references()
+_HELD_ALONE = _HELD_BY_ENTRY - 1  # by a local variable
 
 
 def first(leaf: Tensor, g, written: int | None) -> Tensor:

@@ -20,22 +20,29 @@ class MmBackward0(Node):
 
     names = ("self", "mat2")
     arguments = {f"{name}_sym_{what}": f"{name}_{what}" for name in names for what in ("sizes", "strides")}
+    layouts: tuple = ()  # shape and strides of one operand, of the other, and the size of an element
 
     def fast(self, g):
         self.check()
         a, b = [None if s is None else s._data for s in self.checked_saved()]
-        left, right = self.turned
+        left, right = self.turned()
         return (None if b is None else (b @ g.T).T if left else g @ b.T), None if a is None else (g.T @ a).T if right else a.T @ g
 
     def backward(self, g):
         a, b = self.unpack()
-        left, right = self.turned
+        left, right = self.turned()
         return (None if b is None else b.mm(g.t()).t() if left else g.mm(b.t())), None if a is None else g.t().mm(a).t() if right else a.t().mm(g)
 
-    @property
-    def turned(self) -> tuple[bool, ...]:
+    def turned(self) -> tuple[bool, bool]:
         """Which operand lies column by column in memory: its gradient does as well."""
-        return tuple([strides == (1, sizes[0]) for sizes, strides in ((self.self_sizes, self.self_strides), (self.mat2_sizes, self.mat2_strides))])
+        shape, strides, shape2, strides2, size = self.layouts
+        return strides == (size, size * shape[0]), strides2 == (size, size * shape2[0])
+
+    def _strides(self, number: int) -> tuple[int, ...]:
+        return tuple([step // self.layouts[4] for step in self.layouts[1 + 2 * number]]) if self.edges[number] is not None else ()
+
+    self_sizes, mat2_sizes = property(lambda self: self.layouts[0]), property(lambda self: self.layouts[2])
+    self_strides, mat2_strides = property(lambda self: self._strides(0)), property(lambda self: self._strides(1))
 
 
 class MvBackward0(Node):
@@ -113,8 +120,8 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     made = _product(MmBackward0, input, mat2)
     node = made._grad_fn
     if node is not None:
-        node.self_sizes, node.mat2_sizes = input._data.shape, mat2._data.shape
-        node.self_strides, node.mat2_strides = [each.stride() if edge is not None else () for each, edge in zip((input, mat2), node.edges)]
+        a, b = input._data, mat2._data
+        node.layouts = a.shape, a.strides, b.shape, b.strides, a.itemsize
     return made
 
 
