@@ -41,6 +41,7 @@ class Pass:
         self.accumulate_into = accumulate_into
         self.found: dict = {}
         self.heap: list[int] = []
+        self.current: Node | None = None
         self.nodes: dict[int, Node] = {}
         self.pending: dict[int, object] = {}
         self.leaves: dict[int, list] = {}   # id -> [leaf, gradient]
@@ -113,7 +114,8 @@ class Pass:
         try:
             self._run_nodes(heap, nodes, pending, leaves, plain, keep)
         except BaseException:
-            self._arrive_complete()
+            if self.current is not None and not self.current.at_once:
+                self._arrive_complete()
             raise
 
     def _run_nodes(self, heap, nodes, pending, leaves, plain: bool, keep: bool) -> None:
@@ -227,7 +229,7 @@ class Pass:
 
     def _retain(self, tensor: Tensor, g: Tensor) -> None:
         if tensor._grad is None:
-            tensor._grad = g if self.create else made_of(owned(g._data))
+            tensor._grad = g.clone() if self.create else made_of(owned(g._data))
         else:
             tensor._grad = tensor._grad + g
 
@@ -307,13 +309,21 @@ class Pass:
             self.missing = self._contributions()
         self.missing[node.seq] -= 1
         if not self.missing[node.seq]:
+            self._arrive_complete(node)  # what follows is an error
             first = _AT_ONCE + node.seq
             self.nodes[first], self.pending[first] = node, self.pending.pop(node.seq)
             heappush(self.heap, -first)
 
-    def _arrive_complete(self) -> None:
-        """After an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first."""
-        waiting = {id(edge) for node in self._reachable([self.current, *self.nodes.values()]).values() for edge in node.edges if isinstance(edge, Tensor)}
+    def _arrive_complete(self, before: Node | None = None) -> None:
+        """At an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first.
+
+        ``before``: the node that runs into it, one of those that the current one leads to.
+        """
+        rest = list(self.current.edges) if self.current is not None else []
+        if before is not None:
+            rest = rest[next((k + 1 for k, each in enumerate(rest) if each is before), 0):]
+        reachable = self._reachable([*[each for each in rest if isinstance(each, Node)], *self.nodes.values()]).values()
+        waiting = {id(edge) for edges in (rest, *[node.edges for node in reachable]) for edge in edges if isinstance(edge, Tensor)}
         for entry in list(self.leaves.values()):
             if id(entry[0]) not in waiting:
                 self._arrive(entry)

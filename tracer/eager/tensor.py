@@ -68,6 +68,7 @@ class Tensor:
     _grad = None
     _view = None
     _views = None
+    _leaf_views = False  # some of them were said to require grad
     _accumulator = None
     _hooks = None        # of register_hook on a leaf
     _post_hooks = None   # of register_post_accumulate_grad_hook
@@ -157,7 +158,7 @@ class Tensor:
     def stride(self, dim: int | None = None):
         """Steps between elements along each axis, counted in elements."""
         data = self._data
-        steps = data.strides if data.size or self._view is not None else logical_strides(data)
+        steps = data.strides if data.size or self._view is not None or data.base is not None else logical_strides(data)
         strides = tuple([step // data.dtype.itemsize for step in steps])
         return strides if dim is None else strides[wrapped_dim(dim, len(strides))]
 

@@ -134,7 +134,7 @@ class LogsumexpBackward0(Node):
 
 def _float(input, name: str, dim: int | None):
     x = operand(input, name)._data
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" and x.size:
         last = "_lastdim" if wrapped_dim(dim, x.ndim) == max(x.ndim - 1, 0) else ""
         raise NotImplementedError(f'"{name}{last}_kernel_impl" not implemented for \'{input.dtype.legacy}\'')
     return x
@@ -150,6 +150,8 @@ def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> 
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
+    if x.dtype.kind != "f":
+        return made_of(np.array(x))  # without elements
     e = np.exp(_centred(x, axis))
     node = recorded(SoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(e / _total(e, axis)) if x.ndim else e)
@@ -164,6 +166,8 @@ def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3)
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "log_softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
+    if x.dtype.kind != "f":
+        return made_of(np.array(x))  # without elements
     centred = _centred(x, axis)
     node = recorded(LogSoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(centred - np.log(_total(np.exp(centred), axis))) if x.ndim else centred)

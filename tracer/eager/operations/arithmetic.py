@@ -11,7 +11,7 @@ import numpy as np
 from ..dtypes import DTYPES, bool_, of_number, promoted
 from ..geometry import in_layout_of
 from ..modes import state
-from ..node import FREED, Node
+from ..node import FREED, UNTRACKED, Node
 from ..record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from ..tensor import Tensor, made_of
 from .numbers import times
@@ -364,14 +364,16 @@ def _operator(kind: type[Node], function, general, saves: bool):
         if data.ndim > 1 and not (x.flags.c_contiguous and data.flags.c_contiguous):
             made._data = in_layout_of(data, x, y)
         if (a._rg or other_rg) and state.recording:
-            node = kind(((a._grad_fn or a) if a._rg else None, (b._grad_fn or b) if other_rg else None))
+            left, right = (a._grad_fn or a) if a._rg else None, (b._grad_fn or b) if other_rg else None
+            node = kind((left, right))
             if a._number or (other_rg and b._number):
                 node.numbers = a._number, b._number if other_rg else 0
             if other_rg or b.__class__ is Tensor:
                 if x.shape != y.shape:
                     node.fits = (x.shape, x.dtype), (y.shape, y.dtype)
             if saves:
-                first, second = a if other_rg else None, b if a._rg or kind is DivBackward0 else None
+                first = a if other_rg and right is not UNTRACKED else None
+                second = b if (left is not None and left is not UNTRACKED) or kind is DivBackward0 else None
                 node.saved = first, second
                 if (first is not None and first._counter is not None) or (second.__class__ is Tensor and second._counter is not None):
                     node.save(first, second)

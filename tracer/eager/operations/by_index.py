@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..record import fitted, updated
+from ..record import fitted, look_up_nodes, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import check_expanded, check_writable, in_place, recordable, update
 from .choices import where
@@ -42,8 +42,11 @@ INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",), 
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
     """The positions in ``index`` along an axis."""
+    look_up_nodes((input,))
     if not input.ndim and index.numel() != 1:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
+    if input.ndim > 1 and not input._data.shape[wrapped_dim(dim, input.ndim)] and index._data.size:
+        raise RuntimeError("index_select(): self indexing axis dim should be positive")
     axis, places = _vector("index_select", input, dim, index)
     data = input._data[_at(axis, places)] if input.ndim else input._data.reshape(1)[places][0]
     return operation(INDEX_SELECT, (input,), np.asarray(data, order="C"), (index,), shape=input._data.shape, dim=axis, given=unsigned(dim))

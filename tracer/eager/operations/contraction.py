@@ -16,8 +16,11 @@ def einsum(*arguments) -> Tensor:
     """``einsum("ij,jk->ik", a, b)``: products summed over the labels that the result does not have."""
     equation, operands = _arguments(arguments)
     inputs, output = _labels(equation, tuple([t._data.ndim for t in operands]))
+    for k, operand in enumerate(operands):
+        if operand._view is not None:  # each is looked at before the sizes of the next
+            _extents(inputs[:k + 1], operands[:k + 1])
+            look_up_nodes((operand,))
     extents = _extents(inputs, operands)
-    look_up_nodes(operands)
     summed = [label for label in extents if label not in output]
     last = {label: max(k for k, labels in enumerate(inputs) if label in labels) for label in summed}
     order = output + "".join(summed)

@@ -88,7 +88,7 @@ def cumsum(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     node = recorded(CumsumBackward0, (input,))
     if node is not None:
         node.dim, node.given = axis, unsigned(dim)
-    return result(node, np.ascontiguousarray(np.add.accumulate(x, axis, goal)) if x.ndim else x.astype(goal))
+    return result(node, np.ascontiguousarray(np.add.accumulate(x, axis, goal)) + goal.type(0) if x.ndim else x.astype(goal))  # 0 of -0
 
 
 def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:

@@ -41,10 +41,8 @@ LERP0, LERP1 = kind("LerpBackward0", _lerp_backward, keeps=("weight",)), kind("L
 
 def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
     """``input + weight (end - input)``."""
-    _same_dtype("end", input, end)
+    _same_dtypes(input, end, weight)
     tensor = isinstance(weight, Tensor)
-    if tensor:
-        _same_dtype("weight", input, weight)
     for each in (end, weight) if tensor else (end,):
         broadcast_shape(input._data.shape, each._data.shape)
     if input._data.dtype.kind != "f":
@@ -54,6 +52,15 @@ def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
     inputs = (input, end, weight) if tensor else (input, end)
     saves = (IfNeeded(input, 2), IfNeeded(end, 2), weight) if tensor else ()
     return operation(LERP1 if tensor else LERP0, inputs, data, saves, weight=weight, fits=[fit_of(x) for x in inputs])
+
+
+def _same_dtypes(input: Tensor, end: Tensor, weight=None) -> None:
+    _same_dtype("end", input, end)
+    if isinstance(weight, Tensor):
+        _same_dtype("weight", input, weight)
+
+
+lerp.refuses = _same_dtypes  # before memory is looked at
 
 
 def _addcmul_backward(node, g, first, second):

@@ -58,10 +58,10 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The ``k`` largest or smallest values along an axis, and where they were."""
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
-    if x.dtype.kind == "b":
-        raise RuntimeError("topk does not support bool dtypes on CPU")
     if not 0 <= k <= (x.shape[axis] if x.ndim else 1):
         raise RuntimeError("selected index k out of range")
+    if x.dtype.kind == "b":
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     if x.ndim == 0:
         return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0))
     places = np.take(_ordered(x, axis, largest), np.arange(k), axis)

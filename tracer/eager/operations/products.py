@@ -97,8 +97,8 @@ def _product(kind: type[Node], a: Tensor, b: Tensor) -> Tensor:
     return result(node, a._data @ b._data)
 
 
-def _refuse_bools(input: Tensor, kernel: str) -> None:
-    if input._data.dtype.kind == "b":
+def _refuse_bools(input: Tensor, other: Tensor, kernel: str) -> None:
+    if input._data.dtype.kind == "b" and input._data.size and other._data.size:
         raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
 
 
@@ -116,7 +116,7 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     if input._data.shape[1] != mat2._data.shape[0]:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(input)} and {_x(mat2)})")
     _check_dtypes(input, mat2)
-    _refuse_bools(input, "addmm_impl_cpu_")
+    _refuse_bools(input, mat2, "addmm_impl_cpu_")
     made = _product(MmBackward0, input, mat2)
     node = made._grad_fn
     if node is not None:
@@ -138,7 +138,7 @@ def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
         raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({_x(input)}), vec ({vec.shape[0]})")
     if input.dtype is not vec.dtype:
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {vec.dtype.legacy}, {input.dtype.legacy}, and {vec.dtype.legacy}")
-    _refuse_bools(input, "addmv_impl_cpu")
+    _refuse_bools(input, vec, "addmv_impl_cpu")
     return _product(MvBackward0, input, vec)
 
 
@@ -153,7 +153,7 @@ def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
         raise RuntimeError(f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements, "
                            f"but got "
                            f"{input.shape[0]} and {tensor.shape[0]} elements respectively")
-    _refuse_bools(input, "dot")
+    _refuse_bools(input, tensor, "dot")
     return _product(DotBackward0, input, tensor)
 
 
@@ -165,7 +165,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     (n, _, k), (m, j, _) = input._data.shape, mat2._data.shape
     if n != m or k != j:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
-    _refuse_bools(input, "bmm")
+    _refuse_bools(input, mat2, "bmm")
     if input.dtype is not mat2.dtype:
         raise RuntimeError(f"expected scalar type {input.dtype.legacy} but found {mat2.dtype.legacy}")
     return _product(BmmBackward0, input, mat2)

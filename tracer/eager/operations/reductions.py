@@ -116,8 +116,8 @@ def sum_(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | No
 
 def _summed(x, axes, keepdim: bool):
     if axes == () or x.ndim == 0:
-        return x if not isinstance(x, np.ndarray) else np.array(x)
-    total = np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None)
+        return x + x.dtype.type(0) if not isinstance(x, np.ndarray) else np.array(x)
+    total = np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None, initial=0)  # 0 of -0
     return total if total.ndim < 2 else np.ascontiguousarray(total)
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..record import recorded
+from ..record import check_differentiable, recorded
 from ..tensor import Tensor, made_of, shared, with_logical_strides, wrapped_dim
 from ..views import ViewNode, share
 from .joining import cat, stack
@@ -29,6 +29,7 @@ def _several(input: Tensor, kind: type, at: int, parts: list, **arguments) -> tu
         array = with_logical_strides(array)
     node = recorded(_of_several(kind, len(parts)), (input,))
     if node is not None:
+        check_differentiable(array)
         node.shape, node.at, node.parts, node.given = array.shape, at, parts, arguments
     made = []
     for number, part in enumerate(parts):

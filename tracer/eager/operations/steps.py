@@ -19,7 +19,7 @@ class _Step(Node):
 
     def backward(self, g):
         self.unpack()
-        return (made_of(np.zeros(g._data.shape, g._data.dtype)[()]),)
+        return (made_of(in_layout_of(np.zeros(g._data.shape, g._data.dtype)[()], g._data)),)
 
 
 def _step(name: str, function, grad_fn: str):
