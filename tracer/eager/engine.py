@@ -322,7 +322,7 @@ class Pass:
         rest = list(self.current.edges) if self.current is not None else []
         if before is not None:
             rest = rest[next((k + 1 for k, each in enumerate(rest) if each is before), 0):]
-        reachable = self._reachable([*[each for each in rest if isinstance(each, Node)], *self.nodes.values()]).values()
+        reachable = self._reachable([before, *rest, *self.nodes.values()]).values()
         waiting = {id(edge) for edges in (rest, *[node.edges for node in reachable]) for edge in edges if isinstance(edge, Tensor)}
         for entry in list(self.leaves.values()):
             if id(entry[0]) not in waiting:
