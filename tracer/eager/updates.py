@@ -15,7 +15,7 @@ import numpy as np
 from .geometry import Geometry, address, geometry_in, geometry_of
 from .modes import state
 from .node import Node, Output
-from .record import broadcast_shape, edge, look_up_nodes, recorded, result
+from .record import broadcast_shape, edge, look_up_nodes, recorded, result, updated
 from .stale import move_retained, outdate, view_error, window
 from .tensor import Tensor, counter_of, made_of, own_node, shared
 
@@ -260,7 +260,7 @@ class CopySlices(Node):
         self.checked_saved()
         through = self.inner.backward(window(g, self.view, self.base))
         through = through if isinstance(through, tuple) else (through,)
-        return (None if through[0] is None else _replaced(g, self.view, self.base, through[0]), *through[1:])
+        return (None if through[0] is None else updated(_replaced(g, self.view, self.base, through[0]), 2), *through[1:])
 
     def release(self) -> None:
         self.saved = self.inner = None  # saved tells that it was freed

@@ -205,7 +205,7 @@ def _outside(each, tensors: list, node: _ContextNode):
         return each
     is_input, is_modified = any([each is t for t in tensors]), any([each is d for d in node._dirty])
     if not each._rg:
-        return _alias(each) if is_input and not is_modified else _in_function(each)
+        return each if is_input and is_modified else _alias(each) if is_input else _in_function(each)
     if is_input:
         return each.detach()
     return _in_function(each) if each._view is not None else each.detach_()
