@@ -60,6 +60,11 @@ class _ContextNode(Node):
         self._materialize = value
 
     @property
+    def next_functions(self) -> tuple:
+        """As of any node, but those arguments alone count that are tensors."""
+        return tuple([each for each, operand in zip(super().next_functions, self.operands) if operand is not None])
+
+    @property
     def saved_tensors(self) -> tuple:
         """What ``save_for_backward`` kept, or in ``jvp`` ``save_for_forward``."""
         if self._forward_tensors is not None:

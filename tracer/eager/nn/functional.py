@@ -20,7 +20,7 @@ from ..operations.numbers import over
 from ..operations.pairwise import FUNCTIONS as PAIRWISE
 from ..operations.products import addmm, matmul
 from ..operations.random import rand_like
-from ..record import broadcast_shape, fit_of, fitted
+from ..record import broadcast_shape, fit_of, fitted, in_common
 from ..tensor import Tensor, made_of, wrapped_dim
 
 relu, softmax, log_softmax, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
@@ -142,6 +142,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``."""
+    if not input.ndim or not weight.ndim:
+        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {input.ndim}D and {weight.ndim}D")
     if bias is None:
         return matmul(input, weight.t())
     if input.ndim < 3:
@@ -238,9 +240,11 @@ def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True):
             raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they "
                              f"have the "
                              "same size.")
-        broadcast_shape(input._data.shape, target._data.shape)
+        shape = broadcast_shape(input._data.shape, target._data.shape)
+        input, target = [each if each._data.shape == shape else each.expand(*shape) for each in (input, target)]
         options = (*options, *named.values())
-        values = np.asarray(function(input._data, target._data, *options), input._data.dtype)
+        _, (a, b) = in_common(input, target)
+        values = np.asarray(function(a, b, *options), a.dtype)
         data = _reduced(made_of(values), reduction)._data
         return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, options=options, fits=(fit_of(input), fit_of(target)))
     loss.__name__ = name

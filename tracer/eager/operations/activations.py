@@ -227,6 +227,9 @@ def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     return made
 
 
+_KERNELS = {"gelu": "GeluKernelImpl", "logsigmoid": "log_sigmoid_cpu"}
+
+
 def _composed(name: str, grad_fn: str, forward, slope, whole: bool = False):
     """An activation with its value on NumPy data and its slope on tensors; ``whole``: the slope's function gets the gradient too and returns their product."""
     def backward(self, g):
@@ -238,6 +241,8 @@ def _composed(name: str, grad_fn: str, forward, slope, whole: bool = False):
         named.pop("inplace", None)
         options = (*options, *named.values())
         x = operand(input, name)._data
+        if x.dtype.kind != "f":
+            raise NotImplementedError(f'"{_KERNELS.get(name, f"{name}_cpu")}" not implemented for \'{input.dtype.legacy}\'')
         node = recorded(kind, (input,))
         data = np.asarray(forward(x, *options)).astype(x.dtype)
         made = result(node, data[()] if data.ndim == 0 else data)

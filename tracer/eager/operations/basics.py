@@ -151,7 +151,7 @@ def type_(input: Tensor, dtype=None):
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     """The data as an array that shares the memory."""
-    if self._rg and not force:
+    if self._rg and state.recording and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     return shared(self).view()
 

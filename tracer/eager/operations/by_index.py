@@ -11,6 +11,7 @@ from .choices import where
 from .define import IfNeeded, kind, operation
 from .indexing import check_bounds, taken
 from .numbers import times
+from .slicing import check_storage
 
 
 def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = IndexError) -> tuple[int, np.ndarray]:
@@ -70,6 +71,9 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
                            f"({source._data.shape[wrapped_dim(dim, source.ndim)]}), for dim: {dim}")
     axis, places = _vector("index_add", input, dim, index)
     _check_source("index_add", input, axis, places, source)
+    if [n for k, n in enumerate(input._data.shape) if k != axis] != [n for k, n in enumerate(source._data.shape) if k != axis]:
+        raise RuntimeError(f"source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = {list(input.shape)} "
+                           f"source.shape = {list(source.shape)}")
     data = np.array(input._data, order="C")
     np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), (source._data if alpha == 1 else source._data * data.dtype.type(alpha)))
     return operation(INDEX_ADD, (input, source), data, (IfNeeded(index, 1), IfNeeded(source, 1)), dim=axis, given=unsigned(dim), alpha=alpha,
@@ -77,11 +81,19 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
 
 
 def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -> None:
+    if name == "index_copy" and input.ndim and source.ndim and input.ndim != source.ndim:
+        raise IndexError("index_copy_(): When source and destination are not scalars, their dimensionality must match. Source dimensionality "
+                         f"({source.ndim}), destination dimensionality ({input.ndim})")
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"{name}(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type"
-                           if name == "index_add" else f"{name}(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} "
-                                                       f"and (source) "
-                           f"{source.dtype.legacy}")
+        raise RuntimeError(f"index_add_(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type"
+                           if name == "index_add" else f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} "
+                                                       f"and (source) {source.dtype.legacy}")
+    if name == "index_copy":
+        goal, given = ([n for k, n in enumerate(each._data.shape) if k != axis] for each in (input, source))
+        if goal != given:
+            goal, given = (" ".join(map(str, each)) for each in (goal, given))
+            raise RuntimeError("index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+                               f"{goal} at dimension {axis} and source slice shape: {given} at dimension {axis}.")
     if source.ndim and source._data.shape[axis] != places.size:
         if name == "index_add":
             raise RuntimeError(f"index_add_(): Number of indices ({places.size}) should be equal to source.size(dim): ({source._data.shape[axis]}), for "
@@ -125,14 +137,9 @@ def _check_memory(input: Tensor, dim: int, index: Tensor) -> None:
     """PyTorch looks at so many positions at the beginning of the axis, whether they are there or not."""
     if input._data.size:
         return
-    at, size = wrapped_dim(dim, input.ndim), input.element_size()
-    sizes = [index.numel() if k == at else n for k, n in enumerate(input._data.shape)]
-    strides = [0 if k == at else step for k, step in enumerate(input.stride())]
-    offset, memory = input.storage_offset(), (input if input._base is None else input._base)._data.nbytes
-    needed = (offset + 1 + sum([(n - 1) * step for n, step in zip(sizes, strides)])) * size
-    if 0 not in sizes and needed > memory:
-        raise RuntimeError(f"setStorage: sizes {sizes}, strides {strides}, storage offset {offset}, and itemsize {size} requiring a storage size of "
-                           f"{needed} are out of bounds for storage of size {memory}")
+    at = wrapped_dim(dim, input.ndim)
+    sizes = tuple([index.numel() if k == at else n for k, n in enumerate(input._data.shape)])
+    check_storage(input, sizes, tuple([0 if k == at else step for k, step in enumerate(input.stride())]), input.storage_offset())
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:

@@ -82,6 +82,7 @@ def masked_fill(input, mask, value) -> Tensor:
     """The tensor with a number where the mask holds."""
     if mask.dtype is not bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+    broadcast_shape(mask._data.shape, input._data.shape)
     number = input._data.dtype.type(value._data if isinstance(value, Tensor) else value)
     data = np.asarray(np.where(mask._data, number, input._data), order="C")
     node = recorded(_MaskedFillByTensor, (input, value)) if isinstance(value, Tensor) else recorded(MaskedFillBackward0, (input,))

@@ -51,7 +51,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if mask.dtype is not bool_:
         raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.legacy}")
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got {input.dtype.legacy} and {source.dtype.legacy}")
+        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got{input.dtype.legacy} and {source.dtype.legacy}")
     shape = np.broadcast_shapes(input._data.shape, mask._data.shape)
     data, chosen = np.array(np.broadcast_to(input._data, shape)), np.broadcast_to(mask._data, shape)
     count = int(chosen.sum())

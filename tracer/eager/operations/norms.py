@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from ..dtypes import Dtype, int64
-from ..record import broadcast_shape, fitted
+from ..record import broadcast_shape, fitted, look_up_nodes
 from ..tensor import Tensor, unsigned, wrapped_dim
 from ..updates import in_place
 from .arithmetic import operand
@@ -107,6 +107,7 @@ DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"), keeps=
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of the difference."""
+    look_up_nodes((input, other))
     broadcast_shape(input._data.shape, other._data.shape)
     return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(input._data - other._data), p, None, False)), (input, other, RESULT), order=p)
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..dtypes import bool_, float64, get_default_dtype
 from ..geometry import in_layout_of
 from ..node import Node
-from ..record import broadcast_shape, fit_of, fitted, in_common, result, updated
+from ..record import broadcast_shape, fit_of, fitted, in_common, look_up_nodes, result, updated
 from ..tensor import Tensor, made_of
 from ..updates import in_place
 from .arithmetic import _binary, operand
@@ -41,6 +41,7 @@ LERP0, LERP1 = kind("LerpBackward0", _lerp_backward, keeps=("weight",)), kind("L
 
 def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
     """``input + weight (end - input)``."""
+    look_up_nodes((input, end, weight))
     _same_dtypes(input, end, weight)
     tensor = isinstance(weight, Tensor)
     for each in (end, weight) if tensor else (end,):
@@ -74,6 +75,7 @@ def _addcdiv_backward(node, g, first, second):
 
 def _three(name: str, cls: type, function):
     def three(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out=None) -> Tensor:
+        look_up_nodes((input, tensor1, tensor2))
         broadcast_shape(input._data.shape, broadcast_shape(tensor1._data.shape, tensor2._data.shape))
         dtype, (a, b, c) = in_common(input, tensor1, tensor2)
         if dtype is bool_:

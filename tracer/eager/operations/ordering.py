@@ -7,7 +7,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..geometry import in_layout_of
-from ..record import recorded, result, saved_result
+from ..record import recorded, result, saved_result, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .define import kind, operation, operations
 from .extremes import _PAIRS, _ByIndex, _WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
@@ -322,6 +322,8 @@ def _quantile(name: str, skip_nan: bool):
         if keepdim:
             kept = [1] * len(shape) if dim is None else [1 if k == axis else n for k, n in enumerate(shape)]
             made = without_axis(made.unsqueeze(0).transpose(0, -1).reshape(wanted.size, *kept, 1), -1)
+        elif not np.ndim(fractions):
+            return updated(without_axis(made, -1), 2)
         else:
             made = without_axis(made.unsqueeze(0).transpose(0, -1), -1)
         return made if np.ndim(fractions) else without_axis(made, 0)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Tensor, is_contiguous, wrapped_dim
-from ..views import ViewNode, view_of
+from ..geometry import Geometry
+from ..record import recorded, result
+from ..stale import AsStridedBackward0
+from ..tensor import Tensor, shared, wrapped_dim
+from ..views import ViewNode, share, view_of
 from .shaping import keeps, view_kind, view_methods
 
-SELECT, SLICE, DIAGONAL, UNFOLD, AS_STRIDED = (view_kind(name, ViewNode) for name in (
-    "SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0", "AsStridedBackward0"))
-UNFOLD.overlaps = AS_STRIDED.overlaps = True
+SELECT, SLICE, DIAGONAL, UNFOLD = (view_kind(name, ViewNode) for name in ("SelectBackward0", "SliceBackward0", "DiagonalBackward0", "UnfoldBackward0"))
+UNFOLD.overlaps = True
 keeps(SELECT, "dim", "index")
 keeps(SLICE, "dim", "start", "end", "step")
 keeps(DIAGONAL, "offset", "dim1", "dim2")
 keeps(UNFOLD, "dimension", "size", "step")
-keeps(AS_STRIDED, "size", "stride", "storage_offset", sizes=False)
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -86,10 +87,33 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
     """Elements at the places that strides (in elements) lead to."""
-    def apply(array):
-        flat = array.reshape(-1) if is_contiguous(array) else np.ascontiguousarray(array).reshape(-1)
-        return np.lib.stride_tricks.as_strided(flat[storage_offset or 0:], tuple(size), tuple([s * array.itemsize for s in stride]))
-    return view_of(input, AS_STRIDED, apply, size=tuple(size), stride=tuple(stride), storage_offset=storage_offset)
+    size, stride, own = tuple(size), tuple(stride), input.storage_offset()
+    start = own if storage_offset is None else storage_offset
+    check_storage(input, size, stride, start)
+    array, memory = shared(input), shared(input if input._view is None else input._view.base)
+    strided = np.lib.stride_tricks.as_strided
+    flat = strided(memory, (storage_size(memory),), (memory.itemsize,))
+    node = recorded(AsStridedBackward0, (input,))
+    made = result(node, strided(flat[start:], size, tuple([step * memory.itemsize for step in stride])))
+    if node is not None:
+        lead = min(start, own)
+        node.view, node.base = Geometry(size, stride, start - lead), Geometry(array.shape, input.stride(), own - lead)
+    share(made, input)
+    return made
+
+
+def storage_size(memory) -> int:
+    """The number of elements in the memory of a base."""
+    return 1 + sum([(n - 1) * step for n, step in zip(memory.shape, memory.strides)]) // memory.itemsize if memory.size else 0
+
+
+def check_storage(input: Tensor, sizes: tuple, strides: tuple, offset: int) -> None:
+    """RuntimeError where elements would lie outside of a tensor's memory."""
+    size, memory = input.element_size(), shared(input if input._view is None else input._view.base)
+    needed, present = (offset + 1 + sum([(n - 1) * step for n, step in zip(sizes, strides)])) * size, storage_size(memory) * size
+    if 0 not in sizes and needed > present:
+        raise RuntimeError(f"setStorage: sizes {list(sizes)}, strides {list(strides)}, storage offset {offset}, and itemsize {size} requiring a storage size "
+                           f"of {needed} are out of bounds for storage of size {present}")
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}
