@@ -140,7 +140,7 @@ class Node:
                 raise RuntimeError(_OF_INFERENCE)
             if counter is not None and counter[0] and self.versions is None:
                 self.versions = tuple([_version_of(each) for each in entries])
-        if state.special and state.hooks:
+        if state.special and state.hooks and not isinstance(state.hooks, str):  # a text says why there are none
             self._pack(state.hooks[-1])
 
     def results_are(self, data, number: int) -> None:

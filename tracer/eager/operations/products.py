@@ -296,6 +296,8 @@ def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, lef
     cls.left, cls.right = staticmethod(left), staticmethod(right)
 
     def function(input: Tensor, first: Tensor, second: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+        if name == "addmm" and input.dtype is not second.dtype:
+            raise RuntimeError("self and mat2 must have the same dtype, but got " + f"{input.dtype.legacy} and {second.dtype.legacy}")
         check(input, first, second)
         _check_dtypes(first, second)
         scalar = first._data.dtype.type

@@ -64,6 +64,8 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
     dims = (dims,) if isinstance(dims, int) else tuple(dims if dims is not None else ())
     if not shifts:
         raise RuntimeError("`shifts` required")
+    if dims and not input.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
     if not dims and len(shifts) == 1:
         flat = input._data.reshape(-1)
         at = -shifts[0] % max(flat.size, 1)
