@@ -102,7 +102,7 @@ def compare(f: Callable, *args: Any, argnums: Argnums | None = None, simplify: L
     except TraceError as error:
         found.refusal = f"{type(error).__name__}: {error}"
     if torch is not None:
-        found.seconds["torch"] = _torch_seconds(torch, callee, argnums, args)
+        _add_torch(found, torch, callee, argnums, args)
     return found
 
 
@@ -142,7 +142,9 @@ def _seconds(call: Callable) -> float:
     return statistics.median(times)
 
 
-def _torch_seconds(function: Callable, callee: Callee, argnums, args: Sequence) -> float:
+def _add_torch(found: Comparison, function: Callable, callee: Callee, argnums, args: Sequence) -> None:
+    if not callable(function):
+        raise ArgumentError(f"compare({callee.name}, ..., torch=...) takes the same function written for PyTorch, not {type(function).__name__}.")
     library = sys.modules.get("torch")
     if library is None:
         raise ArgumentError(f"compare({callee.name}, ..., torch=...) measures a function written for PyTorch, which has not been imported. "
@@ -151,4 +153,7 @@ def _torch_seconds(function: Callable, callee: Callee, argnums, args: Sequence) 
     tensors = [library.tensor(np.asarray(each), dtype=library.float64 if np.asarray(each).dtype.kind == "f" else None, requires_grad=k in wanted)
                for k, each in enumerate(args)]
     variables = [each for each in tensors if each.requires_grad]
-    return _seconds(lambda: library.autograd.grad(function(*tensors), variables))
+    value = float(function(*tensors).detach())
+    if not math.isclose(value, float(found.value[0]), rel_tol=1e-5, abs_tol=1e-12) and not (math.isnan(value) and math.isnan(found.value[0])):
+        found.kinds.append(f"torch: the function that was given gives {value:.6g}, and {callee.name} gives {float(found.value[0]):.6g}: they are not the same.")
+    found.seconds["torch"] = _seconds(lambda: library.autograd.grad(function(*tensors), variables, allow_unused=True))

@@ -77,7 +77,8 @@ def as_html(comparison: Comparison) -> str:
 
 
 def _html_cells(cells: list[str], tag: str) -> str:
-    return "".join(f"<{tag} style='text-align:{'right' if k else 'left'};padding:0.1em 0.8em'>{html.escape(cell)}</{tag}>" for k, cell in enumerate(cells))
+    style = "padding:0.1em 0.8em;white-space:nowrap"
+    return "".join(f"<{tag} style='text-align:{'right' if k else 'left'};{style}'>{html.escape(cell)}</{tag}>" for k, cell in enumerate(cells))
 
 
 def _tables(comparison: Comparison) -> Iterator[Table]:

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tracer import eager
@@ -18,7 +19,7 @@ def rows() -> list[str]:
 
 def test_the_table_has_the_rows_that_are_tested_here():
     beginnings = ("the last digits of sums", "`torch.maximum(0., -0.)`", "a tangent of forward mode", "a gradient that is zero", "the `grad_fn` of a gradient",
-                  "a warning is given each time", "complex tensors", "all tensors are on the CPU")
+                  "a call that fits none", "`torch.empty` holds zeros", "a warning is given each time", "complex tensors", "all tensors are on the CPU")
     assert len(rows()) == len(beginnings) and all(row.startswith(f"| {beginning}") for row, beginning in zip(rows(), beginnings))
 
 
@@ -58,7 +59,7 @@ def test_a_vanishing_gradient_can_be_read():
 
 def curvature(library):
     x = library.tensor([0.5, 1.0], requires_grad=True)
-    slope, = library.autograd.grad(x.tanh().sum(), x, create_graph=True)
+    slope, = library.autograd.grad(library.nn.functional.softplus(x).sum(), x, create_graph=True)
     return slope.grad_fn.name(), library.autograd.grad(slope.sum(), x)[0].tolist()
 
 
@@ -66,8 +67,32 @@ def curvature(library):
 def test_recorded_gradients_have_other_nodes_and_the_same_derivatives():
     import torch
     (ours, value), (theirs, expected) = curvature(eager), curvature(torch)
-    assert (ours, theirs) == ("MulBackward0", "TanhBackwardBackward0")
+    assert (ours, theirs) == ("WhereBackward0", "SoftplusBackwardBackward0")
     assert value == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("call", "text"), [
+    (lambda library: library.tensor([1.0]).add_(1, alpha="a"), None),
+    (lambda library: library.linspace(0, 1), 'linspace() missing 1 required positional arguments: "steps"'),
+    (lambda library: library.eye(2, 3.0), "eye(): argument 'm' (position 2) must be int, not float"),
+    (lambda library: library.tensor([1.0]).max("a"), "max(): argument 'dim' (position 1) must be int, not str"),
+    (lambda library: library.where(np.array([True]), library.ones(1), 2.0), "where(): argument 'condition' (position 1) must be Tensor, not numpy.ndarray"),
+])
+def test_calls_that_fit_no_signature_are_told_of_in_one_line(call, text):
+    with pytest.raises(TypeError) as caught:
+        call(eager)
+    assert "\n" not in str(caught.value) and (text is None or str(caught.value) == text)
+
+
+@needs_torch
+def test_pytorch_lists_signatures():
+    import torch
+    with pytest.raises(TypeError, match="received an invalid combination of arguments"):
+        torch.linspace(0, 1)
+
+
+def test_empty_memory_is_zeros():
+    assert eager.empty(3).tolist() == eager.empty_like(eager.ones(3)).tolist() == [0.0] * 3
 
 
 def test_a_warning_is_given_each_time():

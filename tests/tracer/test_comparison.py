@@ -104,6 +104,25 @@ def test_ties_are_differences_in_kind():
     assert compare(tied, np.array([3.0, 1.5, 2.0, 0.5])).kinds == []
 
 
+def test_comparisons_of_equal_numbers_are_differences_in_kind():
+    def rectified(x):
+        return np.sum(np.where(x > 0.0, x, 0.0))
+
+    line = rectified.__code__.co_firstlineno + 1
+    found = compare(rectified, np.array([0.0, 1.0, 0.0]))
+    assert found.kinds == [f"test_comparison.py:{line}: `>` of equal numbers (2 elements). Where a slope hangs on it there is no derivative; both take the "
+                           "chosen arm's."]
+    assert found.gradients["x"][0].tolist() == found.gradients["x"][1].tolist() == [0.0, 1.0, 0.0]
+    assert compare(rectified, np.array([-1.0, 1.0])).kinds == []
+
+
+def test_equal_elements_that_are_sorted_are_a_difference_in_kind():
+    found = compare(lambda x: np.sort(x) @ np.arange(3.0), np.array([2.0, 1.0, 2.0]))
+    assert len(found.kinds) == 1 and "argsort at a tie or kink (one element)" in found.kinds[0] and TABLE["argsort"].kink in found.kinds[0]
+    assert found.gradients["x"][0].tolist() == found.gradients["x"][1].tolist() == [1.0, 0.0, 2.0]
+    assert compare(lambda x: np.sort(x) @ np.arange(3.0), np.array([2.0, 1.0, 3.0])).kinds == []
+
+
 KINK = TABLE["maximum"].kink
 
 
@@ -131,7 +150,32 @@ def test_torch_is_measured_when_it_is_asked_for_and_never_imported(monkeypatch):
     monkeypatch.undo()
     torch = pytest.importorskip("torch")
     found = compare(wave, X, 0.7, argnums="x", torch=lambda x, a: x.std(correction=0) + (torch.exp(-a * x) * torch.sin(x)).sum())
-    assert list(found.seconds) == ["eager", "compiled", "torch"] and "torch" in str(found)
+    assert list(found.seconds) == ["eager", "compiled", "torch"] and "torch" in str(found) and found.kinds == []
+
+
+def test_another_function_written_for_torch_is_told_of():
+    torch = pytest.importorskip("torch")
+    found = compare(wave, X, 0.7, torch=lambda x, a: torch.sin(x).sum())
+    assert len(found.kinds) == 1 and found.kinds[0].startswith("torch: the function that was given gives ") and "they are not the same" in found.kinds[0]
+    with pytest.raises(tracer.ArgumentError, match="takes the same function written for PyTorch, not bool"):
+        compare(wave, X, 0.7, torch=True)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: tracer.while_loop(lambda s: s < 100.0, lambda s: s * s + 1.0, x[0]) * x[1],
+    lambda x: tracer.scan(lambda carry, each: (carry * each, carry + each), 1.0, x)[0] + np.sum(tracer.scan(lambda c, e: (c * e, c), 1.0, x, reverse=True)[1]),
+    lambda x: tracer.fori_loop(0, 3, lambda i, s: s * x[i] + i, x[1]),
+    lambda x: tracer.cond(x[0] > 1.0, lambda s: np.sum(s * s), lambda s: np.sum(s), x),
+])
+def test_loops_and_branches_of_ours_run_eagerly_as_they_stand(function):
+    found = compare(function, np.array([1.5, 2.0, 3.0]))
+    assert found.refusal is None and found.kinds == [] and found.worst.ulps <= 4
+
+
+
+def test_an_arm_that_is_not_taken_is_not_run():
+    found = compare(lambda x: tracer.cond(x > 1.0, lambda s: s * s, lambda s: np.log(s), x), 2.0)
+    assert found.nodes["tape"] == 2 and found.value[0] == 4.0
 
 
 @pytest.mark.parametrize(("a", "b", "distance"), [(1.0, 1.0, 0), (1.0, np.nextafter(1.0, 2.0), 1), (-0.0, 0.0, 0), (5e-324, -5e-324, 2), (np.nan, np.nan, 0),

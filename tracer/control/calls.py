@@ -36,12 +36,17 @@ def is_tensor(value) -> bool:
 
 
 def trace_of(leaves: Sequence) -> Trace | None:
-    """The trace that a loop over these values belongs to; None where it runs as it is."""
+    """The trace that a loop over these values becomes a node of; None where it runs as it is, as in one that computes as it goes."""
     for leaf in leaves:
         if type(leaf) is Traced:
-            return leaf.owner
+            return None if leaf.owner.computes else leaf.owner
     session = current_session()
-    return session.trace if session is not None and not any(map(is_tensor, leaves)) else None
+    return session.trace if session is not None and not session.trace.computes and not any(map(is_tensor, leaves)) else None
+
+
+def holds(answer) -> bool:
+    """Whether a condition of ours holds where it is known; that is no question that the user's Python asks."""
+    return bool(answer.owner.concrete_value(answer.node, "a condition") if type(answer) is Traced else answer)
 
 
 def place() -> str:

@@ -15,7 +15,7 @@ from ..trace.capture import capture_since
 from ..trace.context import Trace, user_location
 from ..trace.trees import Describer, Spec, build
 from ..trace.value import Traced, as_traced, cast
-from .calls import kind, leaf, place
+from .calls import holds, kind, leaf, place
 
 BRANCH = TABLE["branch"]
 
@@ -33,6 +33,8 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
     if pred.shape:
         raise ArgumentError(f"cond(){place()} is asked to choose by an array of shape {pred.shape}; it takes one bool. Reduce it with np.any or np.all, or "
                             f"choose element by element with np.where.")
+    if pred.owner.computes:
+        return (true_fun if holds(pred) else false_fun)(*operands)
     return _Branch(pred.owner, (true_fun, false_fun), operands).run(pred)
 
 

@@ -11,7 +11,7 @@ from ..trace.context import Trace
 from ..trace.trees import Describer, build
 from ..trace.turning import turned
 from ..trace.value import Traced, as_traced
-from .calls import kind, leaf, place, trace_of
+from .calls import holds, kind, leaf, place, trace_of
 from .carried import RETRACED, Carried
 
 
@@ -29,7 +29,7 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     trace = trace_of(describer.leaves)
     if trace is None:
         value = init_val
-        while cond_fun(value):
+        while holds(cond_fun(value)):
             value = body_fun(value)
         return value
     carried = Carried(trace, spec, describer.leaves, describer.paths, "while_loop")

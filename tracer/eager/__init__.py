@@ -13,27 +13,30 @@ from __future__ import annotations
 import math
 import warnings
 
+from . import accelerator as accelerator
 from . import autograd as autograd
+from . import copying as _copying  # noqa: F401  gives tensors what copy and pickle ask for
 from . import cuda as cuda
 from . import inplace as _inplace  # noqa: F401  the same for what overwrites
 from . import leaves as _leaves  # noqa: F401  and for what users set
 from . import linalg as linalg
 from . import nn as nn
+from . import operators as _operators  # noqa: F401  and for Python's operators
 from . import printing
 from . import special as special
+from . import testing as testing
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backward import backward as _backward  # noqa: F401  gives tensors their method
+from .calls import called, watch_methods
 from .devices import Device as device
-from .devices import with_device
+from .devices import with_options
 from .dtypes import Dtype as dtype
 from .dtypes import (
     bool_,
-    finfo,
     float16,
     float32,
     float64,
     get_default_dtype,
-    iinfo,
     int8,
     int16,
     int32,
@@ -43,10 +46,12 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
-from .given import with_out
+from .given import hears_out
+from .limits import finfo, iinfo
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
-from .operations import FUNCTIONS, random
+from .operations import FUNCTIONS, legacy, random
 from .printing import set_printoptions
+from .process import get_default_device, get_num_threads, set_default_device, set_default_tensor_type, set_num_threads
 from .refused import refusal
 from .stale import complete as _complete
 from .tensor import STRIDED as strided
@@ -55,11 +60,16 @@ from .tensor import Size, Tensor
 # Division by zero and overflow give infinities, silently, as in PyTorch. NumPy warns where the operation stands: here, and in the table of operations.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracer\.(eager|ops)\.")
 
+__version__ = "2.13.0"  # of the PyTorch that this behaves as
 bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
-globals().update({name: with_out(with_device(function)) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update({name: hears_out(with_options(function), name) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update(legacy.TYPES)
+watch_methods(FUNCTIONS)
+for _name, _class in {"Tensor": Tensor, "Size": Size, "dtype": dtype, "device": device}.items():  # under these names they print and are pickled
+    _class.__module__, _class.__name__, _class.__qualname__ = __name__, _name, _name
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.
@@ -70,7 +80,7 @@ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ 
 sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """.split()
 globals().update({name: getattr(Tensor, name) for name in _IN_PLACE})
-globals().update({name: getattr(nn.functional, name) for name in ("celu", "selu", "threshold", "hardshrink", "dropout", "cosine_similarity")})
+cosine_similarity = nn.functional.cosine_similarity
 
 
 def is_tensor(value) -> bool:
@@ -89,9 +99,12 @@ def can_cast(source: dtype, target: dtype) -> bool:
     return rank[source.numpy.kind] <= rank[target.numpy.kind]
 
 
-def numel(input: Tensor) -> int:
+def _numel(input: Tensor) -> int:
     """The number of elements."""
     return input.numel()
+
+
+numel = called(_numel, "numel")
 
 
 def is_complex(input: Tensor) -> bool:
@@ -102,11 +115,6 @@ def is_complex(input: Tensor) -> bool:
 def is_inference(input: Tensor) -> bool:
     """Was it made in inference mode?"""
     return input.is_inference()
-
-
-def fill(input: Tensor, value) -> Tensor:
-    """A copy of one number in every place."""
-    return input.clone().fill_(value)
 
 
 def is_floating_point(input: Tensor) -> bool:
@@ -126,5 +134,6 @@ __all__ = [
     "int8", "int64",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled",
     "is_tensor", "no_grad", "printing", "promote_types", "random", "set_default_dtype", "strided",
-    "set_grad_enabled", "set_printoptions", "uint8",
+    "set_grad_enabled", "set_printoptions", "uint8", "get_default_device", "get_num_threads", "set_default_device", "set_default_tensor_type",
+    "set_num_threads",
 ]

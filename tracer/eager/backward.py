@@ -26,28 +26,23 @@ def backward(tensors, grad_tensors=None, retain_graph: bool | None = None, creat
         if grad_tensors is not None:
             raise RuntimeError("`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use `grad_tensors`.")
         grad_tensors = grad_variables
-    inputs = (inputs,) if isinstance(inputs, Tensor) else None if inputs is None else tuple(inputs)
+    inputs = None if inputs is None else _several(inputs)
     if inputs is not None and not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    tensors = (tensors,) if isinstance(tensors, (Tensor, GradientEdge)) else tuple(tensors)
+    tensors = _several(tensors)
     roots = _roots(tensors, _gradients_of(grad_tensors, len(tensors)), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     if create_graph:
         warnings.warn(_CREATE_GRAPH, UserWarning, stacklevel=3)
-    if inputs is None:
-        Pass(keep, create_graph).run(roots)
-        return
-    wanted: dict = {}
-    for position, each in enumerate(inputs):
-        if not each._rg:
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        wanted.setdefault(_key(each), []).append(position)
-    run = Pass(keep, create_graph, wanted, accumulate_into=set())
-    run.run(roots)
-    for position, each in enumerate(inputs):
-        found = run.found.get(position)
-        if found is not None and each._grad_fn is not None:
-            each._grad = made_of(np.array(found._data)) if each._grad is None else each._grad + found
+    wanted = None if inputs is None else _wanted(inputs)
+    for each in inputs or ():
+        if isinstance(each, Tensor):
+            each.retain_grad()
+    Pass(keep, create_graph, wanted).run(roots)
+
+
+def _several(given) -> tuple:
+    return (given,) if isinstance(given, (Tensor, GradientEdge)) else tuple(given)
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, create_graph: bool = False, only_inputs: bool = True,
@@ -56,8 +51,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, c
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
-    outputs = (outputs,) if isinstance(outputs, (Tensor, GradientEdge)) else tuple(outputs)
-    inputs = (inputs,) if isinstance(inputs, (Tensor, GradientEdge)) else tuple(inputs)
+    outputs, inputs = _several(outputs), _several(inputs)
     gradients = _gradients_of(grad_outputs, len(outputs))
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
@@ -69,12 +63,11 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, c
 
 
 def _caught(roots, inputs, keep: bool, create: bool, allow_unused: bool, materialize: bool) -> tuple:
-    wanted: dict = {}
-    for position, each in enumerate(inputs):
+    wanted = _wanted(inputs)
+    for each in inputs:
         if isinstance(each, Tensor) and not each._rg:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-        wanted.setdefault(_key(each), []).append(position)
-    run = Pass(keep, create, wanted)
+    run = Pass(keep, create, wanted, accumulates=False)
     run.run(roots)
     found = []
     for position, each in enumerate(inputs):
@@ -83,10 +76,22 @@ def _caught(roots, inputs, keep: bool, create: bool, allow_unused: bool, materia
             raise RuntimeError(f"The differentiated Tensor at index {position} appears to not have been used in the graph. Set allow_unused=True if this is "
                                "the desired behavior.")
         if g is None and materialize:
+            if isinstance(each, GradientEdge):
+                raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
             g = made_of(in_layout_of(np.zeros(each._data.shape, each._data.dtype)[()], each._data))
             g._rg = create
         found.append(g)
     return tuple(found)
+
+
+def _wanted(inputs: tuple) -> dict:
+    """Positions among the inputs by place on the tape."""
+    wanted: dict = {}
+    for position, each in enumerate(inputs):
+        if not isinstance(each, (Tensor, GradientEdge)):
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(each).__name__}")
+        wanted.setdefault(_key(each), []).append(position)
+    return wanted
 
 
 def _key(each):
@@ -136,6 +141,8 @@ def _roots(tensors, gradients, create: bool) -> list:
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     tensors = [_Placeholder(each) if isinstance(each, GradientEdge) else each for each in tensors]
+    if not all([isinstance(each, (Tensor, _Placeholder)) for each in tensors]):
+        raise AssertionError("Expected output to be a torch.Tensor")
     made = [_checked(number, tensor, g) for number, (tensor, g) in enumerate(zip(tensors, gradients))]
     for number, tensor in enumerate(tensors):
         if not tensor._rg or tensor._grad_fn is UNTRACKED:
@@ -186,5 +193,6 @@ def _tensor_backward(self: Tensor, gradient=None, retain_graph: bool | None = No
 
 
 Tensor.backward = _tensor_backward
+_tensor_backward.__name__, _tensor_backward.__qualname__ = "backward", "Tensor.backward"
 
 __all__ = ["GradientEdge", "Node", "backward", "get_gradient_edge", "grad"]

@@ -7,6 +7,9 @@ import inspect
 import re
 from collections.abc import Callable
 
+from .dtypes import Dtype, dtype_of
+from .words import type_name
+
 _KINDS = "cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, vulkan, mps, meta, hpu, mtia, privateuseone"
 _NAME = re.compile(r"([a-z]+)(?::(0|[1-9]\d*))?")
 _SIGNATURES = ("device() received an invalid combination of arguments - got ({given}), but expected one of:\n * (torch.device device)\n{why}"
@@ -39,6 +42,13 @@ class Device:
         """Which of its kind; None for the current one."""
         return self._key[1]
 
+    def __enter__(self) -> Device:
+        check_device(self, "device")
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
     def __repr__(self) -> str:
         return f"device(type='{self.type}'" + (")" if self.index is None else f", index={self.index})")
 
@@ -53,11 +63,11 @@ class Device:
 
 
 def _parsed(text: str, index: int | None) -> tuple[str, int | None]:
-    if text.partition(":")[0] not in _KINDS.split(", "):
-        raise RuntimeError(f"Expected one of {_KINDS.replace(', privateuseone', ', privateuseone device type at start of device string')}: {text}")
     found = _NAME.fullmatch(text)
     if not found:
         raise RuntimeError(f"Invalid device string: '{text}'")
+    if found[1] not in _KINDS.split(", "):
+        raise RuntimeError(f"Expected one of {_KINDS.replace(', privateuseone', ', privateuseone device type at start of device string')}: {text}")
     return found[1], index if found[2] is None else int(found[2])
 
 
@@ -79,18 +89,28 @@ def check_device(device, name: str) -> None:
         raise NotImplementedError(f"{name}(): all tensors are on the CPU; write device=\"cpu\", not \"{device}\"")
 
 
-def with_device(function: Callable) -> Callable:
-    """The same function, with ``device=`` checked if its signature names one."""
+def with_options(function: Callable) -> Callable:
+    """The same function, with ``device=``, ``dtype=`` and ``requires_grad=`` looked at, if its signature names a device."""
+    if isinstance(function, type):
+        return function
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
         return function
     if "device" not in parameters:
         return function
+    name = function.__name__
 
     @functools.wraps(function)
-    def call(*args, device=None, **kwargs):
-        if device is not None:
-            check_device(device, function.__name__)
-        return function(*args, **kwargs)
+    def call(*args, **named):
+        if named:
+            check_device(named.pop("device", None), name)
+            dtype = named.get("dtype")
+            if dtype is not None and dtype.__class__ is not Dtype:
+                named["dtype"] = dtype = dtype_of(dtype)
+                if not isinstance(dtype, Dtype):
+                    raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
+            if named.get("requires_grad", False).__class__ is not bool:
+                raise TypeError(f"{name}(): argument 'requires_grad' must be bool, not {type_name(named['requires_grad'])}")
+        return function(*args, **named)
     return call

@@ -6,8 +6,6 @@ tensors, these before Python numbers; a lower kind never widens a higher one (in
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 
 
@@ -42,8 +40,8 @@ DTYPES = {dtype.numpy: dtype for dtype in (float32, float64, float16, int64, int
 _KIND = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
-class _Default(threading.local):
-    """The dtype of floats that say nothing else, as torch.set_default_dtype sets it."""
+class _Default:
+    """The dtype of floats that say nothing else, as torch.set_default_dtype sets it for the process."""
 
     dtype = float32
 
@@ -58,7 +56,9 @@ def get_default_dtype() -> Dtype:
 
 def set_default_dtype(dtype: Dtype) -> None:
     """Set what :func:`get_default_dtype` returns; floating-point dtypes only (TypeError)."""
-    if not isinstance(dtype, Dtype) or not dtype.is_floating_point:
+    if not isinstance(dtype, Dtype):
+        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
+    if not dtype.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
     _default.dtype = dtype
 
@@ -116,22 +116,12 @@ def promoted(operands) -> Dtype:
     return _combine(wide, _combine(flat, number))
 
 
-class finfo:
-    """The limits of a floating-point dtype; of the default one if none is given."""
-
-    def __init__(self, dtype: Dtype | None = None):
-        limits = np.finfo((dtype or get_default_dtype()).numpy)
-        self.bits, self.eps, self.max, self.min = limits.bits, float(limits.eps), float(limits.max), float(limits.min)
-        self.tiny = self.smallest_normal = float(limits.tiny)
-        self.resolution = float(limits.resolution)
+OF_PYTHON = {float: float64, int: int64, bool: bool_}
 
 
-class iinfo:
-    """The limits of an integer dtype."""
-
-    def __init__(self, dtype: Dtype):
-        limits = np.iinfo(dtype.numpy)
-        self.bits, self.max, self.min = limits.bits, int(limits.max), int(limits.min)
+def dtype_of(value):
+    """The dtype for one of Python's types; anything else as it is."""
+    return OF_PYTHON.get(value, value) if isinstance(value, type) else value
 
 
 def scalar_of(value, dtype: Dtype):

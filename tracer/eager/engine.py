@@ -8,6 +8,7 @@ their ``grad`` at the end; only when hooks could observe the order is it found b
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from sys import getrefcount
 
@@ -20,8 +21,10 @@ from .node import UNTRACKED, Node
 from .operations.indexing import CopyBackwards
 from .origins import evaluating
 from .record import recorded, result
+from .tangents import compute_pending
 from .tensor import Size, Tensor, counter_of, made_of
 from .updates import is_expanded
+from .words import type_name
 
 _AT_ONCE = 2**62  # more than any node's number: such nodes come next
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
@@ -30,15 +33,16 @@ _accumulation = threading.Lock()  # several threads may add to the grad of one l
 class Pass:
     """One backward pass. On NumPy data, or on tensors if the gradient itself is to be recorded.
 
-    ``wanted``: (node, output) or id of a leaf -> positions in ``found``; given, nothing is accumulated but these are caught.
+    ``wanted``: (node, output) or id of a leaf -> positions in ``found``, where their gradients are caught. Leaves then accumulate only if they are wanted and
+    the pass ``accumulates``, in which case the wanted nodes run too.
     """
 
-    def __init__(self, keep: bool, create: bool, wanted: dict | None = None, accumulate_into: set[int] | None = None):
+    def __init__(self, keep: bool, create: bool, wanted: dict | None = None, accumulates: bool = True):
         self.keep = keep
         self.create = create
         self.wanted = wanted
         self.tensors = create or wanted is not None  # what is handed out may be a view
-        self.accumulate_into = accumulate_into
+        self.accumulates = accumulates
         self.found: dict = {}
         self.heap: list[int] = []
         self.current: Node | None = None
@@ -47,6 +51,7 @@ class Pass:
         self.leaves: dict[int, list] = {}   # id -> [leaf, gradient]
         self.missing: dict[int, int] | None = None  # contributions that leaves with hooks still wait for
         self.needed: set[int] | None = None
+        self.running: set[int] = set()
         self.reached: set[int] | None = None
 
     # Gradients on their way ------------------------------------------------------------------------------------------------
@@ -87,18 +92,23 @@ class Pass:
     def run(self, roots) -> None:
         """Start from ``(target, output, gradient)`` and run what can be reached."""
         self.roots = [target for target, _, _ in roots]
+        if state.level:
+            compute_pending()  # nodes may be freed here
         if self.wanted is not None:
-            self.needed = self._leading_to_wanted()
-        before = state.recording, state.passing
+            self._find_needed()
+        before, hooks = (state.recording, state.passing), state.hooks
         state.recording, state.passing = self.create, self
         try:
             for target, number, g in roots:
-                self.push(target, number, self._as_given(g))
+                self.push(target, number, self._given(g))
             self._run()
             for entry in list(self.leaves.values()):
                 self._arrive(entry)
         finally:
             state.recording, state.passing = before
+            if state.hooks is not hooks:  # left open by an unpack hook
+                state.hooks = hooks
+                state.refresh()
 
     def reaches(self, tensor: Tensor) -> bool:
         """Will the gradient of this tensor be known in this pass?"""
@@ -175,34 +185,33 @@ class Pass:
     def _step(self, node: Node, given: list) -> None:
         g = given.pop()
         outputs = [g] if node.outputs == 1 else [g[0]] if node.at_once else [g.get(k) for k in range(node.outputs)]
-        outputs = [None if each is None else self._as_tensor(each) for each in outputs]
+        outputs = [self._as_tensor(each) for each in outputs]
         self._before(node, outputs)
         if self.needed is not None and node.seq not in self.running:
             return
         for hook in list((node.node_pre_hooks or {}).values()):
             changed = hook(tuple(outputs))
             if changed is not None:
-                outputs = list(changed) if isinstance(changed, tuple) else [changed]
+                outputs = list(_checked_change(outputs, changed, hook))
         gradients = self._gradients(node, outputs)
         if node.node_hooks and not node.computes_all:
-            gradients = tuple([None if edge is None or edge is UNTRACKED else each for edge, each in zip(node.edges, gradients)])
+            gradients = tuple([each if self._is_needed(edge) else None for edge, each in zip(node.edges, gradients)])
         for hook in list((node.node_hooks or {}).values()):
             changed = hook(tuple(gradients), tuple(outputs))
             if changed is not None:
-                gradients = _checked_change(gradients, changed)
+                gradients = _checked_change(gradients, changed, hook)
         if not self.keep:
             node.release()
         written = [0 if each is None or each._counter is None else each._counter[0] for each in gradients]
-        gradients = tuple([None if each is None else self._as_given(each) for each in gradients])
+        gradients = tuple([None if each is None else self._given(each) for each in gradients])
         del g, outputs  # so that it can be seen what is held by nobody else
         for k, target in enumerate(node.edges):
             if target is not None:
                 self.push(target, node.numbers[k] if node.numbers else 0, gradients[k], gradients, written[k])
 
     def _gradients(self, node: Node, outputs: list) -> tuple:
-        if all(each is None for each in outputs):
-            if getattr(node, "runs_without_gradient", False) is False:
-                return (None,) * len(node.edges)
+        if not node.runs_without_gradient and all(each is None for each in outputs):
+            return (None,) * len(node.edges)
         if not state.anomaly:
             gradients = node.backward(*outputs)
             return gradients if isinstance(gradients, tuple) else (gradients,)
@@ -216,8 +225,7 @@ class Pass:
     def _before(self, node: Node, outputs: list) -> None:
         """Hooks of the tensors that the node made, retained and wanted gradients."""
         for number, hooks in (node.pre_hooks or {}).items():
-            if outputs[number] is not None:
-                outputs[number] = run_hooks(hooks, outputs[number])
+            outputs[number] = run_hooks(hooks, outputs[number])
         for number, reference in (node.retained or {}).items():
             tensor = reference()
             if tensor is not None and outputs[number] is not None:
@@ -233,11 +241,12 @@ class Pass:
         else:
             tensor._grad = tensor._grad + g
 
-    def _as_tensor(self, g) -> Tensor:
-        return g if isinstance(g, Tensor) else made_of(g)
+    def _as_tensor(self, g) -> Tensor | None:
+        return g if g is None or isinstance(g, Tensor) else made_of(g)
 
-    def _as_given(self, g: Tensor):
-        return g if self.tensors else g._data
+    def _given(self, g: Tensor | None):
+        """A gradient in the form in which this pass hands them on."""
+        return g if g is None or self.tensors else g._data
 
     # Leaves ----------------------------------------------------------------------------------------------------------------
     def _arrive(self, entry: list) -> None:
@@ -247,24 +256,28 @@ class Pass:
             written = None  # others hold it: the leaf gets a copy
         del self.leaves[id(leaf)]
         positions = self.wanted.get(id(leaf), ()) if self.wanted is not None else ()
-        if g is None or (self.wanted is not None and not positions):
+        if self.wanted is not None and not positions:
             return
         if leaf._hooks:
-            g = self._as_given(run_hooks(leaf._hooks, self._as_tensor(g)))
+            g = self._given(run_hooks(leaf._hooks, self._as_tensor(g)))
         for position in positions:
             self.found[position] = self._as_tensor(g)
-        if self.wanted is None or self.accumulate_into is not None:
-            node = leaf._accumulator and leaf._accumulator()
-            for hook in list(((node and node.node_pre_hooks) or {}).values()):
-                changed = hook((self._as_tensor(g),))
-                if changed is not None:
-                    g = self._as_given(changed[0] if isinstance(changed, tuple) else changed)
-            self._accumulate(leaf, g, written)
-            for hook in list(((node and node.node_hooks) or {}).values()):
-                hook((), (self._as_tensor(g),))
+        if self.accumulates:
+            self._at_leaf(leaf, g, written)
+
+    def _at_leaf(self, leaf: Tensor, g, written: int | None) -> None:
+        """What an AccumulateGrad does, and the hooks on it."""
+        node = leaf._accumulator and leaf._accumulator()
+        for hook in list(((node and node.node_pre_hooks) or {}).values()):
+            changed = hook((self._as_tensor(g),))
+            if changed is not None:
+                g = self._given(changed[0] if isinstance(changed, tuple) else changed)
+        self._accumulate(leaf, g, written)
+        for hook in list(((node and node.node_hooks) or {}).values()):
+            hook((), (self._as_tensor(g),))
 
     def _accumulate(self, leaf: Tensor, g, written: int | None) -> None:
-        if leaf._rg:  # else detached in place since
+        if g is not None and leaf._rg:  # else detached in place since
             shape = (g._data if isinstance(g, Tensor) else g).shape
             if shape != leaf._data.shape:
                 raise RuntimeError(f"the gradient of a leaf has the shape {list(shape)}, but expected shape compatible with {list(leaf._data.shape)}: the leaf "
@@ -352,20 +365,22 @@ class Pass:
                 count[each.seq] = count.get(each.seq, 0) + 1
         return count
 
-    def _leading_to_wanted(self) -> set[int]:
-        """The numbers of nodes that are visited; ``running`` are those among them that have to run."""
+    def _find_needed(self) -> None:
+        """Set ``needed``, the numbers of nodes that are visited, and ``running``, those among them that have to run."""
         nodes = self._reachable()
         caught = {key[0] for key in self.wanted if isinstance(key, tuple)}
-        self.running: set[int] = set()
-        needed: set[int] = set()
+        self.running, self.needed = set(), set()
         for sequence in sorted(nodes):
-            for edge in nodes[sequence].edges:
-                if edge is not None and (edge.seq in needed if isinstance(edge, Node) else id(edge) in self.wanted):
-                    self.running.add(sequence)
-                    break
+            if any([self._is_needed(edge) for edge in nodes[sequence].edges]) or (sequence in caught and self.accumulates):
+                self.running.add(sequence)
             if sequence in self.running or sequence in caught:
-                needed.add(sequence)
-        return needed
+                self.needed.add(sequence)
+
+    def _is_needed(self, edge) -> bool:
+        """Does an edge lead to what is wanted?"""
+        if edge is None or self.needed is None:
+            return edge is not None
+        return edge.seq in self.needed if isinstance(edge, Node) else id(edge) in self.wanted
 
 
 def owned(data):
@@ -431,8 +446,8 @@ def accumulate(leaf: Tensor, g, written: int | None = 0) -> None:
         counter_of(leaf._grad)[0] += 1
 
 
-def run_hooks(hooks: dict, g: Tensor) -> Tensor:
-    """The gradient after the hooks of a tensor."""
+def run_hooks(hooks: dict, g: Tensor | None) -> Tensor | None:
+    """The gradient after the hooks of a tensor; None, where nothing depends on it, stays None."""
     for hook in list(hooks.values()):
         changed = hook(g)
         if changed is not None:
@@ -441,7 +456,9 @@ def run_hooks(hooks: dict, g: Tensor) -> Tensor:
     return g
 
 
-def _check_hook(hook, g: Tensor, changed) -> None:
+def _check_hook(hook, g: Tensor | None, changed) -> None:
+    if g is None:
+        raise RuntimeError("can't replace a None gradient with a non-None value")
     name = getattr(hook, "__name__", "hook")
     if not isinstance(changed, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
@@ -451,10 +468,16 @@ def _check_hook(hook, g: Tensor, changed) -> None:
         raise RuntimeError(f"hook '{name}' has changed the size of value")
 
 
-def _checked_change(gradients: tuple, changed) -> tuple:
-    changed = changed if isinstance(changed, tuple) else (changed,)
+def _checked_change(gradients: Sequence, changed, hook) -> tuple:
+    """What a hook of a node returned instead of the gradients."""
+    if not isinstance(changed, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type_name(changed)}'")
+    for each in changed:
+        if each is not None and not isinstance(each, Tensor):
+            raise TypeError(f"expected Variable, but hook returned '{type_name(each)}'")
     if len(changed) != len(gradients):
-        raise RuntimeError(f"hook has returned an incorrect number of values (got {len(changed)}, but expected {len(gradients)})")
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', 'hook')}' has returned an incorrect number of values (got {len(changed)}, but expected "
+                           f"{len(gradients)})")
     return changed
 
 

@@ -49,6 +49,12 @@ def geometry_in(array: np.ndarray, base: np.ndarray) -> Geometry:
     return Geometry(array.shape, tuple([step // array.itemsize for step in array.strides]), offset)
 
 
+def window_on(array: np.ndarray, place: Geometry) -> np.ndarray:
+    """A window on the memory of an array of any layout; what the window needs has to be there."""
+    flat = np.lib.stride_tricks.as_strided(array, (place.extent(),), (array.itemsize,))
+    return np.lib.stride_tricks.as_strided(flat[place.offset:], place.shape, tuple([step * array.itemsize for step in place.steps]))
+
+
 def address(array: np.ndarray) -> int:
     """That of the first element."""
     return array.__array_interface__["data"][0]

@@ -17,8 +17,10 @@ from .operations.numeric import FUNCTIONS as NUMERIC
 from .operations.pairwise import FUNCTIONS as PAIRWISE
 from .operations.powers import FUNCTIONS as POWERS
 from .operations.shaping import squeeze, t, transpose, unsqueeze
+from .operations.slicing import as_strided
 from .operations.steps import FUNCTIONS as STEPS
 from .special import FUNCTIONS as SPECIAL
+from .tangents import tangent_of
 from .tensor import Tensor, own_node, shared
 from .updates import check_writable, count_update, in_place, rebase
 
@@ -65,21 +67,9 @@ for _name, _function in _NAMES.items():
     FUNCTIONS[f"{_name}_"] = _method
 
 
-def _augmented(name: str):
-    method = FUNCTIONS[name]
-
-    def operator(self, other):
-        return method(self, other)
-    return operator
-
-
-for _symbol, _name in {"iadd": "add_", "isub": "sub_", "imul": "mul_", "itruediv": "div_", "ipow": "pow_", "ifloordiv": "floor_divide_", "imod": "remainder_",
-                       "iand": "bitwise_and_", "ior": "bitwise_or_", "ixor": "bitwise_xor_"}.items():
-    setattr(Tensor, f"__{_symbol}__", _augmented(_name))
-
-
 # PyTorch numbers the forms of an operation, and those in place come last.
-_NUMBERS = {"TBackward0": "TBackward1", "TransposeBackward0": "TransposeBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
+_NUMBERS = {"AsStridedBackward0": "AsStridedBackward1", "TBackward0": "TBackward1",
+            "TransposeBackward0": "TransposeBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
             "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4", "SqueezeBackward2": "SqueezeBackward5"}
 
 
@@ -113,11 +103,14 @@ def _reshaped_kind(name: str) -> type:
 
 def _reshaping(name: str, function):
     """A view that replaces the tensor itself."""
-    def method(self, *arguments):
+    def method(self, *arguments, **named):
         check_writable(self, state.recording and self._rg, overlaps=True)
         if function is t and self.ndim > 2:
             raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
-        made = function(self, *arguments)
+        made = function(self, *arguments, **named)
+        if state.level:
+            tangent = tangent_of(made)
+            self._tangent = None if tangent is None else (state.level, tangent)
         node, before = own_node(made), own_node(self)
         shape = self._data.shape
         shared(self)
@@ -140,6 +133,6 @@ def _reshaping(name: str, function):
 
 
 for _name, _function in {"t_": t, "transpose_": transpose, "unsqueeze_": unsqueeze, "squeeze_": squeeze, "swapaxes_": transpose,
-                         "swapdims_": transpose}.items():
+                         "swapdims_": transpose, "as_strided_": as_strided}.items():
     setattr(Tensor, _name, _reshaping(_name, _function))
 __all__ = ["FUNCTIONS", "rebase"]

@@ -8,6 +8,7 @@ from .modes import state
 from .node import UNTRACKED, RemovableHandle
 from .stale import outdate
 from .tensor import Tensor, own_node, retain
+from .words import type_name
 
 _NOT_LEAF = ("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
              "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If "
@@ -22,7 +23,8 @@ def _requires_grad(self: Tensor) -> bool:
 
 
 def _set_requires_grad(self: Tensor, value: bool) -> None:
-    value = bool(value)
+    if not isinstance(value, bool):
+        raise RuntimeError("requires_grad must be a bool")
     if own_node(self) is not None:
         raise RuntimeError("you can only change requires_grad flags of leaf variables." + ("" if value else _DETACHED))
     if value and self._data.dtype.kind != "f":
@@ -41,8 +43,14 @@ def _set_requires_grad(self: Tensor, value: bool) -> None:
         outdate(self)
 
 
+def _delete_requires_grad(self: Tensor) -> None:
+    raise RuntimeError("requires_grad must be a bool")
+
+
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Set ``requires_grad`` and return the tensor."""
+    if not isinstance(requires_grad, bool):
+        raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type_name(requires_grad)}")
     if own_node(self) is None:
         if requires_grad and self._data.dtype.kind != "f":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
@@ -71,7 +79,7 @@ def _delete_gradient(self: Tensor) -> None:
 
 def _check_grad(self: Tensor, value) -> None:
     if not isinstance(value, Tensor):
-        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type_name(value)}")
     if value is self:
         raise RuntimeError("can't assign Variable as its own grad")
     if value.dtype is not self.dtype:
@@ -118,7 +126,7 @@ def register_post_accumulate_grad_hook(self: Tensor, hook) -> RemovableHandle:
     return RemovableHandle(self._post_hooks, hook)
 
 
-Tensor.requires_grad = property(_requires_grad, _set_requires_grad)
+Tensor.requires_grad = property(_requires_grad, _set_requires_grad, _delete_requires_grad)
 Tensor.grad = property(_gradient, _set_gradient, _delete_gradient)
 for _function in (requires_grad_, retain_grad, register_hook, register_post_accumulate_grad_hook):
     setattr(Tensor, _function.__name__, _function)

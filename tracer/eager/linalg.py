@@ -1,5 +1,6 @@
 """``torch.linalg``."""
 
+from .given import with_out
 from .operations.decompositions import cholesky, eigh, eigvalsh, matrix_rank, pinv, qr, svd, svdvals
 from .operations.determinants import det
 from .operations.determinants import linalg_slogdet as slogdet
@@ -17,6 +18,10 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     """The diagonals of the last two axes."""
     return _diagonal(A, offset, dim1, dim2)
 
+
+for _name in ("cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr",
+              "slogdet", "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm"):
+    globals()[_name] = with_out(globals()[_name], f"linalg_{_name}")
 
 __all__ = ["LinAlgError", "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
            "multi_dot", "norm",

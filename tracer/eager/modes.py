@@ -8,7 +8,13 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import warnings
 from typing import Any
+
+from .words import type_name
+
+_OF_CLASS = ("Decorating classes is deprecated and will be disabled in future versions. You should only decorate functions or methods. To preserve the current "
+             "behavior of class decoration, you can directly decorate the `__init__` method and nothing else.")
 
 
 class State(threading.local):
@@ -20,9 +26,11 @@ class State(threading.local):
     ``hooks``      (pack, unpack) pairs of saved_tensors_hooks, innermost last; a str while they are disabled
     ``mutations``  the context of allow_mutation_on_saved_tensors
     ``passing``    the backward pass that is running
-    ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN
+    ``anomaly``    0, or 1 | 2 for detect_anomaly without | with the check for NaN; the same in all threads
     ``level``      number of the open dual level, 0 for none; ``levels`` have been opened so far
+    ``pending``    tangents at that level that are not computed yet
     ``updating``   an integer or bool tensor is updated by a recorded operation, whose result may have a node
+    ``multithreading``  what set_multithreading_enabled has set; nothing looks at it
     ``evaluated``  under ``anomaly`` the node whose backward is running
     """
 
@@ -30,8 +38,10 @@ class State(threading.local):
     inference = False
     special = False
     updating = False
+    multithreading = True
     anomaly = 0
     level = levels = 0
+    pending: Any = None
     evaluated = None
     hooks: Any = ()
     mutations: Any = None
@@ -39,7 +49,15 @@ class State(threading.local):
 
     def refresh(self) -> None:
         """Set ``special`` after a change."""
-        self.special = bool(self.inference or self.hooks or self.anomaly or self.level)
+        if self.inference or self.hooks or self.level:
+            self.special = True
+        else:
+            self.__dict__.pop("special", None)  # then it is as the class has it, for all threads
+
+    @classmethod
+    def detect(cls, anomaly: int) -> None:
+        """Set ``anomaly``, which is the same in all threads."""
+        cls.anomaly, cls.special = anomaly, bool(anomaly)
 
 
 state = State()
@@ -51,6 +69,8 @@ class _Mode:
     def __call__(self, function):
         if inspect.isgeneratorfunction(function):
             return self._of_generator(function)
+        if inspect.isclass(function):
+            warnings.warn(_OF_CLASS, FutureWarning, stacklevel=2)
 
         @functools.wraps(function)
         def wrapped(*args, **kwargs):
@@ -117,9 +137,11 @@ class set_grad_enabled(_Mode):
     """Switch gradient mode at once; as a context manager only inside."""
 
     def __init__(self, mode: bool):
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type_name(mode)}")
         self._before = state.recording
         self.mode = mode
-        state.recording = bool(mode)
+        state.recording = mode
 
     def __call__(self, function):
         state.recording = self._before
@@ -163,6 +185,27 @@ class inference_mode(_Mode):
     def __exit__(self, *_) -> None:
         state.recording, state.inference = self._before
         state.refresh()
+
+
+class set_multithreading_enabled(_Mode):
+    """Kept as PyTorch keeps it; a backward pass runs in the thread that asks for it anyway."""
+
+    def __init__(self, mode: bool):
+        self._before, self.mode, state.multithreading = state.multithreading, mode, mode
+
+    def _again(self):
+        return set_multithreading_enabled(self.mode)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_) -> None:
+        state.multithreading = self._before
+
+
+def is_multithreading_enabled() -> bool:
+    """What :class:`set_multithreading_enabled` has set."""
+    return state.multithreading
 
 
 def is_grad_enabled() -> bool:

@@ -92,6 +92,7 @@ class Node:
     names: tuple[str, ...] = ()   # of what is saved, as in `_saved_self`
     arguments: dict[str, str] = {}  # PyTorch's name of an argument that was kept, as in `_saved_dim` -> our attribute
     fast = None                   # (gradient of the output) -> gradients of the inputs, on NumPy data
+    runs_without_gradient = False  # backward is asked even if the gradients of all outputs are missing
     packed = False                # some saved tensor went through hooks
     pre_hooks = None              # output number -> hooks of the tensor that it became
     node_hooks = None             # of register_hook
@@ -129,6 +130,17 @@ class Node:
     def backward(self, *gradients) -> tuple:
         """Gradients of the inputs, as tensors, from those of the outputs."""
         raise NotImplementedError(self.name())
+
+    def __call__(self, *gradients):
+        """The gradients of the inputs from those of the outputs, without hooks: one, or a tuple where there are several inputs."""
+        if len(gradients) != self.outputs:
+            raise TypeError(f"expected {self.outputs} arguments, got {len(gradients)} instead")
+        for position, each in enumerate(gradients):
+            if each is not None and not hasattr(each, "_data"):
+                raise TypeError(f"argument {position} is not a Variable")
+        missing = not self.runs_without_gradient and all(each is None for each in gradients)
+        found = (None,) * len(self.edges) if missing else self.backward(*gradients)
+        return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
     # Saved values ----------------------------------------------------------------------------------------------------------
     def save(self, *entries) -> None:
@@ -271,6 +283,8 @@ class RawSaved:
         """Replace the saved tensor by ``pack(tensor)``; ``unpack`` gives it back."""
         node = self._node
         entries = list(node.checked_saved())
+        if isinstance(entries[self._position], Packed):
+            raise RuntimeError("Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.")
         entries[self._position] = _packed(pack, unpack, node, entries[self._position], detached=True)
         node.saved, node.packed = tuple(entries), True
 

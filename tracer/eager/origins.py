@@ -38,11 +38,18 @@ def evaluating(node) -> Iterator[None]:
 
 def _warn(node) -> None:
     lines = node.metadata.get("traceback_")
-    warnings.warn(f"Error detected in {node.name()}. " + (_NOTHING_KNOWN if lines is None else
-                                                          f"Traceback of forward call that caused the error:\n{''.join(lines)}"), stacklevel=2)
+    _tell(f"Error detected in {node.name()}. " + (_NOTHING_KNOWN if lines is None else f"Traceback of forward call that caused the error:\n{''.join(lines)}"))
     parent = node.metadata.get("parent_") if lines is not None else None
     while parent is not None:
         lines = parent.metadata.get("traceback_")
-        warnings.warn(f"\n\nPrevious calculation was induced by {parent.name()}. " + (
-            _NOTHING_KNOWN if lines is None else f"Traceback of forward call that induced the previous calculation:\n{''.join(lines)}"), stacklevel=2)
+        _tell(f"\n\nPrevious calculation was induced by {parent.name()}. " + (
+            _NOTHING_KNOWN if lines is None else f"Traceback of forward call that induced the previous calculation:\n{''.join(lines)}"))
         parent = parent.metadata.get("parent_") if lines is not None else None
+
+
+def _tell(message: str) -> None:
+    """Warn; where warnings are errors, print instead, so that the error itself is raised."""
+    try:
+        warnings.warn(message, stacklevel=3)
+    except Warning as warning:
+        print(f"{type(warning).__name__}: {warning}", file=sys.stderr)

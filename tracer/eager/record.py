@@ -133,7 +133,7 @@ def fitted(g, fit: tuple):
     """A gradient summed over what was broadcast, and cast back; NumPy data or tensors."""
     shape, dtype = fit
     if isinstance(g, Tensor):
-        return g.sum_to_size(shape).to(DTYPES[dtype])
+        return (g if g._data.shape == shape else g.sum_to_size(shape)).to(DTYPES[dtype])
     if g.shape != shape:
         g = summed_to(g, shape)
     return g if g.dtype == dtype else g.astype(dtype)

@@ -132,26 +132,14 @@ def move_retained(tensor: Tensor, before: Node, number: int) -> None:
 
 
 class AsStridedBackward0(ViewNode):
-    """Backward of a view by its place in memory."""
+    """Backward of a view by its place in memory. ``names_offset``: the offset was given, or found."""
 
-    arguments = {"size": "shape", "stride": "stride", "storage_offset": "offset"}
+    arguments = {"size": "size", "stride": "stride", "storage_offset": "storage_offset"}
     view: Geometry
     base: Geometry
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the view."""
-        return self.view.shape
-
-    @property
-    def stride(self) -> tuple[int, ...]:
-        """Of the view."""
-        return self.view.steps
-
-    @property
-    def offset(self) -> int:
-        """Of the view in the memory of its base."""
-        return self.view.offset
+    names_offset = True
+    size, stride = property(lambda node: node.view.shape), property(lambda node: node.view.steps)
+    storage_offset = property(lambda node: node.view.offset if node.names_offset else None)
 
     def fast(self, g):
         return (scattered(g, self.view, self.base),)
@@ -160,9 +148,10 @@ class AsStridedBackward0(ViewNode):
         view, base = self.view, self.base
         if view.overlaps() or base.overlaps():
             return (_scatter(g, view, base),)
-        memory = made_of(np.zeros(max(view.extent(), base.extent()), g._data.dtype))
-        memory.as_strided(view.shape, view.steps, view.offset).copy_(g)
-        return (memory.as_strided(base.shape, base.steps),)
+        before = min(view.offset, base.offset)  # lies in neither
+        memory = made_of(np.zeros(max(view.extent(), base.extent()) - before, g._data.dtype))
+        memory.as_strided(view.shape, view.steps, view.offset - before).copy_(g)
+        return (memory.as_strided(base.shape, base.steps, base.offset - before),)
 
 
 class _Scattered(Node):

@@ -6,6 +6,7 @@ Data of 0-d tensors is a NumPy scalar until something needs to share or overwrit
 
 from __future__ import annotations
 
+import operator
 import weakref
 
 import numpy as np
@@ -33,10 +34,37 @@ class Size(tuple):
 
     def __getitem__(self, key):
         found = tuple.__getitem__(self, key)
-        return Size(found) if isinstance(key, slice) else found
+        return _sized(Size, found) if isinstance(key, slice) else found
+
+    def __new__(cls, extents=()):
+        extents = tuple(extents)
+        for extent in extents:
+            if extent.__class__ is not int:
+                return tuple.__new__(cls, [_extent(each, place) for place, each in enumerate(extents)])
+        return tuple.__new__(cls, extents)
 
     def __add__(self, other):
-        return Size(tuple.__add__(self, tuple(other)))
+        if not isinstance(other, tuple):
+            raise TypeError(f"can only concatenate tuple (not {type(other).__name__}) to torch.Size")
+        return Size(tuple.__add__(self, other))
+
+    def __radd__(self, other):
+        return Size(tuple(other) + tuple(self))
+
+    def __mul__(self, times):
+        return Size(tuple.__mul__(self, times))
+
+    __rmul__ = __mul__
+
+
+def _extent(value, position: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"torch.Size() takes an iterable of 'int' (item {position} is '{type(value).__name__}')") from None
+
+
+_sized = tuple.__new__  # of extents that need no look at them
 
 
 class Counter(list):
@@ -76,7 +104,8 @@ class Tensor:
     _detached = -1       # the time, on the nodes' clock, of detach_
     _tangent = None      # in forward mode (level, tangent); the tangent may be a Pending
     retains_grad = False
-    is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
+    is_cuda = is_sparse = is_quantized = is_meta = is_nested = is_mps = is_xla = is_xpu = is_mkldnn = is_sparse_csr = False
+    is_cpu = True
     __array_priority__ = 1000
 
     # Places on the tape ----------------------------------------------------------------------------------------------------
@@ -106,7 +135,7 @@ class Tensor:
     @property
     def shape(self) -> Size:
         """The extents."""
-        return Size(self._data.shape)
+        return _sized(Size, self._data.shape)
 
     @property
     def dtype(self) -> Dtype:
@@ -136,7 +165,7 @@ class Tensor:
     def size(self, dim: int | None = None):
         """The extents, or one of them."""
         if dim is None:
-            return Size(self._data.shape)
+            return _sized(Size, self._data.shape)
         return self._data.shape[wrapped_dim(dim, self._data.ndim)]
 
     def dim(self) -> int:
@@ -158,7 +187,7 @@ class Tensor:
     def stride(self, dim: int | None = None):
         """Steps between elements along each axis, counted in elements."""
         data = self._data
-        steps = data.strides if data.size or self._view is not None or data.base is not None else logical_strides(data)
+        steps = data.strides if data.size or self._view is not None or any(data.strides) else logical_strides(data)
         strides = tuple([step // data.dtype.itemsize for step in steps])
         return strides if dim is None else strides[wrapped_dim(dim, len(strides))]
 
@@ -196,12 +225,17 @@ class Tensor:
 
 
 class Pending:
-    """A tangent to be computed: the node, which of its outputs, and the inputs' tangents."""
+    """A tangent that is computed when it is asked for, or when something that it depends on is about to change.
 
-    __slots__ = ("node", "number", "tangents")
+    The node, which of its outputs, the inputs' tangents, whether the computation is recorded, and the output's data.
+    """
 
-    def __init__(self, node: Node, number: int, tangents):
-        self.node, self.number, self.tangents = node, number, tangents
+    __slots__ = ("node", "number", "tangents", "create", "data", "value", "__weakref__")
+
+    def __init__(self, node: Node, number: int, create: bool, data):
+        self.node, self.number, self.tangents, self.create, self.data = node, number, node.tangents, create, data
+        self.value = None
+        state.pending.add(self)
 
 
 class Layout:
@@ -243,8 +277,10 @@ def made_by(node: Node, data, number: int = 0) -> Tensor:
     made = _new(Tensor)
     made._data = data
     if node.tangents is not None:
-        made._tangent = state.level, Pending(node, number, node.tangents)
-        if all(edge is None or edge is UNTRACKED for edge in node.edges):
+        is_recorded = any(edge is not None and edge is not UNTRACKED for edge in node.edges)
+        create = state.recording and (is_recorded or any(each is not None and each._rg for each in node.tangents))
+        made._tangent = state.level, Pending(node, number, create, data)
+        if not is_recorded:
             return made
     made._rg, made._grad_fn = True, node
     if number:
@@ -312,3 +348,14 @@ def with_logical_strides(data: np.ndarray) -> np.ndarray:
 def is_contiguous(data) -> bool:
     """C order, as PyTorch sees it: axes of extent 1 may have any stride."""
     return bool(data.flags.c_contiguous)
+
+
+def _not_writable(name: str):
+    def refuse(self, value):
+        raise AttributeError(f"attribute '{name}' of 'torch._C.TensorBase' objects is not writable")
+    return refuse
+
+
+for _name, _property in list(vars(Tensor).items()):
+    if isinstance(_property, property) and _property.fset is None:
+        setattr(Tensor, _name, _property.setter(_not_writable(_name)))

@@ -6,6 +6,7 @@ next used.
 
 from __future__ import annotations
 
+import re
 import warnings
 import weakref
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from .modes import state
 from .node import Node, Output
 from .record import broadcast_shape, edge, look_up_nodes, recorded, result, updated
 from .stale import move_retained, outdate, view_error, window
+from .tangents import compute_pending, tangent_of, update_tangent
 from .tensor import Tensor, counter_of, made_of, own_node, shared
 
 _INFERENCE = ("Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace "
@@ -25,6 +27,7 @@ _SEVERAL_PLACES = ("unsupported operation: more than one element of the written-
                    "before performing the operation.")
 _SHARED_PLACES = ("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the "
                   "tensor before performing the operation.")
+_ARGUMENT = re.compile(r"^\w+\(\): argument '(\w+)' \(position 2\)")  # which is the first one of a method
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
@@ -86,6 +89,12 @@ def check_overlap(target: Tensor, other) -> None:
         raise RuntimeError(_SHARED_PLACES)
 
 
+def check_apart(target: Tensor, other) -> None:
+    """Refuse an operand that shares any of the memory that is written to."""
+    if isinstance(other, Tensor) and np.may_share_memory(target._data, other._data) and is_dense(target._data) and is_dense(other._data):
+        raise RuntimeError(_SHARED_PLACES)
+
+
 def is_dense(array: np.ndarray) -> bool:
     """Do the elements lie without gaps and overlaps, in whatever order of axes?"""
     expected = array.itemsize
@@ -112,9 +121,12 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         operation.refuses(target, *operands)
     copies_itself = copies and _is_same_memory(target, operands[0])
     check_writable(target, False, overlaps or copies_itself)
-    if not copies_itself and not operation.__dict__.get("is_fill", False):
-        for other in operands:
-            check_overlap(target, other)
+    check, fills = check_apart if operation.__dict__.get("is_apart", False) else check_overlap, operation.__dict__.get("is_fill", False)
+    for other in operands if not copies_itself else ():
+        if not fills or not isinstance(other, Tensor) or other._data.ndim:  # one number is read before anything is written
+            check(target, other)
+    if state.level:
+        compute_pending()
     try:
         made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)
     except NotImplementedError:  # PyTorch looks at shapes before
@@ -124,9 +136,9 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
     node = made._grad_fn if records and made._rg else None
     if node is not None:
         _keep_old_values(node, target)
-    overwrite(target, made._data)
     if state.level:
-        target._tangent = made._tangent
+        _update_tangent(target, made)
+    overwrite(target, made._data)
     if node is not None:
         rebase(target, node)
         _mend_saved_results(node, target)
@@ -145,6 +157,13 @@ def _check_broadcast(target: Tensor, operands) -> None:
         shape = broadcast_shape(shape, each._data.shape if isinstance(each, Tensor) else ())
     if shape != target._data.shape:
         raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}")
+
+
+def _update_tangent(target: Tensor, made: Tensor) -> None:
+    held = made._tangent
+    if held is not None:
+        _keep_old_values(held[1].node, target)
+    update_tangent(target, tangent_of(made))
 
 
 def _without_derivative(operation: Callable) -> Callable:
@@ -309,7 +328,13 @@ def in_place(name: str, operation: Callable) -> Callable:
             return update(self, operation, *operands, overlaps=True, **options)
     else:
         def method(self, *operands, **options):
-            return update(self, operation, *operands, **options)
+            try:
+                return update(self, operation, *operands, **options)
+            except TypeError as error:
+                text = _ARGUMENT.sub(rf"{name}(): argument '\1' (position 1)", str(error)).replace(f"{name[:-1]}(): argument", f"{name}(): argument")
+                if text == str(error):
+                    raise
+                raise TypeError(text) from None
     method.__name__ = name
     method.__doc__ = f"``{name[:-1]}`` in place."
     return method

@@ -21,12 +21,13 @@ class View:
 
     ``origin``   "", or why it cannot be updated where that is recorded: "no_grad" | "inference" | "several" (one of several outputs) | "function"
     ``version``  of the memory when the view's node was made
+    ``root``     the tensor of whose tangent this one's is a part, in forward mode; None if it has one of its own
     """
 
-    __slots__ = ("base", "origin", "version", "__weakref__")
+    __slots__ = ("base", "origin", "version", "root", "__weakref__")
 
-    def __init__(self, base: Tensor, origin: str, version: int):
-        self.base, self.origin, self.version = base, origin, version
+    def __init__(self, base: Tensor, origin: str, version: int, root: Tensor | None):
+        self.base, self.origin, self.version, self.root = base, origin, version, root
 
 
 class ViewNode(Node):
@@ -108,7 +109,7 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
     if data is None:
         data = apply(array)
     counter = input._counter
-    if state.special or not state.recording or counter is None or not input._rg or array.dtype.kind != "f":
+    if state.special or not state.recording or counter is None or counter is INFERENCE or not input._rg or array.dtype.kind != "f":
         node = recorded(kind, (input,))
         made = result(node, data)
         if node is not None:
@@ -122,9 +123,12 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
     node.shape, node.apply, node.given = array.shape, apply, attributes
     made._counter = counter
     over = input._view
-    base = input if over is None else over.base
-    made._view = View(base, origin or ("" if over is None else over.origin), counter[0])
-    register(made, base)
+    if over is None:
+        made._view = View(input, origin, counter[0], input)
+        register(made, input)
+    else:
+        made._view = View(over.base, origin or over.origin, counter[0], input if over.root is None else over.root)
+        register(made, over.base)
     return made
 
 
@@ -132,6 +136,7 @@ def share(made: Tensor, input: Tensor, origin: str = "") -> None:
     """Make a tensor a view of another, whose memory it has. ``origin``: of views that are recorded."""
     if input._inference:
         made._inference, made._counter = True, INFERENCE
+        made._rg, made._grad_fn = False, None
         return
     counter = input._counter
     if counter is None:
@@ -147,7 +152,7 @@ def share(made: Tensor, input: Tensor, origin: str = "") -> None:
             made._rg, made._grad_fn = True, UNTRACKED
     elif over is not None:
         origin = origin or over.origin
-    made._view = View(base, origin, counter[0])
+    made._view = View(base, origin, counter[0], input if over is None or over.root is None else over.root)
     register(made, base)
 
 

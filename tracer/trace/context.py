@@ -64,6 +64,7 @@ class Trace:
     """
 
     __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal", "variables", "path", "failures", "bodies")
+    computes = False  # does it compute each node as it is made, so that every value is known?
 
     def __init__(self, name: str = "f"):
         self.builder = Builder()

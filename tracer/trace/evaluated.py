@@ -60,6 +60,7 @@ class EvaluatedTrace(Trace):
     the lines that write into arrays."""
 
     __slots__ = ("branches", "updates")
+    computes = True
 
     def __init__(self, name: str):
         super().__init__(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 from ..modes import state
+from ..words import type_name
 
 
 def is_anomaly_enabled() -> bool:
@@ -17,23 +18,22 @@ def is_anomaly_check_nan_enabled() -> bool:
     return state.anomaly != 1
 
 
-def _set(value: int) -> None:
-    state.anomaly = value
-    state.refresh()
-
-
 class set_detect_anomaly:
     """Turn anomaly detection on or off: at once as a function, or for the length of a ``with``."""
 
     def __init__(self, mode: bool, check_nan: bool = True):
+        for position, value in enumerate((mode, check_nan), 1):
+            if not isinstance(value, bool):
+                raise TypeError(f"set_anomaly_enabled(): argument '{('enabled', 'check_nan')[position - 1]}' (position {position}) must be bool, not "
+                                f"{type_name(value)}")
         self._before = state.anomaly
-        _set((2 if check_nan else 1) if mode else 0)
+        state.detect((2 if check_nan else 1) if mode else 0)
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *_) -> None:
-        _set(self._before)
+        state.detect(self._before)
 
 
 class detect_anomaly:
@@ -45,7 +45,7 @@ class detect_anomaly:
 
     def __enter__(self) -> None:
         self._before = state.anomaly
-        _set(self._value)
+        state.detect(self._value)
 
     def __exit__(self, *_) -> None:
-        _set(self._before)
+        state.detect(self._before)

@@ -5,13 +5,12 @@ Inside ``dual_level()`` a tensor may carry a tangent, and operations give their 
 
 from __future__ import annotations
 
+import weakref
 from typing import NamedTuple
 
 from ..modes import _Mode, state
-from ..operations.shaping import RESHAPED
-from ..tangents import check_tangent, paused, tangent_of
+from ..tangents import check_tangent, paused, set_tangent, tangent_of
 from ..tensor import Tensor
-from ..views import view_of
 
 
 class UnpackedDualTensor(NamedTuple):
@@ -26,7 +25,7 @@ def enter_dual_level() -> int:
     if state.level:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     state.levels += 1
-    state.level = state.levels
+    state.level, state.pending = state.levels, weakref.WeakSet()
     state.refresh()
     return 0
 
@@ -37,7 +36,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
         raise RuntimeError("Dual level must be a positive number.")
     if not state.level or level not in (None, 0):
         raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
-    state.level = 0
+    state.level, state.pending = 0, None
     state.refresh()
 
 
@@ -58,11 +57,21 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for what, each in (("primal", tensor), ("tangent", tangent)):
         if not each.is_floating_point():
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {each.dtype}")
+    if tangent_of(tensor) is not None:
+        raise RuntimeError("Making a dual Tensor based on a Tensor that already has a forward gradient at the same level 0 is not supported.")
     check_tangent(tensor, tangent)
-    with paused():
-        dual = tensor.view_as(tensor)
-    dual._tangent = state.level, tangent
+    dual = _apart(tensor)
+    set_tangent(dual, tangent)
     return dual
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """A view whose tangent has nothing to do with the tensor's."""
+    with paused():
+        made = tensor.view_as(tensor)
+    if made._view is not None:
+        made._view.root = None
+    return made
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
@@ -70,8 +79,4 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     tangent = tangent_of(tensor)
     if tangent is None:
         return UnpackedDualTensor(tensor, None)
-    with paused():
-        return UnpackedDualTensor(view_of(tensor, _IDENTITY, lambda a: a[...]), tangent)
-
-
-_IDENTITY = type("Identity", (RESHAPED["AliasBackward0"],), {"__doc__": "Backward of taking the primal."})
+    return UnpackedDualTensor(_apart(tensor), tangent)

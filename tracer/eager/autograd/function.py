@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 
 import numpy as np
@@ -13,10 +14,11 @@ from ..modes import enable_grad, no_grad, state
 from ..node import Node
 from ..origins import remember
 from ..record import edge, fitted
-from ..tangents import check_tangent, paused, tangent_of
+from ..tangents import paused
 from ..tensor import Result, Tensor, counter_of, made_of, own_node, shared
 from ..updates import check_writable, count_update, rebase
 from ..views import View, register, share
+from .function_tangents import push_tangents
 
 _SEVERAL_RESULTS = (
     "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than one Tensor. This is not supported by "
@@ -33,6 +35,7 @@ class _ContextNode(Node):
     _dirty: tuple = ()
     _constant: tuple = ()
     _materialize = True
+    _materialize_non_diff_grads = True
     needs_input_grad: tuple = ()
     runs_without_gradient = computes_all = allows_detached = True
 
@@ -71,13 +74,32 @@ class _ContextNode(Node):
             return self._forward_tensors
         return tuple(self.unpack())
 
+    @property
+    def saved_variables(self) -> tuple:
+        """``saved_tensors`` by its old name."""
+        warnings.warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
+        return self.saved_tensors
+
     def backward(self, *gradients) -> tuple:
-        if self._materialize:
-            gradients = tuple([made_of(_zeros(shape, dtype)) if g is None else g for g, (shape, dtype) in zip(gradients, self.results)])
-        found = self.function.backward(self, *gradients)
+        found = self._users_backward()(self, *[self._missing(k) if g is None else g for k, g in enumerate(gradients)])
         found = found if isinstance(found, tuple) else (found,)
         found = self._right_number(found)
         return tuple([self._checked(k, g) for k, g in enumerate(found)])
+
+    def _users_backward(self):
+        backward, vjp = self.function.backward, self.function.vjp
+        if vjp is Function.vjp:
+            return backward
+        if backward is not Function.backward:
+            raise RuntimeError("Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them.")
+        return vjp
+
+    def _missing(self, number: int):
+        """What stands for the gradient of an output that nothing depends on: None, or zeros."""
+        if not self._materialize or self.results[number] is None:
+            return None
+        shape, dtype, differentiable = self.results[number]
+        return made_of(_zeros(shape, dtype)) if differentiable or self._materialize_non_diff_grads else None
 
     def _right_number(self, found: tuple) -> tuple:
         while len(found) > len(self.edges) and found[-1] is None:
@@ -87,6 +109,9 @@ class _ContextNode(Node):
         return found
 
     def _checked(self, position: int, g):
+        if g is not None and self.operands[position] is None:
+            raise RuntimeError(f"function {self.name()} returned a gradient different than None at position {position + 1}, but the corresponding forward "
+                               "input was not a Variable")
         if g is None:
             return None
         if not isinstance(g, Tensor):
@@ -117,7 +142,7 @@ class _FunctionMeta(type):
 
     def __init__(cls, name, bases, namespace):
         super().__init__(name, bases, namespace)
-        cls._node_class = type(f"{name}Backward", (_ContextNode,), {"function": cls})
+        cls._backward_cls = type(f"{name}Backward", (_ContextNode,), {"function": cls})
 
 
 class Function(metaclass=_FunctionMeta):
@@ -150,16 +175,20 @@ class Function(metaclass=_FunctionMeta):
         """The gradients of the inputs."""
         raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
 
+    vjp = backward
+
     @staticmethod
     def jvp(ctx, *tangents):
         """The tangents of the results, from those of the inputs."""
         raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
 
     @classmethod
-    def apply(cls, *args):
+    def apply(cls, *args, **named):
         """Run the operation and record it."""
-        node = cls._node_class()
-        tensors = [a if isinstance(a, Tensor) else None for a in args]
+        if cls.setup_context is not Function.setup_context:
+            args, named = _bound(cls.forward, args, named), {}
+        node = cls._backward_cls()
+        tensors = [a if isinstance(a, Tensor) else None for a in (*args, *named.values())]
         node.needs_input_grad = tuple([t is not None and t._rg for t in tensors])
         records = state.recording and not state.inference and any(node.needs_input_grad)
         if records:
@@ -168,40 +197,38 @@ class Function(metaclass=_FunctionMeta):
             node.numbers = tuple(numbers) if any(numbers) else None
         with no_grad(), paused():
             if cls.setup_context is Function.setup_context:
-                output = cls.forward(node, *args)
+                output = cls.forward(node, *args, **named)
             else:
                 output = cls.forward(*args)
                 cls.setup_context(node, args, output)
         several = isinstance(output, tuple)
         results = list(output) if several else [output]
+        _check_marks(node, results)
         for dirty in node._dirty:
             count_update(dirty)
-        results = _hang(node, tensors, results) if records else [_outside(each, tensors, node) for each in results]
+        made = _hang(node, tensors, results) if records else [_outside(each, tensors, node) for each in results]
         if state.level:
-            _push_tangents(cls, node, tensors, results)
+            push_tangents(cls, node, tensors, made, set(map(id, node._constant)) & set(map(id, made)))
+        results = made
         return tuple(results) if several else results[0]
 
 
-def _push_tangents(function: type[Function], node: _ContextNode, tensors: list, results: list) -> None:
-    """Give the results the tangents that the user's ``jvp`` computes."""
-    tangents = [None if each is None else tangent_of(each) for each in tensors]
-    if all(each is None for each in tangents):
-        return
-    if node._materialize:
-        tangents = [made_of(_zeros(t._data.shape, t._data.dtype)) if each is None and t is not None else each for each, t in zip(tangents, tensors)]
-    with paused():
-        found = function.jvp(node, *tangents)
-    node._forward_tensors = None
-    found = found if isinstance(found, tuple) else (found,)
-    if len(found) != len(results):
-        raise RuntimeError(f"Function's jvp returned an invalid number of forward gradients (expected {len(results)} but got {len(found)})")
-    for number, (each, tangent) in enumerate(zip(results, found)):
-        if tangent is None or not isinstance(each, Tensor):
-            continue
-        if not isinstance(tangent, Tensor):
-            raise RuntimeError(f"expected Variable or None (got {type(tangent).__name__}) for grad output {number}.")
-        check_tangent(each, tangent)
-        each._tangent = state.level, tangent
+def _bound(forward, args: tuple, named: dict) -> tuple:
+    """The arguments in their order, with defaults, as ``setup_context`` gets them."""
+    bound = inspect.signature(forward).bind(*args, **named)
+    bound.apply_defaults()
+    return bound.args
+
+
+def _check_marks(node: _ContextNode, results: list) -> None:
+    if any([not isinstance(each, Tensor) for each in node._dirty]):
+        raise RuntimeError("mark_dirty can only accept variables, but argument ")
+    if any([not isinstance(each, Tensor) for each in node._constant]):
+        raise RuntimeError("mark_non_differentiable only accepts variable arguments, but got ")
+    returned = set(map(id, results))
+    if any([id(each) not in returned for each in node._dirty]):
+        raise RuntimeError("Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified inplace must all "
+                           "be outputs of the Function.")
 
 
 def _outside(each, tensors: list, node: _ContextNode):
@@ -235,8 +262,8 @@ def _hang(node: _ContextNode, tensors: list, results: list) -> list:
     node.outputs = len(results)
     if state.anomaly:
         remember(node)
-    node.results = [(r._data.shape, r._data.dtype) if isinstance(r, Tensor) else ((), float) for r in results]
     constant = set(map(id, node._constant))
+    node.results = [(r._data.shape, r._data.dtype, r._data.dtype.kind == "f" and id(r) not in constant) if isinstance(r, Tensor) else None for r in results]
     made = []
     for number, each in enumerate(results):
         if not isinstance(each, Tensor) or id(each) in constant or each._data.dtype.kind != "f":
@@ -265,6 +292,9 @@ def _overwritten(each: Tensor, node: _ContextNode, number: int, tensors: list) -
 
 
 def _result(each: Tensor, node: _ContextNode, number: int, tensors: list) -> Tensor:
+    if each._rg and each._grad_fn is node:  # returned twice: it is the last of the outputs
+        each._number = number
+        return each
     given = any([each is t for t in tensors])
     alone = not given and each._view is None and not each._rg and not each._inference
     fresh = each if alone else made_of(each._data)  # `forward` may have kept it
@@ -272,7 +302,7 @@ def _result(each: Tensor, node: _ContextNode, number: int, tensors: list) -> Ten
     if given:
         share(fresh, each, "function")
     elif each._view is not None:
-        fresh._counter, fresh._view = each._counter, View(each._view.base, "function", each._counter[0])
+        fresh._counter, fresh._view = each._counter, View(each._view.base, "function", each._counter[0], each._view.root)
         register(fresh, each._view.base)
     return fresh
 
@@ -292,6 +322,14 @@ def _save(node: _ContextNode, results: list, made: list) -> None:
     node.save(*entries)
 
 
+class InplaceFunction(Function):
+    """A Function, by the name that old programs have for those that overwrite their inputs."""
+
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
+
 def once_differentiable(function):
     """Decorates ``backward``: its own derivative is refused."""
     @functools.wraps(function)
@@ -301,7 +339,7 @@ def once_differentiable(function):
         if not state.recording or not any(isinstance(g, Tensor) and g._rg for g in gradients):
             return found
         results = found if isinstance(found, tuple) else (found,)
-        node = _Refusal(tuple([(g._grad_fn or g) if isinstance(g, Tensor) and g._rg else None for g in gradients]))
+        node = _Refusal(tuple([each.detach().requires_grad_() if isinstance(each, Tensor) else None for each in results]))
         node.outputs = len(results)
         made = []
         for number, each in enumerate(results):
@@ -314,9 +352,14 @@ def once_differentiable(function):
 
 
 class _Refusal(Node):
+    """The end of the way back; its edges are leaves that nobody holds, as in PyTorch."""
+
+    def name(self) -> str:
+        return "torch::autograd::Error"
+
     def backward(self, *_):
         raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
 
 
-_Refusal.__name__ = "torch::autograd::Error"
-__all__ = ["Function", "Size", "enable_grad", "once_differentiable"]
+_Refusal.__name__ = "Error"
+__all__ = ["Function", "InplaceFunction", "Size", "enable_grad", "once_differentiable"]

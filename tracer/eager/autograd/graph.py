@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ..backward import GradientEdge, get_gradient_edge
+from ..geometry import address
 from ..modes import state
 from ..node import Node, RemovableHandle
 from ..tensor import Tensor, shared
@@ -48,6 +49,8 @@ class disable_saved_tensors_hooks:
         self.message = error_message
 
     def __enter__(self) -> None:
+        if state.hooks and not isinstance(state.hooks, str):
+            raise RuntimeError(self.message)
         self._before, state.hooks = state.hooks, self.message
 
     def __exit__(self, *_) -> None:
@@ -87,10 +90,15 @@ class _AllowMutationOnSavedContext:
 
     def keep(self, target: Tensor) -> None:
         """Copy what lies in a tensor's memory, which is about to be overwritten."""
+        copies: dict[tuple, Tensor] = {}  # what several nodes saved is copied once
         for reference in self._by_memory.pop(_memory(target), ()):
             kept = reference()
             if kept is not None and kept.tensor is not None and not kept.is_copy:
-                kept.tensor, kept.is_copy = kept.tensor.clone(), True
+                array = shared(kept.tensor)
+                place = address(array), array.shape, array.strides
+                if place not in copies:
+                    copies[place] = kept.tensor.clone()
+                kept.tensor, kept.is_copy = copies[place], True
 
     def clear(self) -> None:
         """Forget everything."""

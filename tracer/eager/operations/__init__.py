@@ -8,6 +8,7 @@ from . import (
     choices,
     comparisons,
     contraction,
+    covariances,
     creation,
     cumulative,
     decompositions,
@@ -17,9 +18,13 @@ from . import (
     extremes,
     gathering,
     grids,
+    index_reduce,
+    indexing,
     joining,
+    legacy,
     masked,
     matrix_norms,
+    memory,
     norms,
     numeric,
     ordering,
@@ -27,22 +32,27 @@ from . import (
     powers,
     products,
     random,
+    random_fills,
     rearranging,
     reductions,
     replacing,
     shaping,
     slicing,
+    slopes,
     solving,
     splitting,
     stacking,
     steps,
     triangles,
+    units,
     vector_products,
 )
 
 _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
-             cumulative, rearranging, triangles, stacking, grids, differences, gathering, by_index, masked, replacing, numeric, norms, ordering, products,
-             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, random)
+             cumulative, rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, indexing, by_index,
+             masked, replacing, numeric, norms, ordering,
+             products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, units, basics, creation, memory, random,
+             random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 
-__all__ = ["FUNCTIONS", "random"]
+__all__ = ["FUNCTIONS", "legacy", "random"]

@@ -1,12 +1,8 @@
-"""The functions of neural networks: activations, softmax and its relatives."""
+"""relu, softmax and its relatives."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-
-from tracer.ops import TABLE
 
 from ..dtypes import get_default_dtype
 from ..geometry import in_layout_of
@@ -14,10 +10,9 @@ from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, wrapped_dim
 from .arithmetic import operand
-from .choices import where
 from .define import gate, kind, operation
 
-_PASSED, _LEAKED = gate("ThresholdBackwardBackward0"), gate("LeakyReluBackwardBackward0")
+_PASSED = gate("ThresholdBackwardBackward0")
 
 
 class ReluBackward0(Node):
@@ -145,7 +140,7 @@ def _centred(x, axis: int):
     return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf) if x.ndim else x - x
 
 
-def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
+def softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     """Exponentials that sum to 1 along an axis."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
@@ -161,7 +156,7 @@ def softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> 
     return made
 
 
-def log_softmax(input, dim: int | None = None, dtype=None, _stacklevel: int = 3) -> Tensor:
+def log_softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     """The logarithm of softmax."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "log_softmax", dim)
@@ -199,93 +194,6 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     return made
 
 
-class SoftplusBackward0(Node):
-    """Backward of softplus."""
-
-    names = ("self",)
-
-    def backward(self, g):
-        x, = self.unpack()
-        return (where(x * self.beta > self.threshold, g, g * (x * self.beta).sigmoid()),)
-
-    def fast(self, g):
-        x, = self.plain()
-        scaled = x * self.beta
-        return (np.where(scaled > self.threshold, g, g * TABLE["expit"].evaluate(scaled)),)
-
-
-def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """``log(1 + exp(beta x)) / beta``; the number itself above the threshold."""
-    x = input._data
-    node = recorded(SoftplusBackward0, (input,))
-    with np.errstate(over="ignore"):
-        data = np.where(x * beta > threshold, x, np.log1p(np.exp(np.minimum(x * beta, threshold))) / beta).astype(x.dtype)
-    made = result(node, data[()] if data.ndim == 0 else data)
-    if node is not None:
-        node.beta, node.threshold = beta, threshold
-        node.save(input)
-    return made
-
-
-_KERNELS = {"gelu": "GeluKernelImpl", "logsigmoid": "log_sigmoid_cpu"}
-
-
-def _composed(name: str, grad_fn: str, forward, slope, whole: bool = False):
-    """An activation with its value on NumPy data and its slope on tensors; ``whole``: the slope's function gets the gradient too and returns their product."""
-    def backward(self, g):
-        x, = self.unpack()
-        return (slope(g, x, *self.options) if whole else g * slope(x, *self.options),)
-    kind = type(grad_fn, (Node,), {"names": ("self",), "options": (), "backward": backward, "__doc__": f"Backward of {name}."})
-
-    def function(input, *options, **named) -> Tensor:
-        named.pop("inplace", None)
-        options = (*options, *named.values())
-        x = operand(input, name)._data
-        if x.dtype.kind != "f":
-            raise NotImplementedError(f'"{_KERNELS.get(name, f"{name}_cpu")}" not implemented for \'{input.dtype.legacy}\'')
-        node = recorded(kind, (input,))
-        data = np.asarray(forward(x, *options)).astype(x.dtype)
-        made = result(node, data[()] if data.ndim == 0 else data)
-        if node is not None:
-            node.options = options
-            node.save(input)
-        return made
-    function.__name__ = name
-    function.__doc__ = f"``torch.nn.functional.{name}``."
-    return function
-
-
-def _phi(x):
-    return 0.5 * (1 + _erf(x / math.sqrt(2)))
-
-
-def _erf(x):
-    return TABLE["erf"].evaluate(x)
-
-
-def _gelu(x, approximate="none"):
-    if approximate == "tanh":
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return x * _phi(x)
-
-
-def _gelu_slope(x, approximate="none"):
-    if approximate == "tanh":
-        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
-        t = inner.tanh()
-        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
-    return 0.5 * (1 + (x / math.sqrt(2)).erf()) + x * (-0.5 * x * x).exp() / math.sqrt(2 * math.pi)
-
-
-gelu = _composed("gelu", "GeluBackward0", _gelu, _gelu_slope)
-silu = _composed("silu", "SiluBackward0", lambda x: x / (1 + np.exp(-x)), lambda x: x.sigmoid() * (1 + x * (1 - x.sigmoid())))
-leaky_relu = _composed("leaky_relu", "LeakyReluBackward0", lambda x, slope=0.01: np.where(x > 0, x, x * slope),
-                       lambda g, x, slope=0.01: _LEAKED(g, True, np.where(x._data > 0, 1.0, slope), x), whole=True)
-elu = _composed("elu", "EluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x))),
-                lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), alpha * where(x < 0, x, 0.0).exp()))
-logsigmoid = _composed("logsigmoid", "LogSigmoidBackward0", lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), lambda x: (-x).sigmoid())
-
 FUNCTIONS = {"relu": relu, "softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}
-NN = FUNCTIONS | {f.__name__: f for f in (softplus, gelu, silu, leaky_relu, elu, logsigmoid)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)

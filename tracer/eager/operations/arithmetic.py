@@ -14,6 +14,7 @@ from ..modes import state
 from ..node import FREED, UNTRACKED, Node
 from ..record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from ..tensor import Tensor, made_of
+from ..words import type_name
 from .numbers import times
 
 _new = object.__new__
@@ -23,6 +24,11 @@ class _Binary(Node):
     """An operation on two operands. ``fits``: what each gradient has to be brought back to; None where shapes and dtypes are those of the result."""
 
     fits = None
+    holds_tensors = False  # PyTorch makes a number that it keeps a tensor
+
+    def __getattr__(self, name: str):
+        found = super().__getattr__(name)
+        return made_of(np.asarray(found)[()]) if self.holds_tensors and isinstance(found, (int, float)) else found
 
     def fast(self, g):
         return self._fit(self._slopes(g, *self.plain()))
@@ -63,6 +69,15 @@ class SubBackward0(_Binary):
         return g, _scaled(-g, self._saved_alpha)
 
 
+class RsubBackward0(_Binary):
+    """b - alpha a, of tensors."""
+
+    _saved_alpha = 1
+
+    def _slopes(self, g):
+        return -g if self._saved_alpha == 1 else g * -self._saved_alpha, g
+
+
 class RsubBackward1(_Binary):
     """b - alpha a, of a number b."""
 
@@ -76,6 +91,7 @@ class MulBackward0(_Binary):
     """a b; each factor is saved if the other needs it."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def fast(self, g):
         saved = self.saved
@@ -105,6 +121,7 @@ class DivBackward0(_Binary):
     """a / b; the numerator is saved if the denominator needs it."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def _slopes(self, g, a, b):
         return g / b if self.edges[0] is not None else None, None if a is None else -g * ((a / b) / b)
@@ -156,7 +173,7 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
 def _add(input, other, alpha=1) -> Tensor:
     a, b = operand(input, "add"), operand(other, "add", 2, "other")
     if alpha != 1 or alpha.__class__ is not int:
-        _check_alpha(a, b, alpha)
+        _check_alpha("add", a, b, alpha)
         if _kind(a, b) == "b":
             first, second = _as_bools(a), _as_bools(b)
             broadcast_shape(first.shape, second.shape)
@@ -179,7 +196,9 @@ def _as_bools(operand):
     return np.asarray(data_of(operand)).astype(bool)[()]
 
 
-def _check_alpha(a, b, alpha) -> None:
+def _check_alpha(name: str, a, b, alpha) -> None:
+    if not isinstance(alpha, (int, float, np.number)):
+        raise TypeError(f"{name}(): argument 'alpha' must be Number, not {type_name(alpha)}")
     kind = _kind(a, b)
     if isinstance(alpha, bool) and kind != "b":
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
@@ -198,7 +217,7 @@ def _sub(input, other, alpha=1) -> Tensor:
     a, b = operand(input, "sub"), operand(other, "sub", 2, "other")
     _refuse_bools(a, b)
     if alpha != 1 or alpha.__class__ is not int:
-        _check_alpha(a, b, alpha)
+        _check_alpha("sub", a, b, alpha)
         node, data = _binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
         if node is not None:
             node._saved_alpha = alpha
@@ -220,7 +239,12 @@ sub.refuses = _refuse_bools  # before memory is looked at
 def rsub(input, other, *, alpha=1) -> Tensor:
     """``other - alpha * input``."""
     if isinstance(other, Tensor):
-        return sub(other, input, alpha=alpha)
+        made = sub(other, input, alpha=alpha)
+        if made._grad_fn is not None:
+            node = made._grad_fn
+            node.__class__ = RsubBackward0
+            node.edges, node.numbers, node.fits = node.edges[::-1], node.numbers and node.numbers[::-1], node.fits and node.fits[::-1]
+        return made
     if operand(input, "rsub")._data.dtype.kind == "b":
         raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")
@@ -264,6 +288,7 @@ class DivBackward2(_Binary):
     """A rounded quotient: its slopes are 0."""
 
     names = ("self", "other")
+    holds_tensors = True
 
     def fast(self, g):
         return self._fit((np.zeros_like(g)[()],) * 2)
@@ -279,6 +304,8 @@ def _rounded_division(a, b, mode: str) -> Tensor:
         function = np.floor_divide
     else:
         function = lambda x, y: np.trunc(x / y) if x.dtype.kind == "f" else np.trunc(np.divide(x, y)).astype(x.dtype)
+    if promoted((a, b)).numpy.kind == "b":
+        raise NotImplementedError(f"\"div_{mode}_cpu\" not implemented for 'Bool'")
     _refuse_integer_zero(a, b)
     node, data = _binary(DivBackward2, function, a, b)
     if node is not None:
@@ -326,7 +353,7 @@ def constant(value, name: str, position: int = 1, argument: str = "input"):
 
 
 def _refuse(value, name: str, position: int, argument: str):
-    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}")
+    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
 
 
 def _plain(a, b) -> bool:
@@ -353,8 +380,6 @@ def _operator(kind: type[Node], function, general, saves: bool):
             other_rg = b._rg
         elif (b.__class__ is float or b.__class__ is int) and x.dtype.kind == "f":
             y, other_rg = b, False
-        elif isinstance(b, np.ndarray):
-            return general(a, made_of(np.array(b)))
         else:
             return general(a, b) if isinstance(b, Tensor) or _number(b) else NotImplemented
         if state.special:
@@ -406,9 +431,11 @@ def _reflected(general):
 
 
 def _rdiv(a: Tensor, b) -> Tensor:
-    if isinstance(b, (int, float)) and a._data.dtype.kind == "f":
+    if isinstance(b, np.ndarray):
         return a.reciprocal() * b
-    return div(made_of(np.asarray(b)), a) if a._data.dtype.kind != "f" else a.reciprocal() * b
+    if not _number(b):
+        return NotImplemented
+    return a.reciprocal() * b if a._data.dtype.kind == "f" else div(made_of(np.asarray(b)), a)
 
 
 def _negative(a: Tensor) -> Tensor:
@@ -426,7 +453,7 @@ Tensor.__sub__ = _operator(SubBackward0, _difference, _sub, False)
 Tensor.__mul__ = _operator(MulBackward0, _multiply, _mul, True)
 Tensor.__truediv__ = _operator(DivBackward0, _quotient, _div, True)
 Tensor.__radd__, Tensor.__rmul__ = Tensor.__add__, Tensor.__mul__
-Tensor.__rsub__, Tensor.__rtruediv__ = _reflected(rsub), _reflected(_rdiv)
+Tensor.__rsub__, Tensor.__rtruediv__ = _reflected(rsub), _rdiv
 Tensor.__neg__ = _negative
 Tensor.__pos__ = lambda a: a
 Tensor.add, Tensor.sub, Tensor.mul, Tensor.div, Tensor.neg, Tensor.rsub = add, sub, mul, div, neg, rsub

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from ..devices import Device, check_device
-from ..dtypes import DTYPES, Dtype, bool_, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
+from ..dtypes import DTYPES, Dtype, bool_, dtype_of, float16, float32, float64, int8, int16, int32, int64, of_numpy, uint8
 from ..geometry import in_layout_of
 from ..modes import state
 from ..node import INFERENCE, Node, now
@@ -15,6 +15,7 @@ from ..record import broadcast_shape, look_up_nodes, recorded, result
 from ..stale import outdate
 from ..tensor import Tensor, counter_of, is_contiguous, made_of, shared
 from ..updates import check_overlap, check_writable, recordable, update
+from ..words import type_name
 from .indexing import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
@@ -22,6 +23,18 @@ _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are u
                 "gradient_as_bucket_view is set "
                 "as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these gradients. To fix this error, please refer to the "
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.")
+
+
+_FILL = ("fill_() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+         " * (Tensor value)\n      didn't match because some of the arguments have invalid types: (!{given}!)\n"
+         " * (Number value)\n      didn't match because some of the arguments have invalid types: (!{given}!)\n")
+
+
+_TO = ("to() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+       " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, *, "
+       "torch.memory_format memory_format = None)\n"
+       " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n"
+       " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n")
 
 
 class CloneBackward0(Node):
@@ -85,7 +98,7 @@ def detach_(self: Tensor) -> Tensor:
     if self._grad_fn is not None:
         counter_of(self)  # what looks at counters will see it
         self._detached = now()
-    self._rg, self._grad_fn, self._number = False, None, 0
+    self._rg, self._grad_fn, self._number, self._tangent = False, None, 0, None
     if self._views is not None:
         outdate(self)
     return self
@@ -97,17 +110,25 @@ def _data(self: Tensor) -> Tensor:
 
 
 def _set_data(self: Tensor, value: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {type_name(value)}")
+    if self._rg and value._data.dtype.kind != "f":
+        raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
     self._data = value._data
+
+
+def _delete_data(self: Tensor) -> None:
+    raise RuntimeError("Deleting tensor data is not allowed. Delete tensor instead!")
 
 
 def sum_to_size(input: Tensor, *size) -> Tensor:
     """Sums over what a shape was broadcast along."""
     size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     shape = input._data.shape
-    if shape == size:
-        return input
     if not size:
         return input.sum()
+    if shape == size:
+        return input
     lead = len(shape) - len(size)
     if lead < 0 or any([n not in (1, m) for n, m in zip(size, shape[lead:])]):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
@@ -120,14 +141,21 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
     """The tensor in another dtype; itself if it has that one."""
     if args and isinstance(args[0], (str, Device, int)):
         device, args = args[0], args[1:]
-    check_device(device, "to")
-    for each in args:
+    if device is not None:
+        check_device(device, "to")
+    for position, each in enumerate(args):
+        each = dtype_of(each)
         if isinstance(each, Dtype):
             dtype = each
         elif isinstance(each, Tensor):
             dtype = each.dtype
         elif isinstance(each, bool):
-            copy = copy or each
+            copy = copy or (each and position == len(args) - 1 and len(args) > 2)
+        elif each is not None:
+            raise TypeError(_TO.format(given=type_name(each)))
+    dtype = dtype_of(dtype)
+    if dtype is not None and not isinstance(dtype, Dtype):
+        raise TypeError(_TO.format(given=f"dtype={type_name(dtype)}, "))
     dtype = dtype or input.dtype
     if input._data.dtype == dtype.numpy and not copy:
         return input
@@ -142,11 +170,6 @@ def cuda(self: Tensor, *_, **__):
     check_device("cuda", "cuda")
 
 
-def type_(input: Tensor, dtype=None):
-    """The name of the tensor's type, or the tensor in another dtype."""
-    return f"torch.{input.dtype.legacy}Tensor" if dtype is None else to(input, dtype)
-
-
 # Out of the library ----------------------------------------------------------------------------------------------------------
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
@@ -154,11 +177,6 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     if self._rg and state.recording and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     return shared(self).view()
-
-
-def _array(self: Tensor, dtype=None, copy=None) -> np.ndarray:
-    array = numpy(self)
-    return array if dtype is None else array.astype(dtype, copy=False)
 
 
 def item(self: Tensor):
@@ -206,38 +224,23 @@ def _iter(self: Tensor):
     return iter(self.unbind(0))
 
 
+def _reversed(self: Tensor) -> Tensor:
+    return self.flip(0) if self.ndim else self
+
+
 def _contains(self: Tensor, element) -> bool:
     if not isinstance(element, (Tensor, int, float, np.number)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
     return bool((element == self).any())
 
 
-def _deepcopy(self: Tensor, memo) -> Tensor:
-    if self._grad_fn is not None:
-        raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you were attempting to "
-                           "deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001")
-    made = made_of(np.array(self._data))
-    made._rg = self._rg
-    if self._grad is not None:
-        made._grad = _deepcopy(self._grad, memo)
-    return made
-
-
-def _reduce(self: Tensor):
-    return _rebuilt, (np.array(self._data), self._rg)
-
-
-def _rebuilt(data, requires_grad: bool) -> Tensor:
-    made = made_of(data)
-    made._rg = requires_grad
-    return made
-
-
 # Updates that forget what was there -------------------------------------------------------------------------------------------
 
 def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite with another tensor, cast and broadcast."""
-    source = src if isinstance(src, Tensor) else made_of(np.asarray(src))
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
+    source = src
     records = recordable(self, (source,)) and self._data.dtype.kind == "f"
     check_writable(self, records)
     if records:
@@ -255,6 +258,8 @@ def fill_(self: Tensor, value) -> Tensor:
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
         return update(self, filled_by, value)
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(_FILL.format(given=type_name(value)))
     return update(self, filled_with, value, overlaps=True)
 
 
@@ -263,28 +268,59 @@ def zero_(self: Tensor) -> Tensor:
     return update(self, lambda target: result(recorded(ZeroBackward0, (target,)), np.zeros_like(target._data)), overlaps=True)
 
 
+def apply_(self: Tensor, callable) -> Tensor:
+    """Overwrite each element with what a Python function makes of it; not recorded."""
+    return _mapped("apply_", self, callable)
+
+
+def map_(self: Tensor, tensor: Tensor, callable) -> Tensor:
+    """Overwrite each element with what a Python function makes of it and that of another tensor; not recorded."""
+    return _mapped("map_", self, callable, tensor)
+
+
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable) -> Tensor:
+    """:func:`map_` with two more tensors."""
+    return _mapped("map2_", self, callable, x, y)
+
+
+def _mapped(name: str, self: Tensor, function, *others: Tensor) -> Tensor:
+    if any([each._rg for each in (self, *others)]):
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+    arrays = [self._data, *[each.expand(*self._data.shape)._data for each in others]]
+    made = [function(*elements) for elements in zip(*[each.ravel().tolist() for each in arrays])]
+    shared(self)[...] = np.array(made, self._data.dtype).reshape(self._data.shape)  # without a new version, as in PyTorch
+    return self
+
+
 def set_default(self: Tensor):
     """Whether new results are recorded for this tensor now."""
     return self._rg and state.recording
 
 
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in the dtype of another."""
+    if not isinstance(other, Tensor):
+        raise TypeError(f"type_as(): argument 'other' (position 1) must be Tensor, not {type_name(other)}")
+    return to(self, other.dtype)
+
+
 def _to_dtype(dtype: Dtype):
-    def method(self):
-        return to(self, dtype)
+    def method(self, memory_format=None):
+        return to(self, dtype, memory_format=memory_format)
     return method
 
 
 for _name, _dtype in {"float": float32, "double": float64, "half": float16, "long": int64, "int": int32, "short": int16, "char": int8, "byte": uint8,
                       "bool": bool_}.items():
     setattr(Tensor, _name, _to_dtype(_dtype))
-for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, item, tolist, copy_, fill_, zero_):
+for _function in (clone, contiguous, detach, detach_, sum_to_size, to, numpy, item, tolist, copy_, fill_, type_as, zero_, apply_, map_, map2_):
     setattr(Tensor, _function.__name__, _function)
-Tensor.type, Tensor.data = type_, property(_data, _set_data)
-Tensor.type_as = lambda self, other: to(self, other.dtype)
+Tensor.data = property(_data, _set_data, _delete_data)
 Tensor.cpu, Tensor.cuda, Tensor.get_device = lambda self: self, cuda, lambda self: -1
-Tensor.__array__, Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _array, _bool, _len, _iter, _contains
+Tensor.__bool__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = _bool, _len, _iter, _contains
+Tensor.__reversed__ = _reversed
 Tensor.__float__, Tensor.__int__ = (lambda self: _scalar(self, float)), (lambda self: _scalar(self, int))
-Tensor.__index__, Tensor.__deepcopy__, Tensor.__reduce__, Tensor.__hash__ = _index, _deepcopy, _reduce, lambda self: id(self)
+Tensor.__index__, Tensor.__hash__ = _index, lambda self: id(self)
 
 FUNCTIONS = {"clone": clone, "detach": detach}
 __all__ = ["CopyBackwards", "DTYPES", "FUNCTIONS", "of_numpy", "set_default"]

@@ -32,6 +32,22 @@ class CumprodBackward0(Node):
 
     names = ("self", "result")
 
+    def fast(self, g):
+        """To those before the first zero as ever, to that zero what the others up to the second one make, to those behind it nothing."""
+        x, out = self.plain()
+        if not x.ndim:
+            return (g,)
+        axis, zero = self.dim, x == 0
+        count = np.cumsum(zero, axis)
+        before, between = count == 0, count == 1
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            found = np.where(before, _from_behind(np.where(before, g * out, 0), axis) / x, g.dtype.type(0))
+            if before.all():
+                return (found,)
+            first = zero & between
+            others = np.cumprod(np.where(first, 1, np.where(before | between, x, 1)), axis)
+            return (np.where(first, np.where(between, g * others, 0).sum(axis, keepdims=True), found).astype(g.dtype),)
+
     def backward(self, g):
         x, out = self.unpack()
         dim = self.dim
@@ -78,6 +94,10 @@ def _products_without(x: Tensor, dim: int, k: int) -> Tensor:
         return before
     behind = cumprod(x.narrow(dim, k + 1, extent - k - 1), dim)
     return cat([before, before.expand_as(behind) * behind if k else behind], dim)
+
+
+def _from_behind(x, axis: int):
+    return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
 
 
 def cumsum(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:

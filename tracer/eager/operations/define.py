@@ -24,24 +24,24 @@ class IfNeeded(NamedTuple):
     input: int
 
 
-def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, keeps: tuple[str, ...] = (),
-         plain: Callable | None = None) -> type[Node]:
+def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, plain: Callable | None = None, keeps: str = "") -> type[Node]:
     """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input.
 
-    ``keeps``: PyTorch's names of arguments that the node shows, each with that of our attribute behind a colon where it has another name.
-    ``plain``: the backward function on NumPy data, for speed; it may return NotImplemented for the rarer cases.
+    ``plain``: the same on NumPy data, for speed; it may return NotImplemented for the rarer cases.
+    ``keeps``: the names under which PyTorch keeps arguments, each with that of our attribute behind a colon where it is another.
     """
     def run(self, *gradients):
         found = backward(self, *gradients, *self.unpack())
         return found if isinstance(found, tuple) else (found,)
-    arguments = {each.partition(":")[0]: each.rpartition(":")[2] for each in keeps}
 
     def fast(self, g):
         found = plain(self, g, *self.plain())
         if found is NotImplemented:
             return tuple([None if each is None else each._data for each in self.backward(made_of(g))])
         return found if isinstance(found, tuple) else (found,)
-    parts = {"names": saved, "backward": run, "outputs": outputs, "arguments": arguments, "__doc__": f"{name} of PyTorch."}
+    pairs = [each.partition(":") for each in keeps.split()]
+    parts = {"names": saved, "arguments": {theirs: ours or theirs for theirs, _, ours in pairs}, "backward": run,
+             "outputs": outputs, "__doc__": f"{name} of PyTorch."}
     return type(name, (Node,), parts if plain is None else parts | {"fast": fast})
 
 

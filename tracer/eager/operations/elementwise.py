@@ -14,12 +14,13 @@ import numpy as np
 
 from tracer.graph.op import ZERO, Op
 from tracer.ops import TABLE
+from tracer.ops.apply import apply
 
 from ..dtypes import get_default_dtype
 from ..geometry import in_layout_of
 from ..node import Node, Output
 from ..record import recorded, result, saved_result
-from ..tensor import Tensor
+from ..tensor import Tensor, made_of
 from .arithmetic import operand
 from .composed import GRADIENTS
 from .numbers import less, minus, number_over, over, plus, times
@@ -52,9 +53,11 @@ class Recorded:
         return Recorded(function(*[_opened(each) for each in inputs]))
 
     def __array_function__(self, function, types, args, kwargs):
-        if function is np.where:
-            condition, yes, no = map(_opened, args)
-            return Recorded(RECORDED[np.where](condition, yes, no))
+        if function is apply:  # an operation of the table, by its name
+            op, operands, _ = args
+            return Recorded(RECORDED[op.name](*map(_opened, operands)))
+        if function in RECORDED:
+            return Recorded(RECORDED[function](*map(_opened, args)))
         raise NotImplementedError(f"the second derivative needs {function.__name__} on tensors")
 
     @property
@@ -64,6 +67,8 @@ class Recorded:
 
 
 def _opened(value):
+    if isinstance(value, np.ndarray):
+        return made_of(value)
     return value.tensor if isinstance(value, Recorded) else value
 
 
@@ -121,7 +126,7 @@ class Elementwise(Node):
 def _uses(partial) -> set[str]:
     """Which of a slope's two arguments it reads."""
     names = partial.__code__.co_varnames[:partial.__code__.co_argcount]
-    loaded: set[str] = set()
+    loaded = set(partial.__code__.co_cellvars)  # read by a function inside
     for instruction in dis.get_instructions(partial):
         if instruction.opname.startswith("LOAD_FAST"):  # one may load two, from Python 3.13 on
             loaded.update(instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,))

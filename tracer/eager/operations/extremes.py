@@ -79,7 +79,7 @@ class _ByIndex(Node):
         indices = self.unpack_one(0)
         if g is None:
             return (None,)
-        if not self.keepdim:
+        if not self.keepdim and self.shape:
             g, indices = g.unsqueeze(self.dim), indices.unsqueeze(self.dim)
         zeros = made_of(np.zeros(self.shape, g._data.dtype)[()])
         return (updated(type(self).scatter(zeros, self.dim, indices, g), 2),)
@@ -145,7 +145,7 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
             return made
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim == 0:
-            return values_and_indices(input, along, _PAIRS[name], 0, True, x, np.int64(0))
+            return values_and_indices(input, along, _PAIRS[name], 0, keepdim, x, np.int64(0), dim)
         if not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         indices = arg(x, axis)
@@ -187,14 +187,15 @@ amax, amin = _among("amax", AmaxBackward0, np.max), _among("amin", AminBackward0
 
 
 def _position(name: str, arg):
-    def function(input, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def function(input, dim: int | None = None, keepdim: bool = False, *, out=None) -> Tensor:
         x = constant(input, name)._data
         if x.dtype.kind == "b":
             raise RuntimeError(f"{name}(): does not support bool input")
         if dim is None:
             if not x.size:
                 raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-            return made_of(np.int64(arg(x)))
+            at = np.int64(arg(x))
+            return made_of(np.full((1,) * x.ndim, at) if keepdim and x.ndim else at)
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim and not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")

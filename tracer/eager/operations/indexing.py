@@ -7,7 +7,6 @@ integers or bools gather a copy.
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 
@@ -16,15 +15,14 @@ from ..geometry import inner_first, laid
 from ..modes import state
 from ..node import Node
 from ..record import fitted, look_up_nodes, recorded, result, updated
+from ..tangents import follow
 from ..tensor import Tensor, made_of, shared
-from ..updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
+from ..updates import check_apart, check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
 from ..views import view_of
+from ..words import type_name
+from .index_parts import parts_of
 from .shaping import RESHAPED, expand, unsqueeze, view
 from .slicing import select, selected, sliced
-
-_NOT_A_TUPLE = ("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use x[tuple(seq)] instead of "
-                "x[seq]. In "
-                "pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], which will result either in an error or a different result")
 
 
 class IndexBackward0(Node):
@@ -112,7 +110,7 @@ def get(input: Tensor, index) -> Tensor:
             return _gathered(input, (index._data,), (index,))
     if input._view is not None and kind is slice:
         look_up_nodes((input,))  # before it is found that there is no such axis
-    parts = _parts(input, index)
+    parts = parts_of(input, index)
     if input._view is not None:
         look_up_nodes((input,))
     current, places = _basic(input, parts)
@@ -126,62 +124,8 @@ def get(input: Tensor, index) -> Tensor:
     return current
 
 
-def _parts(input: Tensor, index) -> list:
-    """The index as a list with one entry per step, the ellipsis written out: (where it stood, step)."""
-    if isinstance(index, list):
-        if any(isinstance(each, (slice, type(None), type(...), Tensor, list, str)) for each in index):
-            warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)
-            index = tuple(index)
-        else:
-            index = (index,)
-    if isinstance(index, str):
-        warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)  # a sequence too
-    parts = [_part(part) for part in (index if isinstance(index, tuple) else (index,))]
-    used = sum([part._data.ndim if isinstance(part, Tensor) and part._data.dtype.kind == "b" else 1 for part in parts
-                if part is not None and part is not Ellipsis and not isinstance(part, bool)])
-    if used > input.ndim:
-        raise IndexError(_too_many(input, index, parts))
-    numbered = list(enumerate(parts))
-    if any([part is Ellipsis for part in parts]):
-        at = next(k for k, part in enumerate(parts) if part is Ellipsis)
-        numbered[at:at + 1] = [(at, slice(None))] * (input.ndim - used)
-        numbered = [(k, slice(None) if part is Ellipsis else part) for k, part in numbered]
-    return numbered
-
-
-def _too_many(input: Tensor, index, parts: list) -> str:
-    if input.ndim == 0 and not isinstance(index, tuple):
-        if isinstance(parts[0], slice):
-            return "slice() cannot be applied to a 0-dim tensor."
-        if isinstance(parts[0], int) and parts[0] and not isinstance(index, Tensor):
-            return f"index {parts[0]} is out of bounds for dimension 0 with size 0"
-        if isinstance(parts[0], int) and not isinstance(index, Tensor):
-            return "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
-    return f"too many indices for tensor of dimension {input.ndim}"
-
-
-def _part(part):
-    if part is None or part is Ellipsis or isinstance(part, (bool, int)):
-        return part
-    if isinstance(part, slice):
-        return slice(*[None if bound is None else int(bound) for bound in (part.start, part.stop, part.step)])
-    if isinstance(part, Tensor):
-        if part._data.dtype.kind == "f":
-            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-        return int(part._data) if part._data.ndim == 0 and part._data.dtype.kind in "iu" and not part._rg else part
-    if isinstance(part, np.integer):
-        return int(part)
-    if isinstance(part, (list, np.ndarray)):
-        array = np.asarray(part)
-        return made_of(array.astype(np.int64) if array.dtype.kind in "iuf" and array.size == 0 else array)
-    if isinstance(part, float):
-        raise IndexError("only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got float)")
-    raise TypeError("new(): invalid data type 'str'") if isinstance(part, str) else IndexError(
-        f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(part).__name__})")
-
-
-def _basic(input: Tensor, parts: list):
-    """Take the steps that are views. Returns the view, and tensors by axis of it."""
+def _basic(input: Tensor, parts: list, bounds: bool = True):
+    """Take the steps that are views. Returns the view, and tensors by axis of it, whose ``bounds`` are looked at."""
     current, at, places, gathered = input, 0, {}, 0
     for dimension, part in parts:
         if part is None:
@@ -197,7 +141,7 @@ def _basic(input: Tensor, parts: list):
             current = selected(current, at, part)
         elif isinstance(part, slice):
             if part.step is not None and part.step <= 0:
-                raise ValueError("step must be greater than zero")
+                raise ValueError("step must be greater than zero" if part.step else "slice step cannot be zero")
             if part != slice(None):
                 current = sliced(current, at, part)
             at += 1
@@ -285,9 +229,10 @@ def put_at(input: Tensor, index, value) -> None:
     if index is True:
         index = None
     records = recordable(input, (value,))
+    _check_value(input, index, value)
     if isinstance(index, slice):
         look_up_nodes((input,))
-    parts = _parts(input, index)
+    parts = parts_of(input, index)
     if index is not Ellipsis and any([not isinstance(part, Tensor) for _, part in parts]):
         look_up_nodes((input,))  # for the views to come
     tensors = [part for _, part in parts if isinstance(part, Tensor)]
@@ -301,7 +246,32 @@ def put_at(input: Tensor, index, value) -> None:
     if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
         check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
     check_overlap(target, value)
+    _check_source(target, tensors, value)
     put_in_place(target, _place(places, target.ndim), value, records, places.get("saved", ()))
+
+
+def _check_value(input: Tensor, index, value) -> None:
+    if not isinstance(value, (Tensor, int, float, np.number, np.bool_)):
+        raise TypeError(f"can't assign a {type_name(value)} to a torch.{input.dtype.legacy}Tensor")
+    check_filling(index if isinstance(index, tuple) else (index,), value)
+
+
+def _check_source(target: Tensor, tensors: list, value) -> None:
+    """A tensor that is written by index has the target's dtype, and shares none of its memory. One number where a mask holds may be any."""
+    if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and (not isinstance(value, Tensor) or value.numel() == 1):
+        return
+    if isinstance(value, Tensor) and tensors and value.dtype is not target.dtype:
+        raise RuntimeError(f"Index put requires the source and destination dtypes match, got {target.dtype.legacy} for the destination and "
+                           f"{value.dtype.legacy} for the source.")
+    for each in (*tensors, value):
+        check_apart(target, each)
+
+
+def check_filling(indices: tuple, value) -> None:
+    """One number at the places of one mask fills them, for which there are no masks of bytes."""
+    tensors = [each for each in indices if isinstance(each, Tensor)]
+    if len(tensors) == 1 and tensors[0]._data.dtype == np.uint8 and np.size(value._data if isinstance(value, Tensor) else value) == 1:
+        raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
 
 
 def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=()) -> None:
@@ -313,13 +283,15 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=())
         if not _fits(value._data.shape, shape):
             raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
     given = value._data if isinstance(value, Tensor) else value
-    node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records else None
+    node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records or state.level else None
     if node is not None:
         node.place, node.value_shape, node.indices = place, np.shape(given), tuple(indices)
         node.save(*indices)
+    if state.level:
+        follow(target, node)
     array[place] = np.array(given).astype(array.dtype)
     count_update(target)
-    if node is not None:
+    if node is not None and records:
         rebase(target, node)
 
 
@@ -419,11 +391,17 @@ class FillBackward2(Node):
         return (_zeros_like(g),)
 
 
+FillBackward0 = type("FillBackward0", (FillBackward2,), {"__doc__": "Not in place."})
+
+
 class FillBackward3(FillBackward2):
     """Backward of a fill with a tensor."""
 
     def backward(self, g):
         return _zeros_like(g), None if self.edges[1] is None else g.sum()
+
+
+FillBackward1 = type("FillBackward1", (FillBackward3,), {"__doc__": "Not in place."})
 
 
 class ZeroBackward0(FillBackward2):
@@ -450,6 +428,16 @@ def filled_with(target: Tensor, value) -> Tensor:
     return result(recorded(FillBackward2, (target,)), filled(target._data.shape, value, target._data.dtype))
 
 
+def fill(input: Tensor, value) -> Tensor:
+    """One number in every place of a new tensor."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return result(recorded(FillBackward1, (input, value)), np.full(input._data.shape, value._data, input._data.dtype))
+    return result(recorded(FillBackward0, (input,)), filled(input._data.shape, value, input._data.dtype))
+
+
+FUNCTIONS = {"fill": fill}
 Tensor.__getitem__ = get
 Tensor.__setitem__ = put_at
 __all__ = ["get", "put_at", "select"]

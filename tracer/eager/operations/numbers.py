@@ -11,7 +11,8 @@ from ..tensor import Tensor, made_of
 @functools.cache
 def _with_number(kind: type[Node]) -> type[Node]:
     again = {"MulBackward0": times, "DivBackward0": over}.get(kind.__name__)
-    methods = {} if again is None else {"backward": lambda self, g: (again(g, self.unpack()[1]),)}
+    methods = {} if again is None else {"backward": lambda self, g: (again(g, self.unpack()[1]),), "names": (), "arguments": {"other": "number"},
+                                        "number": property(lambda node: node.checked_saved()[1]), "holds_tensors": False}
     return type(f"{kind.__name__[:-1]}1", (kind,), methods | {"__doc__": f"{kind.__doc__} b is a number."})
 
 

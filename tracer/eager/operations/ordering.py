@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 
 import numpy as np
@@ -11,9 +12,10 @@ from ..record import recorded, result, saved_result, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .define import kind, operation, operations
 from .extremes import _PAIRS, _ByIndex, _WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
-from .gathering import gather, scatter_add
+from .gathering import gather, lowest_and_highest, scatter_add
 from .indexing import along
 from .numeric import lerp
+from .operands import check_kernel
 from .products import without_axis
 from .reductions import _noted, _Reduction
 
@@ -38,7 +40,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | 
     axis = wrapped_dim(dim, x.ndim)
     cls = SORT0 if stable is None else SORT1
     if x.ndim == 0:
-        return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0))
+        return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0), dim)
     places = _ordered(x, axis, descending)
     return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(x[along(places, axis)], x), in_layout_of(places, x), dim)
 
@@ -63,25 +65,26 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if x.dtype.kind == "b":
         raise RuntimeError("topk does not support bool dtypes on CPU")
     if x.ndim == 0:
-        return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0))
+        return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0), dim)
     places = np.take(_ordered(x, axis, largest), np.arange(k), axis)
     return values_and_indices(input, TOPK, _PAIRS["topk"], axis, True, np.take_along_axis(x, places, axis), places, dim)
 
 
-def _along(input: Tensor, cls, pair, axis: int, keepdim: bool, places):
+def _along(input: Tensor, cls, pair, dim: int, keepdim: bool, places):
     """Values and indices for one position per line."""
-    x = input._data
+    x, axis = input._data, wrapped_dim(dim, input.ndim)
     if x.ndim == 0:
-        return values_and_indices(input, cls, pair, 0, True, x, np.int64(0))
+        return values_and_indices(input, cls, pair, 0, keepdim, x, np.int64(0), dim)
     places = np.expand_dims(places, axis)
     values = np.take_along_axis(x, places, axis)
     if not keepdim:
         values, places = np.squeeze(values, axis), np.squeeze(places, axis)
-    return values_and_indices(input, cls, pair, axis, keepdim, values, places)
+    return values_and_indices(input, cls, pair, axis, keepdim, values, places, dim)
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out=None):
     """The ``k``-th smallest value along an axis, counted from 1, and where it was."""
+    check_kernel("kthvalue_cpu", input, "fiu")
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
     extent = x.shape[axis] if x.ndim else 1
@@ -89,7 +92,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
         raise IndexError(f"kthvalue(): Expected reduction dim {axis} to have non-zero size.")
     if not 1 <= k <= extent:
         raise RuntimeError("kthvalue(): selected number k out of range for dimension " + str(axis))
-    return _along(input, KTHVALUE, _PAIRS["kthvalue"], axis, keepdim, np.take(_ordered(x, axis, False), k - 1, axis) if x.ndim else None)
+    return _along(input, KTHVALUE, _PAIRS["kthvalue"], dim, keepdim, np.take(_ordered(x, axis, False), k - 1, axis) if x.ndim else None)
 
 
 class MedianBackward0(_Reduction):
@@ -98,6 +101,7 @@ class MedianBackward0(_Reduction):
     arguments: dict[str, str] = {}
 
     names = ("self", "result")
+    arguments: dict[str, str] = {}
 
     def backward(self, g):
         return (shared_by_equal(g, *self.unpack()),)
@@ -118,8 +122,7 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
 
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out=None):
         x = input._data
-        if x.dtype.kind == "b":
-            raise NotImplementedError("\"median_cpu\" not implemented for 'Bool'")
+        check_kernel("median_cpu" if dim is None else "median_out", input, "fiu")
         if dim is None:
             flat = x.reshape(-1)
             data = flat[place(flat, 0)] if flat.size else x.dtype.type(np.nan)
@@ -131,7 +134,7 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim and not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
-        return _along(input, along, pair, axis, keepdim, place(x, axis) if x.ndim else None)
+        return _along(input, along, pair, dim, keepdim, place(x, axis) if x.ndim else None)
     function.__name__ = name
     function.__doc__ = "The lower median, of everything or along an axis."
     return function
@@ -146,14 +149,14 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out=None):
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
     if x.ndim == 0:
-        return _along(input, MODE, _PAIRS["mode"], axis, keepdim, None)
+        return _along(input, MODE, _PAIRS["mode"], dim, keepdim, None)
     if not x.shape[axis]:
         raise IndexError(f"mode(): Expected reduction dim {axis} to have non-zero size.")
     counts = (np.expand_dims(x, axis) == np.expand_dims(x, axis + 1)).sum(axis)
-    often = np.where(counts == counts.max(axis, keepdims=True), x, np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).max)
+    often = np.where(counts == counts.max(axis, keepdims=True), x, np.inf if x.dtype.kind == "f" else lowest_and_highest(x.dtype)[1])
     best = often.min(axis, keepdims=True)
     last = x.shape[axis] - 1 - np.argmax(np.flip(x == best, axis), axis)
-    return _along(input, MODE, _PAIRS["mode"], axis, keepdim, last)
+    return _along(input, MODE, _PAIRS["mode"], dim, keepdim, last)
 
 
 def _running(name: str, cls: type, keeps):
@@ -161,7 +164,7 @@ def _running(name: str, cls: type, keeps):
         x = input._data
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim == 0:
-            return values_and_indices(input, cls, _PAIRS[name], 0, True, x, np.int64(0))
+            return values_and_indices(input, cls, _PAIRS[name], 0, True, x, np.int64(0), dim)
         lines = np.moveaxis(x, axis, 0)
         places = np.zeros(lines.shape, np.int64)
         best = lines[0].copy() if len(lines) else None
@@ -170,7 +173,8 @@ def _running(name: str, cls: type, keeps):
             best = np.where(better, lines[k], best)
             places[k] = np.where(better, k, places[k - 1])
         places = np.moveaxis(places, 0, axis)
-        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.take_along_axis(x, places, axis), np.ascontiguousarray(places), dim)
+        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.ascontiguousarray(np.take_along_axis(x, places, axis)),
+                                  np.ascontiguousarray(places), dim)
     function.__name__ = name
     function.__doc__ = "Running extremes along an axis and their places, the last of equal ones."
     return function
@@ -188,7 +192,7 @@ def _aminmax_backward(node, low_g, high_g, x, low, high):
     return None if not parts else parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
-AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "max"), outputs=2, keeps=("dim:given", "keepdim"))
+AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "max"), outputs=2, keeps="dim:given keepdim")
 
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out=None):
@@ -200,19 +204,29 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
     if axis is not None and x.ndim and not x.shape[axis]:
         raise IndexError(f"aminmax: Expected reduction dim {axis} to have non-zero size.")
     data = (x, x) if x.ndim == 0 else (np.min(x, axis=axis, keepdims=keepdim), np.max(x, axis=axis, keepdims=keepdim))
-    return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim,
-                               given=None if dim is None else unsigned(dim)))
+    return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim, given=unsigned(dim)))
 
 
 # Sets and counts ---------------------------------------------------------------------------------------------------------------------
 
 def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The different elements, or parts along an axis, in order."""
-    found = np.unique(input._data, return_inverse=True, return_counts=True, axis=dim)
+    _check_extents(input, dim)
+    found = np.unique(input._data, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
     values, inverse, counts = found
     inverse = inverse.reshape(input._data.shape if dim is None else (-1,))
     made = [operation(_UNIQUE, (input,), values), *([made_of(inverse[()])] if return_inverse else []), *([made_of(counts)] if return_counts else [])]
     return made[0] if len(made) == 1 else tuple(made)
+
+
+def _check_extents(input: Tensor, dim: int | None) -> None:
+    if dim is None or input._data.size:
+        return
+    empty = [k for k, n in enumerate(input._data.shape) if not n]
+    if len(empty) > 1:
+        raise RuntimeError("Number of zero sized dimensions is more than one, so unique cannot be applied ")
+    if empty[0] != wrapped_dim(dim, input.ndim):
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
 
 
 def _no_derivative(name: str, grad_fn: str):
@@ -226,9 +240,10 @@ _UNIQUE, _UNIQUE_CONSECUTIVE = _no_derivative("_unique2", "Unique2Backward0"), _
 
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The elements, or parts along an axis, without those that equal the one before."""
+    _check_extents(input, dim)
     x = input._data.reshape(-1) if dim is None else np.moveaxis(input._data, dim, 0)
     changed = np.ones(len(x), bool)
-    changed[1:] = (x[1:] != x[:-1]).reshape(max(len(x) - 1, 0), -1).any(1)
+    changed[1:] = (x[1:] != x[:-1]).any(tuple(range(1, x.ndim)))
     values = x[changed] if dim is None else np.moveaxis(x[changed], 0, dim)
     starts = np.flatnonzero(changed)
     inverse = (np.cumsum(changed) - 1).reshape(input._data.shape if dim is None else (-1,))
@@ -240,32 +255,47 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 def searchsorted(sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None, out=None) -> Tensor:
     """Where values would be put into sorted lines, before or behind equal ones."""
     line, values = sorted_sequence._data, np.asarray(input._data if isinstance(input, Tensor) else input)
-    side = side or ("right" if right else "left")
+    right = right if side is None else side == "right"
     if sorter is not None:
         line = np.take_along_axis(line, sorter._data, -1)
-    if line.ndim == 1:
-        places = np.searchsorted(line, values, side)
-    else:
-        if line.shape[:-1] != values.shape[:-1]:
-            raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
-                               "value tensor "
-                               f"must match, but we got boundaries tensor {list(line.shape)} and input value tensor {list(values.shape)}")
-        rows = zip(line.reshape(-1, line.shape[-1]), values.reshape(-1, values.shape[-1]))
-        places = np.stack([np.searchsorted(row, each, side) for row, each in rows]).reshape(values.shape)
-    return made_of(np.asarray(places, np.int32 if out_int32 else np.int64)[()])
+    if line.ndim > 1 and line.shape[:-1] != values.shape[:-1]:
+        raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
+                           "value tensor "
+                           f"must match, but we got boundaries tensor {list(line.shape)} and input value tensor {list(values.shape)}")
+    if line.dtype.kind == "b":
+        raise NotImplementedError("\"searchsorted_out_cpu\" not implemented for 'Bool'")
+    return made_of(np.asarray(_bisected(line, values, right), np.int32 if out_int32 else np.int64)[()])
+
+
+def _bisected(line, values, right: bool):
+    """By halves, as PyTorch, so that NaN goes to the same places, and so do numbers in lines that are not in order."""
+    count = line.shape[-1]
+    start, end = np.zeros(values.shape, np.int64), np.full(values.shape, count, np.int64)
+    for _ in range(count.bit_length()):
+        middle = start + (end - start) // 2
+        places = np.minimum(middle, count - 1)
+        at = line[places] if line.ndim == 1 else np.take_along_axis(line, places, -1)
+        open_, behind = start < end, ~(at > values) if right else ~(at >= values)
+        start, end = np.where(open_ & behind, middle + 1, start), np.where(open_ & ~behind, middle, end)
+    return start
 
 
 def bucketize(input, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out=None) -> Tensor:
     """Which interval between boundaries each value falls into."""
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each integer occurs, or the sum of its weights."""
-    if input._data.dtype.kind == "f":
-        raise NotImplementedError(f'"bincount_cpu" not implemented for \'{input.dtype.legacy}\'')
+    check_kernel("bincount_cpu", input, "iu")
     if input.ndim != 1 or (input._data < 0).any():
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if weights is not None and weights._data.shape != input._data.shape:
+        raise RuntimeError("weights should be 1-d and have the same length as input")
     counted = np.bincount(input._data, None if weights is None else weights._data, minlength)
     return made_of(counted if weights is None else counted.astype(weights._data.dtype if weights._data.dtype.kind == "f" else np.float64))
 
@@ -273,17 +303,27 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out=None) -> Tensor:
     """Counts in so many equal intervals."""
     x = input._data
+    check_kernel("linspace_cpu" if x.dtype.kind == "b" else "histogram_cpu", input)
     if bins <= 0:
-        raise RuntimeError("torch.histc: bins must be > 0")
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{input.dtype.legacy}'")
     low, high = (x.min(), x.max()) if min == max and x.size else (min, max)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
+    if low > high:
+        raise RuntimeError("torch.histc: max must be larger than min")
     low, high = (low - 1, high + 1) if low == high else (low, high)
     inside = x[(x >= low) & (x <= high)]
     places = np.minimum(((inside - low) * bins / (high - low)).astype(np.int64), bins - 1)
     return made_of(np.bincount(places, minlength=bins).astype(x.dtype))
 
 
-def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False, out=None) -> Tensor:
     """Which elements are among others."""
+    for each in (elements, test_elements):
+        if isinstance(each, Tensor) and each._data.dtype.kind == "b":
+            raise RuntimeError("Unsupported input type encountered for isin(): Bool")
     given = [each._data if isinstance(each, Tensor) else each for each in (elements, test_elements)]
     return made_of(np.isin(*given, invert=invert)[()])
 
@@ -301,7 +341,7 @@ _count_nonzero.__name__, _count_nonzero.__doc__ = "count_nonzero", "How many ele
 def _quantile(name: str, skip_nan: bool):
     def function(input: Tensor, q, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out=None) -> Tensor:
         fractions = q._data if isinstance(q, Tensor) else np.asarray(q, input._data.dtype)
-        _check_quantile(name, input, fractions, interpolation)
+        _check_quantile(name, input, q, fractions, interpolation)
         axis = 0 if dim is None else wrapped_dim(dim, input.ndim)
         shape = list(input._data.shape)
         lines = input.flatten() if dim is None else input.unsqueeze(-1).transpose(axis, -1).squeeze(axis) if input.ndim > 1 else input
@@ -332,13 +372,15 @@ def _quantile(name: str, skip_nan: bool):
     return function
 
 
-def _check_quantile(name: str, input: Tensor, fractions, interpolation: str) -> None:
+def _check_quantile(name: str, input: Tensor, q, fractions, interpolation: str) -> None:
     if input._data.dtype.kind != "f":
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
+        raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if not input._data.size:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     if np.ndim(fractions) > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
+    if isinstance(q, Tensor) and q.dtype is not input.dtype:
+        raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
     if np.any((fractions < 0) | (fractions > 1)):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]" if np.ndim(fractions) else f"{name}() q must be in the range [0, 1] but got "
                                                                                                        f"{float(fractions):g}")

@@ -8,12 +8,14 @@ from scipy import special as scipy
 from tracer.graph.op import ZERO
 from tracer.ops import TABLE
 
+from ..dtypes import promoted
 from ..record import data_of, result, saved_result
 from ..tensor import Tensor, counter_of, made_of
-from .arithmetic import _Binary, _binary, _refuse_integer_zero, div, operand
+from .arithmetic import _Binary, _binary, _refuse_integer_zero, div
 from .choices import masked_fill, where
 from .elementwise import RECORDED, Recorded, _opened
 from .numbers import over
+from .operands import check_kernel, check_operands
 
 
 class Pairwise(_Binary):
@@ -70,9 +72,8 @@ def _extreme(name: str, ufunc, losers, shared: bool):
     kind = type(f"{name.title()}Backward0", (_Extreme,), {"losers": staticmethod(losers), "shared": shared, "__doc__": f"Backward of {name}."})
 
     def function(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name), operand(other, name, 2, "other")
-        if not isinstance(b, Tensor):
-            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}")
+        check_operands(name, input, other)
+        a, b = input, other
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
             node.save(a, b)
@@ -123,8 +124,11 @@ def _pairwise(name: str, op, grad_fn: str):
     partials = op.partials if isinstance(op.partials, tuple) else (ZERO, ZERO)
 
     def function(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name, 2), operand(other, name, 2, "other")
-        node, data = _binary(kind, evaluate, a, b, floating=name == "atan2")
+        check_operands(name, input, other)
+        if name == "hypot":
+            check_kernel("hypot_cpu", input)
+        a, b = input, other
+        node, data = _binary(kind, evaluate, a, b, floating=name in ("atan2", "xlogy"))
         made = result(node, data if data.ndim else data[()])
         if node is not None:
             if keeps_result:
@@ -167,7 +171,10 @@ _REMAINDERS = {name: type(name, (_RemainderBase,), {"rounding": rounding, "__doc
 
 def _remainder_function(name: str, ufunc):
     def function(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        check_operands(name, input, other)
+        a, b = input, other
+        if promoted((a, b)).numpy.kind == "b":
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
         _refuse_integer_zero(a, b)
         kind = _REMAINDERS[f"{name.title()}Backward{int(isinstance(b, Tensor))}"]
         node, data = _binary(kind, ufunc, a, b)
@@ -183,7 +190,7 @@ def _remainder_function(name: str, ufunc):
     return function
 
 
-def _tensor(value, like: Tensor) -> Tensor:
+def _tensor(value, like) -> Tensor:
     """A number in a slope as a tensor."""
     return value if isinstance(value, Tensor) else made_of(like._data.dtype.type(value))
 
@@ -193,6 +200,7 @@ FUNCTIONS |= EXTREMES | {"atan2": _pairwise("atan2", TABLE["arctan2"], "Atan2Bac
 FUNCTIONS |= {"arctan2": FUNCTIONS["atan2"], "remainder": _remainder_function("remainder", np.remainder), "fmod": _remainder_function("fmod", np.fmod)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-Tensor.__mod__, Tensor.__rmod__ = FUNCTIONS["remainder"], lambda self, other: FUNCTIONS["remainder"](other, self)
 RECORDED.update({np.maximum: lambda a, b: FUNCTIONS["maximum"](a, _tensor(b, a)), np.minimum: lambda a, b: FUNCTIONS["minimum"](a, _tensor(b, a)),
-                 np.hypot: FUNCTIONS["hypot"], np.logaddexp: FUNCTIONS["logaddexp"], scipy.xlogy: FUNCTIONS["xlogy"]})
+                 np.hypot: lambda a, b: FUNCTIONS["hypot"](_tensor(a, b), _tensor(b, a)),
+                 np.logaddexp: lambda a, b: FUNCTIONS["logaddexp"](_tensor(a, b), _tensor(b, a)),
+                 scipy.xlogy: FUNCTIONS["xlogy"]})

@@ -15,6 +15,7 @@ from .arithmetic import _Binary, _binary, _number, operand
 from .choices import where
 from .elementwise import RECORDED
 from .numbers import minus, times
+from .operands import check_operands
 
 
 class PowBackward0(_Binary):
@@ -28,7 +29,7 @@ class PowBackward0(_Binary):
         n = self._saved_exponent
         if n == 2:
             return (g * (x * 2),)
-        return (g * (n * _float_power(x, n - 1)) if n else np.zeros_like(g),)
+        return (g * (n * _raised(x, n - 1)) if n else np.zeros_like(g),)
 
     def backward(self, g):
         x, = self.unpack()
@@ -77,6 +78,8 @@ class PowBackward2(_Binary):
 
 def pow_(input, exponent, *, out=None) -> Tensor:
     """``input ** exponent``."""
+    if not isinstance(exponent, Tensor) or not isinstance(input, Tensor):
+        check_operands("pow", input, exponent)
     if not isinstance(exponent, Tensor):
         return _power_of_number(operand(input, "pow"), exponent)
     if not isinstance(input, Tensor):
@@ -94,23 +97,26 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     return made
 
 
+def _integer_power(x, y):
+    """Negative exponents of integers: 1 and -1 have powers, all others give 0."""
+    if x.dtype.kind == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    if x.dtype.kind not in "iu" or not np.any(y < 0):
+        return np.power(x, y)
+    x, y = np.broadcast_arrays(x, y)
+    return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0))).astype(x.dtype)
+
+
 def _refuse_negative_integers(x, y):
     if x.dtype.kind in "iu" and np.any(np.asarray(y) < 0):
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     return np.power(x, y)
 
 
-def _float_power(x, n):
+def _raised(x, n: float):
     """As PyTorch: squares, cubes, roots and their inverses are not left to pow, which shows at -0."""
-    if n == 2:
-        return x * x
-    if n == 3:
-        return x * x * x
-    if n == 0.5:
-        return np.sqrt(x)
-    if n == -0.5:
-        return 1 / np.sqrt(x)
-    return 1 / x if n == -1 else 1 / (x * x) if n == -2 else np.power(x, x.dtype.type(n))
+    return (x * x if n == 2 else x * x * x if n == 3 else np.sqrt(x) if n == 0.5 else 1 / x if n == -1 else 1 / (x * x) if n == -2
+            else 1 / np.sqrt(x) if n == -0.5 else np.power(x, x.dtype.type(n)))
 
 
 def _integer_power(x, y):
@@ -126,7 +132,9 @@ def _integer_power(x, y):
 def _power_of_number(x: Tensor, n) -> Tensor:
     data = x._data
     if data.dtype.kind == "f":
-        value = _float_power(data, n)
+        value = _raised(data, n)
+    elif data.dtype.kind == "b" and isinstance(n, bool):
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     else:
         _, (base, exponent) = in_common(x, n)
         value = _refuse_negative_integers(base, exponent)
@@ -172,5 +180,4 @@ FUNCTIONS = {"pow": pow_, "square": _square, "rsqrt": rsqrt}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 Tensor.__pow__ = lambda self, n: pow_(self, n) if isinstance(n, Tensor) or _number(n) else NotImplemented
-Tensor.__rpow__ = lambda self, base: pow_(base, self)
 RECORDED.update({np.power: pow_, np.square: _square})

@@ -10,7 +10,7 @@ from .by_index import index_select
 from .define import kind, operation
 from .shaping import reshape, unsqueeze
 
-FLIP = kind("FlipBackward0", lambda node, g: flip(g, node.dims), keeps=("dims:given",))
+FLIP = kind("FlipBackward0", lambda node, g: flip(g, node.dims), keeps="dims:given")
 
 
 def one_by_one(arguments: tuple) -> tuple:
@@ -18,10 +18,12 @@ def one_by_one(arguments: tuple) -> tuple:
     return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments
 
 
-def flip(input: Tensor, *dims) -> Tensor:
+def flip(input: Tensor, *given, dims=None) -> Tensor:
     """The order along axes reversed."""
-    x = input._data
-    axes = tuple([wrapped_dim(d, x.ndim) for d in one_by_one(dims)])
+    if not given and dims is None:
+        raise TypeError('flip() missing 1 required positional arguments: "dims"')
+    x, dims = input._data, one_by_one(given) if given else (dims,) if isinstance(dims, int) else tuple(dims)
+    axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
     for axis in axes:
         if axes.count(axis) > 1:
             raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
@@ -43,7 +45,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-ROT90 = kind("Rot90Backward0", lambda node, g: rot90(g, -node.turns, node.dims), keeps=("k:turns", "dims"))
+ROT90 = kind("Rot90Backward0", lambda node, g: rot90(g, -node.turns, node.dims), keeps="k:given_turns dims:given")
 
 
 def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
@@ -52,10 +54,13 @@ def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
-    return operation(ROT90, (input,), np.array(np.rot90(input._data, k, dims)), turns=k, dims=tuple(dims))
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    return operation(ROT90, (input,), np.array(np.rot90(input._data, k, dims)), turns=k, dims=tuple(dims), given_turns=unsigned(k),
+                     given=unsigned(dims))
 
 
-ROLL = kind("RollBackward0", lambda node, g: roll(g, [-s for s in node.shifts], node.dims), keeps=("shifts", "dims:given"))
+ROLL = kind("RollBackward0", lambda node, g: roll(g, [-s for s in node.shifts], node.dims), keeps="shifts:given_shifts dims:given")
 
 
 def roll(input: Tensor, shifts, dims=()) -> Tensor:
@@ -73,8 +78,11 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
     elif len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     else:
-        data = np.roll(input._data, shifts, tuple([wrapped_dim(d, input.ndim) for d in dims])) if input.ndim else input._data
-    return operation(ROLL, (input,), np.asarray(data, order="C"), shifts=shifts, dims=dims, given=unsigned(dims))
+        if not input.ndim:
+            raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+        data = np.roll(input._data, shifts, tuple([wrapped_dim(d, input.ndim) for d in dims]))
+    return operation(ROLL, (input,), np.asarray(data, order="C"), shifts=shifts, dims=dims, given_shifts=unsigned(shifts),
+                     given=unsigned(dims))
 
 
 def _repeat_backward(node, g):
@@ -89,7 +97,7 @@ def _repeat_backward(node, g):
     return g.sum(axes) if axes else g
 
 
-REPEAT = kind("RepeatBackward0", _repeat_backward, keeps=("repeats", "self_sym_sizes:shape"))
+REPEAT = kind("RepeatBackward0", _repeat_backward, keeps="repeats self_sym_sizes:shape")
 
 
 def repeat(self: Tensor, *repeats) -> Tensor:
@@ -108,9 +116,17 @@ def tile(input: Tensor, *dims) -> Tensor:
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
+def _check_counts(repeats: Tensor) -> None:
+    if repeats.ndim > 1:
+        raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if repeats._data.dtype not in (np.int64, np.int32):
+        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.legacy}'")
+
+
 def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
     """Each element so many times, one behind the other."""
     if repeats is None:
+        _check_counts(input)
         return made_of(np.repeat(np.arange(input.numel()), input._data))
     if isinstance(repeats, int):
         flat = reshape(input, -1) if dim is None else input
@@ -124,6 +140,7 @@ def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, ou
         return wide.view(*shape[:axis], shape[axis] * repeats, *shape[axis + 1:])
     flat = reshape(input, -1) if dim is None else input
     axis = 0 if dim is None else wrapped_dim(dim, flat.ndim)
+    _check_counts(repeats)
     counts = np.broadcast_to(repeats._data, (flat._data.shape[axis],)) if repeats._data.size == 1 else repeats._data
     if counts.shape != (flat._data.shape[axis],):
         raise RuntimeError(f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.shape[0]} and input.size({axis}) = "

@@ -15,6 +15,7 @@ from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .arithmetic import operand
 from .choices import masked_fill, where
 from .cumulative import cumprod
+from .define import gate
 from .joining import cat
 from .numbers import over, times
 from .slicing import narrow
@@ -81,6 +82,7 @@ class MeanBackward0(SumBackward0):
     """Backward of a mean over everything."""
 
     arguments = {"self_sym_numel": "numel", "self_sym_sizes": "shape"}
+    numel = property(lambda node: math.prod(node.shape))
 
     def fast(self, g):
         g = self.cast(g / g.dtype.type(self.count))
@@ -94,7 +96,7 @@ class MeanBackward0(SumBackward0):
 class MeanBackward1(MeanBackward0):
     """Backward of a mean over axes."""
 
-    arguments = {**_Reduction.arguments, **MeanBackward0.arguments}
+    arguments = {**_Reduction.arguments, **MeanBackward0.arguments, "self_sym_numel": "numel"}
 
 
 def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> Node | None:
@@ -104,37 +106,43 @@ def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> N
     return node
 
 
-def sum_(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
+def sum_(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False, dtype: Dtype | None = None, out=None) -> Tensor:
     """The sum over axes, or over everything; integers and bools as int64."""
-    dim = axis if axis is not None else dim
+    dim, keepdim = axis if axis is not None else dim, keepdim or keepdims
     x = operand(input, "sum")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     node = _noted(recorded(SumBackward0 if dim is None else SumBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
-    return result(node, _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim))
+    total = _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim)
+    return result(node, total if total.dtype == goal else total.astype(goal))  # NumPy adds narrow integers as wide ones
 
 
 def _summed(x, axes, keepdim: bool):
     if axes == () or x.ndim == 0:
         return x + x.dtype.type(0) if not isinstance(x, np.ndarray) else np.array(x)
-    total = np.add.reduce(x, axis=axes, keepdims=keepdim and axes is not None, initial=0)  # 0 of -0
+    total = np.add.reduce(x, axis=axes, keepdims=keepdim, initial=0)  # 0 of -0
     return total if total.ndim < 2 else np.ascontiguousarray(total)
 
 
-def mean(input, dim=None, keepdim: bool = False, *, axis=None, dtype: Dtype | None = None, out=None) -> Tensor:
+def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False, dtype: Dtype | None = None, out=None) -> Tensor:
     """The mean over axes, or over everything; floats only."""
-    dim = axis if axis is not None else dim
+    dim, keepdim = axis if axis is not None else dim, keepdim or keepdims
     x = operand(input, "mean")._data
     if dtype is None and x.dtype.kind != "f":
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {input.dtype.legacy}")
+    if dtype is not None and not dtype.is_floating_point:
+        raise RuntimeError(f"mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: {dtype.legacy}")
     axes = axes_of(dim, x.ndim)
     x = x if dtype is None else x.astype(dtype.numpy)
     count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
     node = _noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
     if node is not None:
-        node.count, node.numel = count, x.size
+        node.count = count
     total = _summed(x, axes, keepdim)
     return result(node, total / total.dtype.type(count))
+
+
+_VANISHED = gate("ViewBackward0")  # zeros that hang on what they come from
 
 
 class ProdBackward0(_Reduction):
@@ -147,7 +155,7 @@ class ProdBackward0(_Reduction):
     def backward(self, g):
         x, out = self.unpack()
         if not x.ndim:
-            return (g,)
+            return (g.clone(),)
         if self.axes is not None and not self.keepdim:
             g, out = g.unsqueeze(self.axes[0]), out.unsqueeze(self.axes[0])
         if not (x._data == 0).any():
@@ -182,8 +190,9 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
     x = operand(input, "prod")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
+    reduce = np.logical_and if goal.kind == "b" else np.multiply
     node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
-    made = result(node, np.asarray(np.multiply.reduce(x.astype(goal), axis=axes, keepdims=keepdim and axes is not None), order="C")[()])
+    made = result(node, np.asarray(reduce.reduce(x.astype(goal), axis=axes, dtype=goal, keepdims=keepdim), order="C")[()])
     if node is not None:
         node.save(input, saved_result(made))
     return made
@@ -262,7 +271,7 @@ def _spread_function(name: str, kind: type[VarBackward0]):
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
                           "output numel).", UserWarning, stacklevel=2)
         centred = x - np.add.reduce(x, axis=axes, keepdims=True) / x.dtype.type(count)
-        total = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim and axes is not None)
+        total = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim)
         data = total / x.dtype.type(max(count - less, 0))
         data = np.sqrt(data) if kind is StdBackward0 else data
         node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
@@ -280,9 +289,9 @@ var, std = _spread_function("var", VarBackward0), _spread_function("std", StdBac
 
 
 def _logical(name: str, function):
-    def reduce(input, dim=None, keepdim: bool = False) -> Tensor:
+    def reduce(input, dim=None, keepdim: bool = False, *, out=None) -> Tensor:
         axes = axes_of(dim, input.ndim)
-        found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim and axes is not None))
+        found = np.asarray(function(input._data.astype(bool), axis=axes, keepdims=keepdim))
         return made_of(np.asarray(found, np.uint8 if input._data.dtype == np.uint8 else bool, order="C")[()])
     reduce.__name__ = name
     reduce.__doc__ = f"``{name}`` of the elements over axes."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..record import look_up_nodes, recorded, result, summed_to
 from ..stale import Stale
 from ..tensor import Tensor, is_contiguous, made_of, shared, with_logical_strides, wrapped_dim
 from ..views import ViewNode, view_of
+from ..words import type_name
 
 DIM_TYPE = "{}(): argument '{}' (position {}) must be int, not {}"
 
@@ -107,18 +109,31 @@ keeps(RESHAPED["AliasBackward0"], sizes=False)
 keeps(_PERMUTED["PermuteBackward0"], "dims", sizes=False)
 
 
-def sizes_of(arguments: tuple) -> tuple:
-    """Extents given one by one or as one sequence."""
+def sizes_of(arguments: tuple, name: str = "zeros", argument: str = "size") -> tuple:
+    """Extents given one by one or as one sequence; TypeError in the words of the function ``name``."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         arguments = tuple(arguments[0])
-    return arguments if all([n.__class__ is int for n in arguments]) else tuple([int(n) for n in arguments])
-
-
-def _resolved(arguments: tuple, count: int) -> tuple:
-    """The shape that a call gives, with -1 worked out."""
-    if math.prod(arguments) == count and arguments and min(arguments) >= 0:
+    if all([n.__class__ is int for n in arguments]):
         return arguments
-    shape = sizes_of(arguments)
+    return tuple([_extent(each, name, argument, position, len(arguments)) for position, each in enumerate(arguments, 1)])
+
+
+def _extent(value, name: str, argument: str, position: int, count: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        if count == 1:
+            raise TypeError(f"{name}(): argument '{argument}' (position 1) must be tuple of ints, not {type_name(value)}") from None
+        raise TypeError(f"{name}(): argument '{argument}' failed to unpack the object at pos {position} with error \"type must be tuple of ints,but got "
+                        f"{type_name(value)}\"") from None
+
+
+def _resolved(arguments: tuple, count: int, name: str, argument: str) -> tuple:
+    """The shape that a call gives, with -1 worked out."""
+    total = math.prod(arguments)
+    if total == count and arguments and min(arguments) >= 0 and total.__class__ is int:
+        return arguments
+    shape = sizes_of(arguments, name, argument)
     if math.prod(shape) == count and (not shape or min(shape) >= 0):
         return shape
     if shape.count(-1) > 1:
@@ -155,7 +170,7 @@ def view(input: Tensor, *shape) -> Tensor:
     if len(shape) == 1 and isinstance(shape[0], Dtype):
         return _viewed_as_dtype(input, shape[0])
     array = shared(input)
-    new = _resolved(shape, array.size)
+    new = _resolved(shape, array.size, "view", "size")
     data = _as_view(array, new)
     if data is None:
         raise RuntimeError("view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). "
@@ -171,7 +186,7 @@ def _viewed_as_dtype(input: Tensor, dtype) -> Tensor:
 def reshape(input: Tensor, *shape) -> Tensor:
     """The same elements under another shape; a view where that is possible."""
     array = shared(input)
-    new = _resolved(shape, array.size)
+    new = _resolved(shape, array.size, "reshape", "shape")
     data = _as_view(array, new)
     if data is not None:
         kind = "ViewBackward0" if is_contiguous(array) else "ReshapeAliasBackward0"
@@ -210,7 +225,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
     """One axis as several."""
     at, shape = wrapped_dim(dim, input.ndim), input._data.shape
-    return view(input, *shape[:at], *_resolved(tuple(sizes), shape[at]), *shape[at + 1:])
+    return view(input, *shape[:at], *_resolved(tuple(sizes), shape[at], "unflatten", "sizes"), *shape[at + 1:])
 
 
 def ravel(input: Tensor) -> Tensor:
@@ -241,9 +256,14 @@ def t(input: Tensor) -> Tensor:
     return _permuted(input, "TBackward0", ((), (0,), (1, 0))[ndim])
 
 
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """:func:`transpose` by another name."""
+    return transpose(input, axis0, axis1)
+
+
 def permute(input: Tensor, *dims) -> Tensor:
     """The axes in another order."""
-    dims, ndim = sizes_of(dims), input._data.ndim
+    dims, ndim = sizes_of(dims, "permute", "dims"), input._data.ndim
     if len(dims) != ndim:
         raise RuntimeError("permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. "
                            f"input.dim() = {ndim} is not equal to len(dims) = {len(dims)}")
@@ -261,6 +281,9 @@ def _axes(ndim: int) -> frozenset:
 def movedim(input: Tensor, source, destination) -> Tensor:
     """Axes moved to other places."""
     source, destination = ((d,) if isinstance(d, int) else tuple(d) for d in (source, destination))
+    if len(source) != len(destination):
+        raise RuntimeError(f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number of dims as destination "
+                           f"({list(destination)} dims)")
     moved, goals = [[wrapped_dim(d, input.ndim) for d in dims] for dims in (source, destination)]
     for name, given, dims in (("source", source, moved), ("destination", destination, goals)):
         if len(set(dims)) != len(dims):
@@ -276,9 +299,7 @@ def movedim(input: Tensor, source, destination) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of extent 1."""
     at = wrapped_dim(dim, input.ndim + 1)
-    shape = input._data.shape
-    wide = (*shape[:at], 1, *shape[at:])  # not by None for an index, which makes a step of 0
-    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: a.reshape(wide), dim=dim, at=at)
+    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: a.reshape(a.shape[:at] + (1,) + a.shape[at:]), dim=dim, at=at)
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
@@ -296,7 +317,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
 
 def expand(input: Tensor, *sizes) -> Tensor:
     """Axes of extent 1 repeated without a copy; -1 keeps an extent."""
-    sizes, shape = sizes_of(sizes), input._data.shape
+    sizes, shape = sizes_of(sizes, "expand"), input._data.shape
     lead = len(sizes) - len(shape)
     if lead < 0:
         kind = "CPUBoolType" if input._data.dtype.kind == "b" else f"torch.{input.dtype.legacy}Tensor"
@@ -325,6 +346,11 @@ def _expanded(sizes: tuple, shape: tuple, lead: int) -> tuple:
 def _broadcast(array, shape):
     # As NumPy's broadcast_to, but axes of extent 1 keep their step. Writes are refused by the tensor's own check, with PyTorch's words.
     lead = len(shape) - array.ndim
+    if lead and array.ndim and 1 in shape[:lead]:  # such an axis has the step of what is inside it, whole
+        steps = list(_broadcast(array, shape[lead:]).strides)
+        for k in reversed(range(lead)):
+            steps.insert(0, shape[k + 1] * steps[0] if shape[k] == 1 else 0)
+        return np.lib.stride_tricks.as_strided(array, shape, steps)
     strides = [0] * lead + [step if n == m else 0 for step, n, m in zip(array.strides, array.shape, shape[lead:])]
     if array.flags.c_contiguous:
         return np.ndarray(shape, array.dtype, array, 0, strides)  # a tenth of the time of as_strided, which knows any array
@@ -357,11 +383,13 @@ def _axes_reversed(input: Tensor) -> Tensor:
 def _matrix_transposed(name: str):
     def transposed(input: Tensor) -> Tensor:
         if not input.ndim:
-            warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. " + ("This function is the identity in these cases." if name == "mT" else
-                                                                            "Consider using x.conj()."), UserWarning, stacklevel=2)
+            said = name if name.endswith(")") else f"Tensor.{name}"
+            cure = "This function is the identity in these cases." if name == "mT" else "Consider using x.conj()."
+            warnings.warn(f"{said} is deprecated on 0-D tensors. {cure}", UserWarning, stacklevel=2)
             return input
         if name == "H" and input.ndim != 2:
-            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor." + (
+                " For batches of matrices, consider using tensor.mH" if input.ndim > 2 else ""))
         if input.ndim == 1:
             raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
         return transpose(input, -2, -1)
@@ -389,8 +417,9 @@ def view_methods(functions: dict, composed: tuple[str, ...] = ()) -> None:
 
 
 FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to)}
-FUNCTIONS |= {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim}
+FUNCTIONS |= {"swapaxes": swapaxes, "swapdims": transpose, "moveaxis": movedim}
 view_methods(FUNCTIONS | {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as)},
              ("flatten", "unflatten", "ravel", "movedim", "moveaxis"))
 Tensor.T = property(_axes_reversed)
+FUNCTIONS["adjoint"] = Tensor.adjoint = _matrix_transposed("adjoint()")
 Tensor.mT, Tensor.mH, Tensor.H = property(_matrix_transposed("mT")), property(_matrix_transposed("mH")), property(_matrix_transposed("H"))

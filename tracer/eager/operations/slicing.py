@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Geometry
+from ..geometry import Geometry, geometry_in, geometry_of, window_on
 from ..record import recorded, result
 from ..stale import AsStridedBackward0
 from ..tensor import Tensor, shared, wrapped_dim
@@ -27,19 +27,19 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     extent = input._data.shape[at]
     if not -extent <= index < extent:
         raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {at}")
-    return selected(input, at, int(index))
+    return selected(input, at, int(index), dim)
 
 
-def selected(input: Tensor, at: int, index: int) -> Tensor:
-    """:func:`select` with arguments that are known to be good."""
+def selected(input: Tensor, at: int, index: int, dim: int | None = None) -> Tensor:
+    """:func:`select` with arguments that are known to be good. ``dim``: as it was given."""
     place = (slice(None),) * at + (index, ...)
-    return view_of(input, SELECT, lambda a: a[place], dim=at, index=index)
+    return view_of(input, SELECT, lambda a: a[place], dim=at if dim is None else dim, index=index)
 
 
-def sliced(input: Tensor, at: int, part: slice) -> Tensor:
-    """A slice of one axis."""
+def sliced(input: Tensor, at: int, part: slice, dim: int | None = None) -> Tensor:
+    """A slice of one axis. ``dim``: as it was given."""
     place = (slice(None),) * at + (part,)
-    return view_of(input, SLICE, lambda a: a[place], dim=at, start=part.start or 0, end=2**63 - 1 if part.stop is None else part.stop,
+    return view_of(input, SLICE, lambda a: a[place], dim=at if dim is None else dim, start=part.start or 0, end=2**63 - 1 if part.stop is None else part.stop,
                    step=part.step or 1)
 
 
@@ -49,15 +49,25 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     at = wrapped_dim(dim, input.ndim)
     extent = input._data.shape[at]
+    if isinstance(start, Tensor):
+        if start.ndim or start._data.dtype.kind not in "iu":
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = int(start)
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -extent <= start <= extent:
+        raise IndexError(f"start out of range (expected to be in range of [{-extent}, {extent}], but got {start})")
     start = start + extent if start < 0 else start
     if start + length > extent:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({extent}).")
-    return sliced(input, at, slice(start, start + length))
+    return sliced(input, at, slice(start, start + length), dim)
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two axes, as the last axis."""
     a, b = wrapped_dim(dim1, input.ndim), wrapped_dim(dim2, input.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
 
     def apply(array):
         made = array.diagonal(offset, a, b)
@@ -77,7 +87,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if not input.ndim:
-        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size])
+        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size], dimension=dimension, size=size, step=step)
 
     def apply(array):
         windows = np.lib.stride_tricks.sliding_window_view(array, size, at, writeable=array.flags.writeable)
@@ -86,34 +96,38 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
-    """Elements at the places that strides (in elements) lead to."""
-    size, stride, own = tuple(size), tuple(stride), input.storage_offset()
-    start = own if storage_offset is None else storage_offset
-    check_storage(input, size, stride, start)
-    array, memory = shared(input), shared(input if input._view is None else input._view.base)
-    strided = np.lib.stride_tricks.as_strided
-    flat = strided(memory, (storage_size(memory),), (memory.itemsize,))
+    """Elements at the places in the memory of the base that strides and an offset lead to, counted in elements."""
+    array = shared(input)
+    memory = array if input._view is None else shared(input._view.base)
+    own = geometry_in(array, memory)
+    place = Geometry(tuple(size), tuple(stride), own.offset if storage_offset is None else storage_offset)
+    _check_place(place, geometry_of(memory).extent(), array.itemsize)
     node = recorded(AsStridedBackward0, (input,))
-    made = result(node, strided(flat[start:], size, tuple([step * memory.itemsize for step in stride])))
+    made = result(node, window_on(memory, place))
     if node is not None:
-        lead = min(start, own)
-        node.view, node.base = Geometry(size, stride, start - lead), Geometry(array.shape, input.stride(), own - lead)
+        node.view, node.base, node.names_offset = place, own, storage_offset is not None
     share(made, input)
     return made
 
 
-def storage_size(memory) -> int:
-    """The number of elements in the memory of a base."""
-    return 1 + sum([(n - 1) * step for n, step in zip(memory.shape, memory.strides)]) // memory.itemsize if memory.size else 0
+def _check_place(place: Geometry, available: int, itemsize: int) -> None:
+    if len(place.shape) != len(place.steps):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if min(place.steps, default=0) < 0:
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(place.steps)}")
+    if place.offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {place.offset}")
+    if 0 not in place.shape and place.extent() > available:
+        raise RuntimeError(f"setStorage: sizes {list(place.shape)}, strides {list(place.steps)}, storage offset {place.offset}, and itemsize {itemsize} "
+                           f"requiring a storage size of {place.extent() * itemsize} are out of bounds for storage of size {available * itemsize}")
 
 
-def check_storage(input: Tensor, sizes: tuple, strides: tuple, offset: int) -> None:
-    """RuntimeError where elements would lie outside of a tensor's memory."""
-    size, memory = input.element_size(), shared(input if input._view is None else input._view.base)
-    needed, present = (offset + 1 + sum([(n - 1) * step for n, step in zip(sizes, strides)])) * size, storage_size(memory) * size
-    if 0 not in sizes and needed > present:
-        raise RuntimeError(f"setStorage: sizes {list(sizes)}, strides {list(strides)}, storage offset {offset}, and itemsize {size} requiring a storage size "
-                           f"of {needed} are out of bounds for storage of size {present}")
+def check_storage(input: Tensor, shape: tuple) -> None:
+    """Refuse so many positions at the beginning of each axis, where the memory does not hold them."""
+    array = shared(input)
+    memory = array if input._view is None else shared(input._view.base)
+    steps = tuple([0 if n == m == 0 else step for n, m, step in zip(shape, input._data.shape, input.stride())])
+    _check_place(Geometry(shape, steps, geometry_in(array, memory).offset), geometry_of(memory).extent(), array.itemsize)
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}

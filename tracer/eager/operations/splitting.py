@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..dtypes import int64
 from ..record import check_differentiable, recorded
 from ..tensor import Tensor, made_of, shared, with_logical_strides, wrapped_dim
 from ..views import ViewNode, share
@@ -17,13 +18,19 @@ from .slicing import narrow
 
 SPLIT, UNBIND = (view_kind(name, ViewNode) for name in ("SplitBackward0", "UnbindBackward0"))
 SPLIT_WITH_SIZES = view_kind("SplitWithSizesBackward0", ViewNode)
+UNSAFE_SPLIT, UNSAFE_SPLIT_WITH_SIZES = (view_kind(name, ViewNode) for name in ("UnsafeSplitBackward0", "UnsafeSplitWithSizesBackward0"))
+keeps(UNSAFE_SPLIT, "dim", "split_size")
+keeps(UNSAFE_SPLIT_WITH_SIZES, "dim", "split_sizes")
 keeps(SPLIT, "dim", "split_size")
 keeps(SPLIT_WITH_SIZES, "dim", "split_sizes")
 keeps(UNBIND, "dim", sizes=False)
 
 
 def _several(input: Tensor, kind: type, at: int, parts: list, **arguments) -> tuple:
-    """Views along an axis that one node has for outputs. ``arguments``: what PyTorch keeps of the call."""
+    """Views along an axis that one node has for outputs. ``arguments``: what PyTorch keeps of the call.
+
+    The unsafe ones share memory, but nobody is told of updates.
+    """
     array = shared(input)
     if not array.size and input._view is None:
         array = with_logical_strides(array)
@@ -36,7 +43,8 @@ def _several(input: Tensor, kind: type, at: int, parts: list, **arguments) -> tu
         each = made_of(array[part])
         if node is not None:
             each._rg, each._grad_fn, each._number = True, node, number
-        share(each, input, "several")
+        if kind not in (UNSAFE_SPLIT, UNSAFE_SPLIT_WITH_SIZES):
+            share(each, input, "several")
         made.append(each)
     return tuple(made)
 
@@ -66,6 +74,10 @@ def _axis_to_split(name: str, input: Tensor, dim: int) -> int:
 
 def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
     """Parts along an axis, of one extent or of those named."""
+    return _split(input, split_size_or_sections, dim, SPLIT, SPLIT_WITH_SIZES)
+
+
+def _split(input: Tensor, split_size_or_sections, dim: int, of_size: type, with_sizes: type) -> tuple:
     at = _axis_to_split("split", input, dim)
     extent = input._data.shape[at]
     if isinstance(split_size_or_sections, int):
@@ -83,13 +95,33 @@ def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {at}), but got "
                                f"split_sizes={sizes}")
         bounds = [0, *np.cumsum(sizes).tolist()]
-    kind = SPLIT if isinstance(split_size_or_sections, int) else SPLIT_WITH_SIZES
+    one = isinstance(split_size_or_sections, int)
+    kind, kept = (of_size, split_size_or_sections) if one else (with_sizes, tuple(split_size_or_sections))
     return _several(input, kind, at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim,
-                    split_size=split_size_or_sections, split_sizes=split_size_or_sections)
+                    split_size=split_size_or_sections, split_sizes=kept)
+
+
+def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple:
+    """As :func:`split`; each part may be updated, and what was saved of the others is not checked."""
+    return _split(input, split_size, dim, UNSAFE_SPLIT, UNSAFE_SPLIT_WITH_SIZES)
+
+
+def unsafe_split_with_sizes(input: Tensor, split_sizes, dim: int = 0) -> tuple:
+    """As :func:`split_with_sizes`; each part may be updated, and what was saved of the others is not checked."""
+    return _split(input, list(split_sizes), dim, UNSAFE_SPLIT, UNSAFE_SPLIT_WITH_SIZES)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
     """So many parts along an axis, as equal as can be."""
+    return _chunk(input, chunks, dim, split)
+
+
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
+    """As :func:`chunk`; each part may be updated, and what was saved of the others is not checked."""
+    return _chunk(input, chunks, dim, unsafe_split)
+
+
+def _chunk(input: Tensor, chunks: int, dim: int, split) -> tuple:
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     extent = input._data.shape[_axis_to_split("chunk", input, dim)]
@@ -111,6 +143,11 @@ def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
     axis = wrapped_dim(dim, input.ndim)
     extent = input._data.shape[axis]
     if isinstance(indices_or_sections, Tensor):
+        if indices_or_sections.dtype is not int64:
+            raise RuntimeError(f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {indices_or_sections.dtype.legacy}")
+        if indices_or_sections.ndim > 1:
+            raise RuntimeError("tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a tensor with "
+                               f"{indices_or_sections.ndim} dims")
         indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
         if indices_or_sections <= 0:
@@ -146,8 +183,8 @@ def split_with_sizes(input: Tensor, split_sizes, dim: int = 0) -> tuple:
     return split(input, list(split_sizes), dim)
 
 
-FUNCTIONS = {f.__name__: f for f in (split, chunk, unbind)}
-view_methods(FUNCTIONS, ("chunk", "tensor_split", "hsplit", "vsplit", "dsplit"))
+FUNCTIONS = {f.__name__: f for f in (split, chunk, unbind, unsafe_split, unsafe_split_with_sizes, unsafe_chunk)}
+view_methods(FUNCTIONS, ("chunk", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_chunk"))
 FUNCTIONS |= {f.__name__: f for f in (tensor_split, hsplit, vsplit, dsplit, split_with_sizes)}
 for _function in (tensor_split, hsplit, vsplit, dsplit, split_with_sizes):
     setattr(Tensor, _function.__name__, _function)

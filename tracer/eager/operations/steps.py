@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..dtypes import promoted
 from ..geometry import in_layout_of
 from ..node import Node
 from ..record import data_of, in_common, recorded, result, saved_result
 from ..tensor import Tensor, made_of
 from .arithmetic import _refuse_integer_zero, operand
 from .elementwise import RECORDED
+from .operands import check_kernel
 
 
 class _Step(Node):
@@ -47,14 +49,15 @@ def _sign(x):
 _round = _step("round", np.rint, "RoundBackward0")
 
 
-def round_(input, *, decimals: int = 0, out=None) -> Tensor:
+def round_(input, *, decimals: int | None = None, out=None) -> Tensor:
     """The nearest integers, ties to even; or so many decimals."""
-    if not decimals:
+    if decimals is None:
         return _round(input)
+    check_kernel("round_cpu" if decimals else "round_vml_cpu", input)
     return result(recorded(_ROUNDED_DECIMALS, (input,)), np.round(input._data, decimals))
 
 
-_ROUNDED_DECIMALS = type("RoundBackward1", (_Step,), {"__doc__": "Backward of round with decimals: zero."})
+_ROUNDED_DECIMALS = type("RoundBackward1", (_Step,), {"arguments": {}, "__doc__": "Backward of round with decimals: zero."})
 
 
 class FracBackward0(Node):
@@ -75,6 +78,8 @@ def frac(input, *, out=None) -> Tensor:
 
 def floor_divide(input, other, *, out=None, name: str = "floor_divide") -> Tensor:
     """The quotient rounded down; not differentiable. ``name``: of the operation in the message that says so."""
+    if promoted((input, other)).numpy.kind == "b":
+        raise NotImplementedError("\"div_floor_cpu\" not implemented for 'Bool'")
     _refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
     inputs = tuple([each for each in (input, other) if isinstance(each, Tensor)])
@@ -105,5 +110,4 @@ FUNCTIONS = {"floor": _step("floor", np.floor, "FloorBackward0"), "ceil": _step(
              "floor_divide": floor_divide}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-Tensor.__floordiv__, Tensor.__rfloordiv__ = floor_divide, lambda self, other: floor_divide(made_of(np.asarray(other)), self)
 RECORDED.update({np.sign: FUNCTIONS["sgn"], np.floor: FUNCTIONS["floor"], np.trunc: FUNCTIONS["trunc"], np.floor_divide: lambda a, b: floor_divide(a, b)})

@@ -13,6 +13,7 @@ from ..updates import in_place
 from .arithmetic import operand
 from .by_index import index_fill
 from .define import kind, operation
+from .operands import check_kernel
 from .shaping import reshape
 from .slicing import diagonal
 
@@ -24,7 +25,7 @@ def _kept(cut, rows: int, columns: int, diagonal: int):
 
 
 def _triangle(name: str, cut):
-    cls = kind(f"{name.title()}Backward0", lambda node, g: function(g, node.diagonal), keeps=("diagonal",))
+    cls = kind(f"{name.title()}Backward0", lambda node, g: function(g, node.diagonal), keeps="diagonal:given")
 
     def function(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
         x = operand(input, name)._data
@@ -32,7 +33,8 @@ def _triangle(name: str, cut):
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         rows, columns = x.shape[-2:]
         kept = _kept(cut, rows, columns, diagonal) if rows * columns <= 4096 else cut(np.ones((rows, columns), bool), diagonal)
-        return operation(cls, (input,), np.ascontiguousarray(np.where(kept, x, x.dtype.type(0))), diagonal=diagonal)
+        return operation(cls, (input,), np.ascontiguousarray(np.where(kept, x, x.dtype.type(0))), diagonal=diagonal,
+                         given=unsigned(diagonal))
     function.__name__ = name
     function.__doc__ = f"Matrices with zeros outside of a triangle, as ``numpy.{name}``."
     return function
@@ -49,7 +51,7 @@ def _indices(cut):
 
 
 tril_indices, triu_indices = _indices(np.tril_indices), _indices(np.triu_indices)
-DIAG_EMBED = kind("DiagEmbedBackward0", lambda node, g: diagonal(g, node.offset, node.dim1, node.dim2), keeps=("offset", "dim1:unsigned1", "dim2:unsigned2"))
+DIAG_EMBED = kind("DiagEmbedBackward0", lambda node, g: diagonal(g, node.offset, node.dim1, node.dim2), keeps="offset:given dim1:given1 dim2:given2")
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -63,11 +65,12 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     places = np.arange(x.shape[-1])
     zeros[..., places + max(-offset, 0), places + max(offset, 0)] = x
     return operation(DIAG_EMBED, (input,), np.ascontiguousarray(np.moveaxis(zeros, (-2, -1), (a, b))), offset=offset, dim1=dim1, dim2=dim2,
-                     unsigned1=unsigned(dim1), unsigned2=unsigned(dim2))
+                     given=unsigned(offset), given1=unsigned(dim1), given2=unsigned(dim2))
 
 
 DIAGONAL_COPY = kind("DiagonalBackward0_copy", lambda node, g: diagonal_backward(g, node.shape, node.offset),
-                     keeps=("offset", "dim1", "dim2", "self_sym_sizes:shape"))
+                     keeps="offset:given dim1 dim2 self_sym_sizes:shape")
+DIAGONAL_COPY.dim1, DIAGONAL_COPY.dim2 = 0, 1
 DIAGONAL_BACKWARD = kind("DiagonalBackwardBackward0", lambda node, g: diagonal(g, node.offset))
 
 
@@ -84,7 +87,8 @@ def diag(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim == 2:
-        return operation(DIAGONAL_COPY, (input,), np.array(np.diagonal(input._data, diagonal)), shape=input._data.shape, offset=diagonal, dim1=0, dim2=1)
+        return operation(DIAGONAL_COPY, (input,), np.array(np.diagonal(input._data, diagonal)), shape=input._data.shape, offset=diagonal,
+                         given=unsigned(diagonal))
     raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
 
 
@@ -100,7 +104,7 @@ def _trace_backward(node, g):
     return updated(index_fill(zeros, 0, places, g), 2).view(node.shape)
 
 
-TRACE = kind("TraceBackward0", _trace_backward, keeps=("self_sym_sizes:shape",))
+TRACE = kind("TraceBackward0", _trace_backward, keeps="self_sym_sizes:shape")
 
 
 def trace(input: Tensor) -> Tensor:
@@ -108,6 +112,7 @@ def trace(input: Tensor) -> Tensor:
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     x = input._data
+    check_kernel("trace", input, "fiu")
     return operation(TRACE, (input,), np.trace(x if x.dtype.kind == "f" else x.astype(np.int64)), shape=x.shape)
 
 
