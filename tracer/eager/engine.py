@@ -99,6 +99,8 @@ class Pass:
         before, hooks = (state.recording, state.passing), state.hooks
         state.recording, state.passing = self.create, self
         try:
+            if self.needed is not None and len(roots) == 1 and not self._is_needed(roots[0][0]):
+                _tell_root(*roots[0])
             for target, number, g in roots:
                 self.push(target, number, self._given(g))
             self._run()
@@ -444,6 +446,11 @@ def accumulate(leaf: Tensor, g, written: int | None = 0) -> None:
         else:
             leaf._grad._data = data + g
         counter_of(leaf._grad)[0] += 1
+
+
+def _tell_root(target, number: int, g: Tensor) -> None:
+    """Call the hooks of a root that leads to nothing wanted, as PyTorch does where it is the only one."""
+    run_hooks((target._hooks if isinstance(target, Tensor) else (target.pre_hooks or {}).get(number)) or {}, g)
 
 
 def run_hooks(hooks: dict, g: Tensor | None) -> Tensor | None:

@@ -156,8 +156,7 @@ INDEX_FILL0, INDEX_FILL1 = (kind(f"IndexFillBackward{k}", _index_fill_backward, 
 def _check_memory(input: Tensor, dim: int, index: Tensor) -> None:
     """PyTorch looks at so many positions at the beginning of the axis, whether they are there or not."""
     if not input._data.size:
-        at = wrapped_dim(dim, input.ndim)
-        check_storage(input, tuple([index.numel() if k == at else n for k, n in enumerate(input._data.shape)]))
+        check_storage(input, wrapped_dim(dim, input.ndim), index.numel())
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:

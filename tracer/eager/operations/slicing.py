@@ -122,12 +122,11 @@ def _check_place(place: Geometry, available: int, itemsize: int) -> None:
                            f"requiring a storage size of {place.extent() * itemsize} are out of bounds for storage of size {available * itemsize}")
 
 
-def check_storage(input: Tensor, shape: tuple) -> None:
-    """Refuse so many positions at the beginning of each axis, where the memory does not hold them."""
-    array = shared(input)
-    memory = array if input._view is None else shared(input._view.base)
-    steps = tuple([0 if n == m == 0 else step for n, m, step in zip(shape, input._data.shape, input.stride())])
-    _check_place(Geometry(shape, steps, geometry_in(array, memory).offset), geometry_of(memory).extent(), array.itemsize)
+def check_storage(input: Tensor, at: int, extent: int) -> None:
+    """Refuse so many positions at the beginning of an axis, where the memory does not hold them."""
+    shape, steps = ((*each[:at], new, *each[at + 1:]) for each, new in ((input._data.shape, extent), (input.stride(), 0)))
+    memory = shared(input if input._view is None else input._view.base)
+    _check_place(Geometry(shape, steps, input.storage_offset()), geometry_of(memory).extent() if memory.size else 0, memory.itemsize)
 
 
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}
