@@ -119,7 +119,7 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         look_up_nodes((target, *operands))
     if "refuses" in operation.__dict__:
         operation.refuses(target, *operands)
-    copies_itself = copies and _is_same_memory(target, operands[0])
+    copies_itself = copies and is_same_memory(target, operands[0])
     check_writable(target, False, overlaps or copies_itself)
     check, fills = check_apart if operation.__dict__.get("is_apart", False) else check_overlap, operation.__dict__.get("is_fill", False)
     for other in operands if not copies_itself else ():
@@ -145,7 +145,7 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
     return target
 
 
-def _is_same_memory(target: Tensor, other: Tensor) -> bool:
+def is_same_memory(target: Tensor, other: Tensor) -> bool:
     """Is a tensor copied onto itself? PyTorch then copies nothing."""
     a, b = shared(target), shared(other)
     return address(a) == address(b) and (a.shape, a.strides, a.dtype) == (b.shape, b.strides, b.dtype)
