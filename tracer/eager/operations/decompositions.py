@@ -25,7 +25,7 @@ def _cholesky_backward(node, g, out):
 
 
 CHOLESKY = kind("LinalgCholeskyExBackward0", _cholesky_backward, ("L",), keeps="upper")
-CHOLESKY_OF_OLD = kind("CholeskyBackward0", _cholesky_backward, ("result",))
+CHOLESKY_OF_OLD = kind("CholeskyBackward0", _cholesky_backward, ("result",), keeps="upper")
 _DEPRECATED = ("torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future PyTorch release.\nL = torch.cholesky(A)\n"
                "should be replaced with\nL = torch.linalg.cholesky(A)\nand\nU = torch.cholesky(A, upper=True)\nshould be replaced with\n"
                "U = torch.linalg.cholesky(A).mH\nThis transform will produce equivalent results for all valid (symmetric positive definite) inputs.")
@@ -39,6 +39,8 @@ def cholesky(A: Tensor, *, upper: bool = False, out=None) -> Tensor:
 def cholesky_of_old(input: Tensor, upper: bool = False, *, out=None) -> Tensor:
     """``torch.cholesky``, which PyTorch keeps for old programs."""
     warnings.warn(_DEPRECATED, UserWarning, stacklevel=2)
+    if input.ndim > 1:
+        check_kernel("cholesky_cpu", input)
     return operation(CHOLESKY_OF_OLD, (input,), _factor("cholesky", input, upper), (RESULT,), upper=upper)
 
 
