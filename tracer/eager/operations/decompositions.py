@@ -176,7 +176,8 @@ def qr(A: Tensor, mode: str = "reduced", *, out=None):
     return QR_PAIR(*operations(QR, (A,), (data[0] if mode == "r" else by_columns(data[0]), by_columns(data[1])), (0, 1), mode=mode))
 
 
-def _pinv_backward(node, g, a, out):
+def pinv_gradient(g: Tensor, a: Tensor, out: Tensor) -> Tensor:
+    """The gradient of the matrices whose pseudo-inverses are ``out``."""
     m, n = a._data.shape[-2:]
     turned, g = adjoint(out), adjoint(g)
     if m <= n:
@@ -188,7 +189,7 @@ def _pinv_backward(node, g, a, out):
     return -adjoint(k @ out) + ((g - a @ k) @ out) @ turned + tail - (tail @ out) @ a
 
 
-PINV = kind("LinalgPinvBackward0", _pinv_backward, ("self", "result"))
+PINV = kind("LinalgPinvBackward0", lambda _, g, a, out: pinv_gradient(g, a, out), ("self", "result"))
 
 
 def pinv(A: Tensor, *, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:
@@ -215,5 +216,23 @@ def matrix_rank(A: Tensor, *, tol=None, atol=None, rtol=None, hermitian: bool = 
     return made_of(np.asarray((values > np.asarray(least)[..., None]).sum(-1), np.int64)[()])
 
 
-FUNCTIONS = {"pinverse": pinv, "cholesky": cholesky_of_old}
+CHOLESKY_EX = return_type("linalg_cholesky_ex", "L", "info")
+
+
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out=None):
+    """Triangular factors, and zeros that tell of success."""
+    return CHOLESKY_EX(cholesky(A, upper=upper), made_of(np.zeros(A._data.shape[:-2], np.int32)[()]))
+
+
+SVD_OF_OLD = return_type("svd", "U", "S", "V")
+
+
+def svd_of_old(input: Tensor, some: bool = True, compute_uv: bool = True, *, out=None):
+    """``torch.svd``: U, S and V, not turned."""
+    u, s, vh = svd(input, not some)
+    return SVD_OF_OLD(u, s, adjoint(vh))
+
+
+FUNCTIONS = {"pinverse": pinv, "cholesky": cholesky_of_old, "svd": svd_of_old}
+Tensor.svd = svd_of_old
 Tensor.pinverse, Tensor.cholesky = pinv, cholesky_of_old
