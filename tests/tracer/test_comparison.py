@@ -104,6 +104,25 @@ def test_ties_are_differences_in_kind():
     assert compare(tied, np.array([3.0, 1.5, 2.0, 0.5])).kinds == []
 
 
+def test_comparisons_of_equal_numbers_are_differences_in_kind():
+    def rectified(x):
+        return np.sum(np.where(x > 0.0, x, 0.0))
+
+    line = rectified.__code__.co_firstlineno + 1
+    found = compare(rectified, np.array([0.0, 1.0, 0.0]))
+    assert found.kinds == [f"test_comparison.py:{line}: `>` of equal numbers (2 elements). Where a slope hangs on it there is no derivative; both take the "
+                           "chosen arm's."]
+    assert found.gradients["x"][0].tolist() == found.gradients["x"][1].tolist() == [0.0, 1.0, 0.0]
+    assert compare(rectified, np.array([-1.0, 1.0])).kinds == []
+
+
+def test_equal_elements_that_are_sorted_are_a_difference_in_kind():
+    found = compare(lambda x: np.sort(x) @ np.arange(3.0), np.array([2.0, 1.0, 2.0]))
+    assert len(found.kinds) == 1 and "argsort at a tie or kink (one element)" in found.kinds[0] and TABLE["argsort"].kink in found.kinds[0]
+    assert found.gradients["x"][0].tolist() == found.gradients["x"][1].tolist() == [1.0, 0.0, 2.0]
+    assert compare(lambda x: np.sort(x) @ np.arange(3.0), np.array([2.0, 1.0, 3.0])).kinds == []
+
+
 KINK = TABLE["maximum"].kink
 
 

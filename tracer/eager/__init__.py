@@ -67,6 +67,8 @@ contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_
 globals().update({name: hears_out(with_options(function), name) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
 globals().update(legacy.TYPES)
 watch_methods(FUNCTIONS)
+for _name, _class in {"Tensor": Tensor, "Size": Size, "dtype": dtype, "device": device}.items():  # under these names they print and are pickled
+    _class.__module__, _class.__name__, _class.__qualname__ = __name__, _name, _name
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.

@@ -21,7 +21,6 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 def with_out(function: Callable, name: str) -> Callable:
     """The same function, with ``out=``: the results' data are written there, and ``out`` is returned. Failed calls are looked at again.
 
-
     ``name``: in PyTorch's dispatcher, which has ``linalg_`` and ``special_`` in front of those of the modules.
     """
     @functools.wraps(function)
@@ -46,6 +45,8 @@ def with_out(function: Callable, name: str) -> Callable:
 
 def hears_out(function: Callable, name: str) -> Callable:
     """:func:`with_out`, if the function's signature names an argument ``out``."""
+    if isinstance(function, type):
+        return function
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

@@ -28,6 +28,7 @@ from ..operations.units import NN as UNITS
 from ..operations.units import expit
 from ..record import broadcast_shape, fit_of, fitted
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
+from ..words import type_name
 from .margins import FUNCTIONS as MARGINS
 from .normalizations import FUNCTIONS as NORMALIZATIONS
 from .reductions import REDUCTIONS, reduced
@@ -327,6 +328,9 @@ _with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWith
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """The cross entropy of probabilities and targets between 0 and 1."""
+    if target._data.shape != input._data.shape:
+        raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they have the "
+                         "same size.")
     wrong = [np.ravel(~((x >= 0) & (x <= 1))) for x in (input._data, target._data)]
     places = [int(np.argmax(each)) if each.any() else each.size for each in wrong]
     if any([each.any() for each in wrong]):
@@ -366,6 +370,8 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
         raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
     if x.ndim > 1 and x.shape[0] != t.shape[0]:
         raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0]}).")
+    if t.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype.legacy}")
     classes = x.shape[axis]
     kept = t != ignore_index
     wrong = kept & ((t < 0) | (t >= classes))
@@ -385,6 +391,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
                   reduction: str = "mean",
                   label_smoothing: float = 0.0) -> Tensor:
     """:func:`nll_loss` of log_softmax; or, with targets of floats, the cross entropy with probabilities."""
+    if not isinstance(target, Tensor):
+        raise TypeError(f"cross_entropy_loss(): argument 'target' (position 2) must be Tensor, not {type_name(target)}")
     axis = 0 if input.ndim == 1 else 1
     if target._data.shape == input._data.shape and target._data.dtype.kind != "f" and input.ndim:
         raise RuntimeError(f"Expected floating point type for target with class probabilities, got {target.dtype.legacy}")

@@ -139,7 +139,7 @@ def _logit_backward(node, g, x):
     if eps is None:
         slope = where((x == 0) | (x == 1), g * float("inf"), g / (x * (1 - x)))  # also at -0
         return where((x < 0) | (x > 1), float("nan"), slope)
-    return where((x < eps) | (x > 1 - eps), 0.0, g / (x * (1 - x)))
+    return where((x >= eps) & (x <= 1 - eps), g / (x * (1 - x)), 0.0)
 
 
 LOGIT = kind("LogitBackward0", _logit_backward, ("self",), keeps="eps")

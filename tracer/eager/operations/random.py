@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 
+from ..devices import CPU, check_device
 from ..dtypes import Dtype, get_default_dtype, int64
 from ..tensor import Tensor, made_of
 from .creation import _finished, check_sizes, like_function
@@ -20,9 +21,15 @@ _BLOCK = 16  # normal numbers are made so many at a time, half of them from cosi
 class Generator:
     """A stream of 32-bit numbers."""
 
-    def __init__(self, device: str = "cpu"):
+    def __init__(self, device="cpu"):
+        check_device(device, "Generator")
         self._lock = threading.Lock()
         self.manual_seed(67280421310721)
+
+    @property
+    def device(self):
+        """The CPU."""
+        return CPU
 
     def manual_seed(self, seed: int) -> Generator:
         """Start anew from a seed."""
