@@ -45,7 +45,15 @@ def _index_select_backward(node, g, index):
     return updated(index_add(made_of(np.zeros(node.shape, g._data.dtype)[()]), node.dim, index, g), 1)
 
 
-INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",), keeps="dim:given self_sym_sizes:shape")
+def _index_select_plain(node, g, places):
+    if not node.shape or not places.ndim:
+        return NotImplemented
+    zeros = np.zeros(node.shape, g.dtype)
+    np.add.at(zeros, _at(node.dim, places), g)
+    return zeros
+
+
+INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",), plain=_index_select_plain, keeps="dim:given self_sym_sizes:shape")
 
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
