@@ -127,6 +127,9 @@ def _float_arguments(callee: Callee, args: Sequence) -> tuple[int, ...]:
     def has_float(value):
         return any(np.asarray(leaf).dtype.kind == "f" for leaf in _leaves(value))
     found = tuple([k for k, each in enumerate(args) if has_float(each)])
+    if any(hasattr(each, "detach") and hasattr(each, "numpy") for each in args):
+        raise ArgumentError(f"{callee.name}() was given a tensor. compare() runs a function of NumPy's on arrays: pass x.detach().numpy(), and the same "
+                            f"function written for PyTorch as torch=.")
     if not found:
         raise ArgumentError(f"{callee.name}() was given no float to differentiate with respect to. Write its numbers as floats, 3.0 instead of 3.")
     return found

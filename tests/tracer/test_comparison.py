@@ -138,6 +138,8 @@ def test_trees_integers_and_compiled_objects():
 def test_refusals():
     with pytest.raises(tracer.ArgumentError, match="was given no float"):
         compare(lambda n: n, 3)
+    with pytest.raises(tracer.ArgumentError, match="was given a tensor"):
+        compare(lambda x: x.sum(), tracer.eager.tensor([1.0]))
     with pytest.raises(tracer.OutputError, match="a gradient is of one number"):
         compare(lambda x: x, X)
 
