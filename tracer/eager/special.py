@@ -34,14 +34,17 @@ def _float_data(input: Tensor, name: str):
     return x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
 
 
-def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False, by_result: bool = False):
+def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False, by_result: bool = False, plain=None):
     """A function of one operand. ``slope(x)``, or ``slope(x, result)``, is written on tensors, so that it can be derived again.
 
-    ``by_result``: it looks at the result alone.
+    ``by_result``: it looks at the result alone. ``plain``: the same slope on NumPy data.
     """
     saved = {"self": not by_result, "result": keeps_result}
     names = tuple([name for name, kept in saved.items() if kept])
-    cls = kind(grad_fn, lambda node, g, *entries: g * (slope(None, *entries) if by_result else slope(*entries)), names)
+
+    def product(of):
+        return of and (lambda node, g, *entries: g * (of(None, *entries) if by_result else of(*entries)))
+    cls = kind(grad_fn, product(slope), names, plain=product(plain))
 
     def smooth(input: Tensor, *, out=None) -> Tensor:
         x = _float_data(input, name)
@@ -57,13 +60,20 @@ def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool 
     ``function``: its values, where PyTorch's are not the table's. ``nan_as_zero``: the slope at NaN is that at 0, as there.
     """
     partial, ufunc = TABLE[op].partials[0], getattr(scipy, op)
+    needs_result = "out" in uses(partial)
+
+    def plain(x, out=None):
+        if nan_as_zero:
+            x, out = np.where(x == x, x, x.dtype.type(0)), np.where(x == x, out, x.dtype.type(0))
+        result = None if not needs_result else (function or ufunc)(x) if out is None else out
+        return partial(x, result).astype(result.dtype if x is None else x.dtype, copy=False)
 
     def slope(x: Tensor, out: Tensor | None = None) -> Tensor:
         if nan_as_zero and np.isnan(x._data).any():
             x, out = CHOICES["where"](x == x, x, 0.0), CHOICES["where"](x == x, out, 0.0)
-        result = None if "out" not in uses(partial) else Recorded(smooth(x) if out is None else out)
+        result = None if not needs_result else Recorded(smooth(x) if out is None else out)
         return opened(partial(None if x is None else Recorded(x), result))
-    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result, keeps_result and uses(partial) == {"out"})
+    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result, keeps_result and uses(partial) == {"out"}, plain)
     return smooth
 
 

@@ -89,9 +89,9 @@ def check_overlap(target: Tensor, other) -> None:
         raise RuntimeError(_SHARED_PLACES)
 
 
-def check_apart(target: Tensor, other: Tensor) -> None:
+def check_apart(target: Tensor, other) -> None:
     """Refuse an operand that shares any of the memory that is written to."""
-    if np.may_share_memory(target._data, other._data) and is_dense(target._data) and is_dense(other._data):
+    if isinstance(other, Tensor) and np.may_share_memory(target._data, other._data) and is_dense(target._data) and is_dense(other._data):
         raise RuntimeError(_SHARED_PLACES)
 
 
@@ -117,11 +117,11 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         _check_recordable(target)
         look_up_nodes((target, *operands))
     check_writable(target, False, overlaps)
-    if not getattr(operation, "is_fill", False):
-        for other in operands:
-            check_overlap(target, other)
-            if getattr(operation, "is_apart", False) and isinstance(other, Tensor):
-                check_apart(target, other)
+    check = check_apart if getattr(operation, "is_apart", False) else check_overlap
+    fills = getattr(operation, "is_fill", False)
+    for other in operands:
+        if not fills or not isinstance(other, Tensor) or other._data.ndim:  # one number is read before anything is written
+            check(target, other)
     if state.level:
         compute_pending()
     made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)

@@ -106,7 +106,7 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
     if data is None:
         data = apply(array)
     counter = input._counter
-    if state.special or not state.recording or counter is None or not input._rg or array.dtype.kind != "f":
+    if state.special or not state.recording or counter is None or counter is INFERENCE or not input._rg or array.dtype.kind != "f":
         node = recorded(kind, (input,))
         made = result(node, data)
         if node is not None:

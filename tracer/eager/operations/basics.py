@@ -112,6 +112,8 @@ def _data(self: Tensor) -> Tensor:
 def _set_data(self: Tensor, value: Tensor) -> None:
     if not isinstance(value, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type_name(value)}")
+    if self._rg and value._data.dtype.kind != "f":
+        raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
     self._data = value._data
 
 
@@ -284,7 +286,7 @@ def map2_(self: Tensor, x: Tensor, y: Tensor, callable) -> Tensor:
 def _mapped(name: str, self: Tensor, function, *others: Tensor) -> Tensor:
     if any([each._rg for each in (self, *others)]):
         raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
-    arrays = np.broadcast_arrays(self._data, *[each._data for each in others])
+    arrays = [self._data, *[each.expand(*self._data.shape)._data for each in others]]
     made = [function(*elements) for elements in zip(*[each.ravel().tolist() for each in arrays])]
     shared(self)[...] = np.array(made, self._data.dtype).reshape(self._data.shape)  # without a new version, as in PyTorch
     return self

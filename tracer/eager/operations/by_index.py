@@ -6,7 +6,7 @@ import numpy as np
 
 from ..record import fitted, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
-from ..updates import check_expanded, check_writable, in_place, recordable, update
+from ..updates import check_apart, check_expanded, check_writable, in_place, recordable, update
 from .choices import where
 from .define import kind, operation
 from .index_parts import mask_of_bytes
@@ -24,9 +24,17 @@ def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = Ind
     places = np.atleast_1d(index._data)
     if (places.view(f"u{places.itemsize}") >= extent).any():  # one comparison: what is negative is huge
         if name == "index_select":
-            raise IndexError("index out of range in self")
+            _tell_outside(input, places, extent)
         raise error("index out of range in self")
     return axis, places
+
+
+def _tell_outside(input: Tensor, places, extent: int) -> None:
+    if not extent:
+        raise RuntimeError("index_select(): self indexing axis dim should be positive")
+    if not input._data.size:
+        raise RuntimeError(f"INDICES element is out of DATA bounds, id={places[(places < 0) | (places >= extent)][0]} axis_dim={extent}")
+    raise IndexError("index out of range in self")
 
 
 def _at(axis: int, places) -> tuple:
@@ -37,7 +45,15 @@ def _index_select_backward(node, g, index):
     return updated(index_add(made_of(np.zeros(node.shape, g._data.dtype)[()]), node.dim, index, g), 1)
 
 
-INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",), keeps="dim:given self_sym_sizes:shape")
+def _index_select_plain(node, g, places):
+    if not node.shape or not places.ndim:
+        return NotImplemented
+    zeros = np.zeros(node.shape, g.dtype)
+    np.add.at(zeros, _at(node.dim, places), g)
+    return zeros
+
+
+INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",), plain=_index_select_plain, keeps="dim:given self_sym_sizes:shape")
 
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
@@ -68,7 +84,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
     axis, places = _vector("index_add", input, dim, index)
     _check_source("index_add", input, axis, places, source)
     data = np.array(input._data, order="C")
-    np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), (source._data if alpha == 1 else source._data * data.dtype.type(alpha)))
+    added = source._data if alpha == 1 else source._data * np.asarray(alpha).astype(data.dtype)
+    np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), added)
     return operation(INDEX_ADD, (input, source), data, (index, source if source._rg else None), dim=axis, alpha=alpha, shape=source._data.shape,
                      given=unsigned(dim), rank=source.ndim)
 
@@ -79,7 +96,8 @@ def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -
                            if name == "index_add" else f"{name}(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} "
                                                        f"and (source) "
                            f"{source.dtype.legacy}")
-    if name == "index_add" and source.ndim != input.ndim and input.ndim and source.ndim:
+    around = [list(each._data.shape[:axis] + each._data.shape[axis + 1:]) for each in (input, source)]
+    if name == "index_add" and around[0] != around[1]:
         raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
                            f"{list(input.shape)} source.shape = {list(source.shape)}")
     if source.ndim and source._data.shape[axis] != places.size:
@@ -174,6 +192,8 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
 def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
     """:func:`index_put` in place."""
     check_writable(input, recordable(input, (values,)), overlaps=True)
+    for each in (*indices, values):
+        check_apart(input, each)
     check_expanded(input, "index_put_", "tensor[indices] = tensor")
     return update(input, index_put, indices, values, accumulate, overlaps=True)
 
@@ -181,7 +201,7 @@ def index_put_(input: Tensor, indices, values: Tensor, accumulate: bool = False)
 FUNCTIONS = {f.__name__: f for f in (index_select, index_add, index_copy, index_fill, index_put)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-index_add.is_apart = index_copy.is_apart = index_fill.is_fill = True
+index_add.is_apart = index_copy.is_apart = index_fill.is_apart = index_fill.is_fill = True
 for _function in (index_add, index_copy, index_fill):
     setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
 Tensor.index_put_ = index_put_

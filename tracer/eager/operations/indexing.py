@@ -17,7 +17,7 @@ from ..node import Node
 from ..record import fitted, look_up_nodes, recorded, result, updated
 from ..tangents import follow
 from ..tensor import Tensor, made_of, shared
-from ..updates import check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
+from ..updates import check_apart, check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
 from ..views import view_of
 from ..words import type_name
 from .index_parts import parts_of
@@ -222,8 +222,6 @@ def _in_order(data, source, place: tuple):
 
 def put_at(input: Tensor, index, value) -> None:
     """``input[index] = value``."""
-    if not isinstance(value, (Tensor, int, float, np.integer)):
-        raise TypeError(f"can't assign a {type_name(value)} to a torch.{input.dtype.legacy}Tensor")
     if index is False:
         return
     if index is True:
@@ -244,14 +242,25 @@ def put_at(input: Tensor, index, value) -> None:
     if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
         check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
     check_overlap(target, value)
+    _check_source(target, tensors, value)
     put_in_place(target, _place(places, target.ndim), value, records, places.get("saved", ()))
 
 
 def _check_value(input: Tensor, index, value) -> None:
     if not isinstance(value, (Tensor, int, float, np.number, np.bool_)):
-        kind = "numpy.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
-        raise TypeError(f"can't assign a {kind} to a torch.{input.dtype.legacy}Tensor")
+        raise TypeError(f"can't assign a {type_name(value)} to a torch.{input.dtype.legacy}Tensor")
     check_filling(index if isinstance(index, tuple) else (index,), value)
+
+
+def _check_source(target: Tensor, tensors: list, value) -> None:
+    """A tensor that is written by index has the target's dtype, and shares none of its memory. One number where a mask holds may be any."""
+    if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and (not isinstance(value, Tensor) or value.numel() == 1):
+        return
+    if isinstance(value, Tensor) and tensors and value.dtype is not target.dtype:
+        raise RuntimeError(f"Index put requires the source and destination dtypes match, got {target.dtype.legacy} for the destination and "
+                           f"{value.dtype.legacy} for the source.")
+    for each in (*tensors, value):
+        check_apart(target, each)
 
 
 def check_filling(indices: tuple, value) -> None:

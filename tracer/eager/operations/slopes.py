@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..dtypes import get_default_dtype
 from ..tensor import Tensor, made_of, wrapped_dim
 from .joining import cat
 from .numbers import over, times
@@ -47,7 +48,8 @@ def _even(x: Tensor, axis: int, step: float, edge_order: int) -> Tensor:
 def _uneven(x: Tensor, axis: int, places: Tensor, edge_order: int) -> Tensor:
     """Weights of three neighbours make the parabola through them."""
     n = x._data.shape[axis]
-    h = np.diff(places._data).astype(x._data.dtype)
+    h = np.diff(places._data)
+    h = h if h.dtype.kind == "f" else h.astype(get_default_dtype().numpy)
     parts = []
     if n > 2:
         a, b = h[:-1], h[1:]
