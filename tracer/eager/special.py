@@ -146,13 +146,11 @@ def polygamma(n: int, input: Tensor, *, out=None) -> Tensor:
 
 def _hurwitz(s, q):
     """Hurwitz's zeta function; for negative q by the recurrence, which SciPy leaves out. NaN for infinite q, as in PyTorch."""
-    steps = np.where(q < 0, np.floor(-q) + 1, 0)
-    if not np.any(steps > 0):
-        return np.where((q == np.inf) & (s > 1), np.nan, scipy.zeta(s, q))
+    steps = np.where((q < 0) & np.isfinite(q), np.floor(-q) + 1, 0)
     total = np.asarray(scipy.zeta(s, q + steps))
-    for k in range(int(min(np.max(steps), 10_000))):
+    for k in range(int(min(np.max(steps, initial=0), 10_000))):
         total = total + np.where(k < steps, np.power(q + k, -s), 0.0)
-    return np.where((q <= 0) & (q == np.floor(q)), np.inf, total)
+    return np.where((q <= 0) & (q == np.floor(q)), np.inf, np.where((q == np.inf) & (s > 1), np.nan, total))
 
 
 def _trigamma(x):

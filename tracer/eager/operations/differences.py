@@ -31,7 +31,8 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 
 def _refuse_bools(name: str, *given) -> None:
     if any([each is not None and each._data.dtype.kind == "b" for each in given]):
-        raise RuntimeError(f"{name}: received a bool input for `x` or `y`, but bool is not supported")
+        which = "`x` or `y`" if given[1] is not None else "`y`"
+        raise RuntimeError(f"{name}: received a bool input for {which}, but bool is not supported")
 
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:

@@ -94,6 +94,16 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
                      source=x.dtype, ord=ord, given=unsigned((dim,) if isinstance(dim, int) else dim))
 
 
+NORM_OF_OLD = kind("NormBackward1", _vector_norm_backward, ("self", "result"), keeps="dim:given keepdim p:order")
+
+
+def norm_of_old(x: Tensor, p: float, dim: int, keepdim: bool) -> Tensor:
+    """``at::norm`` along an axis, which some functions still go through."""
+    axes = axes_of(dim, x.ndim)
+    return operation(NORM_OF_OLD, (x,), np.asarray(_norm_of(x._data, p, axes, keepdim), order="C"), (x, RESULT), order=float(p), axes=axes, keepdim=keepdim,
+                     source=x.dtype, given=unsigned((dim,)))
+
+
 # Distances -----------------------------------------------------------------------------------------------------------------------------
 
 def _dist_backward(node, g, x, y, out):
