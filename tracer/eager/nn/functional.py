@@ -26,7 +26,7 @@ from ..operations.products import addmm, matmul
 from ..operations.random_fills import bernoulli_
 from ..operations.units import NN as UNITS
 from ..operations.units import expit
-from ..record import broadcast_shape, fit_of, fitted
+from ..record import broadcast_shape, fit_of, fitted, in_common
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..words import type_name
 from .margins import FUNCTIONS as MARGINS
@@ -104,6 +104,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``."""
+    if not input.ndim or not weight.ndim:
+        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {input.ndim}D and {weight.ndim}D")
     if bias is None:
         return matmul(input, weight.t())
     if input.ndim == 2:
@@ -217,12 +219,14 @@ def _loss(name: str, grad_fn: str, kernel: str, function, slopes, warn: bool = T
             raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they "
                              f"have the "
                              "same size.")
-        broadcast_shape(input._data.shape, target._data.shape)
+        shape = broadcast_shape(input._data.shape, target._data.shape)
+        input, target = [each if each._data.shape == shape else each.expand(*shape) for each in (input, target)]
         kept = defaults | dict(zip(defaults, options)) | named
         options = tuple(kept.values())
         if input._data.dtype.kind != "f":
             raise NotImplementedError(f"\"{kernel}\" not implemented for '{input.dtype.legacy}'")
-        values = np.asarray(function(input._data, target._data, *options), input._data.dtype)
+        _, (a, b) = in_common(input, target)
+        values = np.asarray(function(a, b, *options), a.dtype)
         data = reduced(made_of(values), reduction)._data
         return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, code=REDUCTIONS[reduction],
                          options=options, fits=(fit_of(input), fit_of(target)), **kept)

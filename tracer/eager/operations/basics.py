@@ -159,7 +159,7 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
     dtype = dtype or input.dtype
     if input._data.dtype == dtype.numpy and not copy:
         return input
-    node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point and input._data.dtype.kind == "f" else None
+    node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point else None
     if node is not None:
         node.source = input.dtype
     return result(node, _copied(input._data, dtype.numpy)[()])

@@ -10,7 +10,7 @@ from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .arithmetic import operand
-from .choices import where
+from .joining import cat
 
 
 class CumsumBackward0(Node):
@@ -19,10 +19,10 @@ class CumsumBackward0(Node):
     arguments = {"dim": "given"}
 
     def fast(self, g):
-        return (np.flip(np.cumsum(np.flip(g, self.dim), self.dim), self.dim) if g.ndim else g,)
+        return (g if _single(g, self.dim) else np.ascontiguousarray(np.flip(np.cumsum(np.flip(g, self.dim), self.dim), self.dim)),)
 
     def backward(self, g):
-        return (g.flip(self.dim).cumsum(self.dim).flip(self.dim) if g.ndim else g,)
+        return (g if _single(g._data, self.dim) else _sums_from_behind(g, self.dim),)
 
 
 class CumprodBackward0(Node):
@@ -50,24 +50,50 @@ class CumprodBackward0(Node):
 
     def backward(self, g):
         x, out = self.unpack()
-        if not state.recording:  # nobody asks for a graph
-            return (made_of(self.fast(g._data)[0]),)
-        if not x.ndim:
-            return (g,)
         dim = self.dim
+        if not state.recording and not _single(x._data, dim) and (x._data == 0).any():
+            return (made_of(_around_zeros(g._data, x._data, out._data, dim)),)
+        if _single(x._data, dim):
+            return (g,)
         if not (x._data == 0).any():
-            return ((g * out).flip(dim).cumsum(dim).flip(dim) / x,)
-        total = None
-        for k in range(x._data.shape[dim]):  # d out_j / d x_k for j >= k: the product of the others up to j
-            ones = np.ones_like(x._data)
-            ones[(slice(None),) * dim + (k,)] = 0
-            others = where(made_of(ones != 0), x, 1.0)
-            tail = (g * cumprod(others, dim)).narrow(dim, k, x._data.shape[dim] - k).sum(dim, keepdim=True)
-            place = np.zeros_like(x._data)
-            place[(slice(None),) * dim + (k,)] = 1
-            each = tail * made_of(place)
-            total = each if total is None else total + each
-        return (total,)
+            return (_sums_from_behind(out * g, dim) / x,)
+        found = made_of(np.zeros(x._data.shape, g._data.dtype))
+        extent = x._data.shape[dim]
+        for k in range(extent):  # d out_j / d x_k for j >= k: the product of the others up to j
+            slope = (g.narrow(dim, k, extent - k) * _products_without(x, dim, k)).sum(dim)
+            found.select(dim, k).copy_(slope)
+        return (found,)
+
+
+def _single(data, dim: int) -> bool:
+    """Is there nothing that runs?"""
+    return data.size <= 1 or data.shape[dim] == 1
+
+
+def _sums_from_behind(x: Tensor, dim: int) -> Tensor:
+    return x.flip(dim).cumsum(dim).flip(dim)
+
+
+def _around_zeros(g, x, out, dim: int):
+    """The gradient of running products with zeros among the factors: what lies behind the second zero of a line has none."""
+    zeros = np.cumsum(x == 0, dim)
+    before, between = zeros == 0, zeros == 1
+    place = np.argmax(between, dim, keepdims=True)
+    first = between & (np.arange(x.shape[dim]).reshape([-1 if axis == dim else 1 for axis in range(x.ndim)]) == place)
+    up_to_first = np.flip(np.cumsum(np.flip(np.where(before, out * g, x.dtype.type(0)), dim), dim), dim) / x
+    behind = np.cumprod(np.where(between & ~first, x, x.dtype.type(1)), dim) * np.where(between, g, x.dtype.type(0))
+    product = np.where(place == 0, x.dtype.type(1), np.take_along_axis(out, np.maximum(place - 1, 0), dim))
+    return np.where(before, up_to_first, np.where(first, behind.sum(dim, keepdims=True) * product, x.dtype.type(0)))
+
+
+def _products_without(x: Tensor, dim: int, k: int) -> Tensor:
+    """Running products along an axis from position ``k`` on, in which the element there counts as 1."""
+    extent = x._data.shape[dim]
+    before = x.narrow(dim, 0, k).prod(dim, True) if k else made_of(np.ones([1 if axis == dim else n for axis, n in enumerate(x._data.shape)], x._data.dtype))
+    if k == extent - 1:
+        return before
+    behind = cumprod(x.narrow(dim, k + 1, extent - k - 1), dim)
+    return cat([before, before.expand_as(behind) * behind if k else behind], dim)
 
 
 def _from_behind(x, axis: int):
@@ -82,7 +108,7 @@ def cumsum(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:
     node = recorded(CumsumBackward0, (input,))
     if node is not None:
         node.dim, node.given = axis, unsigned(dim)
-    return result(node, np.ascontiguousarray(np.add.accumulate(x, axis, goal)) if x.ndim else x.astype(goal))
+    return result(node, np.ascontiguousarray(np.add.accumulate(x, axis, goal)) + goal.type(0) if x.ndim else x.astype(goal))  # 0 of -0
 
 
 def cumprod(input, dim: int, *, dtype: Dtype | None = None, out=None) -> Tensor:

@@ -24,7 +24,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     made = cat(parts, axis) if len(parts) > 1 else input
     for _ in range(n):
         extent = made._data.shape[axis]
-        above, below = narrow(made, axis, min(1, extent), max(extent - 1, 0)), narrow(made, axis, 0, max(extent - 1, 0))
+        below, above = narrow(made, axis, 0, max(extent - 1, 0)), narrow(made, axis, min(1, extent), max(extent - 1, 0))
         made = above.logical_xor(below) if made._data.dtype.kind == "b" else above - below
     return made
 

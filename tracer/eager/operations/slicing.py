@@ -117,10 +117,18 @@ def _check_place(place: Geometry, available: int, itemsize: int) -> None:
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(place.steps)}")
     if place.offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {place.offset}")
-    if place.extent() > available:
+    if 0 not in place.shape and place.extent() > available:
         raise RuntimeError(f"setStorage: sizes {list(place.shape)}, strides {list(place.steps)}, storage offset {place.offset}, and itemsize {itemsize} "
                            f"requiring a storage size of {place.extent() * itemsize} are out of bounds for storage of size {available * itemsize}")
 
 
+def check_storage(input: Tensor, shape: tuple) -> None:
+    """Refuse so many positions at the beginning of each axis, where the memory does not hold them."""
+    array = shared(input)
+    memory = array if input._view is None else shared(input._view.base)
+    steps = tuple([0 if n == m == 0 else step for n, m, step in zip(shape, input._data.shape, input.stride())])
+    _check_place(Geometry(shape, steps, geometry_in(array, memory).offset), geometry_of(memory).extent(), array.itemsize)
+
+
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}
-view_methods(FUNCTIONS | {"unfold": unfold})
+view_methods(FUNCTIONS | {"unfold": unfold}, ("narrow",))
