@@ -68,7 +68,10 @@ contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_
 globals().update({name: hears_out(with_options(function), name) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
 globals().update(legacy.TYPES)
 watch_methods(FUNCTIONS)
-for _name, _class in {"Tensor": Tensor, "Size": Size, "dtype": dtype, "device": device}.items():  # under these names they print and are pickled
+for _name in (*FUNCTIONS, *special.FUNCTIONS):  # under which they print and are pickled, as the types below
+    if not isinstance(globals()[_name], type):
+        globals()[_name].__module__, globals()[_name].__qualname__ = __name__, _name
+for _name, _class in {"Tensor": Tensor, "Size": Size, "dtype": dtype, "device": device}.items():
     _class.__module__, _class.__name__, _class.__qualname__ = __name__, _name, _name
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 

@@ -335,7 +335,7 @@ def in_place(name: str, operation: Callable) -> Callable:
                 if text == str(error):
                     raise
                 raise TypeError(text) from None
-    method.__name__ = name
+    method.__name__ = method.__qualname__ = name
     method.__doc__ = f"``{name[:-1]}`` in place."
     return method
 

@@ -1,5 +1,7 @@
 """The operations on tensors, a family a file; ``FUNCTIONS`` has all of them by name. Importing a family gives tensors its methods."""
 
+import inspect
+
 from . import (
     activations,
     arithmetic,
@@ -55,5 +57,8 @@ _FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, st
              numeric, norms, ordering, products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, least_squares, parts,
              activations, units, basics, creation, memory, random, random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
+for _function in FUNCTIONS.values():
+    if inspect.isfunction(_function):
+        _function.__qualname__ = _function.__name__.rstrip("_")  # which Python's own messages have
 
 __all__ = ["FUNCTIONS", "legacy", "random"]

@@ -9,6 +9,7 @@ from ..geometry import in_layout_of
 from ..node import Node
 from ..record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result, summed_to
 from ..tensor import Tensor, made_of
+from ..words import type_name
 from .arithmetic import _Binary
 from .elementwise import RECORDED
 from .operands import check_operands
@@ -142,6 +143,9 @@ def clamp(input, min=None, max=None, *, out=None) -> Tensor:
     """Elements brought within bounds, which are numbers or tensors."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    for name, bound in (("min", min), ("max", max)):
+        if bound is not None and not isinstance(bound, (Tensor, int, float, np.number, np.bool_)):
+            raise TypeError(f"clamp(): argument '{name}' must be Number, not {type_name(bound)}")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         return _clamp_by_tensors(input, min, max)
     return _clamp(input, min, max, ClampBackward1)

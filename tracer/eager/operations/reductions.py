@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..modes import state
 from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
+from ..words import type_name
 from .arithmetic import operand
 from .choices import masked_fill, where
 from .cumulative import cumprod
@@ -25,7 +27,10 @@ def axes_of(dim, ndim: int) -> tuple[int, ...] | None:
     """The axes that a ``dim`` argument names, counted from the front; None for all."""
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return None
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = (dim,) if isinstance(dim, int) else tuple(dim) if isinstance(dim, (tuple, list)) else (operator.index(dim),)
+    for each in dims:
+        if not isinstance(each, (int, np.integer)):
+            raise TypeError(f"argument 'dim' must be tuple of ints, but found element of type {type_name(each)}")
     axes = tuple([wrapped_dim(d, ndim) for d in dims])
     for axis in axes:
         if axes.count(axis) > 1:

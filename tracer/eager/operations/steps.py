@@ -11,7 +11,7 @@ from ..record import data_of, in_common, recorded, result, saved_result
 from ..tensor import Tensor, made_of
 from .arithmetic import _refuse_integer_zero, operand
 from .elementwise import RECORDED
-from .operands import check_kernel
+from .operands import check_kernel, check_operands
 
 
 class _Step(Node):
@@ -78,6 +78,7 @@ def frac(input, *, out=None) -> Tensor:
 
 def floor_divide(input, other, *, out=None, name: str = "floor_divide") -> Tensor:
     """The quotient rounded down; not differentiable. ``name``: of the operation in the message that says so."""
+    check_operands("floor_divide", input, other)
     if promoted((input, other)).numpy.kind == "b":
         raise NotImplementedError("\"div_floor_cpu\" not implemented for 'Bool'")
     _refuse_integer_zero(input, other)
