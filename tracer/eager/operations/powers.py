@@ -97,16 +97,6 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     return made
 
 
-def _integer_power(x, y):
-    """Negative exponents of integers: 1 and -1 have powers, all others give 0."""
-    if x.dtype.kind == "b":
-        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
-    if x.dtype.kind not in "iu" or not np.any(y < 0):
-        return np.power(x, y)
-    x, y = np.broadcast_arrays(x, y)
-    return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0))).astype(x.dtype)
-
-
 def _refuse_negative_integers(x, y):
     if x.dtype.kind in "iu" and np.any(np.asarray(y) < 0):
         raise RuntimeError("Integers to negative integer powers are not allowed.")
@@ -121,6 +111,8 @@ def _raised(x, n: float):
 
 def _integer_power(x, y):
     """With negative exponents what is left of a fraction: 0, but for 1 and -1."""
+    if x.dtype.kind == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if x.dtype.kind not in "iu" or not np.any(np.asarray(y) < 0):
         return np.power(x, y)
     base, exponent = np.broadcast_arrays(x, y)
@@ -134,7 +126,7 @@ def _power_of_number(x: Tensor, n) -> Tensor:
     if data.dtype.kind == "f":
         value = _raised(data, n)
     elif data.dtype.kind == "b" and isinstance(n, bool):
-        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+        value = data | (not n)
     else:
         _, (base, exponent) = in_common(x, n)
         value = _refuse_negative_integers(base, exponent)

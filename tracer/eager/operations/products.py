@@ -398,18 +398,23 @@ def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
     if len(first) != len(second):
         raise RuntimeError("both dimension lists should have same length")
     for m, n in zip(first, second):
-        if a._data.shape[m] != b._data.shape[n]:
+        if a._data.shape[m] == 1:
+            b = b.sum(n, keepdim=True)
+        elif b._data.shape[n] == 1:
+            a = a.sum(m, keepdim=True)
+        elif a._data.shape[m] != b._data.shape[n]:
             raise RuntimeError(f"contracted dimensions need to match, but first has size {a._data.shape[m]} in dim {m} and second has size "
                                f"{b._data.shape[n]} in dim {n}")
-    first, second = [wrapped_dim(d, a.ndim) for d in first], [wrapped_dim(d, b.ndim) for d in second]
-    free_a, free_b = [k for k in range(a.ndim) if k not in first], [k for k in range(b.ndim) if k not in second]
+    free_a, free_b = [[k for k in range(t.ndim) if k not in [wrapped_dim(d, t.ndim) for d in dims]] for t, dims in ((a, first), (b, second))]
     shape = [a._data.shape[k] for k in free_a] + [b._data.shape[k] for k in free_b]
     inside = int(np.prod([a._data.shape[k] for k in first]))
-    if not free_a and not free_b and a.ndim == b.ndim == 1:
-        return dot(a.permute(0), b.permute(0)).view(())
-    left = a.permute(*free_a, *first).reshape(int(np.prod([a._data.shape[k] for k in free_a])), inside)
-    right = b.permute(*second, *free_b).reshape(inside, int(np.prod([b._data.shape[k] for k in free_b])))
-    return mm(left, right).view(shape)
+    left, right = a.permute(*free_a, *first), b.permute(*second, *free_b)
+    if a._data.size == b._data.size == inside:  # a number
+        if left.is_contiguous() and right.is_contiguous():
+            return dot(*[t if t.ndim == 1 else t.reshape(inside) for t in (left, right)]).view(shape)
+        return (left.squeeze() * right.squeeze()).sum().view(shape)
+    left = left.reshape(int(np.prod([a._data.shape[k] for k in free_a])), inside)
+    return mm(left, right.reshape(inside, int(np.prod([b._data.shape[k] for k in free_b])))).view(shape)
 
 
 def kron(input: Tensor, other: Tensor, *, out=None) -> Tensor:
