@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from tracer import InPlaceError, TracedBoolError, TracedConversionError, UnsupportedError, grad, value_and_grad
+from tracer import InPlaceError, TracedBoolError, TracedConversionError, UnsupportedError, grad, hessian, jit, value_and_grad
 from tracer.errors import ImpureError
 
 X = np.array([0.4, -1.2, 2.3])
@@ -253,3 +253,44 @@ def test_a_long_loop_with_an_early_exit_asks_no_round_about_all_earlier_ones():
     start = time.perf_counter()
     grad(root)(1.7)
     assert time.perf_counter() - start < 6.0  # of quadratic work it was 15
+
+
+# Lists of data -----------------------------------------------------------------------------------------------------------------
+
+def smoothed(rate, data):
+    level, total = data[0], 0.0
+    for x in data[1:]:
+        total += (x - level) ** 2 * np.exp(-x * x)
+        level = level + rate * (x - level)
+    return total
+
+
+@pytest.mark.parametrize("n", [5, 15, 16, 17, 150])
+def test_a_loop_over_a_list_of_data(n):
+    data = np.random.default_rng(n).normal(size=n)
+    value, (slope, slopes) = value_and_grad(smoothed, (0, 1))(0.3, data.tolist())
+    expected, (of_rate, of_data) = value_and_grad(smoothed, (0, 1))(0.3, data)
+    assert value == pytest.approx(expected, rel=1e-13)
+    assert slope == pytest.approx(of_rate, rel=1e-12)
+    assert type(slopes) is list
+    assert np.allclose(slopes, of_data, rtol=1e-12, atol=1e-14)
+    assert np.allclose(hessian(smoothed, 1)(0.3, data.tolist()), hessian(smoothed, 1)(0.3, data), rtol=1e-11, atol=1e-13)
+
+
+def test_lists_of_pairs_and_dicts_of_many_numbers():
+    points = [(float(k), float(k) ** 2) for k in range(40)]
+    assert grad(lambda a, points: sum((a * x - y) ** 2 for x, y in points))(1.3, points) == pytest.approx(sum(2 * x * (1.3 * x - y) for x, y in points))
+    x, y = grad(lambda points: sum((1.3 * x - y) ** 2 for x, y in points))(points)[5]
+    assert (x, y) == (pytest.approx(2.6 * (6.5 - 25)), pytest.approx(-2 * (6.5 - 25)))
+    numbers = {f"k{k}": k * 0.5 for k in range(20)}
+    assert grad(lambda d: sum(v * v for v in d.values()))(numbers) == {name: 2 * v for name, v in numbers.items()}
+    assert grad(lambda *x: sum(k * v * v for k, v in enumerate(x)), argnums=3)(*numbers.values()) == 9.0
+    assert jit(lambda x: x)(list(numbers.values())) == list(numbers.values())
+    mixed = [*[0.5] * 20, 3, "a", np.ones(2), [np.float32(2.0)] * 17]
+    found = grad(lambda m: sum(v * k for k, v in enumerate(m[:20])) * m[20] + np.sum(m[22]) + m[23][16] ** 2)(mixed)
+    assert (found[4], found[20:22], found[23][16]) == (12.0, [None, None], 4.0)
+
+
+def test_the_loop_over_a_list_is_one_of_the_graph():
+    lengths = [len(value_and_grad(smoothed).lower(0.3, [0.1 * k for k in range(n)]).gradient_graph.nodes) - n for n in (100, 200)]
+    assert lengths[0] == lengths[1] < 100

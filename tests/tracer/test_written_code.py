@@ -148,14 +148,15 @@ def deeper(x):
 
 FORMAT = ("float() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Leave the float() away, or use the np. function of "
           "the same name instead of a compiled one; for \"%.3f\" % x write an f-string, which shows the node.")
-KNOWN = ("Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; to look up by a computed index "
-         "use np.take or an integer array.")
+KNOWN = ("Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; of an array that "
+         "is the same in each call it is known where the function has that from outside (a global, a closure variable) and not as an argument; to look up by "
+         "a computed index use np.take or an integer array.")
 REFUSED = {
     "int": (lambda x: x * int(x), TracedConversionError, INT),
     "a refusal that is caught": (swallowed, TracedConversionError, INT),
     "range": (lambda x: sum(1.0 * x for _ in range(x)), TracedIndexError,
               "an index, `range`, shape or axis needs a concrete integer, but `input` (LINE) is traced data. Its value is not known when the graph is built. "
-              "Pass the number as a Python int argument or take it from a shape; to look up by a computed index use np.take or an integer array."),
+              + KNOWN.partition("graph is built. ")[2]),
     "a range of a rounded number": (lambda x: sum(x for _ in range(math.floor(x))), TracedIndexError,
                                     f"an index, `range`, shape or axis needs a concrete integer, but `floor` (LINE) is traced data. {KNOWN}"),
     "a shape": (lambda x: np.sum(np.zeros(x)), TracedIndexError, f"a shape or a range needs a concrete integer, but `input` (LINE) is traced data. {KNOWN}"),
