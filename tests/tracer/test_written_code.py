@@ -175,8 +175,8 @@ REFUSED = {
                                "a traced value is written into a NumPy array that was made outside the traced function (LINE). The array would keep no "
                                "trace of it. Make the array inside: np.zeros(3), or np.array(a) for a copy of it."),
     "a complex number": (lambda x: abs(x * 1j), UnsupportedError,
-                         "a value of dtype complex128 (complex) meets a traced value; only bool, integers, float32 and float64 are supported. "
-                         "Convert it with .astype(float)."),
+                         "a value of dtype complex128 (complex) meets a traced value (LINE); only bool, integers, float32 and float64 are supported. "
+                         "Compute real and imaginary parts as numbers of their own."),
     "a list in a ufunc": (lambda x: np.sum(np.sin([x, x])), TracedConversionError,
                           "np.asarray() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Write np.array([a, b]) around "
                           "traced values in a list; to look up in an array that is kept in a list or dict, np.take(table, i)."),
