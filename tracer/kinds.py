@@ -15,9 +15,12 @@ from .graph.op import NOT_DIFFERENTIABLE, ZERO
 STEP = 2.0**-26  # relative; half the digits of float64
 
 
+COMPARISONS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
+
+
 def differences_in_kind(run: EagerRun) -> list[str]:
-    """A line for each branch that Python took on a value, each line that updates an array, and each operation at a tie or kink."""
-    return [*_branches(run), *_updates(run), *_ties(run)]
+    """A line for each branch that Python took on a value, each line that updates an array, and each operation or comparison at a tie or kink."""
+    return [*_branches(run), *_updates(run), *_ties(run), *_equal_comparisons(run)]
 
 
 def _branches(run: EagerRun) -> Iterator[str]:
@@ -32,10 +35,23 @@ def _updates(run: EagerRun) -> Iterator[str]:
 
 
 def _ties(run: EagerRun) -> Iterator[str]:
-    found = Counter((run.line_of(node), node.op) for node in run.tape if node.op.kink and node.type.is_float for _ in range(_kinks(run, node)))
+    found = Counter((run.line_of(node), node.op) for node in run.tape if node.op.kink and node.inputs[0].type.is_float for _ in range(_kinks(run, node)))
     for (line, op), count in found.items():
         elements = f"{count} elements" if count > 1 else "one element"
         yield f"{_short(line)}: {op.name} at a tie or kink ({elements}). There is no derivative; both take the convention: {op.kink}."
+
+
+def _equal_comparisons(run: EagerRun) -> Iterator[str]:
+    found: Counter = Counter()
+    for node in run.tape:
+        if node.op.name in COMPARISONS and all(each.type.is_float for each in node.inputs):
+            a, b = run.operands(node)
+            found[run.line_of(node), node.op.name] += int(np.sum(np.equal(a, b)))
+    for (line, name), count in found.items():
+        if count:
+            elements = f"{count} elements" if count > 1 else "one element"
+            yield (f"{_short(line)}: `{COMPARISONS[name]}` of equal numbers ({elements}). Where a slope hangs on it there is no derivative; both take the "
+                   "chosen arm's.")
 
 
 def _short(line: str) -> str:
@@ -45,6 +61,8 @@ def _short(line: str) -> str:
 def _kinks(run: EagerRun, node: Node) -> int:
     """How many elements of the operation's result lie on a kink."""
     operands = run.operands(node)
+    if node.op.name == "argsort":
+        return int(np.sum(np.diff(np.sort(operands[0], axis=-1), axis=-1) == 0))
     if node.op.kind not in ("elementwise", "reduction") or node.op.partials in (ZERO, NOT_DIFFERENTIABLE):
         return 0
     if not all(np.all(np.isfinite(each)) for each in operands):

@@ -18,3 +18,14 @@ def test_other_names_are_plainly_missing():
         torch.nonsense  # noqa: B018
     with pytest.raises(AttributeError, match="has no profiler: call tracer"):
         torch.autograd.profiler  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["Module", "Linear", "Conv2d", "MSELoss", "init", "utils"])
+def test_modules_are_refused_with_what_to_write_instead(name):
+    with pytest.raises(AttributeError, match=rf"tracer\.eager\.nn has no {name}: "):
+        getattr(torch.nn, name)
+    assert not hasattr(torch.nn, "nonsense")
+
+
+def test_the_version_is_that_of_the_pytorch_that_is_followed():
+    assert torch.__version__ == "2.13.0"

@@ -104,6 +104,25 @@ def test_ties_are_differences_in_kind():
     assert compare(tied, np.array([3.0, 1.5, 2.0, 0.5])).kinds == []
 
 
+def test_comparisons_of_equal_numbers_are_differences_in_kind():
+    def rectified(x):
+        return np.sum(np.where(x > 0.0, x, 0.0))
+
+    line = rectified.__code__.co_firstlineno + 1
+    found = compare(rectified, np.array([0.0, 1.0, 0.0]))
+    assert found.kinds == [f"test_comparison.py:{line}: `>` of equal numbers (2 elements). Where a slope hangs on it there is no derivative; both take the "
+                           "chosen arm's."]
+    assert found.gradients["x"][0].tolist() == found.gradients["x"][1].tolist() == [0.0, 1.0, 0.0]
+    assert compare(rectified, np.array([-1.0, 1.0])).kinds == []
+
+
+def test_equal_elements_that_are_sorted_are_a_difference_in_kind():
+    found = compare(lambda x: np.sort(x) @ np.arange(3.0), np.array([2.0, 1.0, 2.0]))
+    assert len(found.kinds) == 1 and "argsort at a tie or kink (one element)" in found.kinds[0] and TABLE["argsort"].kink in found.kinds[0]
+    assert found.gradients["x"][0].tolist() == found.gradients["x"][1].tolist() == [1.0, 0.0, 2.0]
+    assert compare(lambda x: np.sort(x) @ np.arange(3.0), np.array([2.0, 1.0, 3.0])).kinds == []
+
+
 KINK = TABLE["maximum"].kink
 
 
@@ -119,6 +138,8 @@ def test_trees_integers_and_compiled_objects():
 def test_refusals():
     with pytest.raises(tracer.ArgumentError, match="was given no float"):
         compare(lambda n: n, 3)
+    with pytest.raises(tracer.ArgumentError, match="was given a tensor"):
+        compare(lambda x: x.sum(), tracer.eager.tensor([1.0]))
     with pytest.raises(tracer.OutputError, match="a gradient is of one number"):
         compare(lambda x: x, X)
 
@@ -138,6 +159,11 @@ def test_another_function_written_for_torch_is_told_of():
     torch = pytest.importorskip("torch")
     found = compare(wave, X, 0.7, torch=lambda x, a: torch.sin(x).sum())
     assert len(found.kinds) == 1 and found.kinds[0].startswith("torch: the function that was given gives ") and "they are not the same" in found.kinds[0]
+    found = compare(lambda p, n: np.sum(p["w"][0] * p["b"]) ** n, {"w": [X, 1], "b": 2.0}, 2, torch=lambda p, n: (p["w"][0] * p["b"]).sum() ** n)
+    assert found.kinds == [] and found.seconds["torch"] > 0
+    dtypes = []
+    found = compare(lambda x: np.sum(x * x), X.astype(np.float32), torch=lambda x: dtypes.append(x.dtype) or (x * x).sum())
+    assert set(dtypes) == {torch.float32} and found.kinds == []
     with pytest.raises(tracer.ArgumentError, match="takes the same function written for PyTorch, not bool"):
         compare(wave, X, 0.7, torch=True)
 

@@ -46,13 +46,14 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
-from .given import with_out
+from .given import hears_out
 from .limits import finfo, iinfo
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .operations import FUNCTIONS, legacy, random
 from .printing import set_printoptions
 from .process import get_default_device, get_num_threads, set_default_device, set_default_tensor_type, set_num_threads
 from .refused import refusal
+from .stale import complete as _complete
 from .tensor import STRIDED as strided
 from .tensor import Size, Tensor
 
@@ -64,9 +65,14 @@ bool = bool_
 float, double, half, long, int, short = float32, float64, float16, int64, int32, int16
 contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
-globals().update({name: with_out(with_options(function)) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
+globals().update({name: hears_out(with_options(function), name) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
 globals().update(legacy.TYPES)
 watch_methods(FUNCTIONS)
+for _name in (*FUNCTIONS, *special.FUNCTIONS):  # under which they print and are pickled, as the types below
+    if not isinstance(globals()[_name], type):
+        globals()[_name].__module__, globals()[_name].__qualname__ = __name__, _name
+for _name, _class in {"Tensor": Tensor, "Size": Size, "dtype": dtype, "device": device}.items():
+    _class.__module__, _class.__name__, _class.__qualname__ = __name__, _name, _name
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 # The methods in place that PyTorch has as functions too.
@@ -77,7 +83,7 @@ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ 
 sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """.split()
 globals().update({name: getattr(Tensor, name) for name in _IN_PLACE})
-globals().update({name: getattr(nn.functional, name) for name in ("celu", "selu", "threshold", "hardshrink", "dropout", "cosine_similarity")})
+cosine_similarity = nn.functional.cosine_similarity
 
 
 def is_tensor(value) -> bool:
@@ -114,14 +120,12 @@ def is_inference(input: Tensor) -> bool:
     return input.is_inference()
 
 
-def fill(input: Tensor, value) -> Tensor:
-    """A copy of one number in every place."""
-    return input.clone().fill_(value)
-
-
 def is_floating_point(input: Tensor) -> bool:
     """Is the dtype one of floats?"""
     return input.is_floating_point()
+
+
+_complete()
 
 
 def __getattr__(name: str):

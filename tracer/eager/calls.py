@@ -35,14 +35,16 @@ def watch_methods(functions: Mapping[str, Callable]) -> None:
     """Do this for the methods along dims and those of several tensors; sum and mean have NumPy's names written out, for speed."""
     for name in (*functions, "expand_as", "reshape_as", "view_as"):
         method = getattr(Tensor, name, None)
-        others = list(inspect.signature(method).parameters.values())[1:] if method is not None else ()
-        watched = any(each.name in ("dim", "dims", "repeats") or each.annotation == "Tensor" for each in others)
+        others = list(inspect.signature(method).parameters.values())[1:] if callable(method) else ()
+        watched = any(each.name in ("dim", "dims", "repeats") or each.annotation in ("Tensor", "int", "bool") for each in others)
         if watched and name not in ("sum", "mean"):
             setattr(Tensor, name, called(method, name, bound=True))
 
 
 def again(function: Callable, name: str, args: tuple, named: Mapping, error: Exception, bound: bool = False):
     """Call once more with NumPy's names translated; else say what is wrong with the arguments, or raise what was raised."""
+    if "received an invalid combination" in str(error):
+        raise error
     parameters = inspect.signature(function).parameters
     spelled = {NUMPY_NAMES.get(key, key) if key not in parameters and NUMPY_NAMES.get(key) in parameters else key: value for key, value in named.items()}
     listed = next((key for key, each in parameters.items() if each.kind is inspect.Parameter.VAR_POSITIONAL), None)
@@ -86,7 +88,8 @@ def _wrong_type(name: str, parameters: Mapping, args: tuple, named: Mapping, bou
         elif key in named:
             value, place = named[key], ""
         elif each.kind is inspect.Parameter.VAR_POSITIONAL and index < len(args):
-            value, place = args[index], f" (position {position})"
+            alone = len(args) == index + 1 and isinstance(args[index], (list, tuple))
+            value, place = args[index] if key != "tensors" or alone else args[index:], f" (position {position})"
         else:
             continue
         wanted = _wanted(each, value)

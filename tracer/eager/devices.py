@@ -42,6 +42,13 @@ class Device:
         """Which of its kind; None for the current one."""
         return self._key[1]
 
+    def __enter__(self) -> Device:
+        check_device(self, "device")
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
     def __repr__(self) -> str:
         return f"device(type='{self.type}'" + (")" if self.index is None else f", index={self.index})")
 
@@ -84,6 +91,8 @@ def check_device(device, name: str) -> None:
 
 def with_options(function: Callable) -> Callable:
     """The same function, with ``device=``, ``dtype=`` and ``requires_grad=`` looked at, if its signature names a device."""
+    if isinstance(function, type):
+        return function
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

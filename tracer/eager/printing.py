@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from .tangents import tangent_of
 from .tensor import Size, Tensor
 
 
-class _Options(threading.local):
+class _Options:
     """What torch.set_printoptions sets."""
 
     precision, threshold, edgeitems, linewidth, sci_mode = 4, 1000, 3, 80, None
@@ -25,8 +24,8 @@ _PROFILES = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4,
 
 def set_printoptions(precision: int | None = None, threshold: float | None = None, edgeitems: int | None = None, linewidth: int | None = None,
                      profile: str | None = None, sci_mode: bool | None = None) -> None:
-    """How tensors are printed in this thread."""
-    if profile is not None:
+    """How tensors are printed from now on."""
+    if profile in _PROFILES:  # others are let pass
         _options.precision, _options.threshold, _options.edgeitems, _options.linewidth = _PROFILES[profile]
     for name, value in (("precision", precision), ("threshold", threshold), ("edgeitems", edgeitems), ("linewidth", linewidth)):
         if value is not None:

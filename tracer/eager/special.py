@@ -9,22 +9,32 @@ from scipy import special as scipy
 
 from tracer.ops import TABLE
 
-from .dtypes import get_default_dtype
+from .dtypes import get_default_dtype, promoted
+from .given import with_out
 from .operations.activations import log_softmax, logsumexp, softmax
 from .operations.arithmetic import operand
-from .operations.choices import where
+from .operations.choices import FUNCTIONS as CHOICES
+from .operations.composed import GRADIENTS
 from .operations.define import RESULT, kind, operation
 from .operations.elementwise import FUNCTIONS as ELEMENTWISE
 from .operations.elementwise import RECORDED, Recorded
 from .operations.elementwise import _opened as opened
 from .operations.elementwise import _uses as uses
-from .operations.numbers import plus, times
+from .operations.numbers import minus, over, plus, times
 from .operations.numeric import logit, sinc
+from .operations.operands import check_operands
 from .operations.pairwise import FUNCTIONS as PAIRWISE
-from .operations.steps import round_
+from .operations.steps import FUNCTIONS as STEPS
 from .record import broadcast_shape, fit_of, fitted, in_common
 from .tensor import Tensor, made_of
 from .updates import in_place
+
+# As PyTorch composes the gradients where they are recorded: (g, operand, result if it is saved) -> gradient.
+_COMPOSED = GRADIENTS | {
+    "erfcx": lambda g, x, out: minus(times(x, 2) * out, 2 / math.sqrt(math.pi)) * g,
+    "log_ndtr": lambda g, x, out: over(g, math.sqrt(2 * math.pi)) * (-(out + over(x.pow(2), 2))).exp(),
+    "entr": lambda g, x: g * -plus(x.log(), 1),
+}
 
 
 def _float_data(input: Tensor, name: str):
@@ -32,27 +42,47 @@ def _float_data(input: Tensor, name: str):
     return x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
 
 
-def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False):
-    """A function of one operand. ``slope(x)``, or ``slope(x, result)``, is written on tensors, so that it can be derived again."""
-    saved = ("self", "result") if keeps_result else ("self",)
-    cls = kind(grad_fn, lambda node, g, *entries: g * slope(*entries), saved)
+def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False, by_result: bool = False, plain=None):
+    """A function of one operand. ``slope(x)``, or ``slope(x, result)``, is written on tensors, so that it can be derived again.
+
+    ``by_result``: it looks at the result alone. ``plain``: the same slope on NumPy data.
+    """
+    saved = {"self": not by_result, "result": keeps_result}
+    names = tuple([name for name, kept in saved.items() if kept])
+    composed = _COMPOSED.get(name)
+
+    def product(of):
+        return of and (lambda node, g, *entries: g * (of(None, *entries) if by_result else of(*entries)))
+    cls = kind(grad_fn, product(slope) if composed is None else lambda node, g, *entries: composed(g, *entries), names, plain=product(plain))
 
     def smooth(input: Tensor, *, out=None) -> Tensor:
         x = _float_data(input, name)
-        return operation(cls, (input,), np.asarray(function(x), x.dtype), (input, RESULT) if keeps_result else (input,))
+        return operation(cls, (input,), np.asarray(function(x), x.dtype), tuple([e for e, kept in zip((input, RESULT), saved.values()) if kept]))
     smooth.__name__ = name
     smooth.__doc__ = f"``torch.special.{name}``."
     return smooth
 
 
-def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool = False):
-    """A function of one operand whose slope is that of the tracer's table; ``function``: its values, where PyTorch's are not the table's."""
+def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool = False, nan_as_zero: bool = False):
+    """A function of one operand whose slope is that of the tracer's table.
+
+    ``function``: its values, where PyTorch's are not the table's. ``nan_as_zero``: the slope at NaN is that at 0, as there.
+    """
     partial, ufunc = TABLE[op].partials[0], getattr(scipy, op)
+    needs_result = "out" in uses(partial)
+
+    def plain(x, out=None):
+        if nan_as_zero:
+            x, out = np.where(x == x, x, x.dtype.type(0)), np.where(x == x, out, x.dtype.type(0))
+        result = None if not needs_result else (function or ufunc)(x) if out is None else out
+        return partial(x, result).astype(result.dtype if x is None else x.dtype, copy=False)
 
     def slope(x: Tensor, out: Tensor | None = None) -> Tensor:
-        result = None if "out" not in uses(partial) else Recorded(smooth(x) if out is None else out)
-        return opened(partial(Recorded(x), result))
-    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result)
+        if nan_as_zero and np.isnan(x._data).any():
+            x, out = CHOICES["where"](x == x, x, 0.0), CHOICES["where"](x == x, out, 0.0)
+        result = None if not needs_result else Recorded(smooth(x) if out is None else out)
+        return opened(partial(None if x is None else Recorded(x), result))
+    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result, keeps_result and uses(partial) == {"out"}, plain)
     return smooth
 
 
@@ -65,34 +95,22 @@ def _plain(name: str, function):
     return plain
 
 
+def _lgamma_data(x):
+    return np.where(np.isinf(x), np.inf, scipy.gammaln(x))
+
+
 erf, erfc, erfinv = _tabled("erf", "erf", "ErfBackward0"), _tabled("erfc", "erfc", "ErfcBackward0"), _tabled("erfinv", "erfinv", "ErfinvBackward0")
 erfcx = _tabled("erfcx", "erfcx", "SpecialErfcxBackward0", keeps_result=True)
-lgamma = _tabled("lgamma", "gammaln", "LgammaBackward0", lambda x: np.where(np.isinf(x), np.inf, scipy.gammaln(x)))
+lgamma = _tabled("lgamma", "gammaln", "LgammaBackward0", _lgamma_data)
 entr = _tabled("entr", "entr", "SpecialEntrBackward0", lambda x: np.where(x != x, x, scipy.entr(x)))
-log_ndtr = _tabled("log_ndtr", "log_ndtr", "SpecialLogNdtrBackward0", keeps_result=True)
+log_ndtr = RECORDED[scipy.log_ndtr] = _smooth("log_ndtr", "SpecialLogNdtrBackward0", scipy.log_ndtr,  # PyTorch's slope, NaN far out to the left
+                                              lambda x, out: (-(out + x * x / 2)).exp() / math.sqrt(2 * math.pi), keeps_result=True)
 ndtri = _tabled("ndtri", "ndtri", "SpecialNdtriBackward0", keeps_result=True)
 i0, i0e = _tabled("i0", "i0", "I0Backward0"), _tabled("i0e", "i0e", "SpecialI0EBackward0", keeps_result=True)
 
 
-def _away_from_zero(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Where x is not negligible, and x with something harmless elsewhere."""
-    apart = x.abs() > float(np.finfo(x._data.dtype).eps)
-    return apart, where(apart, x, float(np.finfo(x._data.dtype).eps))
-
-
-def _i1_slope(x: Tensor, out: Tensor) -> Tensor:
-    apart, safe = _away_from_zero(x)
-    return where(apart, i0(safe) - out * safe.reciprocal(), 0.5)
-
-
-def _i1e_slope(x: Tensor, out: Tensor) -> Tensor:
-    apart, safe = _away_from_zero(x)
-    return where(apart, i0e(safe) - out * (safe.sgn() + safe.reciprocal()), 0.5)
-
-
-# Not by the table, whose slopes at 0 are right and have no slope of their own there.
-i1 = RECORDED[scipy.i1] = _smooth("i1", "SpecialI1Backward0", scipy.i1, _i1_slope, True)
-i1e = RECORDED[scipy.i1e] = _smooth("i1e", "SpecialI1EBackward0", scipy.i1e, _i1e_slope, True)
+i1 = _tabled("i1", "i1", "SpecialI1Backward0", keeps_result=True, nan_as_zero=True)
+i1e = _tabled("i1e", "i1e", "SpecialI1EBackward0", keeps_result=True, nan_as_zero=True)
 bessel_j0, bessel_j1, bessel_y0, bessel_y1 = (_plain(f"bessel_{n}", getattr(scipy, n)) for n in ("j0", "j1", "y0", "y1"))
 modified_bessel_i0, modified_bessel_i1 = _plain("modified_bessel_i0", scipy.i0), _plain("modified_bessel_i1", scipy.i1)
 modified_bessel_k0, modified_bessel_k1 = _plain("modified_bessel_k0", scipy.k0), _plain("modified_bessel_k1", scipy.k1)
@@ -109,8 +127,9 @@ def _digamma_data(x):
     return np.where((x < 0) & (x == np.trunc(x)), np.nan, values)
 
 
-digamma = RECORDED[scipy.psi] = _smooth("digamma", "DigammaBackward0", _digamma_data, lambda x: polygamma(1, x))
-POLYGAMMA = kind("PolygammaBackward0", lambda node, g, x: g * polygamma(node.order + 1, x), ("self",))
+digamma = _tabled("digamma", "psi", "DigammaBackward0", _digamma_data)
+POLYGAMMA = kind("PolygammaBackward0", lambda node, g, x: g * opened(TABLE["polygamma"].partials[1](float(node.order), Recorded(x), None)), ("self",),
+                 keeps="n:order")
 
 
 def polygamma(n: int, input: Tensor, *, out=None) -> Tensor:
@@ -121,19 +140,17 @@ def polygamma(n: int, input: Tensor, *, out=None) -> Tensor:
     if n == 0:
         data = _digamma_data(x)
     else:
-        data = (-1.0) ** (n + 1) * scipy.gamma(n + 1.0) * _hurwitz(np.float64(n + 1), x.astype(np.float64)) if n > 1 else _trigamma(x.astype(np.float64))
+        data = (-1.0) ** (n + 1) * scipy.gamma(n + 1.0) * _hurwitz(np.float64(n + 1), x.astype(np.float64)) if n > 1 else _trigamma(x)
     return operation(POLYGAMMA, (input,), np.asarray(data, x.dtype), (input,), order=n)
 
 
 def _hurwitz(s, q):
-    """Hurwitz's zeta function; for negative q by the recurrence, which SciPy leaves out."""
-    steps = np.where(q < 0, np.floor(-q) + 1, 0)
-    if not np.any(steps > 0):
-        return scipy.zeta(s, q)
+    """Hurwitz's zeta function; for negative q by the recurrence, which SciPy leaves out. NaN for infinite q, as in PyTorch."""
+    steps = np.where((q < 0) & np.isfinite(q), np.floor(-q) + 1, 0)
     total = np.asarray(scipy.zeta(s, q + steps))
-    for k in range(int(min(np.max(steps), 10_000))):
+    for k in range(int(min(np.max(steps, initial=0), 10_000))):
         total = total + np.where(k < steps, np.power(q + k, -s), 0.0)
-    return np.where((q <= 0) & (q == np.floor(q)), np.inf, total)
+    return np.where((q <= 0) & (q == np.floor(q)), np.inf, np.where((q == np.inf) & (s > 1), np.nan, total))
 
 
 def _trigamma(x):
@@ -152,6 +169,7 @@ def _trigamma(x):
 
 def _two(name: str, grad_fn: str, function, slopes, undefined: str = ""):
     """A function of two operands; ``slopes``: of (x, y) on tensors, or None for one that PyTorch does not have."""
+    shown = undefined.partition(":")[0] or f"special_{name}"  # in errors
     def backward(node, g, *entries):
         x, y = [e if isinstance(e, Tensor) else made_of(np.asarray(e, g._data.dtype)[()]) for e in entries]
         found = []
@@ -166,10 +184,13 @@ def _two(name: str, grad_fn: str, function, slopes, undefined: str = ""):
     tensors, number_first, number_last = (kind(f"{grad_fn}{k}", backward, ("self", "other")) for k in range(3))
 
     def two(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        check_operands(shown, input, other)
+        a, b = input, other
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         dtype, (x, y) = in_common(a, b, floating=True)
+        if undefined and promoted((a, b)) is not dtype:
+            raise NotImplementedError(f"\"{shown}_cpu\" not implemented for '{promoted((a, b)).legacy}'")
         cls = number_first if not isinstance(a, Tensor) else tensors if isinstance(b, Tensor) else number_last
         return operation(cls, (a, b), np.asarray(function(x, y), dtype.numpy), (a, b), fits=(fit_of(a), fit_of(b)))
     two.__name__ = name
@@ -187,12 +208,19 @@ def _slope_of_two(op: str, number: int):
     return lambda x, y: opened(partial(Recorded(x), Recorded(y), None))
 
 
-zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: scipy.zeta(s, q), (None, lambda s, q: -s * zeta(s + 1.0, q)))
+zeta = _two("zeta", "SpecialZetaBackward", lambda s, q: np.where((q == np.inf) & (s > 1), np.nan, scipy.zeta(s, q)), (None, _slope_of_two("zeta", 1)))
+RECORDED |= {"zeta": zeta, "polygamma": lambda n, x: polygamma(int(n), x), np.full_like: lambda _, number: number}
 xlog1py = _two("xlog1py", "SpecialXlog1PyBackward", _xlog1py_data, (_slope_of_two("xlog1py", 0), _slope_of_two("xlog1py", 1)))
-gammainc = _two("gammainc", "IgammaBackward", scipy.gammainc, (None, _slope_of_two("gammainc", 1)), "igamma: input")
-gammaincc = _two("gammaincc", "IgammacBackward", scipy.gammaincc, (None, _slope_of_two("gammaincc", 1)), "igammac: input")
+def _incomplete(function, at_zero: float):
+    """0 and 1 at x = 0 even where a is NaN."""
+    return lambda a, x: np.where((x == 0) & ~(a <= 0), at_zero, function(a, x))
 
-MVLGAMMA = kind("MvlgammaBackward0", lambda node, g, x: g * digamma(x.unsqueeze(-1) + made_of(_offsets(node.p, x._data.dtype))).sum(-1), ("self",))
+
+gammainc = _two("gammainc", "IgammaBackward", _incomplete(scipy.gammainc, 0), (None, _slope_of_two("gammainc", 1)), "igamma: input")
+gammaincc = _two("gammaincc", "IgammacBackward", _incomplete(scipy.gammaincc, 1), (None, _slope_of_two("gammaincc", 1)), "igammac: input")
+
+MVLGAMMA = kind("MvlgammaBackward0", lambda node, g, x: g * digamma(x.unsqueeze(-1) + made_of(_offsets(node.p, x._data.dtype))).sum(-1), ("self",),
+                keeps="p")
 
 
 def _offsets(p: int, dtype):
@@ -204,7 +232,9 @@ def multigammaln(input: Tensor, p: int, *, out=None) -> Tensor:
     x = _float_data(input, "mvlgamma")
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
-    data = scipy.gammaln(x[..., None] + _offsets(p, x.dtype)).sum(-1) + x.dtype.type(p * (p - 1) * math.log(math.pi) / 4)
+    if input._data.dtype.kind == "b":
+        raise RuntimeError("The input tensor may not be a boolean tensor.")
+    data = _lgamma_data(x[..., None] + _offsets(p, x.dtype)).sum(-1) + x.dtype.type(p * (p - 1) * math.log(math.pi) / 4)
     return operation(MVLGAMMA, (input,), np.asarray(data, x.dtype), (input,), p=p)
 
 
@@ -217,7 +247,7 @@ def ndtr(input: Tensor, *, out=None) -> Tensor:
 
 
 expit, exp2, expm1, log1p = (ELEMENTWISE[name] for name in ("sigmoid", "exp2", "expm1", "log1p"))
-psi, gammaln, round, xlogy = digamma, lgamma, round_, PAIRWISE["xlogy"]
+psi, gammaln, round, xlogy = digamma, lgamma, STEPS["round"], PAIRWISE["xlogy"]
 
 FUNCTIONS = {f.__name__: f for f in (erf, erfc, erfinv, lgamma, digamma, i0)}
 for _name, _function in FUNCTIONS.items():
@@ -226,4 +256,13 @@ for _name, _function in FUNCTIONS.items():
 FUNCTIONS |= {"mvlgamma": multigammaln, "polygamma": polygamma, "igamma": gammainc, "igammac": gammaincc}
 Tensor.mvlgamma, Tensor.igamma, Tensor.igammac = multigammaln, gammainc, gammaincc
 Tensor.polygamma = lambda self, n: polygamma(n, self)
+
+# With `out=`. Those that `torch` has too tell of it under their names there.
+_ELSEWHERE = {"gammainc": "igamma", "gammaincc": "igammac", "gammaln": "lgamma", "psi": "digamma", "multigammaln": "mvlgamma", "expit": "sigmoid"}
+_TOO = ("erf", "erfc", "erfinv", "lgamma", "digamma", "i0", "exp2", "expm1", "log1p", "round", "xlogy", "sinc", "logit", "softmax", "log_softmax", "logsumexp",
+        "polygamma")
+for _name in (*_ELSEWHERE, *_TOO, "erfcx", "entr", "log_ndtr", "ndtr", "ndtri", "i0e", "i1", "i1e", "zeta", "xlog1py", "bessel_j0", "bessel_j1", "bessel_y0",
+              "bessel_y1", "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0",
+              "scaled_modified_bessel_k1", "spherical_bessel_j0", "airy_ai"):
+    globals()[_name] = with_out(globals()[_name], _ELSEWHERE.get(_name) or (_name if _name in _TOO else f"special_{_name}"))
 __all__ = ["FUNCTIONS", "log_softmax", "logit", "logsumexp", "sinc", "softmax"]

@@ -188,13 +188,14 @@ KL_DIV = _scipy("kl_div", (lambda x, y, out: _log_ratio(x, y), lambda x, y, out:
 # Bessel functions -------------------------------------------------------------------------------------------------------------
 
 def _half_at_zero(x, slope):
-    """The functions of order one are x/2 near 0, where out / x has no value."""
-    return np.where(x == 0, 0.5, slope)
+    """The functions of order one are x/2 near 0, where out / x has no value. ``slope``: a function of x, which is given something harmless there."""
+    at_zero = x == 0
+    return np.where(at_zero, 0.5, slope(np.where(at_zero, 1.0, x)))
 
 
 I0 = _scipy("i0", (lambda x, out: _special("i1")(x),), lambda x: _sp().besseli(0, x), Special("i0"), (POSITIVE,))
-I1 = _scipy("i1", (lambda x, out: _half_at_zero(x, _special("i0")(x) - out / x),), lambda x: _sp().besseli(1, x), Special("i1"), (POSITIVE,))
+I1 = _scipy("i1", (lambda x, out: _half_at_zero(x, lambda x: _special("i0")(x) - out / x),), lambda x: _sp().besseli(1, x), Special("i1"), (POSITIVE,))
 I0E = _scipy("i0e", (lambda x, out: _special("i1e")(x) - np.sign(x) * out,), NOT_SYMBOLIC, Special("i0e"), (POSITIVE,))
-I1E = _scipy("i1e", (lambda x, out: _half_at_zero(x, _special("i0e")(x) - out * np.sign(x) - out / x),), NOT_SYMBOLIC, Special("i1e"), (POSITIVE,))
+I1E = _scipy("i1e", (lambda x, out: _half_at_zero(x, lambda x: _special("i0e")(x) - out * np.sign(x) - out / x),), NOT_SYMBOLIC, Special("i1e"), (POSITIVE,))
 J0 = _scipy("j0", (lambda x, out: -_special("j1")(x),), lambda x: _sp().besselj(0, x), Special("j0"), (POSITIVE,))
-J1 = _scipy("j1", (lambda x, out: _half_at_zero(x, _special("j0")(x) - out / x),), lambda x: _sp().besselj(1, x), Special("j1"), (POSITIVE,))
+J1 = _scipy("j1", (lambda x, out: _half_at_zero(x, lambda x: _special("j0")(x) - out / x),), lambda x: _sp().besselj(1, x), Special("j1"), (POSITIVE,))

@@ -6,8 +6,11 @@ import warnings
 
 import numpy as np
 
-from ..dtypes import int64
-from ..operations.activations import NN
+from ..dtypes import int64, promoted
+from ..given import with_out
+from ..modes import no_grad
+from ..operations.activations import FUNCTIONS as ACTIVATIONS
+from ..operations.activations import relu as relu
 from ..operations.by_index import index_select
 from ..operations.choices import where
 from ..operations.creation import zeros, zeros_like
@@ -17,14 +20,21 @@ from ..operations.joining import cat
 from ..operations.matrix_norms import norm
 from ..operations.norms import vector_norm
 from ..operations.numbers import over
+from ..operations.operands import check_kernel
 from ..operations.pairwise import FUNCTIONS as PAIRWISE
 from ..operations.products import addmm, matmul
 from ..operations.random_fills import bernoulli_
-from ..record import broadcast_shape, fit_of, fitted
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..operations.units import NN as UNITS
+from ..operations.units import expit
+from ..record import broadcast_shape, fit_of, fitted, in_common
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
+from ..words import type_name
+from .margins import FUNCTIONS as MARGINS
+from .normalizations import FUNCTIONS as NORMALIZATIONS
+from .reductions import REDUCTIONS, reduced
 
-relu, softplus, gelu, silu, leaky_relu, elu, logsigmoid = (
-    NN[name] for name in ("relu", "softplus", "gelu", "silu", "leaky_relu", "elu", "logsigmoid"))
+globals().update(UNITS | MARGINS | NORMALIZATIONS)
+logsigmoid = UNITS["logsigmoid"]
 
 
 def _chosen_dim(name: str, input: Tensor, stacklevel: int) -> int:
@@ -34,12 +44,17 @@ def _chosen_dim(name: str, input: Tensor, stacklevel: int) -> int:
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
     """Exponentials that sum to 1 along an axis."""
-    return NN["softmax"](input, _chosen_dim("softmax", input, _stacklevel) if dim is None else dim, dtype)
+    return ACTIVATIONS["softmax"](input, _chosen_dim("softmax", input, _stacklevel) if dim is None else dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
     """The logarithm of softmax."""
-    return NN["log_softmax"](input, _chosen_dim("log_softmax", input, _stacklevel) if dim is None else dim, dtype)
+    return ACTIVATIONS["log_softmax"](input, _chosen_dim("log_softmax", input, _stacklevel) if dim is None else dim, dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """Softmax of the negated numbers."""
+    return softmax(-input, dim, dtype=dtype)
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -52,75 +67,6 @@ def tanh(input: Tensor) -> Tensor:
     return input.tanh()
 
 
-# Activations ---------------------------------------------------------------------------------------------------------------------------
-
-def _activation(name: str, grad_fn: str, function, slope, pieces: bool = False, scale: float = 1.0):
-    """``function(x, *options)`` on NumPy data, ``slope(x, *options)`` on tensors. ``pieces``: of lines; the slope is ``scale`` where it holds, on NumPy "
-    "data."""
-    passed = gate(f"{grad_fn[:-1]}Backward0")
-
-    def backward(node, g, x):
-        return passed(g, slope(x._data, *node.options), scale, x) if pieces else g * slope(x, *node.options)
-    cls = kind(grad_fn, backward, ("self",))
-
-    def activation(input: Tensor, *options, inplace: bool = False, **named) -> Tensor:
-        options = (*options, *named.values())
-        x = input._data
-        made = operation(cls, (input,), np.asarray(function(x, *options), x.dtype), (input,), options=options)
-        return input.copy_(made) if inplace else made
-    activation.__name__ = name
-    activation.__doc__ = f"``torch.nn.functional.{name}``."
-    return activation
-
-
-def _expit(x):
-    with np.errstate(over="ignore"):
-        return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
-
-
-_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-hardtanh = _activation("hardtanh", "HardtanhBackward0", lambda x, low=-1.0, high=1.0: np.clip(x, low, high),
-                       lambda x, low=-1.0, high=1.0: ~((x <= low) | (x >= high)), pieces=True)
-relu6 = _activation("relu6", "HardtanhBackward0", lambda x: np.clip(x, 0, 6), lambda x: ~((x <= 0) | (x >= 6)), pieces=True)
-selu = _activation("selu", "EluBackward0", lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.where(x > 0, 0, x))),
-                   lambda x: _SELU_SCALE * where(x > 0, made_of(x._data.dtype.type(1)), _SELU_ALPHA * where(x < 0, x, 0.0).exp()))
-celu = _activation("celu", "CeluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x) / alpha)),
-                   lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), (where(x < 0, x, 0.0) / alpha).exp()))
-
-
-def _mish_slope(x: Tensor) -> Tensor:
-    t = softplus(x).tanh()
-    return t + x * x.sigmoid() * (1 - t * t)
-
-
-mish = _activation("mish", "MishBackward0", lambda x: x * np.tanh(np.logaddexp(x, x.dtype.type(0))), _mish_slope)
-hardshrink = _activation("hardshrink", "HardshrinkBackward0", lambda x, l=0.5: np.where((x >= -l) & (x <= l), 0, x),  # noqa: E741
-                         lambda x, l=0.5: ~((x >= -l) & (x <= l)), pieces=True)  # noqa: E741
-softshrink = _activation("softshrink", "SoftshrinkBackward0", lambda x, l=0.5: np.where(x > l, x - l, np.where(x < -l, x + l, x * 0)),  # noqa: E741
-                         lambda x, l=0.5: ~((x >= -l) & (x <= l)), pieces=True)  # noqa: E741
-threshold = _activation("threshold", "ThresholdBackward0", lambda x, limit, value: np.where(x <= limit, value, x), lambda x, limit, _: ~(x <= limit),
-                        pieces=True)
-hardsigmoid = _activation("hardsigmoid", "HardsigmoidBackward0", lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: (x > -3) & (x < 3), pieces=True,
-                          scale=float(np.float32(1 / 6)))  # PyTorch has it in float32
-hardswish = _activation("hardswish", "HardswishBackward0", lambda x: x * np.clip(x + 3, 0, 6) / 6,
-                        lambda x: where(x < -3, 0.0, where(x <= 3, x / 3 + 0.5, 1.0)))
-
-
-def tanhshrink(input: Tensor) -> Tensor:
-    """``x - tanh(x)``."""
-    return input - input.tanh()
-
-
-def softsign(input: Tensor) -> Tensor:
-    """``x / (1 + |x|)``."""
-    return input / (input.abs() + 1)
-
-
-def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
-    """Softmax of the negated numbers."""
-    return softmax(-input, dim, dtype=dtype)
-
-
 def _glu_backward(node, g, x):
     a, b = x.chunk(2, node.dim)
     s = b.sigmoid()
@@ -128,11 +74,12 @@ def _glu_backward(node, g, x):
     return cat([g * s, from_b], node.dim)
 
 
-GLU = kind("GluBackward0", _glu_backward, ("self",))
+GLU = kind("GluBackward0", _glu_backward, ("self",), keeps="dim:given")
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half times the sigmoid of the second."""
+    check_kernel("glu_cpu", input)
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     axis = wrapped_dim(dim, input.ndim)
@@ -140,7 +87,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if extent % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {extent}")
     a, b = np.split(input._data, 2, axis)
-    return operation(GLU, (input,), (a * _expit(b)).astype(a.dtype), (input,), dim=axis)
+    return operation(GLU, (input,), (a * expit(b)).astype(a.dtype), (input,), dim=axis, given=unsigned(dim))
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -149,18 +96,24 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
-    return input * (bernoulli_(zeros_like(input), 1 - p).div_(1 - p) if p < 1 else made_of(input._data.dtype.type(0)))
+    mask = bernoulli_(zeros_like(input), 1 - p).div_(1 - p) if p < 1 else made_of(input._data.dtype.type(0))
+    return input.mul_(mask) if inplace else input * mask
 
 
 # Linear maps and lookups --------------------------------------------------------------------------------------------------------------------
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``."""
+    if not input.ndim or not weight.ndim:
+        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {input.ndim}D and {weight.ndim}D")
     if bias is None:
         return matmul(input, weight.t())
-    if input.ndim < 3:
-        return addmm(bias, input, weight.t()) if input.ndim == 2 else matmul(input, weight.t()) + bias
-    return addmm(bias, input.reshape(-1, input.shape[-1]), weight.t()).view(*input.shape[:-1], weight.shape[0])
+    if input.ndim == 2:
+        return addmm(bias, input, weight.t())
+    if not input.is_contiguous():
+        return matmul(input, weight.t()) + bias
+    rows = int(np.prod(input.shape[:-1]))
+    return addmm(bias, input.reshape(rows, input.shape[-1]), weight.t()).view(*input.shape[:-1], weight.shape[0])
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -179,17 +132,33 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 def _embedding_backward(node, g, indices):
     flat = g.reshape(-1, node.shape[1])
-    total = made_of(np.zeros(node.shape, g._data.dtype))
-    return total.index_add(0, indices.reshape(-1), flat), None
+    if node.scale_grad_by_freq:
+        flat = flat / made_of(np.bincount(np.ravel(indices._data), minlength=node.rows)[np.ravel(indices._data)][:, None].astype(g._data.dtype))
+    total = made_of(np.zeros(node.shape, g._data.dtype)).index_add(0, indices.reshape(-1), flat)
+    return total.index_fill(0, made_of(np.array([node.padding_idx])), 0) if node.padding_idx < node.rows else total
 
 
-EMBEDDING = kind("EmbeddingBackward0", _embedding_backward, ("indices",))
+EMBEDDING = kind("EmbeddingBackward0", _embedding_backward, ("indices",),
+                 keeps="padding_idx scale_grad_by_freq sparse weight_sym_argsize_0:rows")
 
 
-def embedding(input: Tensor, weight: Tensor) -> Tensor:
-    """The rows of ``weight`` at indices."""
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+              scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """The rows of ``weight`` at indices; ``padding_idx``: the row that gets no gradient; ``max_norm``: rows used are scaled down to it, in place."""
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    count = weight.shape[0]
+    if padding_idx is not None:
+        if not -count <= padding_idx < count:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx %= count
+    if max_norm is not None:
+        with no_grad():
+            used = made_of(np.unique(input._data))
+            weight.index_copy_(0, used, index_select(weight, 0, used).renorm(norm_type, 0, max_norm))
     rows = index_select(weight.detach(), 0, input.reshape(-1))
-    return operation(EMBEDDING, (weight, input), rows._data.reshape(*input.shape, weight.shape[1]), (input,), shape=weight._data.shape)
+    return operation(EMBEDDING, (weight,), rows._data.reshape(*input.shape, weight.shape[1]), (input,), shape=weight._data.shape, rows=count,
+                     padding_idx=unsigned(-1 if padding_idx is None else padding_idx), scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out=None) -> Tensor:
@@ -197,7 +166,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, o
     return input / norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
 
 
-PAD = kind("ConstantPadNdBackward0", lambda node, g: pad(g, [-n for n in node.pad]))
+PAD = kind("ConstantPadNdBackward0", lambda node, g: pad(g, [-n for n in node.pad]), keeps="pad:given")
 
 
 def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None) -> Tensor:
@@ -212,23 +181,20 @@ def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None) 
     margins = [(0, 0)] * (input.ndim - len(pad) // 2) + [(pad[k], pad[k + 1]) for k in range(len(pad) - 2, -1, -2)]
     inner = input._data[tuple([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(input._data.shape, margins)])]
     data = np.pad(inner, [(max(a, 0), max(b, 0)) for a, b in margins], constant_values=0 if value is None else value)
-    return operation(PAD, (input,), data, pad=tuple(pad))
+    return operation(PAD, (input,), data, pad=tuple(pad), given=unsigned(pad))
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along an axis."""
+    common = promoted((x1, x2))
+    if not common.is_floating_point:
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {common.legacy}")
     x1, x2 = x1.broadcast_to(broadcast_shape(x1._data.shape, x2._data.shape)), x2.broadcast_to(broadcast_shape(x1._data.shape, x2._data.shape))
     a, b = (x / vector_norm(x, 2, dim, True).clone().clamp_min(eps) for x in (x1, x2))
     return (a * b).sum(dim)
 
 
 # Losses ---------------------------------------------------------------------------------------------------------------------------------
-
-def _reduced(values: Tensor, reduction: str) -> Tensor:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
-    return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
-
 
 def _warn_of_shapes(input: Tensor, target: Tensor) -> None:
     if target._data.shape != input._data.shape:
@@ -237,13 +203,14 @@ def _warn_of_shapes(input: Tensor, target: Tensor) -> None:
                       "broadcasting. Please ensure they have the same size.", UserWarning, stacklevel=3)
 
 
-def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True):
-    """A loss of two operands. ``slopes``: of (input, target), on tensors, by each of them."""
+def _loss(name: str, grad_fn: str, kernel: str, function, slopes, warn: bool = True, defaults: dict | None = None):
+    """A loss of two operands. ``slopes``: of (input, target), on tensors, by each of them. ``defaults``: of the options."""
+    defaults = defaults or {}
     def backward(node, g, x, y):
         count = int(np.prod(broadcast_shape(x._data.shape, y._data.shape)))
         g = g / count if node.reduction == "mean" else g
         return tuple([None if edge is None else fitted(g * slope(x, y, *node.options), fit) for edge, slope, fit in zip(node.edges, slopes, node.fits)])
-    cls = kind(grad_fn, backward, ("self", "target"))
+    cls = kind(grad_fn, backward, ("self", "target"), keeps=" ".join(("reduction:code", *defaults)))
 
     def loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", *options, **named) -> Tensor:
         if warn:
@@ -252,50 +219,67 @@ def _loss(name: str, grad_fn: str, function, slopes, warn: bool = True):
             raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they "
                              f"have the "
                              "same size.")
-        broadcast_shape(input._data.shape, target._data.shape)
-        options = (*options, *named.values())
-        values = np.asarray(function(input._data, target._data, *options), input._data.dtype)
-        data = _reduced(made_of(values), reduction)._data
-        return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, options=options, fits=(fit_of(input), fit_of(target)))
+        shape = broadcast_shape(input._data.shape, target._data.shape)
+        input, target = [each if each._data.shape == shape else each.expand(*shape) for each in (input, target)]
+        kept = defaults | dict(zip(defaults, options)) | named
+        options = tuple(kept.values())
+        if input._data.dtype.kind != "f":
+            raise NotImplementedError(f"\"{kernel}\" not implemented for '{input.dtype.legacy}'")
+        _, (a, b) = in_common(input, target)
+        values = np.asarray(function(a, b, *options), a.dtype)
+        data = reduced(made_of(values), reduction)._data
+        return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, code=REDUCTIONS[reduction],
+                         options=options, fits=(fit_of(input), fit_of(target)), **kept)
     loss.__name__ = name
     loss.__doc__ = f"``torch.nn.functional.{name}``."
     return loss
 
 
-mse_loss = _loss("mse_loss", "MseLossBackward0", lambda x, y: (x - y) ** 2, (lambda x, y: 2 * (x - y), lambda x, y: 2 * (y - x)))
+mse_loss = _loss("mse_loss", "MseLossBackward0", "mse_cpu", lambda x, y: (x - y) ** 2, (lambda x, y: 2 * (x - y), lambda x, y: 2 * (y - x)))
 
 
 def _smooth_slope(x: Tensor, y: Tensor, beta: float = 1.0) -> Tensor:
     d = x - y
-    return where(d.abs() < beta, d / beta, d.sign())
+    return where(d <= -beta, -1.0, where(d >= beta, 1.0, d / beta)).to(x.dtype)
 
 
 def _huber_slope(x: Tensor, y: Tensor, delta: float = 1.0) -> Tensor:
     d = x - y
-    return where(d.abs() < delta, d, d.sign() * delta)
+    return where(d <= -delta, -delta, where(d >= delta, delta, d)).to(x.dtype)
 
 
-_smooth_l1 = _loss("smooth_l1_loss", "SmoothL1LossBackward0",
+_smooth_l1 = _loss("smooth_l1_loss", "SmoothL1LossBackward0", "smooth_l1_cpu",
                    lambda x, y, beta=1.0: np.where(np.abs(x - y) < beta, 0.5 * (x - y) ** 2 / beta, np.abs(x - y) - 0.5 * beta),
-                   (_smooth_slope, lambda x, y, *o: -_smooth_slope(x, y, *o)))
-huber_loss = _loss("huber_loss", "HuberLossBackward0",
+                   (_smooth_slope, lambda x, y, *o: -_smooth_slope(x, y, *o)), defaults={"beta": 1.0})
+_huber_loss = _loss("huber_loss", "HuberLossBackward0", "huber_cpu",
                    lambda x, y, delta=1.0: np.where(np.abs(x - y) <= delta, 0.5 * (x - y) ** 2, delta * (np.abs(x - y) - 0.5 * delta)),
-                   (_huber_slope, lambda x, y, *o: -_huber_slope(x, y, *o)))
+                   (_huber_slope, lambda x, y, *o: -_huber_slope(x, y, *o)), defaults={"delta": 1.0})
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """Squared below ``beta``, absolute above."""
-    return l1_loss(input, target, reduction=reduction) if beta == 0 else _smooth_l1(input, target, None, None, reduction, beta)
+    return l1_loss(input, target, reduction=reduction) if beta == 0 else _smooth_l1(input, target, None, None, reduction, float(beta))
+
+
+def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
+    """Squared below ``delta``, absolute above."""
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    if weight is not None:
+        return reduced(_huber_loss(input, target, None, None, "none", delta) * weight, reduction)
+    return _huber_loss(input, target, None, None, reduction, delta)
 
 
 def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """The absolute difference."""
     _warn_of_shapes(input, target)
-    return _reduced((input - target).abs(), reduction)
+    return reduced((input - target).abs(), reduction)
 
 
 def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """``target (log target - input)``."""
+    if input._data.dtype.kind != "f" and target._data.dtype.kind != "f":
+        raise RuntimeError("kl_div: Integral inputs not supported.")
     values = target.exp() * (target - input) if log_target else PAIRWISE["xlogy"](target, target) - target * input
     if reduction == "mean":
         warnings.warn("reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the batch size, "
@@ -304,17 +288,23 @@ def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduct
                       stacklevel=2)
     if reduction == "batchmean":
         return values.sum() / input.shape[0]
-    return _reduced(values, reduction)
+    return reduced(values, reduction)
 
 
-def _cross_entropy_of_probability(x, y):
+def _cross_entropy_of_probability(x, y, weight):
     """Logarithms not below -100."""
     with np.errstate(divide="ignore"):
-        return (y - 1) * np.maximum(np.log1p(-x), -100) - y * np.maximum(np.log(x), -100)
+        values = (y - 1) * np.maximum(np.log1p(-x), -100) - y * np.maximum(np.log(x), -100)
+    return values if weight is None else values * weight._data
 
 
-_binary = _loss("binary_cross_entropy", "BinaryCrossEntropyBackward0", _cross_entropy_of_probability,
-                (lambda x, y: (x - y) / ((1 - x) * x).clamp(min=1e-12), lambda x, y: (-x).log1p().clamp(min=-100.0) - x.log().clamp(min=-100.0)), warn=False)
+def _weighted(slope):
+    return lambda x, y, weight: slope(x, y) if weight is None else slope(x, y) * weight
+
+
+_binary = _loss("binary_cross_entropy", "BinaryCrossEntropyBackward0", "binary_cross_entropy", _cross_entropy_of_probability,
+                (_weighted(lambda x, y: (x - y) / ((1 - x) * x).clamp(min=1e-12)),
+                 _weighted(lambda x, y: (-x).log1p() - x.log())), warn=False, defaults={"weight": None})
 
 
 def _logistic(x, y, weight, positive):
@@ -335,17 +325,21 @@ def _logistic_target_slope(x, y, weight, positive):
     return slope if weight is None else slope * weight
 
 
-_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0", _logistic, (_logistic_slope, _logistic_target_slope))
+_with_logits = _loss("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0", "log_sigmoid_cpu", _logistic,
+                     (_logistic_slope, _logistic_target_slope),
+                     defaults={"weight": None, "pos_weight": None})
 
 
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """The cross entropy of probabilities and targets between 0 and 1."""
-    for name, x in (("target", target._data), ("input", input._data)):
-        if x.size and not ((x >= 0) & (x <= 1)).all():
-            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
-    if weight is None:
-        return _binary(input, target, None, None, reduction)
-    return _reduced(_binary(input, target, None, None, "none") * weight, reduction)
+    if target._data.shape != input._data.shape:
+        raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they have the "
+                         "same size.")
+    wrong = [np.ravel(~((x >= 0) & (x <= 1))) for x in (input._data, target._data)]
+    places = [int(np.argmax(each)) if each.any() else each.size for each in wrong]
+    if any([each.any() for each in wrong]):
+        raise RuntimeError(f"all elements of {'input' if places[0] <= places[1] else 'target'} should be between 0 and 1")
+    return _binary(input, target, None, None, reduction, weight)
 
 
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None, reduction: str = "mean",
@@ -362,12 +356,12 @@ def _nll_backward(node, g, target, weight, x):
     zeros_ = made_of(np.zeros(shape, g._data.dtype))
     values = where(made_of(node.weights == 0), 0.0, -factor).expand(node.places.shape)
     made = scatter(zeros_, axis, made_of(node.places).unsqueeze(axis), values.unsqueeze(axis))
-    return _ATTACHED(made, True, x=node.unpack_one(2)), None
+    return _ATTACHED(made, True, x=node.unpack_one(2))
 
 
 _ATTACHED = gate("NllLossBackwardBackward0")
-NLL = {False: kind("NllLossBackward0", _nll_backward, ("target", "weight", "self")), True: kind("NllLoss2DBackward0", _nll_backward, ("target", "weight",
-                                                                                                                                      "self"))}
+NLL = {several: kind(f"NllLoss{'2D' * several}Backward0", _nll_backward, ("target", "weight", "self"),
+                    keeps="ignore_index reduction:code total_weight:weight_of_all") for several in (False, True)}
 
 
 def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None,
@@ -375,10 +369,13 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     """Minus the number at the target's place along the class axis, weighted."""
     x, t = input._data, target._data
     axis = 0 if x.ndim == 1 else 1
+    check_kernel("nll_loss_out_frame", input)
     if x.ndim < 1:
         raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
     if x.ndim > 1 and x.shape[0] != t.shape[0]:
         raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0]}).")
+    if t.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype.legacy}")
     classes = x.shape[axis]
     kept = t != ignore_index
     wrong = kept & ((t < 0) | (t >= classes))
@@ -389,16 +386,20 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     picked = -np.take_along_axis(x, np.expand_dims(places, axis), axis).squeeze(axis) * weights
     total = np.asarray(weights).sum(dtype=x.dtype)
     data = picked if reduction == "none" else picked.sum() if reduction == "sum" else picked.sum() / total
-    return operation(NLL[x.ndim > 2], (input, target), np.asarray(data, x.dtype), (target, weight, input), shape=x.shape, axis=axis, weights=np.asarray(weights,
-                                                                                                                                                 x.dtype),
-                     places=np.asarray(places), total=total, reduction=reduction)
+    return operation(NLL[x.ndim > 2], (input,), np.asarray(data, x.dtype), (target, weight, input), shape=x.shape, axis=axis,
+                     weights=np.asarray(weights, x.dtype), places=np.asarray(places), total=total, reduction=reduction, code=REDUCTIONS[reduction],
+                     ignore_index=unsigned(ignore_index), weight_of_all=made_of(total[()] if reduction != "none" or x.ndim == 1 else x.dtype.type(0)))
 
 
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index: int = -100, reduce=None,
                   reduction: str = "mean",
                   label_smoothing: float = 0.0) -> Tensor:
     """:func:`nll_loss` of log_softmax; or, with targets of floats, the cross entropy with probabilities."""
+    if not isinstance(target, Tensor):
+        raise TypeError(f"cross_entropy_loss(): argument 'target' (position 2) must be Tensor, not {type_name(target)}")
     axis = 0 if input.ndim == 1 else 1
+    if target._data.shape == input._data.shape and target._data.dtype.kind != "f" and input.ndim:
+        raise RuntimeError(f"Expected floating point type for target with class probabilities, got {target.dtype.legacy}")
     logarithms = log_softmax(input, axis)
     if target._data.shape == input._data.shape and target._data.dtype.kind == "f":
         target = target * (1 - label_smoothing) + label_smoothing / input._data.shape[axis] if label_smoothing else target
@@ -423,3 +424,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
     classes = input._data.shape[axis]
     return hard * (1 - label_smoothing) + smooth * (label_smoothing / classes)
 
+
+
+for _name in ("linear", "softplus", "gelu", "hardshrink", "softshrink", "logsigmoid", "normalize"):
+    globals()[_name] = with_out(globals()[_name], _name)

@@ -1,5 +1,7 @@
 """The operations on tensors, a family a file; ``FUNCTIONS`` has all of them by name. Importing a family gives tensors its methods."""
 
+import inspect
+
 from . import (
     activations,
     arithmetic,
@@ -19,7 +21,9 @@ from . import (
     gathering,
     grids,
     index_reduce,
+    indexing,
     joining,
+    least_squares,
     legacy,
     masked,
     matrix_norms,
@@ -28,6 +32,7 @@ from . import (
     numeric,
     ordering,
     pairwise,
+    parts,
     powers,
     products,
     random,
@@ -43,14 +48,17 @@ from . import (
     stacking,
     steps,
     triangles,
+    units,
     vector_products,
 )
 
-_FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
-             cumulative, rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, by_index, masked, replacing,
-             numeric, norms, ordering, products,
-             contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, basics, creation, memory, random, random_fills,
-             legacy)
+_FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes, cumulative,
+             rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, indexing, by_index, masked, replacing,
+             numeric, norms, ordering, products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, least_squares, parts,
+             activations, units, basics, creation, memory, random, random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
+for _function in FUNCTIONS.values():
+    if inspect.isfunction(_function):
+        _function.__qualname__ = _function.__name__.rstrip("_")  # which Python's own messages have
 
 __all__ = ["FUNCTIONS", "legacy", "random"]

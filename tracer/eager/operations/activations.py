@@ -1,12 +1,8 @@
-"""The functions of neural networks: activations, softmax and its relatives."""
+"""relu, softmax and its relatives."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-
-from tracer.ops import TABLE
 
 from ..dtypes import get_default_dtype
 from ..geometry import in_layout_of
@@ -14,10 +10,9 @@ from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, wrapped_dim
 from .arithmetic import operand
-from .choices import where
-from .define import gate
+from .define import gate, kind, operation
 
-_PASSED, _LEAKED = gate("ThresholdBackwardBackward0"), gate("LeakyReluBackwardBackward0")
+_PASSED = gate("ThresholdBackwardBackward0")
 
 
 class ReluBackward0(Node):
@@ -39,8 +34,7 @@ def relu(input, inplace: bool = False) -> Tensor:
     if inplace:
         return input.relu_()
     x = operand(input, "relu")._data
-    if x.dtype.kind == "b":
-        raise RuntimeError("Boolean inputs not supported for relu")
+    _refuse_bool(input)
     node = recorded(ReluBackward0, (input,))
     made = result(node, in_layout_of(np.maximum(x, x.dtype.type(0)), x))
     if node is not None:
@@ -48,15 +42,50 @@ def relu(input, inplace: bool = False) -> Tensor:
     return made
 
 
+def _softmax_twice(node, g, given, out):
+    dim = node.dim
+    by_out = given * g - (out * given).sum(dim, keepdim=True) * g - given * (out * g).sum(dim, keepdim=True)
+    return _softmax_backward(g, out, dim), by_out
+
+
+def _log_softmax_twice(node, g, given, out):
+    return g - (g * out.exp()).sum(node.dim, keepdim=True), -given.sum(node.dim, keepdim=True) * out.exp() * g
+
+
+SOFTMAX_TWICE, LOG_SOFTMAX_TWICE = (kind(f"{name}BackwardDataBackward0", backward, ("grad_output", "output")) for name, backward in (
+    ("Softmax", _softmax_twice), ("LogSoftmax", _log_softmax_twice)))
+
+
+def _softmax_backward(g: Tensor, out: Tensor, dim: int) -> Tensor:
+    product = g._data * out._data
+    return operation(SOFTMAX_TWICE, (g, out), product - out._data * _line_sums(product, dim), (g, out), dim=dim)
+
+
+def _log_softmax_backward(g: Tensor, out: Tensor, dim: int) -> Tensor:
+    return operation(LOG_SOFTMAX_TWICE, (g, out), g._data - np.exp(out._data) * _line_sums(g._data, dim), (g, out), dim=dim)
+
+
+def _line_sums(data, dim: int):
+    return data.sum(axis=dim, keepdims=True) if data.ndim else data
+
+
+def _refuse_bool(input: Tensor) -> None:
+    if input._data.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
+
+
+relu.refuses = _refuse_bool  # before memory is looked at
+
+
 class SoftmaxBackward0(Node):
     """Backward of softmax."""
 
     arguments = {"dim": "given"}
     names = ("result",)
+    slope = staticmethod(_softmax_backward)
 
     def backward(self, g):
-        out, = self.unpack()
-        return ((g - (g * out).sum(self.dim, keepdim=True)) * out,)
+        return (self.slope(g, self.unpack()[0], self.dim),)
 
     def fast(self, g):
         out, = self.plain()
@@ -66,9 +95,7 @@ class SoftmaxBackward0(Node):
 class LogSoftmaxBackward0(SoftmaxBackward0):
     """Backward of log_softmax."""
 
-    def backward(self, g):
-        out, = self.unpack()
-        return (g - out.exp() * g.sum(self.dim, keepdim=True),)
+    slope = staticmethod(_log_softmax_backward)
 
     def fast(self, g):
         out, = self.plain()
@@ -102,7 +129,7 @@ class LogsumexpBackward0(Node):
 
 def _float(input, name: str, dim: int | None):
     x = operand(input, name)._data
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" and x.size:
         last = "_lastdim" if wrapped_dim(dim, x.ndim) == max(x.ndim - 1, 0) else ""
         raise NotImplementedError(f'"{name}{last}_kernel_impl" not implemented for \'{input.dtype.legacy}\'')
     return x
@@ -113,11 +140,13 @@ def _centred(x, axis: int):
     return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf) if x.ndim else x - x
 
 
-def softmax(input, dim: int, dtype=None) -> Tensor:
+def softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     """Exponentials that sum to 1 along an axis."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
+    if x.dtype.kind != "f":
+        return made_of(np.array(x))  # without elements
     e = np.exp(_centred(x, axis))
     node = recorded(SoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(e / _total(e, axis)) if x.ndim else e)
@@ -127,11 +156,13 @@ def softmax(input, dim: int, dtype=None) -> Tensor:
     return made
 
 
-def log_softmax(input, dim: int, dtype=None) -> Tensor:
+def log_softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     """The logarithm of softmax."""
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "log_softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
+    if x.dtype.kind != "f":
+        return made_of(np.array(x))  # without elements
     centred = _centred(x, axis)
     node = recorded(LogSoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(centred - np.log(_total(np.exp(centred), axis))) if x.ndim else centred)
@@ -163,88 +194,6 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     return made
 
 
-class SoftplusBackward0(Node):
-    """Backward of softplus."""
-
-    names = ("self",)
-
-    def backward(self, g):
-        x, = self.unpack()
-        return (where(x * self.beta > self.threshold, g, g * (x * self.beta).sigmoid()),)
-
-    def fast(self, g):
-        x, = self.plain()
-        scaled = x * self.beta
-        return (np.where(scaled > self.threshold, g, g * TABLE["expit"].evaluate(scaled)),)
-
-
-def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """``log(1 + exp(beta x)) / beta``; the number itself above the threshold."""
-    x = input._data
-    node = recorded(SoftplusBackward0, (input,))
-    with np.errstate(over="ignore"):
-        data = np.where(x * beta > threshold, x, np.log1p(np.exp(np.minimum(x * beta, threshold))) / beta).astype(x.dtype)
-    made = result(node, data[()] if data.ndim == 0 else data)
-    if node is not None:
-        node.beta, node.threshold = beta, threshold
-        node.save(input)
-    return made
-
-
-def _composed(name: str, grad_fn: str, forward, slope, whole: bool = False):
-    """An activation with its value on NumPy data and its slope on tensors; ``whole``: the slope's function gets the gradient too and returns their product."""
-    def backward(self, g):
-        x, = self.unpack()
-        return (slope(g, x, *self.options) if whole else g * slope(x, *self.options),)
-    kind = type(grad_fn, (Node,), {"names": ("self",), "options": (), "backward": backward, "__doc__": f"Backward of {name}."})
-
-    def function(input, *options, **named) -> Tensor:
-        named.pop("inplace", None)
-        options = (*options, *named.values())
-        x = operand(input, name)._data
-        node = recorded(kind, (input,))
-        data = np.asarray(forward(x, *options)).astype(x.dtype)
-        made = result(node, data[()] if data.ndim == 0 else data)
-        if node is not None:
-            node.options = options
-            node.save(input)
-        return made
-    function.__name__ = name
-    function.__doc__ = f"``torch.nn.functional.{name}``."
-    return function
-
-
-def _phi(x):
-    return 0.5 * (1 + _erf(x / math.sqrt(2)))
-
-
-def _erf(x):
-    return TABLE["erf"].evaluate(x)
-
-
-def _gelu(x, approximate="none"):
-    if approximate == "tanh":
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return x * _phi(x)
-
-
-def _gelu_slope(x, approximate="none"):
-    if approximate == "tanh":
-        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
-        t = inner.tanh()
-        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
-    return 0.5 * (1 + (x / math.sqrt(2)).erf()) + x * (-0.5 * x * x).exp() / math.sqrt(2 * math.pi)
-
-
-gelu = _composed("gelu", "GeluBackward0", _gelu, _gelu_slope)
-silu = _composed("silu", "SiluBackward0", lambda x: x / (1 + np.exp(-x)), lambda x: x.sigmoid() * (1 + x * (1 - x.sigmoid())))
-leaky_relu = _composed("leaky_relu", "LeakyReluBackward0", lambda x, slope=0.01: np.where(x > 0, x, x * slope),
-                       lambda g, x, slope=0.01: _LEAKED(g, True, np.where(x._data > 0, 1.0, slope), x), whole=True)
-elu = _composed("elu", "EluBackward0", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x))),
-                lambda x, alpha=1.0: where(x > 0, made_of(x._data.dtype.type(1)), alpha * where(x < 0, x, 0.0).exp()))
-logsigmoid = _composed("logsigmoid", "LogSigmoidBackward0", lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), lambda x: (-x).sigmoid())
-
 FUNCTIONS = {"relu": relu, "softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}
-NN = FUNCTIONS | {f.__name__: f for f in (softplus, gelu, silu, leaky_relu, elu, logsigmoid)}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)

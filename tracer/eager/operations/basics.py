@@ -112,6 +112,8 @@ def _data(self: Tensor) -> Tensor:
 def _set_data(self: Tensor, value: Tensor) -> None:
     if not isinstance(value, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type_name(value)}")
+    if self._rg and value._data.dtype.kind != "f":
+        raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
     self._data = value._data
 
 
@@ -123,10 +125,10 @@ def sum_to_size(input: Tensor, *size) -> Tensor:
     """Sums over what a shape was broadcast along."""
     size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     shape = input._data.shape
-    if shape == size:
-        return input
     if not size:
         return input.sum()
+    if shape == size:
+        return input
     lead = len(shape) - len(size)
     if lead < 0 or any([n not in (1, m) for n, m in zip(size, shape[lead:])]):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
@@ -157,7 +159,7 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
     dtype = dtype or input.dtype
     if input._data.dtype == dtype.numpy and not copy:
         return input
-    node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point and input._data.dtype.kind == "f" else None
+    node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point else None
     if node is not None:
         node.source = input.dtype
     return result(node, _copied(input._data, dtype.numpy)[()])
@@ -284,7 +286,7 @@ def map2_(self: Tensor, x: Tensor, y: Tensor, callable) -> Tensor:
 def _mapped(name: str, self: Tensor, function, *others: Tensor) -> Tensor:
     if any([each._rg for each in (self, *others)]):
         raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
-    arrays = np.broadcast_arrays(self._data, *[each._data for each in others])
+    arrays = [self._data, *[each.expand(*self._data.shape)._data for each in others]]
     made = [function(*elements) for elements in zip(*[each.ravel().tolist() for each in arrays])]
     shared(self)[...] = np.array(made, self._data.dtype).reshape(self._data.shape)  # without a new version, as in PyTorch
     return self
@@ -303,8 +305,8 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 def _to_dtype(dtype: Dtype):
-    def method(self):
-        return to(self, dtype)
+    def method(self, memory_format=None):
+        return to(self, dtype, memory_format=memory_format)
     return method
 
 

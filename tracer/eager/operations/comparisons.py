@@ -7,13 +7,16 @@ import numpy as np
 from ..geometry import in_layout_of
 from ..record import broadcast_shape, data_of, in_common
 from ..tensor import Tensor, made_of
-from .arithmetic import _number, operand
+from .arithmetic import _number
 from .elementwise import RECORDED
+from .operands import check_operands
 
 
 def _comparison(name: str, ufunc):
     def function(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name), operand(other, name, 2, "other")
+        if not isinstance(input, Tensor) or not (isinstance(other, Tensor) or _number(other)):
+            check_operands(name, input, other)
+        a, b = input, other
         if isinstance(b, Tensor):
             broadcast_shape(a._data.shape, b._data.shape)
         _, (x, y) = in_common(a, b)
@@ -37,6 +40,8 @@ def _compared(name: str):
 
 def _logical(name: str, ufunc):
     def function(input, other=None, *, out=None) -> Tensor:
+        if ufunc.nin == 2:
+            check_operands(name, input, other)
         given = [input._data] if other is None else [input._data, other._data if isinstance(other, Tensor) else other]
         return made_of(in_layout_of(ufunc(*given), *given))
     function.__name__ = name
@@ -50,10 +55,12 @@ LOGICAL = {f.__name__: f for f in (_logical("logical_and", np.logical_and), _log
 
 
 def _bitwise(name: str, ufunc):
+    shift = f"{name[8]}shift" if name.endswith("shift") else ""  # the name of the kernel
     def function(input, other, *, out=None) -> Tensor:
+        check_operands(name, input, other)
         dtype, (x, y) = in_common(input, other)
-        if dtype.is_floating_point:
-            raise NotImplementedError(f'"{name}_cpu" not implemented for \'{dtype.legacy}\'')
+        if dtype.is_floating_point or (shift and dtype.numpy.kind == "b"):
+            raise NotImplementedError(f'"{shift or name}_cpu" not implemented for \'{dtype.legacy}\'')
         return made_of(in_layout_of(ufunc(x, y), data_of(input), data_of(other)))
     function.__name__ = name
     function.__doc__ = f"``{ufunc.__name__}`` of integers or bools."
@@ -67,7 +74,7 @@ BITWISE = {name: _bitwise(name, ufunc) for name, ufunc in {"bitwise_and": np.bit
 def bitwise_not(input, *, out=None) -> Tensor:
     """The bits inverted; ``not`` of bools."""
     if input._data.dtype.kind == "f":
-        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+        raise NotImplementedError(f"\"bitwise_not_cpu\" not implemented for '{input.dtype.legacy}'")
     return made_of(np.invert(input._data))
 
 
@@ -77,5 +84,13 @@ for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 for _name in COMPARISONS:
     setattr(Tensor, f"__{_name}__", _compared(_name))
-Tensor.__invert__ = bitwise_not
+
+
+def _inverted(self: Tensor) -> Tensor:
+    if self._data.dtype.kind == "f":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
+Tensor.__invert__ = _inverted
 RECORDED.update({np.equal: lambda a, b: a == b, np.less: lambda a, b: a < b, np.greater: lambda a, b: a > b, np.isnan: LOGICAL["isnan"]})

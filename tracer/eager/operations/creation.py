@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from ..devices import check_device
-from ..dtypes import DTYPES, Dtype, filled, get_default_dtype, int64, of_numpy
+from ..dtypes import DTYPES, Dtype, filled, float64, get_default_dtype, int64, of_numpy
 from ..geometry import in_layout_of
 from ..tensor import Tensor, made_of, shared
 from ..words import type_name
@@ -119,7 +119,8 @@ def full(size, fill_value, *, out=None, dtype: Dtype | None = None, layout=None,
     return _finished(filled(check_sizes("full", (_sequence("full", size),)), value, (dtype or dtype_of_value(value)).numpy), requires_grad)
 
 
-def _like(function):
+def like_function(function):
+    """The same in the shape and dtype of a tensor."""
     def like(input: Tensor, *args, dtype: Dtype | None = None, requires_grad: bool = False, device=None, layout=None, memory_format=None) -> Tensor:
         made = function(tuple(input._data.shape), *args, dtype=dtype or input.dtype, requires_grad=requires_grad)
         made._data = in_layout_of(made._data, input._data)
@@ -129,7 +130,7 @@ def _like(function):
     return like
 
 
-zeros_like, ones_like, empty_like, full_like = _like(zeros), _like(ones), _like(empty), _like(full)
+zeros_like, ones_like, empty_like, full_like = (like_function(each) for each in (zeros, ones, empty, full))
 
 
 def arange(*bounds, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False, **named) -> Tensor:
@@ -149,17 +150,30 @@ def arange(*bounds, out=None, dtype: Dtype | None = None, layout=None, device=No
     found = dtype or (int64 if all(isinstance(v, int) for v in (start, end, step)) else get_default_dtype())
     if found.numpy.kind == "b":
         raise NotImplementedError("\"arange_cpu\" not implemented for 'Bool'")
-    count = int(np.ceil((end - start) / step))
+    if not found.is_floating_point:  # bounds count without what is behind the point
+        start, end, step = int(start), int(end), int(step)
+        count = max(int((end - start + step - (1 if step > 0 else -1)) / step), 0)
+    else:
+        count = int(np.ceil((end - start) / step))
     if count >= 1 << 63:
         raise RuntimeError("invalid size, possible overflow?")
     values = start + step * np.arange(count, dtype=np.float64 if found.is_floating_point else np.int64)
     return _finished(values.astype(found.numpy), requires_grad)
 
 
+def _scalars(start, end, name: str = "linspace") -> list:
+    given = [each.ndim if isinstance(each, Tensor) else 0 for each in (start, end)]
+    if any(given):
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got start with {given[0]} dimension(s) and end with {given[1]} "
+                           "dimension(s).")
+    return [v.item() if isinstance(v, Tensor) else v for v in (start, end)]
+
+
 def linspace(start, end, steps: int, *, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
     """So many numbers at equal distances, both ends included; counted from the nearer end, as PyTorch does."""
-    start, end = [v.item() if isinstance(v, Tensor) else v for v in (start, end)]
+    start, end = _scalars(start, end)
     numpy = (dtype or get_default_dtype()).numpy
+    start, end = (start, end) if numpy.kind == "f" else (int(start), int(end))
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if steps <= 1:
@@ -175,8 +189,13 @@ def linspace(start, end, steps: int, *, out=None, dtype: Dtype | None = None, la
 def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype: Dtype | None = None, layout=None, device=None,
              requires_grad: bool = False) -> Tensor:
     """Powers of ``base`` with exponents at equal distances."""
-    exponents = linspace(start, end, steps, dtype=dtype)._data
-    return _finished(np.power(exponents.dtype.type(base), exponents), requires_grad)
+    found = dtype or get_default_dtype()
+    start, end = _scalars(start, end, "logspace")
+    if found.is_floating_point:
+        exponents = linspace(start, end, steps, dtype=dtype)._data
+        return _finished(np.power(exponents.dtype.type(base), exponents), requires_grad)
+    exponents = linspace(float(int(start)), float(int(end)), steps, dtype=float64)._data
+    return _finished(np.power(float(base), exponents).astype(found.numpy), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:

@@ -6,6 +6,7 @@ For operations that have their weight in the NumPy call; those that most program
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,10 +17,18 @@ from ..tensor import Tensor, made_by, made_of
 RESULT = object()  # stands in ``saves`` for the operation's own result
 
 
-def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, plain: Callable | None = None) -> type[Node]:
+class IfNeeded(NamedTuple):
+    """An entry of ``saves`` that only the gradient of one input needs."""
+
+    entry: object
+    input: int
+
+
+def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, plain: Callable | None = None, keeps: str = "") -> type[Node]:
     """A class of nodes: ``backward(node, *gradients, *saved)`` on tensors gives one gradient, or a tuple with one per input.
 
     ``plain``: the same on NumPy data, for speed; it may return NotImplemented for the rarer cases.
+    ``keeps``: the names under which PyTorch keeps arguments, each with that of our attribute behind a colon where it is another.
     """
     def run(self, *gradients):
         found = backward(self, *gradients, *self.unpack())
@@ -30,7 +39,9 @@ def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: in
         if found is NotImplemented:
             return tuple([None if each is None else each._data for each in self.backward(made_of(g))])
         return found if isinstance(found, tuple) else (found,)
-    parts = {"names": saved, "backward": run, "outputs": outputs, "__doc__": f"{name} of PyTorch."}
+    pairs = [each.partition(":") for each in keeps.split()]
+    parts = {"names": saved, "arguments": {theirs: ours or theirs for theirs, _, ours in pairs}, "backward": run,
+             "outputs": outputs, "__doc__": f"{name} of PyTorch."}
     return type(name, (Node,), parts if plain is None else parts | {"fast": fast})
 
 
@@ -42,8 +53,14 @@ def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attribu
         for name, value in attributes.items():  # half the time of __dict__.update
             setattr(node, name, value)
         if saves:
-            node.save(*[saved_result(made) if each is RESULT else each for each in saves])
+            node.save(*[saved_result(made) if each is RESULT else _needed(node, each) for each in saves])
     return made
+
+
+def _needed(node: Node, each):
+    if each.__class__ is not IfNeeded:
+        return each
+    return each.entry if node.edges[each.input] is not None else None
 
 
 def operations(cls: type[Node], inputs: tuple, data: tuple, saves: tuple = (), constant: tuple[int, ...] = (), **attributes) -> list[Tensor]:

@@ -9,7 +9,7 @@ from .choices import where
 from .decompositions import svd
 from .define import RESULT, kind, operation, operations
 from .reductions import _products_of_others
-from .solving import adjoint, check_matrix, return_type, solve
+from .solving import adjoint, check_matrix, factored, return_type, solve
 
 
 def _det_backward(node, g, a, out):
@@ -27,7 +27,7 @@ def _cofactors(a: Tensor) -> Tensor:
     return (u * (others * made_of(np.rint(sign)[..., None])).unsqueeze(-2)) @ vh
 
 
-DET = kind("LinalgDetBackward0", _det_backward, ("A", "result"))
+DET = factored(kind("LinalgDetBackward0", _det_backward, ("A", "result")))
 
 
 def det(A: Tensor, *, out=None) -> Tensor:
@@ -43,7 +43,7 @@ def _slogdet_backward(node, _, g, a, sign):
     return solve(adjoint(a), g.unsqueeze(-1).unsqueeze(-1) * unit)
 
 
-SLOGDET = kind("LinalgSlogdetBackward0", _slogdet_backward, ("A", "sign"), outputs=2)
+SLOGDET = factored(kind("LinalgSlogdetBackward0", _slogdet_backward, ("A", "sign"), outputs=2))
 
 
 def _slogdet(pair):
@@ -59,6 +59,7 @@ slogdet, linalg_slogdet = _slogdet(return_type("slogdet", "sign", "logabsdet")),
 
 def logdet(A: Tensor) -> Tensor:
     """The logarithm of determinants; NaN where they are negative."""
+    check_matrix("logdet", A)
     sign, logarithm = linalg_slogdet(A)
     return where(sign == -1, float("nan"), logarithm)
 

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 
 from ..record import updated
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .choices import masked_fill, where
-from .define import RESULT, kind, operation
+from .define import RESULT, IfNeeded, kind, operation
 from .indexing import along
+from .operands import check_kernel
 from .shaping import broadcast_to, reshape
 
 _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. Use torch.scatter_reduce "
@@ -21,10 +22,10 @@ _REDUCE = ("The reduce argument of torch.scatter with Tensor src is deprecated a
 
 def _check_along(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None = None) -> int:
     axis = wrapped_dim(dim, input.ndim)
-    if index._data.dtype not in (np.int64, np.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if index._data.size == 0:
         return axis
+    if index.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor")
     if src is not None and max(src.ndim, 1) != max(index.ndim, 1):
@@ -65,7 +66,8 @@ def _gather_plain(node, g, index, _):
     return zeros
 
 
-GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"), plain=_gather_plain)
+GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"), plain=_gather_plain, keeps="dim:given sparse_grad")
+GATHER.written = 1
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out=None) -> Tensor:
@@ -76,10 +78,10 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
         data = x[along(places, axis)]
     else:
         data = np.reshape(np.atleast_1d(x)[along(np.atleast_1d(places), axis)], places.shape)
-    return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis)
+    return operation(GATHER, (input,), np.asarray(data), (index, input), shape=x.shape, dim=axis, given=unsigned(dim), sparse_grad=sparse_grad)
 
 
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out=None) -> Tensor:
     """As :func:`gather`, the other axes broadcast; of the flattened tensor without ``dim``."""
     if indices.dtype.name != "int64":
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {indices.dtype.legacy}")
@@ -89,6 +91,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         raise RuntimeError("torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
                            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices")
     axis = wrapped_dim(dim, input.ndim)
+    if indices._data.size and indices._data.min() < 0:
+        indices = made_of(np.where(indices._data < 0, indices._data + input._data.shape[axis], indices._data))
     lead = np.broadcast_shapes(*[tuple([1 if k == axis else n for k, n in enumerate(t._data.shape)]) for t in (input, indices)])
     wide = [broadcast_to(t, [t._data.shape[axis] if k == axis else n for k, n in enumerate(lead)]) for t in (input, indices)]
     return gather(wide[0], axis, wide[1])
@@ -99,10 +103,10 @@ def _scatter_backward(node, g, index):
     return cleared, gather(g, node.dim, index) if len(node.edges) > 1 and node.edges[1] is not None else None
 
 
-SCATTER0, SCATTER1 = (kind(f"ScatterBackward{k}", _scatter_backward, ("index",)) for k in (0, 1))
+SCATTER0, SCATTER1 = (kind(f"ScatterBackward{k}", _scatter_backward, ("index",), keeps="dim:given") for k in (0, 1))
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None) -> Tensor:
+def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None, out=None) -> Tensor:
     """``src`` (a tensor or a number) written at indices along an axis."""
     src = value if src is None else src
     if reduce is not None:
@@ -119,7 +123,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
         flat, places = np.atleast_1d(data), np.atleast_1d(index._data)
         flat[along(places, axis)] = np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])] if tensor else src
     inputs = (input, src) if tensor else (input,)
-    return operation(SCATTER0 if tensor else SCATTER1, inputs, data, (index,), dim=axis)
+    return operation(SCATTER0 if tensor else SCATTER1, inputs, data, (index,), dim=axis, given=unsigned(dim))
 
 
 def _scatter_add_backward(node, g, index):
@@ -131,10 +135,10 @@ def _scatter_add_backward(node, g, index):
     return g, gather(g, node.dim, index)
 
 
-SCATTER_ADD = kind("ScatterAddBackward0", _scatter_add_backward, ("index",))
+SCATTER_ADD = kind("ScatterAddBackward0", _scatter_add_backward, ("index",), keeps="dim:given")
 
 
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out=None) -> Tensor:
     """``src`` added at indices along an axis; what meets adds up."""
     axis = _check_along("scatter_add", input, dim, index, src)
     if src.dtype is not input.dtype:
@@ -144,7 +148,12 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         places = np.atleast_1d(index._data)
         np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), along(places, axis),
                   np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])])
-    return operation(SCATTER_ADD, (input, src), data, (index,), dim=axis, shape=src._data.shape)
+    return operation(SCATTER_ADD, (input, src), data, (IfNeeded(index, 1),), dim=axis, given=unsigned(dim), shape=src._data.shape)
+
+
+def lowest_and_highest(dtype) -> tuple:
+    """Of integers or bools."""
+    return (False, True) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
 
 
 _REDUCERS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf), "mean": (np.add, 0)}
@@ -188,21 +197,23 @@ def _factors_of_source(node, g: Tensor, x: Tensor, index: Tensor, src: Tensor, o
     return where(alone, gather(g * others, dim, index), gather(g * out, dim, index) / masked_fill(src, zero, 1))
 
 
-SCATTER_REDUCE = kind("ScatterReduceBackward0", scatter_reduce_gradients, ("self", "index", "src", "result"))
+SCATTER_REDUCE = kind("ScatterReduceBackward0", scatter_reduce_gradients, ("self", "index", "src", "result"), keeps="dim:given include_self reduce")
 
 
-def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True, out=None) -> Tensor:
     """``src`` brought together with what is at indices along an axis: sum, prod, mean, amax or amin."""
     if reduce not in _REDUCERS:
         raise RuntimeError("reduce argument must be either sum, prod, mean, amax or amin, got " + reduce)
     axis = _check_along("scatter_reduce", input, dim, index, src)
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    if reduce == "mean":
+        check_kernel("scatter_gather_tensor_cpu_reduce_mean", input, "fiu")
     function, start = _REDUCERS[reduce]
     data, places = np.atleast_1d(np.array(input._data, order="C")), np.atleast_1d(index._data)
     at, source = along(places, axis), np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])]
     if not include_self:
-        data[at] = start if np.isfinite(start) or data.dtype.kind == "f" else (np.iinfo(data.dtype).min if start < 0 else np.iinfo(data.dtype).max)
+        data[at] = start if np.isfinite(start) or data.dtype.kind == "f" else lowest_and_highest(data.dtype)[int(start > 0)]
     function.at(data, at, source)
     if reduce == "mean":
         count = np.full(data.shape, int(include_self))
@@ -210,18 +221,18 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
         count[count == 0] = 1
         data = data / count.astype(data.dtype) if data.dtype.kind == "f" else data // count
     return operation(SCATTER_REDUCE, (input, src), data.reshape(input._data.shape), (input, index, src, RESULT), dim=axis, reduce=reduce,
-                     include_self=include_self)
+                     include_self=include_self, given=unsigned(dim))
 
 
 def _take_backward(node, g, index, _):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
-    return put(zeros, index, g, True)
+    return updated(put(zeros, index, g, True), 1)
 
 
 TAKE = kind("TakeBackward0", _take_backward, ("index", "self"))
 
 
-def take(input: Tensor, index: Tensor) -> Tensor:
+def take(input: Tensor, index: Tensor, *, out=None) -> Tensor:
     """The elements at indices into the flattened tensor."""
     if index.dtype.name != "int64":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype.legacy}")
@@ -238,12 +249,12 @@ def _check_flat(input: Tensor, index: Tensor) -> None:
         raise IndexError(f"out of range: tried to access index {np.asarray(index._data)[wrong].flat[0]} on a tensor of {count} elements.")
 
 
-def _put_backward(node, g, index):
+def _put_backward(node, g, index, _):
     to_self = g if node.accumulate else put(g, index, made_of(np.zeros(index._data.shape, g._data.dtype)[()]))
     return to_self, reshape(take(g, index), *node.shape) if node.edges[1] is not None else None
 
 
-PUT = kind("PutBackward0", _put_backward, ("index",))
+PUT = kind("PutBackward0", _put_backward, ("index", "source"), keeps="accumulate")
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
@@ -255,7 +266,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         np.add.at(flat, np.ravel(index._data), np.ravel(source._data))
     else:
         flat[np.ravel(index._data)] = np.ravel(source._data)
-    return operation(PUT, (input, source), data, (index,), accumulate=accumulate, shape=source._data.shape)
+    return operation(PUT, (input, source), data, (index, source), accumulate=accumulate, shape=source._data.shape)
 
 
 FUNCTIONS = {f.__name__: f for f in (gather, take_along_dim, scatter, scatter_add, scatter_reduce, take, put)}

@@ -63,6 +63,8 @@ def type_of(input: Tensor, dtype=None, non_blocking: bool = False):
         return to(input, dtype.dtype)
     if isinstance(dtype, Dtype):
         return to(input, dtype)
+    if dtype is Tensor:
+        return to(input, get_default_dtype())
     if not isinstance(dtype, (str, type)):
         raise TypeError("dtype must be a type, str, or dtype object")
     name = dtype if isinstance(dtype, str) else dtype.__name__

@@ -40,10 +40,10 @@ def _masked_scatter_backward(node, g, mask):
         if more > 0:
             chosen = cat([chosen, made_of(np.zeros(more, chosen._data.dtype))])
         to_source = reshape(chosen, *node.shape)
-    return masked_fill(g, mask, 0), to_source
+    return fitted(masked_fill(g, mask, 0), (node.own, g._data.dtype)), to_source
 
 
-MASKED_SCATTER = kind("MaskedScatterBackward0", _masked_scatter_backward, ("mask",))
+MASKED_SCATTER = kind("MaskedScatterBackward0", _masked_scatter_backward, ("mask",), keeps="source_sym_sizes:shape")
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
@@ -52,21 +52,21 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.legacy}")
     if source.dtype is not input.dtype:
         raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got {input.dtype.legacy} and {source.dtype.legacy}")
-    shape = np.broadcast_shapes(input._data.shape, mask._data.shape)
-    data, chosen = np.array(np.broadcast_to(input._data, shape)), np.broadcast_to(mask._data, shape)
+    shape = broadcast_shape(input._data.shape, mask._data.shape)
+    data, chosen = np.array(np.broadcast_to(input._data, shape), order="C"), np.broadcast_to(mask._data, shape)
     count = int(chosen.sum())
     if source.numel() < count:
         raise RuntimeError("Number of elements of source < number of ones in mask")
     data[chosen] = source._data.reshape(-1)[:count]
-    return operation(MASKED_SCATTER, (input, source), data, (mask,), shape=source._data.shape)
+    return operation(MASKED_SCATTER, (input, source), data, (mask,), shape=source._data.shape, own=input._data.shape)
 
 
-def nonzero(input: Tensor, *, as_tuple: bool = False):
+def nonzero(input: Tensor, *, as_tuple: bool = False, out=None):
     """The places of what is not zero: one row each, or with ``as_tuple`` one vector per axis."""
     x = input._data
     if as_tuple:
         return unbind(nonzero(input if x.ndim else reshape(input, 1)), 1)
-    return made_of(np.argwhere(x).astype(np.int64) if x.ndim else np.zeros((int(bool(x)), 0), np.int64))
+    return made_of(np.stack(np.nonzero(x)).T if x.ndim else np.zeros((int(bool(x)), 0), np.int64))
 
 
 def argwhere(input: Tensor) -> Tensor:

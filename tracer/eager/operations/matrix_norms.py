@@ -24,8 +24,9 @@ def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dt
     if ord == "nuc" or (not isinstance(ord, str) and abs(ord) == 2):
         rest = [k for k in range(A.ndim) if k not in (rows, columns)]
         values = svdvals(A.permute(*rest, rows, columns))
-        made = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord > 0 else values.amin(-1)
-        return made.unsqueeze(min(rows, columns)).unsqueeze(max(rows, columns)) if keepdim else made
+        made = values.sum(-1, keepdim) if ord == "nuc" else values.amax(-1, keepdim) if ord > 0 else values.amin(-1, keepdim)
+        places = [*rest, rows, columns]
+        return made.unsqueeze(-1).permute(*[places.index(k) for k in range(A.ndim)]) if keepdim else made
     if isinstance(ord, str) or abs(ord) not in (1, float("inf")):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if abs(ord) == float("inf"):
@@ -45,7 +46,7 @@ def linalg_norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=N
             return matrix_norm(A, ord, axes, keepdim, dtype=dtype)
     if isinstance(ord, str):
         return matrix_norm(A, ord, (-2, -1), keepdim)
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    return vector_norm(A, 2.0 if ord is None else ord, dim, keepdim, dtype=dtype)
 
 
 def norm(input: Tensor, p="fro", dim=None, keepdim: bool = False, out=None, dtype=None) -> Tensor:

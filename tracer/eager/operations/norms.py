@@ -8,13 +8,14 @@ import warnings
 import numpy as np
 
 from ..dtypes import Dtype, int64
-from ..record import broadcast_shape, fitted
-from ..tensor import Tensor, wrapped_dim
+from ..record import fitted, look_up_nodes
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
-from .arithmetic import operand
-from .choices import where
+from .arithmetic import operand, sub
+from .choices import masked_fill, where
 from .define import RESULT, kind, operation, operations
-from .reductions import _correction, axes_of, spread
+from .numbers import over, plus, times
+from .reductions import _correction, axes_of, by_root, by_variance, spread
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 
@@ -42,29 +43,22 @@ def norm_backward(g: Tensor, x: Tensor, order: float, out: Tensor, axes, keepdim
     if order == 0:
         return None
     if order == 1:
-        return x.sign() * g
+        return x.sgn() * g
     if order == 2:
-        return x * where(out == 0, 0.0, g / out)
+        return g * masked_fill(x / out, out == 0, 0)
     if np.isinf(order):
         mask = (x.abs() == out) | x.isnan()
-        count = mask.sum(axes if axes is not None else tuple(range(x.ndim)), keepdim=True) if x.ndim else mask.sum()
-        return x.sign() * ((g / count) * mask)
+        return x.sgn() * ((g / mask.sum(axes, keepdim=True)) * mask)
     if order < 1:
-        scaled = x.sign() * x.abs().pow(order - 1)
-        return where(x == 0, 0.0, scaled) * g * out.pow(1 - order)
-    if order < 2:
-        scaled = x.sign() * x.abs().pow(order - 1)
-        factor = where(out == 0, 0.0, g / out.pow(order - 1))
-        return scaled * factor
-    scaled = x * x.abs().pow(order - 2)
-    return scaled * where(out == 0, 0.0, g / out.pow(order - 1))
+        scaled = x.sgn() * masked_fill(x.abs().pow(order - 1), x == 0, 0)
+        return scaled * g * out.pow(1 - order)
+    scaled = x.sgn() * x.abs().pow(order - 1) if order < 2 else x * x.abs().pow(order - 2)
+    return scaled * masked_fill(g / out.pow(order - 1), out == 0, 0)
 
 
 def spread_dims(g: Tensor, axes, keepdim: bool, ndim: int) -> Tensor:
     """A reduced tensor with its axes back, of extent 1."""
-    if keepdim or ndim == 0:
-        return g
-    for axis in range(ndim) if axes is None else sorted(axes):
+    for axis in () if keepdim or ndim == 0 else sorted(axes or ()):
         g = g.unsqueeze(axis)
     return g
 
@@ -77,13 +71,13 @@ def _vector_norm_backward(node, g, x, out):
 def _vector_norm_plain(node, g, x, out):
     if node.order != 2 or x.dtype != out.dtype or not x.ndim:
         return NotImplemented
-    ratio = np.where(out == 0, out.dtype.type(0), g / out)
-    if ratio.ndim and not node.keepdim:
-        ratio = np.expand_dims(ratio, node.axes)
-    return x * ratio
+    if out.ndim and not node.keepdim:
+        g, out = np.expand_dims(g, node.axes), np.expand_dims(out, node.axes)
+    return g * np.where(out == 0, out.dtype.type(0), x / out)
 
 
-VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"), plain=_vector_norm_plain)
+VECTOR_NORM = kind("LinalgVectorNormBackward0", _vector_norm_backward, ("self", "result"), plain=_vector_norm_plain,
+                   keeps="dim:given keepdim ord")
 
 
 def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -97,7 +91,17 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
         raise RuntimeError(f"linalg.vector_norm cannot compute the {ord:g} norm on {where_} the operation does not have an identity")
     data = x._data if dtype is None else x._data.astype(dtype.numpy)
     return operation(VECTOR_NORM, (x,), np.asarray(_norm_of(data, ord, axes, keepdim), order="C"), (x, RESULT), order=float(ord), axes=axes, keepdim=keepdim,
-                     source=x.dtype)
+                     source=x.dtype, ord=ord, given=unsigned((dim,) if isinstance(dim, int) else dim))
+
+
+NORM_OF_OLD = kind("NormBackward1", _vector_norm_backward, ("self", "result"), keeps="dim:given keepdim p:order")
+
+
+def norm_of_old(x: Tensor, p: float, dim: int, keepdim: bool) -> Tensor:
+    """``at::norm`` along an axis, which some functions still go through."""
+    axes = axes_of(dim, x.ndim)
+    return operation(NORM_OF_OLD, (x,), np.asarray(_norm_of(x._data, p, axes, keepdim), order="C"), (x, RESULT), order=float(p), axes=axes, keepdim=keepdim,
+                     source=x.dtype, given=unsigned((dim,)))
 
 
 # Distances -----------------------------------------------------------------------------------------------------------------------------
@@ -107,16 +111,21 @@ def _dist_backward(node, g, x, y, out):
     return fitted(found, (x._data.shape, x._data.dtype)), fitted(-found, (y._data.shape, y._data.dtype))
 
 
-DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"))
+DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"), keeps="p")
 
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of the difference."""
-    broadcast_shape(input._data.shape, other._data.shape)
-    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(input._data - other._data), p, None, False)), (input, other, RESULT), order=float(p))
+    look_up_nodes((input, other))
+    difference = sub(input.detach(), other.detach())
+    if not difference.is_floating_point():
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {difference.dtype.legacy} instead.")
+    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(difference._data), p, None, False)), (input, other, RESULT), order=float(p), p=p)
 
 
 def _cdist_backward(node, g, x, y, out):
+    if node.order == 0:
+        return tuple([made_of(np.zeros_like(each._data)) for each in (x, y)])
     plain = [t.detach() for t in (g, x, y, out)]
     difference = plain[1].unsqueeze(-2) - plain[2].unsqueeze(-3)
     found = norm_backward(plain[0], difference, node.order, plain[3], (difference.ndim - 1,), False)
@@ -128,7 +137,7 @@ def _cdist_twice(node, g):
     raise NotImplementedError("the derivative for '_cdist_backward' is not implemented.")
 
 
-CDIST, CDIST_BACKWARD = kind("CdistBackward0", _cdist_backward, ("x1", "x2", "result")), kind("CdistBackwardBackward0", _cdist_twice)
+CDIST, CDIST_BACKWARD = kind("CdistBackward0", _cdist_backward, ("x1", "x2", "result"), keeps="p:order"), kind("CdistBackwardBackward0", _cdist_twice)
 
 
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:
@@ -140,7 +149,11 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Ten
         raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1._data.shape[-1]} X2: {x2._data.shape[-1]}")
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
-    data = _norm_of(x1._data[..., :, None, :] - x2._data[..., None, :, :], p, (-1,), False)
+    for number, each in enumerate((x1, x2), 1):
+        if each._data.dtype.kind != "f":
+            raise RuntimeError(f"cdist only supports floating-point dtypes, X{number} got: {each.dtype.legacy}")
+    difference = x1._data[..., :, None, :] - x2._data[..., None, :, :]
+    data = np.minimum(np.ceil(np.abs(difference)), 1).sum(-1) if p == 0 else _norm_of(difference, p, (-1,), False)
     return operation(CDIST, (x1, x2), np.asarray(data), (x1, x2, RESULT), order=float(p))
 
 
@@ -149,22 +162,25 @@ def _renorm_backward(node, g, x):
     size = vector_norm(x, node.order, axes, True)
     product = (x * g).sum(axes, keepdim=True) if axes else x * g
     slope = norm_backward(product, x, node.order, size, axes, True)
-    inverse = (size + 1e-7).reciprocal()
-    scaled = inverse * node.maximum * (g - inverse * slope)
+    inverse = plus(size, 1e-7).reciprocal()
+    scaled = times(inverse, node.maximum) * (g - inverse * slope)
     return where(size > node.maximum, scaled, g)
 
 
-RENORM = kind("RenormBackward0", _renorm_backward, ("self",))
+RENORM = kind("RenormBackward0", _renorm_backward, ("self",), keeps="dim:given maxnorm:maximum p")
 
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out=None) -> Tensor:
     """Parts along an axis scaled down to a largest norm."""
+    if input._data.dtype.kind != "f":
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype.legacy}")
     if input.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
     axis, x = wrapped_dim(dim, input.ndim), input._data
     size = _norm_of(x, p, tuple([k for k in range(x.ndim) if k != axis]), True)
     scale = np.where(size > maxnorm, x.dtype.type(maxnorm) / (size + x.dtype.type(1e-7)), x.dtype.type(1)).astype(x.dtype)
-    return operation(RENORM, (input,), x * scale, (input,), order=float(p), dim=axis, maximum=maxnorm)
+    return operation(RENORM, (input,), x * scale, (input,), order=float(p), dim=axis, maximum=maxnorm, p=p,
+                     given=unsigned(dim))
 
 
 # Without NaN -----------------------------------------------------------------------------------------------------------------------------
@@ -173,7 +189,7 @@ def _nansum_backward(node, g, x):
     return spread(g.to(x.dtype), x._data.shape, node.axes, node.keepdim) * x.isnan().logical_not()
 
 
-NANSUM = kind("NansumBackward0", _nansum_backward, ("self",))
+NANSUM = kind("NansumBackward0", _nansum_backward, ("self",), keeps="dim:given keepdim")
 
 
 def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -183,7 +199,8 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | Non
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     kept = np.where(x != x, x.dtype.type(0), x).astype(goal)
     data = np.sum(kept, axis=axes, dtype=goal, keepdims=keepdim) if x.ndim else kept
-    return operation(NANSUM, (input,), np.asarray(data, order="C"), (input,), axes=axes, keepdim=keepdim)
+    return operation(NANSUM, (input,), np.asarray(data, order="C"), (input,), axes=axes, keepdim=keepdim,
+                     given=unsigned((dim,) if isinstance(dim, int) else dim))
 
 
 def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype: Dtype | None = None, out=None) -> Tensor:
@@ -200,30 +217,31 @@ def _moments(name: str, grad_fn: str, spread_of):
         axes, count = node.axes, node.count
         total = None
         if of_spread is not None:
-            g = of_spread
-            if out:
-                g = where(out[0] == 0, 0.0, g / (out[0] * 2))
-            centred = x - (x.mean(axes, keepdim=True) if axes is not None else x.mean())
-            total = spread(g, x._data.shape, axes, node.keepdim) * centred * (2.0 / (count - node.correction) if count > node.correction else float("nan"))
+            total = by_variance(by_root(of_spread, out[0]) if out else of_spread, x, axes, node.keepdim, node.correction)
         if of_mean is not None:
-            mean = spread(of_mean, x._data.shape, axes, node.keepdim) / count
+            mean = over(spread(of_mean, x._data.shape, axes, node.keepdim), count)
             total = mean if total is None else total + mean
         return total
     saved = ("self", "result0") if name == "std_mean" else ("self",)
-    cls = kind(grad_fn, backward, saved, outputs=2)
+    cls = kind(grad_fn, backward, saved, outputs=2, keeps="correction:given_correction dim:given keepdim")
 
     def function(input: Tensor, dim=None, unbiased: bool | None = None, keepdim: bool = False, *, correction=None):
         if isinstance(dim, bool):
             dim, unbiased = None, dim
+        if input._data.dtype.kind != "f":
+            raise RuntimeError(f"{name} only support floating point and complex dtypes")
         axes, detached = axes_of(dim, input.ndim), input.detach()
         count = input._data.size if axes is None else int(np.prod([input._data.shape[a] for a in axes]))
-        if count <= _correction(unbiased, correction):
+        less = _correction(unbiased, correction)
+        if count <= less:
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
                           "output numel).", UserWarning, stacklevel=2)
         with warnings.catch_warnings(action="ignore"):
-            data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, detached.mean(dim, keepdim)._data
+            mean = detached.mean(tuple(range(input.ndim)) if dim is None else dim, keepdim)
+            data = spread_of(detached, dim, unbiased, keepdim, correction=correction)._data, mean._data
         return tuple(operations(cls, (input,), data, (input, 0)[:len(saved)], axes=axes, keepdim=keepdim, count=count,
-                                correction=_correction(unbiased, correction)))
+                                correction=less, given=unsigned((dim,) if isinstance(dim, int) else dim),
+                                given_correction=None if unbiased is None and correction is None and dim is None else less))
     function.__name__ = name
     function.__doc__ = "The spread and the mean."
     return function
@@ -247,7 +265,7 @@ def _logcumsumexp_backward(node, g, x, out):
     return (reverse(up - out) + x).exp() - (reverse(down - out) + x).exp()
 
 
-LOGCUMSUMEXP = kind("LogcumsumexpBackward0", _logcumsumexp_backward, ("self", "result"))
+LOGCUMSUMEXP = kind("LogcumsumexpBackward0", _logcumsumexp_backward, ("self", "result"), keeps="dim:given")
 
 
 def logcumsumexp(input: Tensor, dim: int, *, out=None) -> Tensor:
@@ -256,7 +274,8 @@ def logcumsumexp(input: Tensor, dim: int, *, out=None) -> Tensor:
     if x.dtype.kind != "f":
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.legacy}\'')
     axis = wrapped_dim(dim, x.ndim)
-    return operation(LOGCUMSUMEXP, (input,), np.ascontiguousarray(np.logaddexp.accumulate(x, axis)) if x.ndim else x, (input, RESULT), dim=axis)
+    return operation(LOGCUMSUMEXP, (input,), np.ascontiguousarray(np.logaddexp.accumulate(x, axis)) if x.ndim else x, (input, RESULT), dim=axis,
+                     given=unsigned(dim))
 
 
 FUNCTIONS = {f.__name__: f for f in (dist, cdist, renorm, nansum, nanmean, var_mean, std_mean, logcumsumexp)}

@@ -8,22 +8,22 @@ from collections import namedtuple
 import numpy as np
 
 from ..geometry import in_layout_of
-from ..record import recorded, result, saved_result
-from ..tensor import Tensor, made_of, wrapped_dim
-from .choices import where
+from ..record import recorded, result, saved_result, updated
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .define import kind, operation, operations
-from .extremes import _PAIRS, _ByIndex, pair_type, values_and_indices
-from .gathering import gather
+from .extremes import _PAIRS, _ByIndex, _WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
+from .gathering import gather, lowest_and_highest, scatter_add
 from .indexing import along
 from .numeric import lerp
+from .operands import check_kernel
 from .products import without_axis
 from .reductions import _noted, _Reduction
 
-SORT0, SORT1, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE, CUMMAX, CUMMIN = (
-    type(f"{name}", (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
-        "SortBackward0", "SortBackward1", "TopkBackward0", "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0", "CummaxBackward0",
-        "CumminBackward0"))
-CUMMAX.names = CUMMIN.names = ("indices", "self")
+KTHVALUE, MEDIAN, NANMEDIAN, MODE = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
+    "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0"))
+SORT0, SORT1, TOPK = (type(name, (_WholeLine,), {"__doc__": f"{name} of PyTorch."}) for name in ("SortBackward0", "SortBackward1", "TopkBackward0"))
+CUMMAX, CUMMIN = (type(name, (_WholeLine,), {"names": ("indices", "self"), "arguments": {"dim": "given"}, "scatter": scatter_add,
+                                             "__doc__": f"{name} of PyTorch."}) for name in ("CummaxBackward0", "CumminBackward0"))
 _NANMEDIAN_PAIR = pair_type("nanmedian")
 
 
@@ -40,9 +40,9 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | 
     axis = wrapped_dim(dim, x.ndim)
     cls = SORT0 if stable is None else SORT1
     if x.ndim == 0:
-        return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0))
+        return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0), dim)
     places = _ordered(x, axis, descending)
-    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(x[along(places, axis)], x), in_layout_of(places, x))
+    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(x[along(places, axis)], x), in_layout_of(places, x), dim)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Tensor:
@@ -60,30 +60,31 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The ``k`` largest or smallest values along an axis, and where they were."""
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
-    if x.dtype.kind == "b":
-        raise RuntimeError("topk does not support bool dtypes on CPU")
     if not 0 <= k <= (x.shape[axis] if x.ndim else 1):
         raise RuntimeError("selected index k out of range")
+    if x.dtype.kind == "b":
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     if x.ndim == 0:
-        return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0))
+        return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0), dim)
     places = np.take(_ordered(x, axis, largest), np.arange(k), axis)
-    return values_and_indices(input, TOPK, _PAIRS["topk"], axis, True, np.take_along_axis(x, places, axis), places)
+    return values_and_indices(input, TOPK, _PAIRS["topk"], axis, True, np.take_along_axis(x, places, axis), places, dim)
 
 
-def _along(input: Tensor, cls, pair, axis: int, keepdim: bool, places):
+def _along(input: Tensor, cls, pair, dim: int, keepdim: bool, places):
     """Values and indices for one position per line."""
-    x = input._data
+    x, axis = input._data, wrapped_dim(dim, input.ndim)
     if x.ndim == 0:
-        return values_and_indices(input, cls, pair, 0, True, x, np.int64(0))
+        return values_and_indices(input, cls, pair, 0, keepdim, x, np.int64(0), dim)
     places = np.expand_dims(places, axis)
     values = np.take_along_axis(x, places, axis)
     if not keepdim:
         values, places = np.squeeze(values, axis), np.squeeze(places, axis)
-    return values_and_indices(input, cls, pair, axis, keepdim, values, places)
+    return values_and_indices(input, cls, pair, axis, keepdim, values, places, dim)
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out=None):
     """The ``k``-th smallest value along an axis, counted from 1, and where it was."""
+    check_kernel("kthvalue_cpu", input, "fiu")
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
     extent = x.shape[axis] if x.ndim else 1
@@ -91,18 +92,19 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
         raise IndexError(f"kthvalue(): Expected reduction dim {axis} to have non-zero size.")
     if not 1 <= k <= extent:
         raise RuntimeError("kthvalue(): selected number k out of range for dimension " + str(axis))
-    return _along(input, KTHVALUE, _PAIRS["kthvalue"], axis, keepdim, np.take(_ordered(x, axis, False), k - 1, axis) if x.ndim else None)
+    return _along(input, KTHVALUE, _PAIRS["kthvalue"], dim, keepdim, np.take(_ordered(x, axis, False), k - 1, axis) if x.ndim else None)
 
 
 class MedianBackward0(_Reduction):
     """Backward of the median of everything: shared evenly by all that equal it."""
 
+    arguments: dict[str, str] = {}
+
     names = ("self", "result")
+    arguments: dict[str, str] = {}
 
     def backward(self, g):
-        x, out = self.unpack()
-        mask = x.isnan() if bool(np.isnan(out._data)) else x == out
-        return (where(mask, g / mask.sum(), 0.0).to(x.dtype),)
+        return (shared_by_equal(g, *self.unpack()),)
 
 
 class NanmedianBackward0(MedianBackward0):
@@ -120,8 +122,7 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
 
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out=None):
         x = input._data
-        if x.dtype.kind == "b":
-            raise NotImplementedError("\"median_cpu\" not implemented for 'Bool'")
+        check_kernel("median_cpu" if dim is None else "median_out", input, "fiu")
         if dim is None:
             flat = x.reshape(-1)
             data = flat[place(flat, 0)] if flat.size else x.dtype.type(np.nan)
@@ -133,7 +134,7 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim and not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
-        return _along(input, along, pair, axis, keepdim, place(x, axis) if x.ndim else None)
+        return _along(input, along, pair, dim, keepdim, place(x, axis) if x.ndim else None)
     function.__name__ = name
     function.__doc__ = "The lower median, of everything or along an axis."
     return function
@@ -148,15 +149,14 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out=None):
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
     if x.ndim == 0:
-        return _along(input, MODE, _PAIRS["mode"], axis, keepdim, None)
+        return _along(input, MODE, _PAIRS["mode"], dim, keepdim, None)
     if not x.shape[axis]:
         raise IndexError(f"mode(): Expected reduction dim {axis} to have non-zero size.")
     counts = (np.expand_dims(x, axis) == np.expand_dims(x, axis + 1)).sum(axis)
-    highest = {"f": np.inf, "b": True}.get(x.dtype.kind) or np.iinfo(x.dtype).max
-    often = np.where(counts == counts.max(axis, keepdims=True), x, highest)
+    often = np.where(counts == counts.max(axis, keepdims=True), x, np.inf if x.dtype.kind == "f" else lowest_and_highest(x.dtype)[1])
     best = often.min(axis, keepdims=True)
     last = x.shape[axis] - 1 - np.argmax(np.flip(x == best, axis), axis)
-    return _along(input, MODE, _PAIRS["mode"], axis, keepdim, last)
+    return _along(input, MODE, _PAIRS["mode"], dim, keepdim, last)
 
 
 def _running(name: str, cls: type, keeps):
@@ -164,7 +164,7 @@ def _running(name: str, cls: type, keeps):
         x = input._data
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim == 0:
-            return values_and_indices(input, cls, _PAIRS[name], 0, True, x, np.int64(0))
+            return values_and_indices(input, cls, _PAIRS[name], 0, True, x, np.int64(0), dim)
         lines = np.moveaxis(x, axis, 0)
         places = np.zeros(lines.shape, np.int64)
         best = lines[0].copy() if len(lines) else None
@@ -173,7 +173,8 @@ def _running(name: str, cls: type, keeps):
             best = np.where(better, lines[k], best)
             places[k] = np.where(better, k, places[k - 1])
         places = np.moveaxis(places, 0, axis)
-        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.take_along_axis(x, places, axis), np.ascontiguousarray(places))
+        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.ascontiguousarray(np.take_along_axis(x, places, axis)),
+                                  np.ascontiguousarray(places), dim)
     function.__name__ = name
     function.__doc__ = "Running extremes along an axis and their places, the last of equal ones."
     return function
@@ -186,19 +187,12 @@ AMINMAX.__repr__ = lambda self: f"torch.return_types.aminmax(\nmin={self.min!r},
 
 
 def _aminmax_backward(node, low_g, high_g, x, low, high):
-    def shared(g, out):
-        if g is None:
-            return None
-        if node.dim is not None and not node.keepdim and x.ndim:
-            g, out = g.unsqueeze(node.dim), out.unsqueeze(node.dim)
-        mask = (x == out).to(x.dtype)
-        count = mask.sum() if node.dim is None else mask.sum(node.dim, keepdim=True)
-        return mask * (g / count)
-    parts = [each for each in (shared(low_g, low), shared(high_g, high)) if each is not None]
+    axes = () if node.dim is None else (node.dim,)
+    parts = [shared_along(g, x, out, axes, node.keepdim) for g, out in ((low_g, low), (high_g, high)) if g is not None]
     return None if not parts else parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
-AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "max"), outputs=2)
+AMINMAX_BACKWARD = kind("AminmaxBackward0", _aminmax_backward, ("self", "min", "max"), outputs=2, keeps="dim:given keepdim")
 
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out=None):
@@ -210,7 +204,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
     if axis is not None and x.ndim and not x.shape[axis]:
         raise IndexError(f"aminmax: Expected reduction dim {axis} to have non-zero size.")
     data = (x, x) if x.ndim == 0 else (np.min(x, axis=axis, keepdims=keepdim), np.max(x, axis=axis, keepdims=keepdim))
-    return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim))
+    return AMINMAX(*operations(AMINMAX_BACKWARD, (input,), data, (input, 0, 1), dim=axis, keepdim=keepdim, given=unsigned(dim)))
 
 
 # Sets and counts ---------------------------------------------------------------------------------------------------------------------
@@ -249,7 +243,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     _check_extents(input, dim)
     x = input._data.reshape(-1) if dim is None else np.moveaxis(input._data, dim, 0)
     changed = np.ones(len(x), bool)
-    changed[1:] = (x[1:] != x[:-1]).any(axis=tuple(range(1, x.ndim)))
+    changed[1:] = (x[1:] != x[:-1]).any(tuple(range(1, x.ndim)))
     values = x[changed] if dim is None else np.moveaxis(x[changed], 0, dim)
     starts = np.flatnonzero(changed)
     inverse = (np.cumsum(changed) - 1).reshape(input._data.shape if dim is None else (-1,))
@@ -261,30 +255,41 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 def searchsorted(sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None, out=None) -> Tensor:
     """Where values would be put into sorted lines, before or behind equal ones."""
     line, values = sorted_sequence._data, np.asarray(input._data if isinstance(input, Tensor) else input)
-    side = side or ("right" if right else "left")
+    right = right if side is None else side == "right"
     if sorter is not None:
         line = np.take_along_axis(line, sorter._data, -1)
-    if line.ndim == 1:
-        places = np.searchsorted(line, values, side)
-    else:
-        if line.shape[:-1] != values.shape[:-1]:
-            raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
-                               "value tensor "
-                               f"must match, but we got boundaries tensor {list(line.shape)} and input value tensor {list(values.shape)}")
-        rows = zip(line.reshape(-1, line.shape[-1]), values.reshape(-1, values.shape[-1]))
-        places = np.stack([np.searchsorted(row, each, side) for row, each in rows]).reshape(values.shape)
-    return made_of(np.asarray(places, np.int32 if out_int32 else np.int64)[()])
+    if line.ndim > 1 and line.shape[:-1] != values.shape[:-1]:
+        raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
+                           "value tensor "
+                           f"must match, but we got boundaries tensor {list(line.shape)} and input value tensor {list(values.shape)}")
+    if line.dtype.kind == "b":
+        raise NotImplementedError("\"searchsorted_out_cpu\" not implemented for 'Bool'")
+    return made_of(np.asarray(_bisected(line, values, right), np.int32 if out_int32 else np.int64)[()])
+
+
+def _bisected(line, values, right: bool):
+    """By halves, as PyTorch, so that NaN goes to the same places, and so do numbers in lines that are not in order."""
+    count = line.shape[-1]
+    start, end = np.zeros(values.shape, np.int64), np.full(values.shape, count, np.int64)
+    for _ in range(count.bit_length()):
+        middle = start + (end - start) // 2
+        places = np.minimum(middle, count - 1)
+        at = line[places] if line.ndim == 1 else np.take_along_axis(line, places, -1)
+        open_, behind = start < end, ~(at > values) if right else ~(at >= values)
+        start, end = np.where(open_ & behind, middle + 1, start), np.where(open_ & ~behind, middle, end)
+    return start
 
 
 def bucketize(input, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out=None) -> Tensor:
     """Which interval between boundaries each value falls into."""
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each integer occurs, or the sum of its weights."""
-    if input._data.dtype.kind == "f":
-        raise NotImplementedError(f'"bincount_cpu" not implemented for \'{input.dtype.legacy}\'')
+    check_kernel("bincount_cpu", input, "iu")
     if input.ndim != 1 or (input._data < 0).any():
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if minlength < 0:
@@ -298,6 +303,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out=None) -> Tensor:
     """Counts in so many equal intervals."""
     x = input._data
+    check_kernel("linspace_cpu" if x.dtype.kind == "b" else "histogram_cpu", input)
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     if x.dtype.kind != "f":
@@ -313,8 +319,11 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out
     return made_of(np.bincount(places, minlength=bins).astype(x.dtype))
 
 
-def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False, out=None) -> Tensor:
     """Which elements are among others."""
+    for each in (elements, test_elements):
+        if isinstance(each, Tensor) and each._data.dtype.kind == "b":
+            raise RuntimeError("Unsupported input type encountered for isin(): Bool")
     given = [each._data if isinstance(each, Tensor) else each for each in (elements, test_elements)]
     return made_of(np.isin(*given, invert=invert)[()])
 
@@ -353,6 +362,8 @@ def _quantile(name: str, skip_nan: bool):
         if keepdim:
             kept = [1] * len(shape) if dim is None else [1 if k == axis else n for k, n in enumerate(shape)]
             made = without_axis(made.unsqueeze(0).transpose(0, -1).reshape(wanted.size, *kept, 1), -1)
+        elif not np.ndim(fractions):
+            return updated(without_axis(made, -1), 2)
         else:
             made = without_axis(made.unsqueeze(0).transpose(0, -1), -1)
         return made if np.ndim(fractions) else without_axis(made, 0)
@@ -363,7 +374,7 @@ def _quantile(name: str, skip_nan: bool):
 
 def _check_quantile(name: str, input: Tensor, q, fractions, interpolation: str) -> None:
     if input._data.dtype.kind != "f":
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
+        raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if not input._data.size:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     if np.ndim(fractions) > 1:

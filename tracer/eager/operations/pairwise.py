@@ -8,12 +8,14 @@ from scipy import special as scipy
 from tracer.graph.op import ZERO
 from tracer.ops import TABLE
 
-from ..record import result, saved_result
+from ..dtypes import promoted
+from ..record import data_of, result, saved_result
 from ..tensor import Tensor, counter_of, made_of
-from ..words import type_name
-from .arithmetic import _Binary, _binary, _refuse_integer_zero, div, operand
+from .arithmetic import _Binary, _binary, _refuse_integer_zero, div
 from .choices import masked_fill, where
 from .elementwise import RECORDED, Recorded, _opened
+from .numbers import over
+from .operands import check_kernel, check_operands
 
 
 class Pairwise(_Binary):
@@ -21,6 +23,7 @@ class Pairwise(_Binary):
 
     partials: tuple = ()
     evaluate = None
+    composed = None  # as PyTorch composes the gradients where they are recorded, if not from the operations of the slopes
 
     def fast(self, g):
         x, y, *saved = self.plain()
@@ -29,7 +32,9 @@ class Pairwise(_Binary):
 
     def backward(self, g):
         x, y, *saved = self.unpack()
-        pair = [Recorded(o if isinstance(o, Tensor) else made_of(np.asarray(o)[()])) for o in (x, y)]
+        pair = [Recorded(o if isinstance(o, Tensor) or o is None else made_of(np.asarray(o)[()])) for o in (x, y)]
+        if self.composed is not None:
+            return self._fit(self.composed(g, *map(_opened, pair), *(saved or (None,))))
         out = Recorded(saved[0] if saved else self.again(x, y))
         return self._fit(tuple([None if edge is None else _recorded_slope(g, partial, *pair, out) for edge, partial in zip(self.edges, self.partials)]))
 
@@ -49,7 +54,7 @@ class _Extreme(_Binary):
     def backward(self, g):
         x, y = [each if isinstance(each, Tensor) else made_of(np.asarray(each)[()]) for each in self.unpack()]
         left, right = [made_of(np.asarray(each)) for each in self.losers(x._data, y._data)]
-        half = where(x == y, g / 2, g) if self.shared else g
+        half = where(x == y, over(g, 2), g) if self.shared else g
         pair = masked_fill(half, left, 0), masked_fill(half, right, 0)
         for each in pair if self.shared else ():
             counter_of(each)[0] = 1  # PyTorch fills in place
@@ -67,9 +72,8 @@ def _extreme(name: str, ufunc, losers, shared: bool):
     kind = type(f"{name.title()}Backward0", (_Extreme,), {"losers": staticmethod(losers), "shared": shared, "__doc__": f"Backward of {name}."})
 
     def function(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name), operand(other, name, 2, "other")
-        if not isinstance(b, Tensor):
-            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type_name(b)}")
+        check_operands(name, input, other)
+        a, b = input, other
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
             node.save(a, b)
@@ -97,22 +101,49 @@ def _recorded_slope(g, partial, x, y, out):
     return (g * _opened(partial(x, y, out)) if callable(partial) else g * partial).to(g.dtype)
 
 
+def _atan2(node, g, x, y, _):
+    inverse = masked_fill((x * x + y * y).reciprocal(), (x == 0) & (y == 0), 0)
+    return g * y * inverse if node.edges[0] is not None else None, g * -x * inverse if node.edges[1] is not None else None
+
+
+def _hypot(node, g, x, y, out):
+    return tuple([None if edge is None else g * each / out for edge, each in zip(node.edges, (x, y))])
+
+
+def _xlogy(node, g, x, y, _):
+    by_x = masked_fill(g.xlogy(y), (x == 0) & (y <= 0), 0) if node.edges[0] is not None else None
+    return by_x, None if node.edges[1] is None else g * x / y
+
+
+# As PyTorch composes gradients where they are recorded, if not from the operations of the slopes: (node, gradient, operands, result) -> gradients.
+_COMPOSED = {"atan2": _atan2, "hypot": _hypot, "xlogy": _xlogy}
+
+
 def _pairwise(name: str, op, grad_fn: str):
     evaluate = op.evaluate
     partials = op.partials if isinstance(op.partials, tuple) else (ZERO, ZERO)
 
     def function(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name, 2), operand(other, name, 2, "other")
-        node, data = _binary(kind, evaluate, a, b, floating=name == "atan2")
+        check_operands(name, input, other)
+        if name == "hypot":
+            check_kernel("hypot_cpu", input)
+        a, b = input, other
+        node, data = _binary(kind, evaluate, a, b, floating=name in ("atan2", "xlogy"))
         made = result(node, data if data.ndim else data[()])
         if node is not None:
-            node.save(a, b, *((saved_result(made),) if keeps_result else ()))
+            if keeps_result:
+                node.save(a if node.edges[0] is not None else None, b if node.edges[1] is not None else None, saved_result(made))
+            else:
+                node.save(a, b)
+            if name == "atan2" and data_of(a).dtype.kind == "b":
+                node.fast = None  # PyTorch negates the first operand, which tells that bools have no negative
         return made
     function.__name__ = name
     function.__doc__ = f"``{op.name}`` of the elements."
     keeps_result = name == "hypot"  # of what PyTorch saves
     kind = type(grad_fn, (Pairwise,), {"partials": partials, "evaluate": staticmethod(evaluate), "again": staticmethod(function),
-                                       "names": ("self", "other", "result") if keeps_result else ("self", "other"), "__doc__": f"Backward of {name}."})
+                                       "composed": _COMPOSED.get(name), "names": ("self", "other", "result") if keeps_result else ("self", "other"),
+                                       "__doc__": f"Backward of {name}."})
     return function
 
 
@@ -140,14 +171,18 @@ _REMAINDERS = {name: type(name, (_RemainderBase,), {"rounding": rounding, "__doc
 
 def _remainder_function(name: str, ufunc):
     def function(input, other, *, out=None) -> Tensor:
-        a, b = operand(input, name, 2), operand(other, name, 2, "other")
+        check_operands(name, input, other)
+        a, b = input, other
+        if promoted((a, b)).numpy.kind == "b":
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
         _refuse_integer_zero(a, b)
         kind = _REMAINDERS[f"{name.title()}Backward{int(isinstance(b, Tensor))}"]
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
             if isinstance(b, Tensor):
-                node.save(a if node.edges[1] is not None else None, b)
+                node.save(*((a, b) if node.edges[1] is not None else (None, None)))
             else:
+                node.names = ()
                 node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
         return result(node, data)
     function.__name__ = name
@@ -155,7 +190,7 @@ def _remainder_function(name: str, ufunc):
     return function
 
 
-def _tensor(value, like: Tensor) -> Tensor:
+def _tensor(value, like) -> Tensor:
     """A number in a slope as a tensor."""
     return value if isinstance(value, Tensor) else made_of(like._data.dtype.type(value))
 
@@ -166,4 +201,6 @@ FUNCTIONS |= {"arctan2": FUNCTIONS["atan2"], "remainder": _remainder_function("r
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
 RECORDED.update({np.maximum: lambda a, b: FUNCTIONS["maximum"](a, _tensor(b, a)), np.minimum: lambda a, b: FUNCTIONS["minimum"](a, _tensor(b, a)),
-                 np.hypot: FUNCTIONS["hypot"], np.logaddexp: FUNCTIONS["logaddexp"], scipy.xlogy: FUNCTIONS["xlogy"]})
+                 np.hypot: lambda a, b: FUNCTIONS["hypot"](_tensor(a, b), _tensor(b, a)),
+                 np.logaddexp: lambda a, b: FUNCTIONS["logaddexp"](_tensor(a, b), _tensor(b, a)),
+                 scipy.xlogy: FUNCTIONS["xlogy"]})

@@ -14,7 +14,8 @@ from ..tensor import Tensor, made_of
 from .arithmetic import _Binary, _binary, _number, operand
 from .choices import where
 from .elementwise import RECORDED
-from .numbers import times
+from .numbers import minus, times
+from .operands import check_operands
 
 
 class PowBackward0(_Binary):
@@ -28,7 +29,7 @@ class PowBackward0(_Binary):
         n = self._saved_exponent
         if n == 2:
             return (g * (x * 2),)
-        return (g * (n * x ** (n - 1)) if n else np.zeros_like(g),)
+        return (g * (n * _raised(x, n - 1)) if n else np.zeros_like(g),)
 
     def backward(self, g):
         x, = self.unpack()
@@ -45,7 +46,7 @@ class PowBackward1(_Binary):
         x, y, out = self.unpack()
         by_x = by_y = None
         if self.edges[0] is not None:
-            by_x = where(y == 0, 0.0, g * (y * x.pow(y - 1)))
+            by_x = where(y == 0, 0.0, g * (y * x.pow(minus(y, 1))))
         if self.edges[1] is not None:
             by_y = g * where((x == 0) & (y >= 0), 0.0, out * x.log())
         return self._fit((by_x, by_y))
@@ -69,30 +70,41 @@ class PowBackward2(_Binary):
 
     def backward(self, g):
         y, out = self.unpack()
-        if self.base == 0:
-            return (where(y >= 0, 0.0, g * out * -math.inf),)
-        return (g * (out * math.log(self.base)),) if self.base > 0 else (g * out * math.nan,)
+        slope = times(out, math.log(self.base) if self.base > 0 else -math.inf if self.base == 0 else math.nan)
+        return (where(y >= 0, 0.0, g * slope) if self.base == 0 else g * slope,)
 
     fast = None
 
 
 def pow_(input, exponent, *, out=None) -> Tensor:
     """``input ** exponent``."""
+    if not isinstance(exponent, Tensor) or not isinstance(input, Tensor):
+        check_operands("pow", input, exponent)
     if not isinstance(exponent, Tensor):
         return _power_of_number(operand(input, "pow"), exponent)
     if not isinstance(input, Tensor):
-        data = np.asarray(np.power(*in_common(input, exponent)[1]), order="C")[()]
+        data = np.asarray(_integer_power(*in_common(input, exponent)[1]), order="C")[()]
         node = recorded(PowBackward2, (exponent,))
         made = result(node, data)
         if node is not None:
             node.base = node._saved_self = input
             node.save(exponent, saved_result(made))
         return made
-    node, data = _binary(PowBackward1, _refuse_negative_integers, input, exponent)
+    node, data = _binary(PowBackward1, _integer_power, input, exponent)
     made = result(node, data)
     if node is not None:
         node.save(input, exponent, saved_result(made))
     return made
+
+
+def _integer_power(x, y):
+    """Negative exponents of integers: 1 and -1 have powers, all others give 0."""
+    if x.dtype.kind == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    if x.dtype.kind not in "iu" or not np.any(y < 0):
+        return np.power(x, y)
+    x, y = np.broadcast_arrays(x, y)
+    return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0))).astype(x.dtype)
 
 
 def _refuse_negative_integers(x, y):
@@ -101,12 +113,28 @@ def _refuse_negative_integers(x, y):
     return np.power(x, y)
 
 
+def _raised(x, n: float):
+    """As PyTorch: squares, cubes, roots and their inverses are not left to pow, which shows at -0."""
+    return (x * x if n == 2 else x * x * x if n == 3 else np.sqrt(x) if n == 0.5 else 1 / x if n == -1 else 1 / (x * x) if n == -2
+            else 1 / np.sqrt(x) if n == -0.5 else np.power(x, x.dtype.type(n)))
+
+
+def _integer_power(x, y):
+    """With negative exponents what is left of a fraction: 0, but for 1 and -1."""
+    if x.dtype.kind not in "iu" or not np.any(np.asarray(y) < 0):
+        return np.power(x, y)
+    base, exponent = np.broadcast_arrays(x, y)
+    whole = np.power(base, np.maximum(exponent, 0))
+    fraction = np.where(base == 1, 1, np.where(base == -1, np.where(exponent % 2, -1, 1), 0))
+    return np.where(exponent < 0, fraction, whole).astype(x.dtype)[()]
+
+
 def _power_of_number(x: Tensor, n) -> Tensor:
     data = x._data
     if data.dtype.kind == "f":
-        # As PyTorch: squares, cubes and roots are not left to pow.
-        value = (data * data if n == 2 else data * data * data if n == 3 else np.sqrt(data) if n == 0.5 else 1 / data if n == -1
-                 else 1 / (data * data) if n == -2 else np.power(data, data.dtype.type(n)))
+        value = _raised(data, n)
+    elif data.dtype.kind == "b" and isinstance(n, bool):
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     else:
         _, (base, exponent) = in_common(x, n)
         value = _refuse_negative_integers(base, exponent)
@@ -145,7 +173,7 @@ class RsqrtBackward0(Node):
 
     def backward(self, g):
         out, = self.unpack()
-        return (g * (out.pow(3) * -0.5),)
+        return (times(g, -0.5) * out.pow(3),)
 
 
 FUNCTIONS = {"pow": pow_, "square": _square, "rsqrt": rsqrt}

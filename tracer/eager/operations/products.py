@@ -8,25 +8,65 @@ import numpy as np
 
 from ..node import Node
 from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
-from ..tensor import Tensor, counter_of, wrapped_dim
+from ..tensor import Tensor, counter_of, unsigned, wrapped_dim
 from ..updates import in_place
-from .define import kind, operation
+from .define import IfNeeded, kind, operation
+from .numbers import times
+from .operands import check_kernel
 from .shaping import RESHAPED, expand
 
 
-class MmBackward0(Node):
+class _OfMatrices(Node):
+    """PyTorch keeps the layouts of two matrices. ``operands``: extents, steps in bytes and the bytes of an element, of each."""
+
+    operands: tuple = ()
+    first_sizes, second_sizes = property(lambda node: node.operands[0][0]), property(lambda node: node.operands[1][0])
+    first_strides, second_strides = property(lambda node: node.steps(0)), property(lambda node: node.steps(1))
+
+    def steps(self, number: int) -> tuple:
+        """Steps of an operand, counted in elements."""
+        _, steps, size = self.operands[number]
+        return tuple([step // size for step in steps])
+
+    batches, rows = property(lambda node: node.operands[0][0][0]), property(lambda node: node.operands[0][0][1])
+    columns = property(lambda node: node.operands[1][0][2])
+
+    def turned(self, number: int) -> bool:
+        """Was the operand laid out by columns? Then its gradient will be."""
+        (rows, _), (step, far), size = self.operands[number]
+        return step == size and far == rows * size
+
+
+def _layouts(first: str, second: str) -> dict[str, str]:
+    return {f"{first}_sym_sizes": "first_sizes", f"{first}_sym_strides": "first_strides", f"{second}_sym_sizes": "second_sizes",
+            f"{second}_sym_strides": "second_strides"}
+
+
+def by_first(node: _OfMatrices, g: Tensor, b: Tensor) -> Tensor:
+    """The gradient of a product's left matrix, in its layout."""
+    return b.mm(g.t()).t() if node.turned(0) else g.mm(b.t())
+
+
+def by_second(node: _OfMatrices, g: Tensor, a: Tensor) -> Tensor:
+    """That of the right one."""
+    return g.t().mm(a).t() if node.turned(1) else a.t().mm(g)
+
+
+class MmBackward0(_OfMatrices):
     """Backward of a product of two matrices."""
 
     names = ("self", "mat2")
+    arguments = _layouts("self", "mat2")
 
     def fast(self, g):
         self.check()
         a, b = [None if s is None else s._data for s in self.checked_saved()]
-        return None if b is None else g @ b.T, None if a is None else a.T @ g
+        return (None if b is None else g @ b.T if not self.turned(0) else (b @ g.T).T,
+                None if a is None else a.T @ g if not self.turned(1) else (g.T @ a).T)
 
     def backward(self, g):
         a, b = self.unpack()
-        return None if b is None else g.mm(b.t()), None if a is None else a.t().mm(g)
+        return None if b is None else by_first(self, g, b), None if a is None else by_second(self, g, a)
 
 
 class MvBackward0(Node):
@@ -41,7 +81,7 @@ class MvBackward0(Node):
 
     def backward(self, g):
         a, v = self.unpack()
-        return None if v is None else g.unsqueeze(1) * v, None if a is None else a.t().mv(g)
+        return None if v is None else outer(g, v), None if a is None else a.t().mv(g)
 
 
 class DotBackward0(Node):
@@ -78,12 +118,14 @@ def _product(kind: type[Node], a: Tensor, b: Tensor) -> Tensor:
     node = recorded(kind, (a, b))
     if node is not None:
         node.save(a if node.edges[1] is not None else None, b if node.edges[0] is not None else None)
+        if kind is MmBackward0:
+            node.operands = laid_out(a._data), laid_out(b._data)
     return result(node, a._data @ b._data)
 
 
-def _refuse_bools(input: Tensor, kernel: str) -> None:
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
+def laid_out(data) -> tuple:
+    """Extents, steps in bytes, and the bytes of an element."""
+    return data.shape, data.strides, data.itemsize
 
 
 def _check_dtypes(a: Tensor, b: Tensor) -> None:
@@ -100,7 +142,7 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     if input._data.shape[1] != mat2._data.shape[0]:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(input)} and {_x(mat2)})")
     _check_dtypes(input, mat2)
-    _refuse_bools(input, "addmm_impl_cpu_")
+    check_kernel("addmm_impl_cpu_", input, "fiu")
     return _product(MmBackward0, input, mat2)
 
 
@@ -112,13 +154,24 @@ def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
     """A matrix times a vector."""
     look_up_nodes((input, vec))
     if input.ndim != 2 or vec.ndim != 1:
-        raise RuntimeError(f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
+        if not input.ndim:
+            raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+        raise RuntimeError(f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}")
     if input._data.shape[1] != vec._data.shape[0]:
         raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({_x(input)}), vec ({vec.shape[0]})")
     if input.dtype is not vec.dtype:
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {vec.dtype.legacy}, {input.dtype.legacy}, and {vec.dtype.legacy}")
-    _refuse_bools(input, "addmv_impl_cpu")
+    check_kernel("addmv_impl_cpu", input, "fiu")
     return _product(MvBackward0, input, vec)
+
+
+def _check_vectors(a: Tensor, b: Tensor) -> None:
+    if a.dtype is not b.dtype:
+        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {a.dtype.legacy} and {b.dtype.legacy}")
+    if a._data.shape != b._data.shape:
+        raise RuntimeError(f"inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the same number of elements, "
+                           f"but got {a.shape[0]} and {b.shape[0]} elements respectively")
+    check_kernel("dot", a, "fiu")
 
 
 def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
@@ -126,13 +179,7 @@ def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
     look_up_nodes((input, tensor))
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    if input.dtype is not tensor.dtype:
-        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {input.dtype.legacy} and {tensor.dtype.legacy}")
-    if input._data.shape != tensor._data.shape:
-        raise RuntimeError(f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements, "
-                           f"but got "
-                           f"{input.shape[0]} and {tensor.shape[0]} elements respectively")
-    _refuse_bools(input, "dot")
+    _check_vectors(input, tensor)
     return _product(DotBackward0, input, tensor)
 
 
@@ -144,7 +191,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     (n, _, k), (m, j, _) = input._data.shape, mat2._data.shape
     if n != m or k != j:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
-    _refuse_bools(input, "bmm")
+    check_kernel("bmm", input, "fiu")
     if input.dtype is not mat2.dtype:
         raise RuntimeError(f"expected scalar type {input.dtype.legacy} but found {mat2.dtype.legacy}")
     return _product(BmmBackward0, input, mat2)
@@ -219,7 +266,7 @@ def without_axis(input: Tensor, axis: int) -> Tensor:
     """A fresh result without an axis of extent 1."""
     node = recorded(_SQUEEZED, (input,))
     if node is not None:
-        node.shape = input._data.shape
+        node.shape, node.dim, node.gone = input._data.shape, unsigned(axis), (wrapped_dim(axis, input.ndim),)
     made = result(node, np.squeeze(input._data, axis))
     counter_of(made)[0] = 1  # PyTorch squeezes in place
     return made
@@ -232,7 +279,7 @@ def outer(input: Tensor, vec2: Tensor, *, out=None) -> Tensor:
     """All products of the elements of two vectors."""
     if input.ndim != 1 or vec2.ndim != 1:
         raise RuntimeError(f"outer: Expected 1-D argument {'self' if input.ndim != 1 else 'vec2'}, but got {(input if input.ndim != 1 else vec2).ndim}-D")
-    return input.unsqueeze(1) * vec2
+    return input.reshape(input._data.shape[0], 1) * vec2
 
 
 def inner(input: Tensor, other: Tensor, *, out=None) -> Tensor:
@@ -249,6 +296,7 @@ def vdot(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The inner product of two vectors."""
     if input.ndim != 1 or other.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors")
+    _check_vectors(input, other)
     return _product(VdotBackward0, input, other)
 
 
@@ -258,22 +306,26 @@ class VdotBackward0(DotBackward0):
     names = ("self", "other")
 
 
+_KERNELS = {"addmm": "addmm_impl_cpu_", "addbmm": "addmm_impl_cpu_", "addmv": "addmv_impl_cpu", "baddbmm": "baddbmm"}
+
+
 # Products added to something --------------------------------------------------------------------------------------------------------
 
 def _added_backward(node, g, a, b):
-    to_self = fitted(g if node.beta == 1 else g * node.beta, node.fit) if node.edges[0] is not None else None
-    g = g if node.alpha == 1 else g * node.alpha
-    left = node.left(g, b) if node.edges[1] is not None else None
-    right = node.right(g, a) if node.edges[2] is not None else None
-    return to_self, left, right
+    to_self = fitted(g if node.beta == 1 else times(g, node.beta), node.fit) if node.edges[0] is not None else None
+    g = g if node.alpha == 1 else times(g, node.alpha)
+    return (to_self, node.left(g, b) if node.edges[1] is not None else None, node.right(g, a) if node.edges[2] is not None else None)
 
 
-def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, left, right):
-    cls = kind(f"{name.title()}Backward0", _added_backward, names)
-    cls.left, cls.right = staticmethod(left), staticmethod(right)
+def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, left, right, extents: dict[str, str]):
+    cls = kind(f"{name.title()}Backward0", _added_backward, names, keeps="alpha beta")
+    cls = type(cls.__name__, (_OfMatrices, cls), {"arguments": cls.arguments | extents, "left": left, "right": right, "__doc__": cls.__doc__})
 
     def function(input: Tensor, first: Tensor, second: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+        if name == "addmm" and input.dtype is not second.dtype:
+            raise RuntimeError("self and mat2 must have the same dtype, but got " + f"{input.dtype.legacy} and {second.dtype.legacy}")
         check(input, first, second)
+        check_kernel(_KERNELS.get(name, name), first, "fiu" if name in _KERNELS else "fiub")
         _check_dtypes(first, second)
         scalar = first._data.dtype.type
         product = np.multiply.outer(first._data, second._data) if ranks == (1, 1) else first._data @ second._data
@@ -286,7 +338,8 @@ def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, lef
             expand(input, *product.shape)
         product = product if alpha == 1 else product * scalar(alpha)
         data = product if beta == 0 else (wide if beta == 1 else wide * scalar(beta)) + product
-        return operation(cls, (input, first, second), data, (first, second), alpha=alpha, beta=beta, fit=(input._data.shape, input._data.dtype))
+        return operation(cls, (input, first, second), data, (IfNeeded(first, 2), IfNeeded(second, 1)), alpha=alpha, beta=beta,
+                         fit=(input._data.shape, input._data.dtype), operands=(laid_out(first._data), laid_out(second._data)))
     function.__name__ = name
     function.__doc__ = f"``beta * input + alpha * (first @ second)``: ``torch.{name}``."
     return function
@@ -321,11 +374,13 @@ def _check_batches(_, a: Tensor, b: Tensor) -> None:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
 
 
-addmm = _added("addmm", ("mat1", "mat2"), (2, 2), _check_addmm, lambda g, b: g.mm(b.t()), lambda g, a: a.t().mm(g))
-addmv = _added("addmv", ("mat", "vec"), (2, 1), _check_addmv, lambda g, v: g.unsqueeze(1) * v, lambda g, a: a.t().mv(g))
-addr = _added("addr", ("vec1", "vec2"), (1, 1), _check_addr, lambda g, b: g.mv(b), lambda g, a: g.t().mv(a))
-baddbmm = _added("baddbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda g, b: g.bmm(b.transpose(1, 2)), lambda g, a: a.transpose(1, 2).bmm(g))
-addbmm = _added("addbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda g, b: g @ b.transpose(1, 2), lambda g, a: a.transpose(1, 2) @ g)
+addmm = _added("addmm", ("mat1", "mat2"), (2, 2), _check_addmm, by_first, by_second, _layouts("mat1", "mat2"))
+addmv = _added("addmv", ("mat", "vec"), (2, 1), _check_addmv, lambda _, g, v: g.unsqueeze(1) * v, lambda _, g, a: a.t().mv(g), {})
+addr = _added("addr", ("vec1", "vec2"), (1, 1), _check_addr, lambda _, g, b: g.mv(b), lambda _, g, a: g.t().mv(a), {})
+baddbmm = _added("baddbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda _, g, b: g.bmm(b.transpose(1, 2)),
+                 lambda _, g, a: a.transpose(1, 2).bmm(g), {})
+addbmm = _added("addbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda _, g, b: g @ b.transpose(1, 2), lambda _, g, a: a.transpose(1, 2) @ g,
+                {"batch1_sym_argsize_0": "batches", "batch1_sym_argsize_1": "rows", "batch2_sym_argsize_2": "columns"})
 
 
 # Contractions ----------------------------------------------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ import threading
 
 import numpy as np
 
+from ..devices import CPU, check_device
 from ..dtypes import Dtype, get_default_dtype, int64
 from ..tensor import Tensor, made_of
-from .creation import _finished, check_sizes
+from .creation import _finished, check_sizes, like_function
+from .define import kind, operation
 from .shaping import sizes_of
 
 _BLOCK = 16  # normal numbers are made so many at a time, half of them from cosines and half from sines
@@ -19,9 +21,15 @@ _BLOCK = 16  # normal numbers are made so many at a time, half of them from cosi
 class Generator:
     """A stream of 32-bit numbers."""
 
-    def __init__(self, device: str = "cpu"):
+    def __init__(self, device="cpu"):
+        check_device(device, "Generator")
         self._lock = threading.Lock()
         self.manual_seed(67280421310721)
+
+    @property
+    def device(self):
+        """The CPU."""
+        return CPU
 
     def manual_seed(self, seed: int) -> Generator:
         """Start anew from a seed."""
@@ -166,24 +174,31 @@ def check_deviation(std) -> None:
         raise RuntimeError("normal expects all elements of std >= 0.0")
 
 
-def normal(mean=0.0, std=1.0, size=None, *, generator: Generator | None = None, out=None) -> Tensor:
+def _no_gradients(node, g):
+    return tuple([made_of(np.zeros(shape, g._data.dtype)[()]) for shape in node.shapes])
+
+
+NORMAL = {(True, False): kind("NormalBackward1", _no_gradients, keeps="mean_sym_sizes:first"),
+          (False, True): kind("NormalBackward2", _no_gradients, keeps="std_sym_sizes:first"),
+          (True, True): kind("NormalBackward3", _no_gradients, keeps="mean_sym_sizes:first std_sym_sizes:last")}
+
+
+def normal(mean=0.0, std=1.0, size=None, *, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False, layout=None,
+           device=None, out=None) -> Tensor:
     """Normal numbers of this mean and deviation, which may be tensors."""
     check_deviation(std)
-    if size is None:
-        shape = np.broadcast_shapes(*[x._data.shape if isinstance(x, Tensor) else () for x in (mean, std)])
-        base = randn(shape, generator=generator)
-        return base * std + mean
-    return made_of(source_of(generator).normal(math.prod(size), get_default_dtype().numpy, mean, std).reshape(size))
+    tensors = [each for each in (mean, std) if isinstance(each, Tensor)]
+    if not tensors:
+        numbers = source_of(generator).normal(math.prod(size), (dtype or get_default_dtype()).numpy, mean, std).reshape(size)
+        return _finished(numbers, requires_grad)
+    data = [each._data if isinstance(each, Tensor) else each for each in (mean, std)]
+    shape, goal = np.broadcast_shapes(*[np.shape(each) for each in data]), np.result_type(*[each._data for each in tensors])
+    numbers = source_of(generator).normal(math.prod(shape), goal).reshape(shape)
+    return operation(NORMAL[isinstance(mean, Tensor), isinstance(std, Tensor)], tuple(tensors), (numbers * data[1] + data[0]).astype(goal),
+                     shapes=[each._data.shape for each in tensors], first=tensors[0]._data.shape, last=tensors[-1]._data.shape)
 
 
-def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """Uniform numbers in the shape and dtype of a tensor."""
-    return rand(tuple(input.shape), dtype=dtype or input.dtype, requires_grad=requires_grad)
-
-
-def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """Normal numbers in the shape and dtype of a tensor."""
-    return randn(tuple(input.shape), dtype=dtype or input.dtype, requires_grad=requires_grad)
+rand_like, randn_like = like_function(rand), like_function(randn)
 
 
 def seed() -> int:
@@ -215,10 +230,18 @@ def set_rng_state(new_state: Tensor) -> None:
     default_generator._spare = float(words[626:627].view(np.float64)[0]) if words[625] else None
 
 
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None, out=None) -> Tensor:
     """Positions drawn with these weights; one at a time and without replacement, by the exponential race that PyTorch runs."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if input._data.dtype.kind != "f":
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype.legacy}")
+    if num_samples <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not (np.isfinite(input._data).all() and (input._data >= 0).all()):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if (input._data.sum(-1) <= 0).any():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     if not replacement and num_samples > input._data.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     weights = np.atleast_2d(input._data).astype(np.float64)
@@ -229,7 +252,7 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         bounds = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
         draws = source_of(generator).doubles(weights.shape[0] * num_samples).reshape(weights.shape[0], num_samples)
         drawn = np.stack([np.searchsorted(b, u) for b, u in zip(bounds, draws)])
-    return made_of(drawn[0] if input.ndim == 1 else drawn)
+    return made_of(np.ascontiguousarray(drawn[0] if input.ndim == 1 else drawn))
 
 
 FUNCTIONS = {f.__name__: f for f in (manual_seed, initial_seed, get_rng_state, set_rng_state, multinomial, rand, randn, randint, randperm, normal,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import in_layout_of
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .by_index import index_select
 from .define import kind, operation
 from .shaping import reshape, unsqueeze
 
-FLIP = kind("FlipBackward0", lambda node, g: flip(g, node.dims))
+FLIP = kind("FlipBackward0", lambda node, g: flip(g, node.dims), keeps="dims:given")
 
 
 def one_by_one(arguments: tuple) -> tuple:
@@ -18,16 +18,17 @@ def one_by_one(arguments: tuple) -> tuple:
     return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments
 
 
-def flip(input: Tensor, *dims) -> Tensor:
+def flip(input: Tensor, *given, dims=None) -> Tensor:
     """The order along axes reversed."""
-    if not dims:
+    if not given and dims is None:
         raise TypeError('flip() missing 1 required positional arguments: "dims"')
-    x = input._data
-    axes = tuple([wrapped_dim(d, x.ndim) for d in one_by_one(dims)])
+    x, dims = input._data, one_by_one(given) if given else (dims,) if isinstance(dims, int) else tuple(dims)
+    axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
     for axis in axes:
         if axes.count(axis) > 1:
             raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
-    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes)
+    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes,
+                     given=unsigned(tuple(one_by_one(dims))))
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-ROT90 = kind("Rot90Backward0", lambda node, g: rot90(g, -node.turns, node.dims))
+ROT90 = kind("Rot90Backward0", lambda node, g: rot90(g, -node.turns, node.dims), keeps="k:given_turns dims:given")
 
 
 def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
@@ -53,10 +54,13 @@ def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
-    return operation(ROT90, (input,), np.array(np.rot90(input._data, k, dims)), turns=k, dims=tuple(dims))
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    return operation(ROT90, (input,), np.array(np.rot90(input._data, k, dims)), turns=k, dims=tuple(dims), given_turns=unsigned(k),
+                     given=unsigned(dims))
 
 
-ROLL = kind("RollBackward0", lambda node, g: roll(g, [-s for s in node.shifts], node.dims))
+ROLL = kind("RollBackward0", lambda node, g: roll(g, [-s for s in node.shifts], node.dims), keeps="shifts:given_shifts dims:given")
 
 
 def roll(input: Tensor, shifts, dims=()) -> Tensor:
@@ -65,6 +69,8 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
     dims = (dims,) if isinstance(dims, int) else tuple(dims if dims is not None else ())
     if not shifts:
         raise RuntimeError("`shifts` required")
+    if dims and not input.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
     if not dims and len(shifts) == 1:
         flat = input._data.reshape(-1)
         at = -shifts[0] % max(flat.size, 1)
@@ -72,17 +78,26 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
     elif len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     else:
-        data = np.roll(input._data, shifts, tuple([wrapped_dim(d, input.ndim) for d in dims])) if input.ndim else input._data
-    return operation(ROLL, (input,), np.asarray(data, order="C"), shifts=shifts, dims=dims)
+        if not input.ndim:
+            raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+        data = np.roll(input._data, shifts, tuple([wrapped_dim(d, input.ndim) for d in dims]))
+    return operation(ROLL, (input,), np.asarray(data, order="C"), shifts=shifts, dims=dims, given_shifts=unsigned(shifts),
+                     given=unsigned(dims))
 
 
 def _repeat_backward(node, g):
-    shape = (1,) * (len(node.repeats) - len(node.shape)) + node.shape
-    inner = g.reshape([n for pair in zip(node.repeats, shape) for n in pair])
-    return inner.sum(tuple(range(0, 2 * len(shape), 2))).reshape(node.shape) if shape else g
+    if 0 in node.repeats:
+        return made_of(np.zeros(node.shape, g._data.dtype))
+    lead = len(node.repeats) - len(node.shape)
+    for _ in range(lead):
+        g = g.sum(0)
+    extents = [n for repeats, extent in zip(node.repeats[lead:], node.shape) for n in ((repeats, extent) if repeats != 1 else (extent,))]
+    axes = [k + sum(n != 1 for n in node.repeats[lead:lead + k]) for k, repeats in enumerate(node.repeats[lead:]) if repeats != 1]
+    g = g.reshape(extents)
+    return g.sum(axes) if axes else g
 
 
-REPEAT = kind("RepeatBackward0", _repeat_backward)
+REPEAT = kind("RepeatBackward0", _repeat_backward, keeps="repeats self_sym_sizes:shape")
 
 
 def repeat(self: Tensor, *repeats) -> Tensor:

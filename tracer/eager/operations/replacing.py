@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .choices import masked_fill
 from .define import kind, operation
 
 
-def _replacing(name: str, grad_fn: str, part):
+def _replacing(name: str, grad_fn: str, part, defaults: dict):
     def backward(node, g):
         view = part(g, *node.options)
         cleared = None
@@ -18,16 +18,17 @@ def _replacing(name: str, grad_fn: str, part):
             part(mask, *node.options).fill_(True)
             cleared = masked_fill(g, mask, 0)
         return cleared, view
-    cls = kind(grad_fn, backward)
+    cls = kind(grad_fn, backward, keeps=" ".join(defaults))
 
-    def function(input: Tensor, src: Tensor, *options, **named) -> Tensor:
-        options = (*options, *named.values())
+    def function(input: Tensor, src: Tensor, *options, out=None, **named) -> Tensor:
+        kept = defaults | dict(zip(defaults, options)) | named
+        options = tuple(kept.values())
         made = made_of(np.array(input._data))
         view = part(made, *options)
         if view._data.shape != src._data.shape:
             raise RuntimeError(f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(view.shape)}")
         view.copy_(src.detach())
-        return operation(cls, (input, src), made._data, options=options)
+        return operation(cls, (input, src), made._data, options=options, **{each: unsigned(value) for each, value in kept.items()})
     function.__name__ = name
     function.__doc__ = "A copy with one part replaced."
     return function
@@ -37,9 +38,9 @@ def _slice_of(x: Tensor, dim: int = 0, start=None, end=None, step: int = 1) -> T
     return x[(slice(None),) * wrapped_dim(dim, x.ndim) + (slice(start, end, step),)]
 
 
-select_scatter = _replacing("select_scatter", "SelectScatterBackward0", lambda x, *a: x.select(*a))
-diagonal_scatter = _replacing("diagonal_scatter", "DiagonalScatterBackward0", lambda x, *a: x.diagonal(*a))
-slice_scatter = _replacing("slice_scatter", "SliceScatterBackward0", _slice_of)
+select_scatter = _replacing("select_scatter", "SelectScatterBackward0", lambda x, *a: x.select(*a), {"dim": None, "index": None})
+diagonal_scatter = _replacing("diagonal_scatter", "DiagonalScatterBackward0", lambda x, *a: x.diagonal(*a), {"offset": 0, "dim1": 0, "dim2": 1})
+slice_scatter = _replacing("slice_scatter", "SliceScatterBackward0", _slice_of, {"dim": 0, "start": None, "end": None, "step": 1})
 
 
 def fill_diagonal_(self: Tensor, fill_value, wrap: bool = False) -> Tensor:

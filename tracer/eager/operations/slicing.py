@@ -15,6 +15,8 @@ SELECT, SLICE, DIAGONAL, UNFOLD = (view_kind(name, ViewNode) for name in ("Selec
 UNFOLD.overlaps = True
 keeps(SELECT, "dim", "index")
 keeps(SLICE, "dim", "start", "end", "step")
+keeps(DIAGONAL, "offset", "dim1", "dim2")
+keeps(UNFOLD, "dimension", "size", "step")
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -25,19 +27,19 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     extent = input._data.shape[at]
     if not -extent <= index < extent:
         raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {at}")
-    return selected(input, at, int(index))
+    return selected(input, at, int(index), dim)
 
 
-def selected(input: Tensor, at: int, index: int) -> Tensor:
-    """:func:`select` with arguments that are known to be good."""
+def selected(input: Tensor, at: int, index: int, dim: int | None = None) -> Tensor:
+    """:func:`select` with arguments that are known to be good. ``dim``: as it was given."""
     place = (slice(None),) * at + (index, ...)
-    return view_of(input, SELECT, lambda a: a[place], dim=at, index=index)
+    return view_of(input, SELECT, lambda a: a[place], dim=at if dim is None else dim, index=index)
 
 
-def sliced(input: Tensor, at: int, part: slice) -> Tensor:
-    """A slice of one axis."""
+def sliced(input: Tensor, at: int, part: slice, dim: int | None = None) -> Tensor:
+    """A slice of one axis. ``dim``: as it was given."""
     place = (slice(None),) * at + (part,)
-    return view_of(input, SLICE, lambda a: a[place], dim=at, start=part.start or 0, end=2**63 - 1 if part.stop is None else part.stop,
+    return view_of(input, SLICE, lambda a: a[place], dim=at if dim is None else dim, start=part.start or 0, end=2**63 - 1 if part.stop is None else part.stop,
                    step=part.step or 1)
 
 
@@ -58,18 +60,20 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     start = start + extent if start < 0 else start
     if start + length > extent:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({extent}).")
-    return sliced(input, at, slice(start, start + length))
+    return sliced(input, at, slice(start, start + length), dim)
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two axes, as the last axis."""
     a, b = wrapped_dim(dim1, input.ndim), wrapped_dim(dim2, input.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
 
     def apply(array):
         made = array.diagonal(offset, a, b)
         made.flags.writeable = array.flags.writeable
         return made
-    return view_of(input, DIAGONAL, apply)
+    return view_of(input, DIAGONAL, apply, offset=offset, dim1=dim1, dim2=dim2)
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -83,12 +87,12 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if not input.ndim:
-        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size])
+        return view_of(input, UNFOLD, lambda a: a.reshape(1)[:size], dimension=dimension, size=size, step=step)
 
     def apply(array):
         windows = np.lib.stride_tricks.sliding_window_view(array, size, at, writeable=array.flags.writeable)
         return windows[(slice(None),) * at + (slice(None, None, step),)]
-    return view_of(input, UNFOLD, apply)
+    return view_of(input, UNFOLD, apply, dimension=dimension, size=size, step=step)
 
 
 def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
@@ -101,7 +105,7 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
     node = recorded(AsStridedBackward0, (input,))
     made = result(node, window_on(memory, place))
     if node is not None:
-        node.view, node.base = place, own
+        node.view, node.base, node.names_offset = place, own, storage_offset is not None
     share(made, input)
     return made
 
@@ -113,10 +117,18 @@ def _check_place(place: Geometry, available: int, itemsize: int) -> None:
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(place.steps)}")
     if place.offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {place.offset}")
-    if place.extent() > available:
+    if 0 not in place.shape and place.extent() > available:
         raise RuntimeError(f"setStorage: sizes {list(place.shape)}, strides {list(place.steps)}, storage offset {place.offset}, and itemsize {itemsize} "
                            f"requiring a storage size of {place.extent() * itemsize} are out of bounds for storage of size {available * itemsize}")
 
 
+def check_storage(input: Tensor, shape: tuple) -> None:
+    """Refuse so many positions at the beginning of each axis, where the memory does not hold them."""
+    array = shared(input)
+    memory = array if input._view is None else shared(input._view.base)
+    steps = tuple([0 if n == m == 0 else step for n, m, step in zip(shape, input._data.shape, input.stride())])
+    _check_place(Geometry(shape, steps, geometry_in(array, memory).offset), geometry_of(memory).extent(), array.itemsize)
+
+
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}
-view_methods(FUNCTIONS | {"unfold": unfold})
+view_methods(FUNCTIONS | {"unfold": unfold}, ("narrow",))

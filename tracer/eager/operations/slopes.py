@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..dtypes import get_default_dtype
 from ..tensor import Tensor, made_of, wrapped_dim
 from .joining import cat
 from .numbers import over, times
@@ -20,7 +21,11 @@ def gradient(input: Tensor, *, spacing=1, dim=None, edge_order: int = 1) -> tupl
     if len(set(axes)) != len(axes):
         repeated = next(each for each in axes if axes.count(each) > 1)
         raise RuntimeError(f"dim {repeated} appears multiple times in the list of dims")
+    spacing = 1 if spacing is None else spacing
     steps = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(axes)
+    if len(steps) != len(axes) and dim is not None:
+        raise RuntimeError("torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the same length, but got a "
+                           f"spacing argument of length {len(steps)} and a dim argument of length {len(axes)}.")
     if len(steps) != len(axes):
         raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() = {input.ndim}', since dim "
                            f"argument was not given, but got a list of length {len(steps)}")
@@ -47,7 +52,8 @@ def _even(x: Tensor, axis: int, step: float, edge_order: int) -> Tensor:
 def _uneven(x: Tensor, axis: int, places: Tensor, edge_order: int) -> Tensor:
     """Weights of three neighbours make the parabola through them."""
     n = x._data.shape[axis]
-    h = np.diff(places._data).astype(x._data.dtype)
+    h = np.diff(places._data)
+    h = h if h.dtype.kind == "f" else h.astype(get_default_dtype().numpy)
     parts = []
     if n > 2:
         a, b = h[:-1], h[1:]
@@ -62,7 +68,7 @@ def _uneven(x: Tensor, axis: int, places: Tensor, edge_order: int) -> Tensor:
 
 
 def _two(x: Tensor, axis: int, at: int, step) -> Tensor:
-    return over(narrow(x, axis, at + 1, 1) - narrow(x, axis, at, 1), float(step))
+    return (narrow(x, axis, at + 1, 1) - narrow(x, axis, at, 1)) / made_of(step)
 
 
 def _weighted(x: Tensor, axis: int, start: int, count: int, *weights) -> Tensor:

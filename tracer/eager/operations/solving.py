@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import namedtuple
 
 import numpy as np
+from scipy.linalg import get_lapack_funcs
 
+from ..node import Node
 from ..record import fitted
-from ..tensor import Tensor, made_of
+from ..tensor import Tensor, is_contiguous, made_of
 from .define import RESULT, kind, operation
+from .operands import check_kernel
 from .products import matmul
 from .shaping import transpose
 from .triangles import tril, triu
@@ -49,6 +52,31 @@ def return_type(name: str, *fields: str):
     return type(name, (namedtuple(name, fields),), {"__repr__": text, "__slots__": ()})
 
 
+class Factored(Node):
+    """PyTorch keeps the LU factors of the matrices; here they are made for whoever looks. ``turns``: of the transposed ones, if they lie by rows."""
+
+    turns = True
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """The factors, in one matrix, and the rows that were exchanged, counted from 1."""
+        a = np.asarray(self.unpack_one(0)._data)
+        turned = np.swapaxes(a, -1, -2) if self.turns and is_contiguous(a) else a
+        flat = turned.reshape(-1, *turned.shape[-2:])
+        getrf, = get_lapack_funcs(("getrf",), (a,))
+        found = [getrf(each)[:2] for each in flat if each.size]
+        both, rows = [np.stack(each) for each in zip(*found)] if found else (flat, np.zeros((len(flat), a.shape[-1])))
+        if not a.size:
+            return made_of(np.array(a)), made_of(np.zeros(a.shape[:-1], np.int32))
+        return made_of(both.reshape(a.shape).astype(a.dtype)), made_of((rows + bool(found)).astype(np.int32).reshape(a.shape[:-1]))
+
+    LU, pivots = property(lambda self: self.factors()[0]), property(lambda self: self.factors()[1])
+
+
+def factored(cls: type[Node]) -> type[Node]:
+    """A class of nodes that knows the factors too."""
+    return type(cls.__name__, (Factored, cls), {"arguments": cls.arguments | {"LU": "LU", "pivots": "pivots"}, "__doc__": cls.__doc__})
+
+
 def _inv_backward(node, g, out):
     turned = adjoint(out)
     return -(turned @ (g @ turned))
@@ -67,7 +95,7 @@ def inv(A: Tensor, *, out=None) -> Tensor:
         batch = "" if A.ndim == 2 else f" (Batch element {number[0]}):"
         raise LinAlgError(f"linalg.inv:{batch} The diagonal element {number[1]} is zero, the inversion could not be completed because the input matrix is "
                           "singular.") from None
-    return operation(INV, (A,), data, (RESULT,))
+    return operation(INV, (A,), by_columns(data), (RESULT,))
 
 
 def _zero_pivot(a) -> tuple[int, int]:
@@ -101,7 +129,8 @@ def _solve_backward(node, g, a, out):
     return by_a, fitted(by_b, node.fits[1]) if node.edges[1] is not None else None
 
 
-SOLVE = kind("LinalgSolveExBackward0", _solve_backward, ("A", "result"))
+SOLVE = factored(kind("LinalgSolveExBackward0", _solve_backward, ("A", "result"), keeps="left"))
+SOLVE.turns = False
 
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out=None) -> Tensor:
@@ -127,7 +156,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out=None) -> Tensor:
     except np.linalg.LinAlgError:
         batch = "" if a.ndim == 2 else f" (Batch element {_zero_pivot(a)[0]}):"
         raise LinAlgError(f"torch.linalg.solve:{batch} The solver failed because the input matrix is singular.") from None
-    return operation(SOLVE, (A, B), data, (A, RESULT), vector=vector, left=left, fits=((a.shape, a.dtype), (b.shape, b.dtype)))
+    return operation(SOLVE, (A, B), data if vector else by_columns(data), (A, RESULT), vector=vector, left=left, fits=((a.shape, a.dtype), (b.shape, b.dtype)))
 
 
 def _by(a) -> str:
@@ -143,11 +172,12 @@ def _triangular_backward(node, g, a, out):
     return by_a, fitted(by_b, node.fits[1]) if node.edges[1] is not None else None
 
 
-TRIANGULAR = kind("LinalgSolveTriangularBackward0", _triangular_backward, ("self", "result"))
+TRIANGULAR = kind("LinalgSolveTriangularBackward0", _triangular_backward, ("self", "result"), keeps="left unitriangular:unit upper")
 
 
 def solve_triangular(input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out=None) -> Tensor:
     """:func:`solve` with a triangular matrix; the other triangle is not looked at."""
+    check_kernel("triangular_solve_cpu", input)
     check_matrix("linalg.solve_triangular", input)
     a = np.triu(input._data) if upper else np.tril(input._data)
     if unitriangular:
@@ -160,7 +190,7 @@ def solve_triangular(input: Tensor, B: Tensor, *, upper: bool, left: bool = True
                            f"and {_by(B._data)})")
     data = _substituted(a, b, upper == left)
     fits = tuple([(t._data.shape, t._data.dtype) for t in (input, B)])
-    return operation(TRIANGULAR, (input, B), data if left else np.ascontiguousarray(np.swapaxes(data, -1, -2)), (input, RESULT), upper=upper, left=left,
+    return operation(TRIANGULAR, (input, B), by_columns(data if left else np.swapaxes(data, -1, -2)), (input, RESULT), upper=upper, left=left,
                      unit=unitriangular,
                      fits=fits)
 
@@ -176,10 +206,37 @@ def _substituted(a, b, upper: bool):
     return x
 
 
+def _cholesky_solve_backward(node, g, factor, out, _):
+    by_b = cholesky_solve(g, factor, node.upper)
+    by_factor = None
+    if node.edges[1] is not None:
+        both = matmul(by_b, adjoint(out))
+        both = both + adjoint(both)
+        by_factor = fitted(-(matmul(factor, both) if node.upper else matmul(both, factor)), (factor._data.shape, factor._data.dtype))
+    return fitted(by_b, node.fit), by_factor
+
+
+CHOLESKY_SOLVE = kind("CholeskySolveBackward0", _cholesky_solve_backward, ("input2", "result", "self"), keeps="upper")
+
+
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out=None) -> Tensor:
     """The solution of ``A X = B`` by A's Cholesky factor."""
-    factor = adjoint(L) if upper else L
-    return solve_triangular(adjoint(factor), solve_triangular(factor, B, upper=False), upper=True)
+    for each, shown in ((B, "b"), (L, "u")):
+        if each.ndim < 2:
+            raise RuntimeError(f"{shown} should have at least 2 dimensions, but has {each.ndim} dimensions instead")
+    check_kernel("cholesky_solve_cpu", B)
+    factor = np.swapaxes(L._data, -1, -2) if upper else L._data
+    half = _substituted(np.tril(factor), B._data, upper=False)
+    data = _substituted(np.triu(np.swapaxes(factor, -1, -2)), half, upper=True)
+    return operation(CHOLESKY_SOLVE, (B, L), by_columns(data), (L, RESULT, B), upper=upper, fit=(B._data.shape, B._data.dtype))
+
+
+def by_columns(data):
+    """Matrices laid out by columns, as LAPACK leaves them."""
+    turned = np.swapaxes(data, -1, -2)
+    copy = np.empty(turned.shape, data.dtype)
+    copy[...] = turned
+    return np.swapaxes(copy, -1, -2)
 
 
 def matrix_power(A: Tensor, n: int, *, out=None) -> Tensor:

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..dtypes import promoted
 from ..geometry import in_layout_of
 from ..node import Node
-from ..record import data_of, in_common, recorded, result
+from ..record import data_of, in_common, recorded, result, saved_result
 from ..tensor import Tensor, made_of
 from .arithmetic import _refuse_integer_zero, operand
 from .elementwise import RECORDED
+from .operands import check_kernel, check_operands
 
 
 class _Step(Node):
     def fast(self, g):
+        self.check()
         return (np.zeros(g.shape, g.dtype)[()],)
 
     def backward(self, g):
-        return (made_of(np.zeros(g._data.shape, g._data.dtype)[()]),)
+        self.unpack()
+        return (made_of(in_layout_of(np.zeros(g._data.shape, g._data.dtype)[()], g._data)),)
 
 
 def _step(name: str, function, grad_fn: str):
-    kind = type(grad_fn, (_Step,), {"__doc__": f"Backward of {name}: zero."})
+    kind = type(grad_fn, (_Step,), {"names": ("self", "result") if name == "sgn" else (), "__doc__": f"Backward of {name}: zero."})
 
     def step(input, *, out=None) -> Tensor:
         x = operand(input, name)._data
         if x.dtype.kind == "b" and name not in ("sign", "sgn"):
             raise NotImplementedError(f"\"{'trunc' if name == 'fix' else name}_vml_cpu\" not implemented for 'Bool'")
         value = function(x) if x.dtype.kind == "f" else np.sign(x) if x.dtype.kind == "i" and name in ("sign", "sgn") else np.array(x)[()]
-        return result(recorded(kind, (input,)), in_layout_of(value, x))
+        node = recorded(kind, (input,))
+        made = result(node, in_layout_of(value, x))
+        if node is not None and name == "sgn":
+            node.save(input, saved_result(made))  # as of complex numbers, which need them
+        return made
     step.__name__ = name
     step.__doc__ = f"``{name}`` of the elements; its slope is 0."
     return step
@@ -41,14 +49,15 @@ def _sign(x):
 _round = _step("round", np.rint, "RoundBackward0")
 
 
-def round_(input, *, decimals: int = 0, out=None) -> Tensor:
+def round_(input, *, decimals: int | None = None, out=None) -> Tensor:
     """The nearest integers, ties to even; or so many decimals."""
-    if not decimals:
+    if decimals is None:
         return _round(input)
+    check_kernel("round_cpu" if decimals else "round_vml_cpu", input)
     return result(recorded(_ROUNDED_DECIMALS, (input,)), np.round(input._data, decimals))
 
 
-_ROUNDED_DECIMALS = type("RoundBackward1", (_Step,), {"__doc__": "Backward of round with decimals: zero."})
+_ROUNDED_DECIMALS = type("RoundBackward1", (_Step,), {"arguments": {}, "__doc__": "Backward of round with decimals: zero."})
 
 
 class FracBackward0(Node):
@@ -69,6 +78,9 @@ def frac(input, *, out=None) -> Tensor:
 
 def floor_divide(input, other, *, out=None, name: str = "floor_divide") -> Tensor:
     """The quotient rounded down; not differentiable. ``name``: of the operation in the message that says so."""
+    check_operands("floor_divide", input, other)
+    if promoted((input, other)).numpy.kind == "b":
+        raise NotImplementedError("\"div_floor_cpu\" not implemented for 'Bool'")
     _refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
     inputs = tuple([each for each in (input, other) if isinstance(each, Tensor)])

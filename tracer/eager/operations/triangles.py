@@ -7,9 +7,13 @@ import functools
 import numpy as np
 
 from ..dtypes import Dtype, int64
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..record import updated
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
+from .arithmetic import operand
+from .by_index import index_fill
 from .define import kind, operation
+from .operands import check_kernel
 from .shaping import reshape
 from .slicing import diagonal
 
@@ -21,15 +25,16 @@ def _kept(cut, rows: int, columns: int, diagonal: int):
 
 
 def _triangle(name: str, cut):
-    cls = kind(f"{name.title()}Backward0", lambda node, g: function(g, node.diagonal))
+    cls = kind(f"{name.title()}Backward0", lambda node, g: function(g, node.diagonal), keeps="diagonal:given")
 
     def function(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
-        x = input._data
+        x = operand(input, name)._data
         if x.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         rows, columns = x.shape[-2:]
         kept = _kept(cut, rows, columns, diagonal) if rows * columns <= 4096 else cut(np.ones((rows, columns), bool), diagonal)
-        return operation(cls, (input,), np.ascontiguousarray(np.where(kept, x, x.dtype.type(0))), diagonal=diagonal)
+        return operation(cls, (input,), np.ascontiguousarray(np.where(kept, x, x.dtype.type(0))), diagonal=diagonal,
+                         given=unsigned(diagonal))
     function.__name__ = name
     function.__doc__ = f"Matrices with zeros outside of a triangle, as ``numpy.{name}``."
     return function
@@ -46,7 +51,7 @@ def _indices(cut):
 
 
 tril_indices, triu_indices = _indices(np.tril_indices), _indices(np.triu_indices)
-DIAG_EMBED = kind("DiagEmbedBackward0", lambda node, g: diagonal(g, node.offset, node.dim1, node.dim2))
+DIAG_EMBED = kind("DiagEmbedBackward0", lambda node, g: diagonal(g, node.offset, node.dim1, node.dim2), keeps="offset:given dim1:given1 dim2:given2")
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -59,10 +64,13 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     zeros = np.zeros((*x.shape[:-1], extent, extent), x.dtype)
     places = np.arange(x.shape[-1])
     zeros[..., places + max(-offset, 0), places + max(offset, 0)] = x
-    return operation(DIAG_EMBED, (input,), np.ascontiguousarray(np.moveaxis(zeros, (-2, -1), (a, b))), offset=offset, dim1=dim1, dim2=dim2)
+    return operation(DIAG_EMBED, (input,), np.ascontiguousarray(np.moveaxis(zeros, (-2, -1), (a, b))), offset=offset, dim1=dim1, dim2=dim2,
+                     given=unsigned(offset), given1=unsigned(dim1), given2=unsigned(dim2))
 
 
-DIAGONAL_COPY = kind("DiagonalBackward0_copy", lambda node, g: diagonal_backward(g, node.shape, node.offset))
+DIAGONAL_COPY = kind("DiagonalBackward0_copy", lambda node, g: diagonal_backward(g, node.shape, node.offset),
+                     keeps="offset:given dim1 dim2 self_sym_sizes:shape")
+DIAGONAL_COPY.dim1, DIAGONAL_COPY.dim2 = 0, 1
 DIAGONAL_BACKWARD = kind("DiagonalBackwardBackward0", lambda node, g: diagonal(g, node.offset))
 
 
@@ -79,7 +87,8 @@ def diag(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim == 2:
-        return operation(DIAGONAL_COPY, (input,), np.array(np.diagonal(input._data, diagonal)), shape=input._data.shape, offset=diagonal)
+        return operation(DIAGONAL_COPY, (input,), np.array(np.diagonal(input._data, diagonal)), shape=input._data.shape, offset=diagonal,
+                         given=unsigned(diagonal))
     raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
 
 
@@ -89,12 +98,13 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 def _trace_backward(node, g):
-    zeros = np.zeros(node.shape, g._data.dtype)
-    np.fill_diagonal(zeros, g._data)
-    return operation(TRACE_BACKWARD, (g,), zeros)
+    rows, columns = node.shape
+    zeros = made_of(np.zeros(rows * columns, g._data.dtype))
+    places = made_of(np.arange(min(rows, columns)) * (columns + 1))
+    return updated(index_fill(zeros, 0, places, g), 2).view(node.shape)
 
 
-TRACE, TRACE_BACKWARD = kind("TraceBackward0", _trace_backward), kind("TraceBackwardBackward0", lambda node, g: trace(g))
+TRACE = kind("TraceBackward0", _trace_backward, keeps="self_sym_sizes:shape")
 
 
 def trace(input: Tensor) -> Tensor:
@@ -102,6 +112,7 @@ def trace(input: Tensor) -> Tensor:
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     x = input._data
+    check_kernel("trace", input, "fiu")
     return operation(TRACE, (input,), np.trace(x if x.dtype.kind == "f" else x.astype(np.int64)), shape=x.shape)
 
 
