@@ -83,6 +83,8 @@ __all__ = [
 
 def __getattr__(name: str):
     """Resolve public names when they are first used (PEP 562), so that either package can be imported first."""
+    if name == "eager":  # of `import tracer`, too
+        return importlib.import_module(".eager", __name__)
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Importing makes many objects and no garbage; on top of Numba's own, collections take half of the time (0.09 s instead of 0.05).

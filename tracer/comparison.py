@@ -89,7 +89,7 @@ def compare(f: Callable, *args: Any, argnums: Argnums | None = None, simplify: L
 
     ``f`` is plain NumPy code that returns one float, or what `grad` and its kin have made of it. ``argnums`` says with respect to which arguments, as in
     `grad`; without it, with respect to all that hold floats. ``torch``, if given, is the same function written for PyTorch; it is called with
-    float64 tensors, and its time is measured too.
+    tensors of the same dtypes, and its time is measured too.
     """
     f = getattr(f, "py_func", f) if hasattr(f, "explain") else f
     callee = callee_of(f)
@@ -127,6 +127,9 @@ def _float_arguments(callee: Callee, args: Sequence) -> tuple[int, ...]:
     def has_float(value):
         return any(np.asarray(leaf).dtype.kind == "f" for leaf in _leaves(value))
     found = tuple([k for k, each in enumerate(args) if has_float(each)])
+    if any(hasattr(each, "detach") and hasattr(each, "numpy") for each in args):
+        raise ArgumentError(f"{callee.name}() was given a tensor. compare() runs a function of NumPy's on arrays: pass x.detach().numpy(), and the same "
+                            f"function written for PyTorch as torch=.")
     if not found:
         raise ArgumentError(f"{callee.name}() was given no float to differentiate with respect to. Write its numbers as floats, 3.0 instead of 3.")
     return found
@@ -150,10 +153,26 @@ def _add_torch(found: Comparison, function: Callable, callee: Callee, argnums, a
         raise ArgumentError(f"compare({callee.name}, ..., torch=...) measures a function written for PyTorch, which has not been imported. "
                             f"Write `import torch` first, or leave torch= away.")
     wanted = {place[0] - len(callee.hidden) for place in select(argnums, callee, callee.bind((*callee.hidden, *args), {})).places}
-    tensors = [library.tensor(np.asarray(each), dtype=library.float64 if np.asarray(each).dtype.kind == "f" else None, requires_grad=k in wanted)
-               for k, each in enumerate(args)]
-    variables = [each for each in tensors if each.requires_grad]
+    variables: list = []
+    tensors = [_as_tensors(library, each, k in wanted, variables) for k, each in enumerate(args)]
     value = float(function(*tensors).detach())
-    if not math.isclose(value, float(found.value[0]), rel_tol=1e-5, abs_tol=1e-12) and not (math.isnan(value) and math.isnan(found.value[0])):
+    tolerance = 1e-5 if found.value[0].dtype == np.float64 else 1e-3
+    if not math.isclose(value, float(found.value[0]), rel_tol=tolerance, abs_tol=1e-12) and not (math.isnan(value) and math.isnan(found.value[0])):
         found.kinds.append(f"torch: the function that was given gives {value:.6g}, and {callee.name} gives {float(found.value[0]):.6g}: they are not the same.")
     found.seconds["torch"] = _seconds(lambda: library.autograd.grad(function(*tensors), variables, allow_unused=True))
+
+
+def _as_tensors(library, value, wanted: bool, variables: list):
+    """An argument as PyTorch's tensors, tree by tree; the floats that gradients are wanted of are appended to ``variables``."""
+    if isinstance(value, dict):
+        return {key: _as_tensors(library, each, wanted, variables) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = [_as_tensors(library, each, wanted, variables) for each in value]
+        return parts if isinstance(value, list) else type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        return value
+    made = library.tensor(array, requires_grad=wanted and array.dtype.kind == "f")
+    if made.requires_grad:
+        variables.append(made)
+    return made

@@ -15,3 +15,8 @@ def test_infinities_are_silent():
     """In a process of its own, since pytest sets the filters of warnings anew."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout == "tensor([inf]) tensor([inf]) tensor([inf]) tensor([-inf])\n" and done.stderr == ""
+
+
+def test_it_is_found_in_the_package_that_was_imported():
+    code = "import tracer; print(tracer.eager.tensor(1.0))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "tensor(1.)\n"

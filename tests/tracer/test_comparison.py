@@ -138,6 +138,8 @@ def test_trees_integers_and_compiled_objects():
 def test_refusals():
     with pytest.raises(tracer.ArgumentError, match="was given no float"):
         compare(lambda n: n, 3)
+    with pytest.raises(tracer.ArgumentError, match="was given a tensor"):
+        compare(lambda x: x.sum(), tracer.eager.tensor([1.0]))
     with pytest.raises(tracer.OutputError, match="a gradient is of one number"):
         compare(lambda x: x, X)
 
@@ -157,6 +159,11 @@ def test_another_function_written_for_torch_is_told_of():
     torch = pytest.importorskip("torch")
     found = compare(wave, X, 0.7, torch=lambda x, a: torch.sin(x).sum())
     assert len(found.kinds) == 1 and found.kinds[0].startswith("torch: the function that was given gives ") and "they are not the same" in found.kinds[0]
+    found = compare(lambda p, n: np.sum(p["w"][0] * p["b"]) ** n, {"w": [X, 1], "b": 2.0}, 2, torch=lambda p, n: (p["w"][0] * p["b"]).sum() ** n)
+    assert found.kinds == [] and found.seconds["torch"] > 0
+    dtypes = []
+    found = compare(lambda x: np.sum(x * x), X.astype(np.float32), torch=lambda x: dtypes.append(x.dtype) or (x * x).sum())
+    assert set(dtypes) == {torch.float32} and found.kinds == []
     with pytest.raises(tracer.ArgumentError, match="takes the same function written for PyTorch, not bool"):
         compare(wave, X, 0.7, torch=True)
 

@@ -53,6 +53,7 @@ from .operations import FUNCTIONS, legacy, random
 from .printing import set_printoptions
 from .process import get_default_device, get_num_threads, set_default_device, set_default_tensor_type, set_num_threads
 from .refused import refusal
+from .stale import complete as _complete
 from .tensor import STRIDED as strided
 from .tensor import Size, Tensor
 
@@ -67,7 +68,10 @@ contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_
 globals().update({name: hears_out(with_options(function), name) for name, function in (FUNCTIONS | special.FUNCTIONS).items()})
 globals().update(legacy.TYPES)
 watch_methods(FUNCTIONS)
-for _name, _class in {"Tensor": Tensor, "Size": Size, "dtype": dtype, "device": device}.items():  # under these names they print and are pickled
+for _name in (*FUNCTIONS, *special.FUNCTIONS):  # under which they print and are pickled, as the types below
+    if not isinstance(globals()[_name], type):
+        globals()[_name].__module__, globals()[_name].__qualname__ = __name__, _name
+for _name, _class in {"Tensor": Tensor, "Size": Size, "dtype": dtype, "device": device}.items():
     _class.__module__, _class.__name__, _class.__qualname__ = __name__, _name, _name
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
@@ -119,6 +123,9 @@ def is_inference(input: Tensor) -> bool:
 def is_floating_point(input: Tensor) -> bool:
     """Is the dtype one of floats?"""
     return input.is_floating_point()
+
+
+_complete()
 
 
 def __getattr__(name: str):

@@ -35,8 +35,8 @@ def watch_methods(functions: Mapping[str, Callable]) -> None:
     """Do this for the methods along dims and those of several tensors; sum and mean have NumPy's names written out, for speed."""
     for name in (*functions, "expand_as", "reshape_as", "view_as"):
         method = getattr(Tensor, name, None)
-        others = list(inspect.signature(method).parameters.values())[1:] if method is not None else ()
-        watched = any(each.name in ("dim", "dims", "repeats") or each.annotation == "Tensor" for each in others)
+        others = list(inspect.signature(method).parameters.values())[1:] if callable(method) else ()
+        watched = any(each.name in ("dim", "dims", "repeats") or each.annotation in ("Tensor", "int", "bool") for each in others)
         if watched and name not in ("sum", "mean"):
             setattr(Tensor, name, called(method, name, bound=True))
 
@@ -88,7 +88,8 @@ def _wrong_type(name: str, parameters: Mapping, args: tuple, named: Mapping, bou
         elif key in named:
             value, place = named[key], ""
         elif each.kind is inspect.Parameter.VAR_POSITIONAL and index < len(args):
-            value, place = args[index], f" (position {position})"
+            alone = len(args) == index + 1 and isinstance(args[index], (list, tuple))
+            value, place = args[index] if key != "tensors" or alone else args[index:], f" (position {position})"
         else:
             continue
         wanted = _wanted(each, value)

@@ -10,6 +10,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True):
         self._data = Tensor()._data if data is None else data.detach()._data
+        if requires_grad and self._data.dtype.kind != "f":
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         self.requires_grad = requires_grad
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from ..geometry import in_layout_of
 from ..node import Node
 from ..record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result, summed_to
 from ..tensor import Tensor, made_of
+from ..words import type_name
 from .arithmetic import _Binary
 from .elementwise import RECORDED
 from .operands import check_operands
@@ -45,6 +46,8 @@ def where(condition, input=None, other=None, *, out=None):
     for each in (a, b):
         shape = broadcast_shape(shape, each.shape if isinstance(each, np.ndarray) else ())
     dtype, (x, y) = in_common(input, other)
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):  # PyTorch makes of it one with tensors, of one dtype
+        input, other = [each.to(dtype) if isinstance(each, Tensor) and each._rg else each for each in (input, other)]
     data = np.where(chosen, x, y)
     if data.dtype != dtype.numpy:
         data = data.astype(dtype.numpy)
@@ -69,7 +72,8 @@ class MaskedFillBackward0(Node):
 
     def backward(self, g):
         mask, = self.unpack()
-        return (fitted(where(mask, 0.0, g), (self.shape, g._data.dtype)), *((where(mask, g, 0.0).sum(),) if len(self.edges) > 1 else ()))
+        to_self = None if self.edges[0] is None else fitted(masked_fill(g, mask, 0), (self.shape, g._data.dtype))
+        return to_self, *[None if edge is None else g.masked_select(mask).sum() for edge in self.edges[1:]]
 
 
 class _MaskedFillByTensor(MaskedFillBackward0):
@@ -139,6 +143,9 @@ def clamp(input, min=None, max=None, *, out=None) -> Tensor:
     """Elements brought within bounds, which are numbers or tensors."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    for name, bound in (("min", min), ("max", max)):
+        if bound is not None and not isinstance(bound, (Tensor, int, float, np.number, np.bool_)):
+            raise TypeError(f"clamp(): argument '{name}' must be Number, not {type_name(bound)}")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         return _clamp_by_tensors(input, min, max)
     return _clamp(input, min, max, ClampBackward1)

@@ -31,6 +31,7 @@ class IndexBackward0(Node):
     arguments = {"indices": "indices", "self_sym_sizes": "shape"}
     place: tuple = ()
     names = ()
+    written = 1
 
     @property
     def indices(self) -> tuple:
@@ -46,14 +47,14 @@ class IndexBackward0(Node):
         return (updated(put(g, self.shape, self.place), 1), *(None,) * (len(self.edges) - 1))
 
 
-class IndexPutBackward0(Node):
-    """Backward of :func:`put`, and of an assignment by index."""
+class IndexPutImplBackward0(Node):
+    """Backward of :func:`put`."""
 
     def fast(self, g):
-        return (g[self.place],)
+        return None, g[self.place]
 
     def backward(self, g):
-        return (taken(g, self.place),)
+        return None, taken(g, self.place)
 
 
 def _added(g, shape: tuple, place):
@@ -72,7 +73,7 @@ def along(indices, axis: int) -> tuple:
 
 def put(g: Tensor, shape: tuple, place) -> Tensor:
     """Zeros with ``g`` added at places, recorded."""
-    node = recorded(IndexPutBackward0, (g,))
+    node = recorded(IndexPutImplBackward0, (None, g))
     if node is not None:
         node.place = place
     return result(node, _added(g._data, shape, place))
@@ -107,11 +108,14 @@ def get(input: Tensor, index) -> Tensor:
             return sliced(input, 0, index)
         if kind is Tensor and index._data.dtype == np.int64 and index._data.ndim and input._view is None:
             return _gathered(input, (index._data,), (index,))
+    if input._view is not None and kind is slice:
+        look_up_nodes((input,))  # before it is found that there is no such axis
     parts = parts_of(input, index)
     if input._view is not None:
         look_up_nodes((input,))
     current, places = _basic(input, parts)
     if places:
+        _check_all_bounds(places)
         return _gathered(current, _place(places, current.ndim), places.get("saved", ()))
     if current is input:
         if _ALL in [part for _, part in parts if isinstance(part, slice)] and index is not Ellipsis:
@@ -157,8 +161,6 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
                 places[at] = array
                 places.setdefault("saved", []).append(part)
                 at += 1
-    if bounds:
-        _check_all_bounds(places)
     return current, places
 
 
@@ -228,11 +230,13 @@ def put_at(input: Tensor, index, value) -> None:
         index = None
     records = recordable(input, (value,))
     _check_value(input, index, value)
+    if isinstance(index, slice):
+        look_up_nodes((input,))
     parts = parts_of(input, index)
-    if any([not isinstance(part, Tensor) for _, part in parts]):
+    if index is not Ellipsis and any([not isinstance(part, Tensor) for _, part in parts]):
         look_up_nodes((input,))  # for the views to come
     tensors = [part for _, part in parts if isinstance(part, Tensor)]
-    target, places = _unrecorded(input, parts) if not records else _basic(input, parts, bounds=False)
+    target, places = (_basic if records else _unrecorded)(input, parts)
     if not places:
         _assign(target, value)
         return
@@ -282,7 +286,7 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=())
     given = value._data if isinstance(value, Tensor) else value
     node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records or state.level else None
     if node is not None:
-        node.place, node.value_shape = place, np.shape(given)
+        node.place, node.value_shape, node.indices = place, np.shape(given), tuple(indices)
         node.save(*indices)
     if state.level:
         follow(target, node)
@@ -311,19 +315,25 @@ def _fits(shape: tuple, goal: tuple) -> bool:
 class IndexPut(Node):
     """Backward of an assignment by tensors."""
 
+    arguments = {"indices": "indices", "accumulate": "accumulate"}
+    accumulate = False
+
     def backward(self, g):
         self.check()
-        kept = g.clone()
-        shared(kept)[self.place] = 0
-        if g._rg:
-            mask = np.ones(g._data.shape, g._data.dtype)
-            mask[self.place] = 0
-            kept = g * made_of(mask)
         to_value = None
         if self.edges[1] is not None:
             inside = taken(g, self.place)
             to_value = fitted(inside, (self.value_shape, inside._data.dtype))
-        return kept, to_value
+        return self.cleared(g), to_value
+
+    def cleared(self, g: Tensor) -> Tensor:
+        """The gradient with zeros where was written."""
+        data = np.array(g._data)
+        data[self.place] = 0
+        node = recorded(IndexPut, (g, None))
+        if node is not None:
+            node.place = self.place
+        return result(node, data)
 
 
 IndexPut.__name__ = "IndexPutBackward0"
@@ -415,6 +425,7 @@ def copied_into(target: Tensor, source: Tensor) -> Tensor:
     return result(node, data)
 
 
+copied_into.is_copy = True
 filled_by.is_fill = True  # one number is read before anything is written
 
 
