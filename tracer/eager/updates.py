@@ -221,7 +221,7 @@ def count_update(target: Tensor) -> None:
     counter[0] += 1
     for reference in counter.bases:
         base = reference()
-        if base is not None and (base._rg or base._leaf_views):
+        if base is not None and (base._rg or base._leaf_views or base._detached >= 0):
             outdate(base)
 
 
