@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .chosen import Chosen, classify_traced, scalar_output
-from .derive.reverse import gradients
-from .graph.node import Node, user_line
+from .eager_steps import Step
+from .evaluated import EvaluatedTrace, evaluating, gradients
+from .graph.node import user_line
 from .trace.arguments import Callee, select
-from .trace.evaluated import EvaluatedTrace, evaluating
 from .trace.trees import Describer, build
 
 
@@ -22,16 +22,16 @@ class EagerRun:
     value: np.ndarray
     names: list[str]
     gradients: list[np.ndarray]
-    tape: list[Node]
+    tape: list[Step]
     trace: EvaluatedTrace
 
-    def line_of(self, node: Node) -> str:
+    def line_of(self, node: Step) -> str:
         """The user's ``file:line`` of an operation."""
         return user_line(node)
 
-    def operands(self, node: Node) -> list[np.ndarray]:
+    def operands(self, node: Step) -> list[np.ndarray]:
         """The numbers that an operation was applied to."""
-        return [self.trace.builder.values[each] for each in node.inputs]
+        return [each.value for each in node.inputs]
 
 
 def run_eagerly(callee: Callee, argnums, args: Sequence, kwargs: dict | None = None) -> EagerRun:
@@ -40,11 +40,11 @@ def run_eagerly(callee: Callee, argnums, args: Sequence, kwargs: dict | None = N
         trace = session.trace
         values = [_opened(trace, each) for each in callee.bind((*callee.hidden, *args), kwargs or {})]
         chosen = Chosen(session, callee, select(argnums, callee, values), values, is_inner=False)
+        leaves = [each.node.require_gradient() for each in chosen.floats]
         output = callee.call(session.rebinder.see, chosen.values)
         tape = list(trace.builder.nodes)
         value, _ = scalar_output(session, callee, output, has_aux=False)
-        found = gradients(trace, value, chosen.floats)
-        return EagerRun(trace.value_of(value), chosen.names, [trace.value_of(each) for each in found], tape, trace)
+        return EagerRun(trace.value_of(value), chosen.names, gradients(trace, value, leaves), tape, trace)
 
 
 def _opened(trace: EvaluatedTrace, value):
