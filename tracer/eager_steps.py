@@ -61,15 +61,8 @@ class Step(Node, TapeNode):
         edges = tuple([each.edge for each in self.inputs])
         for edge in edges:
             if edge is not None:
-                self._go_on_tape(edges)
+                self.edges, self.edge, self.seq = edges, self, now()
                 return
-
-    def _go_on_tape(self, edges: tuple) -> None:
-        self.edges, self.edge, self.seq = edges, self, now()
-
-    def off_tape(self) -> None:
-        """Forget the way back. A step on the tape refers to itself, and would wait for the collector."""
-        self.edge = self.reads = None
 
     def name(self) -> str:
         """The name of the backward function, as ``MulBackward0``."""
@@ -163,13 +156,15 @@ class Read(Step):
 
     __slots__ = ("numbers",)
 
-    def _go_on_tape(self, edges: tuple) -> None:
+    def record(self) -> None:
         array = self.inputs[0]
+        if array.edge is None:
+            return
         if array.reads is None:
             array.reads = Reads(array)
         self.numbers = (len(array.reads.places),)
         array.reads.places.append(slices_of(self.attrs[0]))
-        super()._go_on_tape((array.reads,))
+        self.edges, self.edge, self.seq = (array.reads,), self, now()
 
     def fast(self, g):
         if self.guarded:

@@ -134,5 +134,5 @@ def gradients(trace: EvaluatedTrace, output: Traced, leaves: Sequence) -> list[n
     if step.edge is not None:
         Pass(keep=False, create=False).run([(step.edge, 0, made_of(step.type.dtype.type(1)))])
     for each in trace.builder.nodes:
-        each.off_tape()
+        each.edge = each.reads = None  # a step on the tape refers to itself, and would wait for the collector
     return [np.zeros_like(leaf._data) if leaf._grad is None else np.asarray(leaf._grad._data) for leaf in leaves]
