@@ -20,6 +20,7 @@ from .graph.op import NOT_DIFFERENTIABLE, ZERO, Op
 from .graph.types import ArrayType
 from .ops import TABLE
 from .ops.movement import slices_of
+from .ops.reduction import restore
 
 _strong = TABLE["strong_multiply"].evaluate
 
@@ -138,6 +139,20 @@ class Structured(Step):
         return [None if edge is None else result for edge, result in zip(self.edges, found)]
 
 
+class Total(Step):
+    """``sum``."""
+
+    __slots__ = ()
+
+    def fast(self, g):
+        if self.guarded:
+            self._guard()
+        shape = self.inputs[0].type.shape
+        whole = np.empty(shape, g.dtype)
+        whole[...] = restore(g, self.attrs[0], shape) if g.ndim else g
+        return (whole,)
+
+
 class Product(Step):
     """``matmul``, of which the products that nobody asks for are left out."""
 
@@ -213,4 +228,4 @@ def kind_of(op: Op) -> type[Step]:
     return Constant if rule is ZERO else Refused if rule is NOT_DIFFERENTIABLE else Elementwise if op.kind == "elementwise" else Structured
 
 
-_OF_THEIR_OWN = {"where": Select, "matmul": Product, "index": Read}
+_OF_THEIR_OWN = {"where": Select, "matmul": Product, "index": Read, "sum": Total}
