@@ -23,7 +23,7 @@ from .graph.op import Op
 from .graph.types import ArrayType, array_type
 from .ops import TABLE
 from .ops.families import same_dtype
-from .trace.context import Trace, user_line_of, user_location
+from .trace.context import Trace, user_location
 from .trace.session import Session, tracing
 from .trace.value import Traced
 
@@ -78,8 +78,8 @@ def _of_type(value, type: ArrayType):
 
 
 class EvaluatedTrace(Trace):
-    """A trace whose every value is known. ``branches`` has the user's line and the outcome of each question that Python asked, ``updates``
-    the lines that write into arrays."""
+    """A trace whose every value is known. ``branches`` has the user's location and the outcome of each question that Python asked, ``updates``
+    the locations that write into arrays; lines are made of them when somebody reads."""
 
     __slots__ = ("branches", "updates")
     computes = True
@@ -87,11 +87,11 @@ class EvaluatedTrace(Trace):
     def __init__(self, name: str):
         super().__init__(name)
         self.builder = Tape()
-        self.branches: list[tuple[str, bool]] = []
-        self.updates: dict[str, None] = {}
+        self.branches: list[tuple] = []
+        self.updates: list = []
 
     def overwriting(self) -> None:
-        self.updates[user_line_of(user_location())] = None
+        self.updates.append(user_location())
 
     def depends_on_integers_only(self, node: Node) -> bool:
         return True
@@ -99,7 +99,7 @@ class EvaluatedTrace(Trace):
     def concrete_value(self, node: Node, wanted: str):
         value = node.value
         if wanted == "a branch":
-            self.branches.append((user_line_of(user_location()), bool(value)))
+            self.branches.append((user_location(), bool(value)))
         return value
 
     def argument(self, value) -> Traced:

@@ -81,6 +81,8 @@ class Node:
     ``versions`` of the saved tensors; None when all were 0
     """
 
+    __slots__ = ()                # so that a subclass can do without a dictionary
+
     outputs = 1
     at_once = False               # runs before all others as soon as its gradient is complete
     saved: tuple | None = ()
