@@ -20,6 +20,7 @@ from .derive.reverse import gradients as reverse
 from .graph.types import ArrayType, array_type
 from .trace.arguments import Callee, callee_of, select
 from .trace.functions import FUNCTIONS
+from .trace.rows import in_rows
 from .trace.session import Session
 from .trace.trees import Describer, Spec, build
 from .trace.value import Traced, as_traced, cast
@@ -98,8 +99,10 @@ class Transform:
 
     def _output(self, session: Session, callee: Callee, values: Sequence, is_inner: bool):
         """What the user's function returns; loops that it has unrolled are loops again."""
-        output = callee.call(session.rebinder.see, values)
-        return output if is_inner else rolled(session, failing(session, output))
+        if is_inner:
+            return callee.call(session.rebinder.see, values)
+        output = callee.call(session.rebinder.see, [in_rows(each) for each in values])
+        return rolled(session, failing(session, output))
 
     def _chosen(self, session, callee, values, is_inner) -> Chosen:
         return Chosen(session, callee, select(self.argnums, callee, values), values, is_inner)

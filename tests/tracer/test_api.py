@@ -813,7 +813,8 @@ def test_a_traced_value_as_a_bool_where_no_branch_can_be_followed():
 
 def test_a_traced_value_in_range_float_and_index():
     explain = ("Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; "
-               "to look up by a computed index use np.take or an integer array.")
+               "of an array that is the same in each call it is known where the function has that from outside (a global, a closure variable) and not as "
+               "an argument; to look up by a computed index use np.take or an integer array.")
     assert here(TracedIndexError, lambda x: sum(x for _ in range(x)), 1.) == \
         f"an index, `range`, shape or axis needs a concrete integer, but `input` (LINE) is traced data. {explain}"
     assert here(TracedIndexError, lambda x: [x, x][x], 1.) == \

@@ -186,7 +186,7 @@ def test_functions_of_libraries_stay_as_they_are():
 
 LINE = rf"\({__file__}:\d+\)"
 FREEZES = "it is called once, while the graph is built, and every later call would see the same outcome."
-DRAW = "Draw the numbers before the call and pass them as an argument."
+DRAW = "Draw the numbers before the call and pass them as an argument, or make the generator inside, with a seed: np.random.default_rng(0)."
 IMPURE = {
     "np.random.normal": (lambda x: x * np.random.normal(), DRAW),
     "np.random.default_rng": (lambda x: x * np.random.default_rng().normal(), DRAW),

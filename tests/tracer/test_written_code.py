@@ -148,14 +148,15 @@ def deeper(x):
 
 FORMAT = ("float() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Leave the float() away, or use the np. function of "
           "the same name instead of a compiled one; for \"%.3f\" % x write an f-string, which shows the node.")
-KNOWN = ("Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; to look up by a computed index "
-         "use np.take or an integer array.")
+KNOWN = ("Its value is not known when the graph is built. Pass the number as a Python int argument or take it from a shape; of an array that "
+         "is the same in each call it is known where the function has that from outside (a global, a closure variable) and not as an argument; to look up by "
+         "a computed index use np.take or an integer array.")
 REFUSED = {
     "int": (lambda x: x * int(x), TracedConversionError, INT),
     "a refusal that is caught": (swallowed, TracedConversionError, INT),
     "range": (lambda x: sum(1.0 * x for _ in range(x)), TracedIndexError,
               "an index, `range`, shape or axis needs a concrete integer, but `input` (LINE) is traced data. Its value is not known when the graph is built. "
-              "Pass the number as a Python int argument or take it from a shape; to look up by a computed index use np.take or an integer array."),
+              + KNOWN.partition("graph is built. ")[2]),
     "a range of a rounded number": (lambda x: sum(x for _ in range(math.floor(x))), TracedIndexError,
                                     f"an index, `range`, shape or axis needs a concrete integer, but `floor` (LINE) is traced data. {KNOWN}"),
     "a shape": (lambda x: np.sum(np.zeros(x)), TracedIndexError, f"a shape or a range needs a concrete integer, but `input` (LINE) is traced data. {KNOWN}"),
@@ -174,8 +175,8 @@ REFUSED = {
                                "a traced value is written into a NumPy array that was made outside the traced function (LINE). The array would keep no "
                                "trace of it. Make the array inside: np.zeros(3), or np.array(a) for a copy of it."),
     "a complex number": (lambda x: abs(x * 1j), UnsupportedError,
-                         "a value of dtype complex128 (complex) meets a traced value; only bool, integers, float32 and float64 are supported. "
-                         "Convert it with .astype(float)."),
+                         "a value of dtype complex128 (complex) meets a traced value (LINE); only bool, integers, float32 and float64 are supported. "
+                         "Compute real and imaginary parts as numbers of their own."),
     "a list in a ufunc": (lambda x: np.sum(np.sin([x, x])), TracedConversionError,
                           "np.asarray() of a traced value: `input`: float64[] (LINE) has no number while the graph is built. Write np.array([a, b]) around "
                           "traced values in a list; to look up in an array that is kept in a list or dict, np.take(table, i)."),

@@ -53,6 +53,7 @@ from .operations import FUNCTIONS, legacy, random
 from .printing import set_printoptions
 from .process import get_default_device, get_num_threads, set_default_device, set_default_tensor_type, set_num_threads
 from .refused import refusal
+from .stale import complete as _complete
 from .tensor import STRIDED as strided
 from .tensor import Size, Tensor
 
@@ -122,6 +123,9 @@ def is_inference(input: Tensor) -> bool:
 def is_floating_point(input: Tensor) -> bool:
     """Is the dtype one of floats?"""
     return input.is_floating_point()
+
+
+_complete()
 
 
 def __getattr__(name: str):

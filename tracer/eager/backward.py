@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .engine import Pass
+from .geometry import in_layout_of
 from .modes import state
 from .node import UNTRACKED, Node, accumulator
 from .operations.joining import stack
@@ -77,7 +78,7 @@ def _caught(roots, inputs, keep: bool, create: bool, allow_unused: bool, materia
         if g is None and materialize:
             if isinstance(each, GradientEdge):
                 raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-            g = made_of(np.zeros_like(each._data))
+            g = made_of(in_layout_of(np.zeros(each._data.shape, each._data.dtype)[()], each._data))
             g._rg = create
         found.append(g)
     return tuple(found)

@@ -35,7 +35,7 @@ def watch_methods(functions: Mapping[str, Callable]) -> None:
     """Do this for the methods along dims and those of several tensors; sum and mean have NumPy's names written out, for speed."""
     for name in (*functions, "expand_as", "reshape_as", "view_as"):
         method = getattr(Tensor, name, None)
-        others = list(inspect.signature(method).parameters.values())[1:] if method is not None else ()
+        others = list(inspect.signature(method).parameters.values())[1:] if callable(method) else ()
         watched = any(each.name in ("dim", "dims", "repeats") or each.annotation in ("Tensor", "int", "bool") for each in others)
         if watched and name not in ("sum", "mean"):
             setattr(Tensor, name, called(method, name, bound=True))

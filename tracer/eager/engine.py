@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from sys import getrefcount
 
 import numpy as np
 
@@ -21,9 +22,11 @@ from .operations.indexing import CopyBackwards
 from .origins import evaluating
 from .record import recorded, result
 from .tangents import compute_pending
-from .tensor import Size, Tensor, counter_of, made_of
+from .tensor import Size, Tensor, count_updates, made_of
+from .updates import is_expanded
 from .words import type_name
 
+_AT_ONCE = 2**62  # more than any node's number: such nodes come next
 _accumulation = threading.Lock()  # several threads may add to the grad of one leaf
 
 
@@ -42,6 +45,7 @@ class Pass:
         self.accumulates = accumulates
         self.found: dict = {}
         self.heap: list[int] = []
+        self.current: Node | None = None
         self.nodes: dict[int, Node] = {}
         self.pending: dict[int, object] = {}
         self.leaves: dict[int, list] = {}   # id -> [leaf, gradient]
@@ -51,14 +55,17 @@ class Pass:
         self.reached: set[int] | None = None
 
     # Gradients on their way ------------------------------------------------------------------------------------------------
-    def push(self, target, number: int, g) -> None:
-        """A contribution to the gradient of an output of a node, or of a leaf."""
+    def push(self, target, number: int, g, together: tuple = (), written: int = 0) -> None:
+        """A contribution to the gradient of an output of a node, or of a leaf.
+
+        ``together``: all that its node gives; ``written``: how often it was written to in place, as PyTorch makes it.
+        """
         if isinstance(target, Tensor):
             entry = self.leaves.get(id(target))
             if entry is None:
-                entry = self.leaves[id(target)] = [target, g]
+                self.leaves[id(target)] = [target, g, written]
             elif g is not None:
-                entry[1] = g if entry[1] is None else entry[1] + g
+                add_to_entry(entry, g, together, written)
             if target._hooks or target._post_hooks:
                 self._count_down(target)
             return
@@ -92,11 +99,13 @@ class Pass:
         before, hooks = (state.recording, state.passing), state.hooks
         state.recording, state.passing = self.create, self
         try:
+            if self.needed is not None and len(roots) == 1 and not self._is_needed(roots[0][0]):
+                _tell_root(*roots[0])
             for target, number, g in roots:
                 self.push(target, number, self._given(g))
             self._run()
-            for leaf, g in list(self.leaves.values()):
-                self._arrive(leaf, g)
+            for entry in list(self.leaves.values()):
+                self._arrive(entry)
         finally:
             state.recording, state.passing = before
             if state.hooks is not hooks:  # left open by an unpack hook
@@ -117,7 +126,8 @@ class Pass:
         try:
             self._run_nodes(heap, nodes, pending, leaves, plain, keep)
         except BaseException:
-            self._arrive_complete()
+            if self.current is not None and not self.current.at_once:
+                self._arrive_complete()
             raise
 
     def _run_nodes(self, heap, nodes, pending, leaves, plain: bool, keep: bool) -> None:
@@ -127,7 +137,9 @@ class Pass:
             g = pending.pop(sequence)
             fast = node.fast
             if not plain or fast is None or g is None or node.packed or node.node_hooks or node.pre_hooks or node.node_pre_hooks or node.retained:
-                self._step(node, g)
+                given = [g]
+                g = gradients = None  # nobody but the step is to hold them
+                self._step(node, given)
                 continue
             gradients = fast(g)
             if not keep and node.saved:
@@ -141,13 +153,16 @@ class Pass:
                     continue
                 if isinstance(target, Tensor):
                     if g is None or target._hooks or target._post_hooks:
-                        self.push(target, 0, g)
+                        self.push(target, 0, g, gradients, node.written)
                         continue
                     entry = leaves.get(id(target))
                     if entry is None:
-                        leaves[id(target)] = [target, g]
-                    else:
+                        leaves[id(target)] = [target, g, node.written]
+                    elif isinstance(entry[1], np.ndarray):
+                        add_to_entry(entry, g, gradients, node.written)
+                    else:  # scalars, in half the time: not looked at is who holds them
                         entry[1] = g if entry[1] is None else entry[1] + g
+                        entry[2] += 1
                     continue
                 if target is UNTRACKED:
                     continue
@@ -166,10 +181,11 @@ class Pass:
         numbers = node.numbers
         for k, (target, g) in enumerate(zip(node.edges, gradients)):
             if target is not None:
-                self.push(target, numbers[k] if numbers else 0, g)
+                self.push(target, numbers[k] if numbers else 0, g, gradients, node.written)
 
     # One node, with all that may hang on it --------------------------------------------------------------------------------
-    def _step(self, node: Node, g) -> None:
+    def _step(self, node: Node, given: list) -> None:
+        g = given.pop()
         outputs = [g] if node.outputs == 1 else [g[0]] if node.at_once else [g.get(k) for k in range(node.outputs)]
         outputs = [self._as_tensor(each) for each in outputs]
         self._before(node, outputs)
@@ -180,7 +196,7 @@ class Pass:
             if changed is not None:
                 outputs = list(_checked_change(outputs, changed, hook))
         gradients = self._gradients(node, outputs)
-        if node.node_hooks:
+        if node.node_hooks and not node.computes_all:
             gradients = tuple([each if self._is_needed(edge) else None for edge, each in zip(node.edges, gradients)])
         for hook in list((node.node_hooks or {}).values()):
             changed = hook(tuple(gradients), tuple(outputs))
@@ -188,9 +204,12 @@ class Pass:
                 gradients = _checked_change(gradients, changed, hook)
         if not self.keep:
             node.release()
-        for k, (target, each) in enumerate(zip(node.edges, gradients)):
+        written = [0 if each is None or each._counter is None else each._counter[0] for each in gradients]
+        gradients = tuple([None if each is None else self._given(each) for each in gradients])
+        del g, outputs  # so that it can be seen what is held by nobody else
+        for k, target in enumerate(node.edges):
             if target is not None:
-                self.push(target, node.numbers[k] if node.numbers else 0, self._given(each))
+                self.push(target, node.numbers[k] if node.numbers else 0, gradients[k], gradients, written[k])
 
     def _gradients(self, node: Node, outputs: list) -> tuple:
         if not node.runs_without_gradient and all(each is None for each in outputs):
@@ -220,7 +239,7 @@ class Pass:
 
     def _retain(self, tensor: Tensor, g: Tensor) -> None:
         if tensor._grad is None:
-            tensor._grad = g if self.create else made_of(owned(g._data))
+            tensor._grad = g.clone() if self.create else made_of(owned(g._data))
         else:
             tensor._grad = tensor._grad + g
 
@@ -232,8 +251,11 @@ class Pass:
         return g if g is None or self.tensors else g._data
 
     # Leaves ----------------------------------------------------------------------------------------------------------------
-    def _arrive(self, leaf: Tensor, g) -> None:
+    def _arrive(self, entry: list) -> None:
         """All contributions to a leaf are there."""
+        leaf, g, written = entry
+        if not self.tensors and getrefcount(g) > _HELD_BY_ENTRY:
+            written = None  # others hold it: the leaf gets a copy
         del self.leaves[id(leaf)]
         positions = self.wanted.get(id(leaf), ()) if self.wanted is not None else ()
         if self.wanted is not None and not positions:
@@ -243,20 +265,20 @@ class Pass:
         for position in positions:
             self.found[position] = self._as_tensor(g)
         if self.accumulates:
-            self._at_leaf(leaf, g)
+            self._at_leaf(leaf, g, written)
 
-    def _at_leaf(self, leaf: Tensor, g) -> None:
+    def _at_leaf(self, leaf: Tensor, g, written: int | None) -> None:
         """What an AccumulateGrad does, and the hooks on it."""
         node = leaf._accumulator and leaf._accumulator()
         for hook in list(((node and node.node_pre_hooks) or {}).values()):
             changed = hook((self._as_tensor(g),))
             if changed is not None:
                 g = self._given(changed[0] if isinstance(changed, tuple) else changed)
-        self._accumulate(leaf, g)
+        self._accumulate(leaf, g, written)
         for hook in list(((node and node.node_hooks) or {}).values()):
             hook((), (self._as_tensor(g),))
 
-    def _accumulate(self, leaf: Tensor, g) -> None:
+    def _accumulate(self, leaf: Tensor, g, written: int | None) -> None:
         if g is not None and leaf._rg:  # else detached in place since
             shape = (g._data if isinstance(g, Tensor) else g).shape
             if shape != leaf._data.shape:
@@ -266,7 +288,7 @@ class Pass:
                 if self.create:
                     leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
                 else:
-                    accumulate(leaf, g._data if self.tensors else g)
+                    accumulate(leaf, g._data if self.tensors else g, written)
         if leaf._post_hooks:
             before, state.recording = state.recording, self.create
             try:
@@ -292,7 +314,7 @@ class Pass:
             self.missing = self._contributions()
         self.missing[id(leaf)] -= 1
         if not self.missing[id(leaf)]:
-            self._arrive(leaf, self.leaves[id(leaf)][1])
+            self._arrive(self.leaves[id(leaf)])
 
     def _complete_at_once(self, node: Node, number: int, g) -> None:
         outputs = self.pending.setdefault(node.seq, {})
@@ -302,15 +324,24 @@ class Pass:
             self.missing = self._contributions()
         self.missing[node.seq] -= 1
         if not self.missing[node.seq]:
-            self.current = node
-            self._step(node, self.pending.pop(node.seq))
+            self._arrive_complete(node)  # what follows is an error
+            first = _AT_ONCE + node.seq
+            self.nodes[first], self.pending[first] = node, self.pending.pop(node.seq)
+            heappush(self.heap, -first)
 
-    def _arrive_complete(self) -> None:
-        """After an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first."""
-        waiting = {id(edge) for node in self._reachable([self.current, *self.nodes.values()]).values() for edge in node.edges if isinstance(edge, Tensor)}
-        for leaf, g in list(self.leaves.values()):
-            if id(leaf) not in waiting:
-                self._arrive(leaf, g)
+    def _arrive_complete(self, before: Node | None = None) -> None:
+        """At an error: leaves that nothing more would have reached have their gradient, as in PyTorch, where they run first.
+
+        ``before``: the node that runs into it, one of those that the current one leads to.
+        """
+        rest = list(self.current.edges) if self.current is not None else []
+        if before is not None:
+            rest = rest[next((k + 1 for k, each in enumerate(rest) if each is before), 0):]
+        reachable = self._reachable([before, *rest, *self.nodes.values()]).values()
+        waiting = {id(edge) for edges in (rest, *[node.edges for node in reachable]) for edge in edges if isinstance(edge, Tensor)}
+        for entry in list(self.leaves.values()):
+            if id(entry[0]) not in waiting:
+                self._arrive(entry)
 
     def _reachable(self, roots=None) -> dict[int, Node]:
         seen: dict[int, Node] = {}
@@ -359,29 +390,67 @@ def owned(data):
     return np.array(data) if isinstance(data, np.ndarray) else data
 
 
-def first(leaf: Tensor, g) -> Tensor:
-    """The first gradient of a leaf: in the leaf's layout, as PyTorch promises. There one with another layout is copied, which counts as an update."""
+def add_to_entry(entry: list, g, together: tuple, written: int) -> None:
+    """Add a contribution to what is known of a leaf's gradient. ``together``: all that its node gives."""
+    held = entry[1]
+    if held is None:
+        entry[1], entry[2] = g, written
+        return
+    entry[1] = held + g
+    # PyTorch adds in place to what nobody else holds, which the version of the leaf's grad tells.
+    more = getrefcount(held) - _HELD_ALONE
+    if held is g or (more and more != sum([each is held for each in together])):
+        entry[2] = 0
+    else:
+        data = held._data if held.__class__ is Tensor else held
+        entry[2] = entry[2] + 1 if data.__class__ is not np.ndarray or data.flags.c_contiguous or data.flags.f_contiguous else 0
+
+
+def _references() -> int:
+    """What :func:`getrefcount` says of an object that an entry and one local variable hold."""
+    entry = [None, object()]
+    held = entry[1]
+    return getrefcount(held)
+
+
+_HELD_BY_ENTRY = _references()
+_HELD_ALONE = _HELD_BY_ENTRY - 1  # by a local variable
+
+
+def first(leaf: Tensor, g, written: int | None) -> Tensor:
+    """The first gradient of a leaf: in the leaf's layout, as PyTorch promises.
+
+    ``written``: how often the gradient was written to, which the leaf takes over; None if others hold it too. Then it is copied, as one with another
+    layout is, which counts as an update.
+    """
     like = leaf._data
     if not isinstance(g, np.ndarray) or g.ndim == 0:
-        return made_of(g if not isinstance(g, np.ndarray) else np.array(g))
-    if g.strides == like.strides or not like.size:
-        return made_of(np.array(g))
-    made = made_of(in_layout_of(np.array(g), like))
-    counter_of(made)[0] = 1
+        made = made_of(g if not isinstance(g, np.ndarray) else np.array(g))
+    elif g.strides == like.strides or not like.size:
+        made = made_of(np.array(g))
+    else:
+        made, written = made_of(in_layout_of(np.array(g), like)), None
+    if written != 0:
+        count_updates(made, int(not is_expanded(like)) if written is None else written)
     return made
 
 
-def accumulate(leaf: Tensor, g) -> None:
+def accumulate(leaf: Tensor, g, written: int | None = 0) -> None:
     """Add NumPy data to a leaf's ``grad``."""
     if leaf._grad is None:
-        leaf._grad = first(leaf, g)
+        leaf._grad = first(leaf, g, written)
     else:
         data = leaf._grad._data
         if isinstance(data, np.ndarray):
             data += g
         else:
             leaf._grad._data = data + g
-        counter_of(leaf._grad)[0] += 2  # PyTorch counts two
+        count_updates(leaf._grad, 1)
+
+
+def _tell_root(target, number: int, g: Tensor) -> None:
+    """Call the hooks of a root that leads to nothing wanted, as PyTorch does where it is the only one."""
+    run_hooks((target._hooks if isinstance(target, Tensor) else (target.pre_hooks or {}).get(number)) or {}, g)
 
 
 def run_hooks(hooks: dict, g: Tensor | None) -> Tensor | None:

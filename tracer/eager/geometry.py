@@ -83,12 +83,24 @@ def laid_out(g: np.ndarray, base: Geometry) -> np.ndarray:
 
 def in_layout_of(data, *operands):
     """The result of an element-wise operation in the layout that PyTorch gives it: dense, its axes in the order of the first operand that tells."""
-    if data.ndim < 2 or data.size == 0:
+    if data.ndim < 2:
         return data
     arrays = [each for each in operands if isinstance(each, np.ndarray) and each.ndim]
     if all([each.flags.c_contiguous and each.shape == data.shape for each in arrays]):
         return data if data.flags.c_contiguous else np.ascontiguousarray(data)
-    return laid(data, inner_first(data.shape, [_broadcast_steps(each, data.shape) for each in arrays]))
+    order = inner_first(data.shape, [_broadcast_steps(each, data.shape) for each in arrays])
+    return laid(data, order) if data.size else _empty(data, order)
+
+
+def _empty(data, order: list[int]):
+    """Data without elements, with PyTorch's strides: products of extents, of which one is 0, unless the axes are in C order."""
+    if order == list(reversed(range(data.ndim))):
+        return np.empty(data.shape, data.dtype)
+    strides, step = [0] * data.ndim, data.itemsize
+    for axis in order:
+        strides[axis] = step
+        step *= data.shape[axis]
+    return np.lib.stride_tricks.as_strided(data, strides=strides)
 
 
 def _broadcast_steps(array: np.ndarray, shape: tuple) -> tuple[int, ...]:

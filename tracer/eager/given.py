@@ -12,9 +12,12 @@ import numpy as np
 from .calls import FAILURES, again, called
 from .given_texts import ANY, COMPOSED, MADE_ALIKE, SEVERAL, SILENT, TELLS, UNDERIVED, dtype_rule
 from .modes import no_grad, state
+from .tangents import tangent_of
 from .tensor import Tensor, is_contiguous
-from .updates import check_writable, overwrite
+from .updates import check_apart, check_overlap, check_writable, overwrite
 
+_PRODUCTS = frozenset("mm matmul bmm mv dot addmm addmv addbmm baddbmm addr linalg_multi_dot einsum".split())
+_GATHERS = frozenset("index_select gather take cat concat concatenate".split())
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
@@ -35,12 +38,20 @@ def with_out(function: Callable, name: str) -> Callable:
         form = _form(name, args, kwargs)
         _check_gradients(form, args, kwargs, out)
         if form in COMPOSED or form in UNDERIVED:
-            made = function(*args, **kwargs)
+            made = _made(function, name, args, kwargs)
         else:
             with no_grad():
-                made = function(*args, **kwargs)
+                made = _made(function, name, args, kwargs)
+        _check_memory(name, out, args, kwargs)
         return _written(form, out, made)
     return call
+
+
+def _made(function: Callable, name: str, args, kwargs):
+    try:
+        return function(*args, **kwargs)
+    except FAILURES as error:
+        return again(function, name, args, kwargs, error)
 
 
 def hears_out(function: Callable, name: str) -> Callable:
@@ -65,14 +76,26 @@ def _form(name: str, args, kwargs) -> str:
 
 def _check_gradients(name: str, args, kwargs, out) -> None:
     """Refuse what would have to be recorded."""
+    outs = out if isinstance(out, (tuple, list)) else (out,)
+    if state.level and name not in COMPOSED and any([tangent_of(each) is not None for each in _tensors((*args, *kwargs.values(), *outs))]):
+        raise NotImplementedError(f"Trying to use forward AD with {name}_out that does not support it because it is an out= function")
     if not state.recording or name in SILENT or name in COMPOSED:
         return
-    outs = out if isinstance(out, (tuple, list)) else (out,)
     if name in SEVERAL and isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be tuple of Tensors, not Tensor")
     if any([each._rg for each in outs]) or (name not in UNDERIVED and any([a._rg for a in _tensors((*args, *kwargs.values()))])):
         teller = UNDERIVED.get(name) or TELLS.get(name, name.removesuffix("_of_all"))
         raise RuntimeError(f"{teller}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
+
+
+def _check_memory(name: str, out, args, kwargs) -> None:
+    """Refuse to write over a part of what was read, and all of it where elements are gathered."""
+    if name in _PRODUCTS:
+        return
+    check = check_apart if name in _GATHERS else check_overlap
+    for target in _tensors((out,)):
+        for each in _tensors((*args, *kwargs.values())):
+            check(target, each)
 
 
 def _tensors(values):

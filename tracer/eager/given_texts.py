@@ -5,15 +5,15 @@ from __future__ import annotations
 # Where the dtype has to be that of the result. {out} and {made}: the dtypes as ``Float``; {out_c} and {made_c}: as ``float``.
 SAME = {
     "Expected out tensor to have dtype {made_c}, but got {out_c} instead":
-        "addmm addmv baddbmm bmm mm linalg_cross cross max min aminmax linear topk gather index_copy index_add sort msort scatter scatter_add "
-        "scatter_reduce renorm take_along_dim tril triu norm softmax log_softmax isin linalg_det linalg_cholesky linalg_cholesky_ex linalg_eigh "
-        "linalg_eigvalsh linalg_qr linalg_slogdet linalg_vector_norm linalg_inv linalg_inv_ex linalg_solve linalg_svd linalg_svdvals "
+        "addmm addmv baddbmm bmm mm matmul linalg_matmul linalg_cross cross max min aminmax linear topk gather index_copy index_add sort msort scatter "
+        "scatter_add scatter_reduce renorm take_along_dim tril triu norm softmax log_softmax isin linalg_det linalg_cholesky linalg_cholesky_ex "
+        "linalg_eigh linalg_eigvalsh linalg_qr linalg_slogdet linalg_vector_norm linalg_inv linalg_inv_ex linalg_solve linalg_svd linalg_svdvals "
         "avg_pool2d avg_pool3d slice_scatter diag argmax argmin",
     "Found dtype {out} but expected {made}":
         "abs absolute ceil frac floor neg negative round sign sgn trunc fix softshrink hardshrink gelu softplus bitwise_not",
     "dtype {made} does not match dtype of out parameter ({out})": "arange linspace logspace randn rand ones zeros full empty eye",
     "expected scalar_type {made} but found {out}": "cummax cummin logcumsumexp",
-    "result dtype {out} does not match input dtype {made}": "dot vdot matmul linalg_matmul",
+    "result dtype {out} does not match input dtype {made}": "dot vdot",
     "expected scalar type {made} but found {out}": "logsigmoid linalg_solve_triangular",
     "{name} does not support non-boolean outputs.": "signbit isposinf isneginf",
     "{name}(): self and result must have the same scalar type": "masked_select index_select",

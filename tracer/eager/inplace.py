@@ -27,12 +27,16 @@ from .updates import check_writable, count_update, in_place, rebase
 
 def _cumsum(input: Tensor, dim: int, *, dtype=None) -> Tensor:
     if input._data.dtype.kind == "b" and dtype is None:
-        if input.ndim:
-            raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
         return input.clone()
     return cumsum(input, dim, dtype=dtype)
 
 
+def _refuse_bool(input: Tensor, *_) -> None:
+    if input._data.dtype.kind == "b" and input.ndim and input._data.size:
+        raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
+
+
+_cumsum.refuses = _refuse_bool  # before memory is looked at
 _NAMES = {**{n: ARITHMETIC[n] for n in ("add", "sub", "mul", "div", "neg", "subtract", "multiply", "divide", "true_divide", "negative")}, **ELEMENTWISE,
           **{n: f for n, f in CHOICES.items() if n != "where"}, **POWERS, **STEPS,
           **{n: COMPARISONS[n] for n in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "lt", "le", "gt", "ge", "eq", "ne", "logical_and",

@@ -37,6 +37,8 @@ def _set_requires_grad(self: Tensor, value: bool) -> None:
     if self.__dict__.get("_grad_fn") is UNTRACKED:
         self._grad_fn = None
     self._rg = value
+    if value and self._view is not None:
+        self._view.base._leaf_views = True
     if self._views is not None:
         outdate(self)
 

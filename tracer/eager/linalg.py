@@ -1,9 +1,10 @@
 """``torch.linalg``."""
 
 from .given import with_out
-from .operations.decompositions import cholesky, eigh, eigvalsh, matrix_rank, pinv, qr, svd, svdvals
+from .operations.decompositions import cholesky, cholesky_ex, eigh, eigvalsh, matrix_rank, pinv, qr, svd, svdvals
 from .operations.determinants import det
 from .operations.determinants import linalg_slogdet as slogdet
+from .operations.least_squares import cond, inv_ex, lstsq, matrix_exp, solve_ex, tensorinv, tensorsolve, vander
 from .operations.matrix_norms import linalg_norm as norm
 from .operations.matrix_norms import matrix_norm
 from .operations.norms import vector_norm
@@ -19,10 +20,11 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     return _diagonal(A, offset, dim1, dim2)
 
 
-for _name in ("cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr",
-              "slogdet", "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm"):
+for _name in ("cholesky", "cholesky_ex", "cond", "cross", "det", "eigh", "eigvalsh", "inv", "inv_ex", "lstsq", "matmul", "matrix_norm", "matrix_power",
+              "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv",
+              "tensorsolve", "vecdot", "vector_norm"):
     globals()[_name] = with_out(globals()[_name], f"linalg_{_name}")
 
-__all__ = ["LinAlgError", "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
-           "multi_dot", "norm",
-           "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm"]
+__all__ = ["LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "inv_ex", "lstsq", "matmul",
+           "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular",
+           "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm"]

@@ -84,6 +84,9 @@ class Node:
     __slots__ = ()                # so that a subclass can do without a dictionary
 
     outputs = 1
+    allows_detached = False       # what it saved may be detached in place
+    computes_all = False          # gradients of inputs that need none too, which hooks see
+    written = 0                   # how often PyTorch writes to a gradient of an input in place, while it makes it in the way of ``fast``
     at_once = False               # runs before all others as soon as its gradient is complete
     saved: tuple | None = ()
     versions: tuple | None = None
@@ -151,7 +154,7 @@ class Node:
                 raise RuntimeError(_OF_INFERENCE)
             if counter is not None and counter[0] and self.versions is None:
                 self.versions = tuple([_version_of(each) for each in entries])
-        if state.special and state.hooks and not isinstance(state.hooks, str):
+        if state.special and state.hooks and not isinstance(state.hooks, str):  # a text says why there are none
             self._pack(state.hooks[-1])
 
     def results_are(self, data, number: int) -> None:
@@ -207,10 +210,10 @@ class Node:
                 raise RuntimeError(_changed(entry.data, entry.node(self), entry.number, entry.counter[0], expected))
             return entry.tensor(entry.node(self))
         counter = getattr(entry, "_counter", None)
-        if counter is not None and entry._detached > self.seq:
+        if counter is not None and entry._detached > self.seq and entry.grad_fn is None and not self.allows_detached:
             raise RuntimeError(_DETACHED)
         if counter is not None and counter[0] != expected:
-            raise RuntimeError(_changed(entry._data, entry.grad_fn, entry._number, counter[0], expected))
+            raise RuntimeError(_changed(entry._data, entry.grad_fn, 0, counter[0], expected))  # PyTorch says 0 of all outputs that others saved
         return entry
 
     def check(self) -> None:
@@ -225,7 +228,7 @@ class Node:
             if counter is None:
                 continue
             expected = self.versions[position] if self.versions is not None else 0
-            if counter[0] != expected or getattr(entry, "_detached", -1) > self.seq:
+            if counter[0] != expected or (getattr(entry, "_detached", -1) > self.seq and not self.allows_detached):
                 return False
         return True
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .dtypes import DTYPES, Dtype, get_default_dtype, promoted, scalar_of
 from .modes import state
-from .node import Node
+from .node import UNTRACKED, Node
 from .origins import remember
 from .tangents import forward_edges
-from .tensor import Result, Tensor, counter_of, made_by, made_of
+from .tensor import Result, Tensor, count_updates, counter_of, made_by, made_of
 
 
 def edge(tensor):
@@ -26,14 +26,16 @@ def recorded(kind: type[Node], inputs) -> Node | None:
         if not tensor._rg:
             return None
         return kind(((tensor._grad_fn or tensor),), (tensor._number,) if tensor._number else None)
-    edges, numbers = [], [0] * len(inputs)
+    edges, numbers, found = [], [0] * len(inputs), False
     for k, tensor in enumerate(inputs):
         if isinstance(tensor, Tensor) and tensor._rg:
-            edges.append(tensor._grad_fn or tensor)
+            found = True
+            target = tensor._grad_fn or tensor
+            edges.append(None if target is UNTRACKED else target)  # with no gradient to be computed for it
             numbers[k] = tensor._number
         else:
             edges.append(None)
-    return _node(kind, edges, numbers)
+    return kind(tuple(edges), tuple(numbers) if any(numbers) else None) if found else None
 
 
 def _node(kind: type[Node], edges: list, numbers: list) -> Node | None:
@@ -54,6 +56,8 @@ def _recorded_specially(kind: type[Node], inputs) -> Node | None:
     if node is not None:
         if tangents is not None:
             node.tangents = tangents
+        elif len(edges) > 1:
+            node.edges = tuple([None if each is UNTRACKED else each for each in edges])
         if state.anomaly:
             remember(node)
     return node
@@ -72,13 +76,19 @@ def result(node: Node | None, data) -> Tensor:
     if node is None:
         return made_of(data)
     if data.dtype.kind != "f" and not state.updating:
-        raise RuntimeError(f"Autograd not support dtype: {DTYPES[data.dtype].legacy}")
+        check_differentiable(data)
     return made_by(node, data)
+
+
+def check_differentiable(data) -> None:
+    """RuntimeError for integers and bools, which only updates in place may record."""
+    if data.dtype.kind != "f":
+        raise RuntimeError(f"Autograd not support dtype: {DTYPES[data.dtype].legacy}")
 
 
 def updated(made: Tensor, times: int) -> Tensor:
     """A new tensor that PyTorch makes by so many updates in place, which its version tells."""
-    counter_of(made)[0] = times
+    count_updates(made, times)
     return made
 
 

@@ -14,12 +14,13 @@ from .given import with_out
 from .operations.activations import log_softmax, logsumexp, softmax
 from .operations.arithmetic import operand
 from .operations.choices import FUNCTIONS as CHOICES
+from .operations.composed import GRADIENTS
 from .operations.define import RESULT, kind, operation
 from .operations.elementwise import FUNCTIONS as ELEMENTWISE
 from .operations.elementwise import RECORDED, Recorded
 from .operations.elementwise import _opened as opened
 from .operations.elementwise import _uses as uses
-from .operations.numbers import plus, times
+from .operations.numbers import minus, over, plus, times
 from .operations.numeric import logit, sinc
 from .operations.operands import check_operands
 from .operations.pairwise import FUNCTIONS as PAIRWISE
@@ -27,6 +28,13 @@ from .operations.steps import FUNCTIONS as STEPS
 from .record import broadcast_shape, fit_of, fitted, in_common
 from .tensor import Tensor, made_of
 from .updates import in_place
+
+# As PyTorch composes the gradients where they are recorded: (g, operand, result if it is saved) -> gradient.
+_COMPOSED = GRADIENTS | {
+    "erfcx": lambda g, x, out: minus(times(x, 2) * out, 2 / math.sqrt(math.pi)) * g,
+    "log_ndtr": lambda g, x, out: over(g, math.sqrt(2 * math.pi)) * (-(out + over(x.pow(2), 2))).exp(),
+    "entr": lambda g, x: g * -plus(x.log(), 1),
+}
 
 
 def _float_data(input: Tensor, name: str):
@@ -41,10 +49,11 @@ def _smooth(name: str, grad_fn: str, function, slope, keeps_result: bool = False
     """
     saved = {"self": not by_result, "result": keeps_result}
     names = tuple([name for name, kept in saved.items() if kept])
+    composed = _COMPOSED.get(name)
 
     def product(of):
         return of and (lambda node, g, *entries: g * (of(None, *entries) if by_result else of(*entries)))
-    cls = kind(grad_fn, product(slope), names, plain=product(plain))
+    cls = kind(grad_fn, product(slope) if composed is None else lambda node, g, *entries: composed(g, *entries), names, plain=product(plain))
 
     def smooth(input: Tensor, *, out=None) -> Tensor:
         x = _float_data(input, name)
@@ -137,13 +146,11 @@ def polygamma(n: int, input: Tensor, *, out=None) -> Tensor:
 
 def _hurwitz(s, q):
     """Hurwitz's zeta function; for negative q by the recurrence, which SciPy leaves out. NaN for infinite q, as in PyTorch."""
-    steps = np.where(q < 0, np.floor(-q) + 1, 0)
-    if not np.any(steps > 0):
-        return np.where((q == np.inf) & (s > 1), np.nan, scipy.zeta(s, q))
+    steps = np.where((q < 0) & np.isfinite(q), np.floor(-q) + 1, 0)
     total = np.asarray(scipy.zeta(s, q + steps))
-    for k in range(int(min(np.max(steps), 10_000))):
+    for k in range(int(min(np.max(steps, initial=0), 10_000))):
         total = total + np.where(k < steps, np.power(q + k, -s), 0.0)
-    return np.where((q <= 0) & (q == np.floor(q)), np.inf, total)
+    return np.where((q <= 0) & (q == np.floor(q)), np.inf, np.where((q == np.inf) & (s > 1), np.nan, total))
 
 
 def _trigamma(x):

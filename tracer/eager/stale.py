@@ -11,7 +11,7 @@ import numpy as np
 from .geometry import Geometry, geometry_in, geometry_of, scattered
 from .node import UNTRACKED, Node, short_name
 from .record import edge, recorded, result
-from .tensor import Tensor, own_node, retain, shared
+from .tensor import Tensor, made_of, own_node, retain, shared
 from .views import ViewNode
 
 _MODES = {"no_grad": "no_grad mode and {what} modified inplace with grad mode enabled",
@@ -46,8 +46,23 @@ def outdate(base: Tensor) -> None:
             view.__class__ = Stale
 
 
-class Stale(Tensor):
-    """A view whose node has to be looked for."""
+_class_of = object.__dict__["__class__"]
+
+
+class Stale:
+    """A view whose node has to be looked for.
+
+    No subclass of Tensor, whose reflected comparisons Python would try first, but it says that it is one; its methods are those of Tensor, from
+    :func:`complete` on.
+    """
+
+    @property
+    def __class__(self) -> type:
+        return Tensor
+
+    @__class__.setter
+    def __class__(self, kind: type) -> None:
+        _class_of.__set__(self, kind)
 
     @property
     def _rg(self) -> bool:
@@ -77,8 +92,21 @@ class Stale(Tensor):
     def _grad_fn(self, node: Node | None) -> None:
         self.__dict__["_grad_fn"] = node
 
+    def __getattr__(self, name: str):
+        found = getattr(Tensor, name, None)  # what was added to Tensor since
+        if found is None:
+            raise AttributeError(f"'Tensor' object has no attribute '{name}'")
+        return found.__get__(self, Tensor) if hasattr(found, "__get__") else found
+
 
 Stale.__name__ = Stale.__qualname__ = "Tensor"
+
+
+def complete() -> None:
+    """Gives stale views what tensors have, once all of it is there."""
+    for name, value in vars(Tensor).items():
+        if name not in vars(Stale) and name not in ("__dict__", "__weakref__"):
+            setattr(Stale, name, value)
 
 
 def _renewed(view: Tensor, base: Tensor) -> Node:
@@ -117,7 +145,13 @@ class AsStridedBackward0(ViewNode):
         return (scattered(g, self.view, self.base),)
 
     def backward(self, g):
-        return (_scatter(g, self.view, self.base),)
+        view, base = self.view, self.base
+        if view.overlaps() or base.overlaps():
+            return (_scatter(g, view, base),)
+        before = min(view.offset, base.offset)  # lies in neither
+        memory = made_of(np.zeros(max(view.extent(), base.extent()) - before, g._data.dtype))
+        memory.as_strided(view.shape, view.steps, view.offset - before).copy_(g)
+        return (memory.as_strided(base.shape, base.steps, base.offset - before),)
 
 
 class _Scattered(Node):

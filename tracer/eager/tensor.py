@@ -96,6 +96,7 @@ class Tensor:
     _grad = None
     _view = None
     _views = None
+    _leaf_views = False  # some of them were said to require grad
     _accumulator = None
     _hooks = None        # of register_hook on a leaf
     _post_hooks = None   # of register_post_accumulate_grad_hook
@@ -185,7 +186,9 @@ class Tensor:
 
     def stride(self, dim: int | None = None):
         """Steps between elements along each axis, counted in elements."""
-        strides = tuple([step // self._data.dtype.itemsize for step in logical_strides(self._data)])
+        data = self._data
+        steps = data.strides if data.size or self._view is not None or any(data.strides) else logical_strides(data)
+        strides = tuple([step // data.dtype.itemsize for step in steps])
         return strides if dim is None else strides[wrapped_dim(dim, len(strides))]
 
     def is_floating_point(self) -> bool:
@@ -309,6 +312,13 @@ def counter_of(tensor: Tensor) -> Counter:
     return tensor._counter
 
 
+def count_updates(tensor: Tensor, times: int) -> None:
+    """So many updates more; nobody counts those of inference tensors."""
+    counter = counter_of(tensor)
+    if counter is not INFERENCE:
+        counter[0] += times
+
+
 def retain(tensor: Tensor) -> None:
     """Note at its node that the gradient of a tensor is to be kept."""
     node = tensor._grad_fn
@@ -329,14 +339,17 @@ def unsigned(dim):
 
 
 def logical_strides(data) -> tuple[int, ...]:
-    """Byte strides as PyTorch counts them; NumPy gives arrays of extent 0 or 1 whatever strides it likes."""
-    if data.size:
-        return data.strides
+    """Byte strides of fresh data without elements, as PyTorch counts them; NumPy gives such arrays whatever strides it likes."""
     step, strides = data.dtype.itemsize, []
     for extent in reversed(data.shape):
         strides.append(step)
         step *= max(extent, 1)
     return tuple(reversed(strides))
+
+
+def with_logical_strides(data: np.ndarray) -> np.ndarray:
+    """Data without elements, with the strides that its views go by."""
+    return np.lib.stride_tricks.as_strided(data, strides=logical_strides(data))
 
 
 def is_contiguous(data) -> bool:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .geometry import Geometry, geometry_in, geometry_of
+from .geometry import Geometry, address, geometry_in, geometry_of
 from .modes import state
 from .node import Node, Output
-from .record import edge, look_up_nodes, recorded, result
+from .record import broadcast_shape, edge, look_up_nodes, recorded, result, updated
 from .stale import move_retained, outdate, view_error, window
 from .tangents import compute_pending, tangent_of, update_tangent
 from .tensor import Tensor, counter_of, made_of, own_node, shared
@@ -110,21 +110,28 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
 
     ``overlaps``: several elements of the target may lie at one place, as all get one number.
     """
-    records = recordable(target, operands)
+    copies = operation.__dict__.get("is_copy", False)
+    records = recordable(target, operands) and (target._data.dtype.kind == "f" or not copies)
     if target._inference and not state.inference:
         overwrite(target, operation(target, *operands, **options)._data)  # PyTorch refuses only after it has written
     if records:
         _check_recordable(target)
         look_up_nodes((target, *operands))
-    check_writable(target, False, overlaps)
-    check = check_apart if getattr(operation, "is_apart", False) else check_overlap
-    fills = getattr(operation, "is_fill", False)
-    for other in operands:
+    if "refuses" in operation.__dict__:
+        operation.refuses(target, *operands)
+    copies_itself = copies and is_same_memory(target, operands[0])
+    check_writable(target, False, overlaps or copies_itself)
+    check, fills = check_apart if operation.__dict__.get("is_apart", False) else check_overlap, operation.__dict__.get("is_fill", False)
+    for other in operands if not copies_itself else ():
         if not fills or not isinstance(other, Tensor) or other._data.ndim:  # one number is read before anything is written
             check(target, other)
     if state.level:
         compute_pending()
-    made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)
+    try:
+        made = (operation if not records or target._data.dtype.kind == "f" else _without_derivative(operation))(target, *operands, **options)
+    except NotImplementedError:  # PyTorch looks at shapes before
+        _check_broadcast(target, operands)
+        raise
     check_result(target, made)
     node = made._grad_fn if records and made._rg else None
     if node is not None:
@@ -136,6 +143,20 @@ def update(target: Tensor, operation: Callable, *operands, overlaps: bool = Fals
         rebase(target, node)
         _mend_saved_results(node, target)
     return target
+
+
+def is_same_memory(target: Tensor, other: Tensor) -> bool:
+    """Is a tensor copied onto itself? PyTorch then copies nothing."""
+    a, b = shared(target), shared(other)
+    return address(a) == address(b) and (a.shape, a.strides, a.dtype) == (b.shape, b.strides, b.dtype)
+
+
+def _check_broadcast(target: Tensor, operands) -> None:
+    shape = target._data.shape
+    for each in operands:
+        shape = broadcast_shape(shape, each._data.shape if isinstance(each, Tensor) else ())
+    if shape != target._data.shape:
+        raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}")
 
 
 def _update_tangent(target: Tensor, made: Tensor) -> None:
@@ -183,7 +204,8 @@ def overwrite(target: Tensor, data) -> None:
     """Write data into the tensor's memory and count the version."""
     if isinstance(target._data, np.ndarray):
         if is_expanded(target._data):
-            np.copyto(target._data, data, where=data != target._data)  # what changes: several elements lie at one place
+            changes = (data != target._data) & ((data == data) | (target._data == target._data))  # of several elements at one place, and not from NaN to NaN
+            np.copyto(target._data, data, where=changes)
         else:
             target._data[...] = data
     else:
@@ -199,16 +221,14 @@ def count_update(target: Tensor) -> None:
     counter[0] += 1
     for reference in counter.bases:
         base = reference()
-        if base is not None and base._rg:
+        if base is not None and (base._rg or base._leaf_views):
             outdate(base)
 
 
 def _keep_old_values(node: Node, target: Tensor) -> None:
     """The operation saved its first operand, which is about to be overwritten: it gets a copy."""
     if node.saved and node.saved[0] is target and node.names[:1] == ("self",):
-        old = made_of(np.array(target._data)[()])
-        old._rg, old._grad_fn, old._number = target._rg, target._grad_fn, target._number
-        node.saved = (old, *node.saved[1:])
+        node.saved = (target.clone(), *node.saved[1:])
         if node.versions is not None:
             node.versions = (0, *node.versions[1:])
 
@@ -251,17 +271,18 @@ def rebase(target: Tensor, node: Node) -> None:
 class CopySlices(Node):
     """A base one of whose views was overwritten: outside of the view the gradient passes, inside it goes through the update's own node."""
 
-    inner: Node
+    inner: Node | None
     view: Geometry
     base: Geometry
 
     def backward(self, g):
+        self.checked_saved()
         through = self.inner.backward(window(g, self.view, self.base))
         through = through if isinstance(through, tuple) else (through,)
-        return (None if through[0] is None else _replaced(g, self.view, self.base, through[0]), *through[1:])
+        return (None if through[0] is None else updated(_replaced(g, self.view, self.base, through[0]), 2), *through[1:])
 
     def release(self) -> None:
-        self.inner.release()
+        self.saved = self.inner = None  # saved tells that it was freed
 
     def name(self) -> str:
         return "torch::autograd::CopySlices"
@@ -286,6 +307,9 @@ class _Replaced(Node):
     def backward(self, g):
         zeros = made_of(np.zeros(self.fit, g._data.dtype)[()])
         return _replaced(g, self.view, self.base, zeros), window(g, self.view, self.base)
+
+    def name(self) -> str:
+        return "torch::autograd::CopySlices"
 
 
 _Replaced.__name__ = "CopySlices"

@@ -11,7 +11,7 @@ import numpy as np
 from .modes import state
 from .node import INFERENCE, UNTRACKED, Node
 from .record import recorded, result
-from .tensor import Tensor, counter_of, shared, unsigned
+from .tensor import Tensor, counter_of, shared, unsigned, with_logical_strides
 
 _new = object.__new__
 
@@ -72,7 +72,8 @@ class Scattered(Node):
 @functools.cache
 def _scattered_kind(view: str) -> type[Scattered]:
     name = view.replace("Backward0", "BackwardBackward0") if view[:6] in ("Select", "SliceB", "Diagon", "Unfold") else "CopySlices"
-    return type(name, (Scattered,), {"__doc__": f"{name} of PyTorch."})
+    shown = {"name": lambda self: "torch::autograd::CopySlices"} if name == "CopySlices" else {}
+    return type(name, (Scattered,), shown | {"__doc__": f"{name} of PyTorch."})
 
 
 def scatter(g: Tensor, shape: tuple, apply: Callable, overlaps: bool = False, view: str = "") -> Tensor:
@@ -103,6 +104,8 @@ def view_of(input: Tensor, kind: type[ViewNode], apply: Callable, data=None, ori
     array = input._data
     if array.__class__ is not np.ndarray:
         array = shared(input)
+    elif not array.size and input._view is None:
+        array = with_logical_strides(array)
     if data is None:
         data = apply(array)
     counter = input._counter
@@ -141,16 +144,15 @@ def share(made: Tensor, input: Tensor, origin: str = "") -> None:
     made._counter = counter
     if state.special:
         made._inference = False
+    over = input._view
+    base = input if over is None else over.base
     if not state.recording or state.inference:
         origin = "inference" if state.inference else "no_grad"
-        if input._rg and made._grad_fn is None:
+        if base._rg and made._grad_fn is None:
             made._rg, made._grad_fn = True, UNTRACKED
-    over = input._view
-    if over is None:
-        base = root = input
-    else:
-        base, root, origin = over.base, input if over.root is None else over.root, origin or over.origin
-    made._view = View(base, origin, counter[0], root)
+    elif over is not None:
+        origin = origin or over.origin
+    made._view = View(base, origin, counter[0], input if over is None or over.root is None else over.root)
     register(made, base)
 
 

@@ -14,6 +14,7 @@ import contextlib
 import dis
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable, Iterator
 
@@ -22,22 +23,28 @@ from numba.core import ir
 
 from ..errors import TracedBoolError, TracerError
 from .arm_memory import Memory
-from .choice import Choice
+from .choice import Choice, answers, choice_in, same_question
 from .flow import LIBRARIES, OURS, RAISES, YIELDED, can_be_followed, compares_with_true
 from .joining import Joining
 from .outcomes import EXIT, Outcome, Raised
 from .turning import Turning, Unturnable
 from .value import Traced
 
+_INTERPRETERS = Joining.call_.__code__.co_filename
 ROUNDS = 100  # of a loop that a traced condition alone can end, where it cannot be a loop of the graph
 
 
 def interpreted(function: types.FunctionType, branching: set[types.CodeType]) -> Callable:
     """The function, run by :class:`Interpreter`; ``branching``: the code of functions inside that branches on traced values, too."""
     @functools.wraps(function)
-    def run(*args, **kwargs):
-        return Interpreter(function, branching).call(args, kwargs)
-    return run
+    def call_interpreted(*args, **kwargs):
+        result = Interpreter(function, branching).call(args, kwargs)
+        unanswered = choice_in(result)
+        # Only who is interpreted too can ask what it is; the error makes the caller that, if it is a function of the user.
+        if unanswered is not None and sys._getframe(1).f_code.co_filename != _INTERPRETERS:
+            raise TracedBoolError(unanswered.text)
+        return result
+    return call_interpreted
 
 
 class Interpreter(Joining):
@@ -113,7 +120,7 @@ class Interpreter(Joining):
                     return [Outcome(EXIT, None, env, Raised(error, self.line), None, None)]
             self.line = last.loc.line
             if isinstance(last, ir.Return):
-                return [self._outcome(EXIT, env, self.read(last.value, env))]
+                return [self._outcome(EXIT, env, self.read_choice(last.value, env))]
             if isinstance(last, RAISES):
                 if not self.conditional:
                     raise self._exception(last, env)
@@ -212,9 +219,18 @@ class Interpreter(Joining):
         """The variables where a condition is true, or where it is not; what is done meanwhile is done there."""
         self.known.append((condition, is_true))
         try:
-            yield {name: each.where(condition, is_true) if isinstance(each, Choice) else each for name, each in env.items()}
+            yield {name: self._known_to_be(each, condition, is_true) if isinstance(each, Choice) else each for name, each in env.items()}
         finally:
             self.known.pop()
+
+    def _known_to_be(self, choice: Choice, condition: Traced, is_true: bool):
+        """A choice where a condition is true, or where it is not. The condition may be that it is None, which several branches have had a part in."""
+        is_none = choice.equals(None, self.placed)
+        if type(is_none) is not Traced or not same_question(condition, is_none):
+            return choice.where(condition, is_true)
+        if answers(condition, is_none) is is_true:
+            return None
+        return choice.without_none(lambda asked, a, b: self.joined(asked, a, b, "the results"))
 
     def _count_round(self, label: int) -> None:
         if label in self.flow.endless:

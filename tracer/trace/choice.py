@@ -42,6 +42,32 @@ class Choice(Disagreement):
         return self.first if (is_asked is is_own) is is_true else self.second
 
 
+    def without_none(self, join: Callable):
+        """What it is where it is not None."""
+        sides = [each.without_none(join) if isinstance(each, Choice) else each for each in (self.first, self.second)]
+        if any(each is None for each in sides):
+            return sides[0] if sides[1] is None else sides[1]
+        return join(self.condition, *sides)
+
+
+def choice_in(value) -> Choice | None:
+    """The first choice in a tree of tuples, lists and dicts."""
+    if type(value) in (tuple, list, dict):
+        found = map(choice_in, value.values() if type(value) is dict else value)
+        return next((each for each in found if each is not None), None)
+    return value if isinstance(value, Choice) else None
+
+
+def same_question(one: Traced, other: Traced) -> bool:
+    """Is one condition the other or its negation?"""
+    return _affirmed(one.node)[0] is _affirmed(other.node)[0]
+
+
+def answers(one: Traced, other: Traced) -> bool:
+    """Of two that are the same question: are they true together?"""
+    return _affirmed(one.node)[1] is _affirmed(other.node)[1]
+
+
 def _affirmed(node) -> tuple:
     """(what a condition is, is it that itself or its negation)."""
     is_itself = True
@@ -50,4 +76,4 @@ def _affirmed(node) -> tuple:
     return node, is_itself
 
 
-__all__ = ["Choice"]
+__all__ = ["Choice", "answers", "choice_in", "same_question"]

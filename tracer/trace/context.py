@@ -63,7 +63,7 @@ class Trace:
     ``location``, while a pass sets it, is the user's line that new nodes are given: that of the node which they are derived from.
     """
 
-    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal", "variables", "path", "failures", "bodies")
+    __slots__ = ("builder", "concrete", "needed", "active", "name", "_copies", "location", "refusal", "variables", "path", "failures", "bodies", "_of_integers")
     computes = False  # does it compute each node as it is made, so that every value is known?
 
     def __init__(self, name: str = "f"):
@@ -78,6 +78,8 @@ class Trace:
         self.path: list = []                   # what makes the conditions under which the traced code is run, the outermost first
         self.failures: list = []               # (condition under which an exception would be raised, its kind, the user's line)
         self.bodies: dict[str, Graph] = {}     # of loops and branches, by what they compute: equal ones are one, so that what repeats is seen to
+        # Whether nodes depend on integers alone, so that a loop that asks in each round does not go through all earlier rounds again.
+        self._of_integers: dict[Node, bool] = {}
         self.variables: set[Node] = set()      # inputs of the bodies of loops and of arms, which nothing outside of these may use
 
     def body(self, graph: Graph) -> Graph:
@@ -127,13 +129,26 @@ class Trace:
         """Called before an array is written to."""
 
     def depends_on_integers_only(self, node: Node) -> bool:
-        return all(n in self.concrete for n in live_nodes((node,)) if n.op is INPUT)
+        known, pending = self._of_integers, [node]
+        while pending:
+            top = pending[-1]
+            unknown = [each for each in top.inputs if each not in known]
+            if top.op is INPUT:
+                known[top] = top in self.concrete
+            elif not unknown or any(not known.get(each, True) for each in top.inputs):
+                known[top] = all(known.get(each, True) for each in top.inputs)
+            else:
+                pending += unknown
+                continue
+            pending.pop()
+        return known[node]
 
     def explain_index(self, node: Node, wanted: str) -> str:
         line = user_line(node) or user_line_of(user_location(3))
         return (f"{wanted} needs a concrete integer, but `{node.op.name}`{f' ({line})' if line else ''} is traced data. "
                 f"Its value is not known when the graph is built. "
-                f"Pass the number as a Python int argument or take it from a shape; "
+                f"Pass the number as a Python int argument or take it from a shape; of an array that is the same in each call it is known "
+                f"where the function has that from outside (a global, a closure variable) and not as an argument; "
                 f"to look up by a computed index use np.take or an integer array.")
 
     def check_active(self, node: Node) -> None:

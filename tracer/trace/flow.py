@@ -22,7 +22,8 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = tuple(os.path.join(os.path.dirname(_HERE), package) + os.sep for package in ("tracer", "codegen"))
 YIELDED = "$yielded"  # a variable: what a generator expression has given so far
 RAISES = ir.Raise, ir.StaticRaise, ir.DynamicRaise
-_QUESTIONS = "__bool__", "attribute_or_error"  # functions of ours that refuse what can be answered in a function that is interpreted
+# Functions of ours that refuse what can be answered in a function that is interpreted.
+_QUESTIONS = "__bool__", "attribute_or_error", "call_interpreted"
 _IS = dis.opmap["IS_OP"]
 _MAKES_CELL = "LOAD_CLOSURE", "LOAD_FAST"  # how a variable gets into a function that is being made, before and from Python 3.13 on
 

@@ -39,7 +39,9 @@ def call(function: Callable, args: tuple, kwargs: dict):
     if kwargs.get("out") is not None:
         return FUNCTIONS["into"](function, args, kwargs)
     result = FUNCTIONS[function](*args, **kwargs)
-    return FUNCTIONS["linked"](function, args, kwargs, result) if function in VIEWS else result
+    if function in VIEWS:
+        return FUNCTIONS["linked"](function, args, kwargs, result)
+    return result if function in SAME else FUNCTIONS["owned"](result)
 
 
 # The functions whose result may be a view of their first argument; which it is, NumPy is asked.
@@ -47,6 +49,9 @@ VIEWS = frozenset((
     np.array_split, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.diag, np.diagonal, np.dsplit, np.expand_dims, np.flip, np.fliplr,
     np.flipud, np.hsplit, np.matrix_transpose, np.moveaxis, np.permute_dims, np.ravel, np.real, np.reshape, np.rollaxis, np.rot90, np.split, np.squeeze,
     np.swapaxes, np.transpose, np.unstack, np.vsplit))
+# Those whose result may be the array that they are given, or look into it, and of which NumPy is not asked.
+SAME = frozenset((np.asanyarray, np.asarray, np.ascontiguousarray, np.asfortranarray, np.broadcast_arrays, np.diff, np.einsum, np.meshgrid, np.nan_to_num,
+                  np.real_if_close, np.require))
 _NEAREST: dict[str, str] = {}
 
 
@@ -60,7 +65,7 @@ def unsupported(function, method: str = "__call__") -> UnsupportedError:
     import difflib
 
     name = getattr(function, "__name__", str(function)) + ("" if method == "__call__" else "." + method)
-    module = "scipy.special" if isinstance(function, np.ufunc) and not hasattr(np, name) else getattr(function, "__module__", "numpy") or "numpy"
+    module = "scipy.special" if isinstance(function, np.ufunc) and not hasattr(np, function.__name__) else getattr(function, "__module__", "numpy") or "numpy"
     location = user_location(1)
     line = user_line_of(location)
     known = sorted({f.__name__ for f in (*FUNCTIONS, *UFUNCS) if hasattr(f, "__name__")})

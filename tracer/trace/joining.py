@@ -98,7 +98,9 @@ class Joining(Statements):
         for each in reversed(first):
             self.line = each.line
             each.memory.join(each.condition, each.state, self)
-            value = self.joined(each.condition, each.value, value, "the results", strict=True)
+            value = self.joined(each.condition, each.value, value, "the results")
+            if isinstance(value, Disagreement) and not isinstance(value, Choice):
+                raise TracedBoolError(value.text)
         for condition, raised in fails:
             value = self._marked(value, condition, raised)
         return value

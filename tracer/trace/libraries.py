@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from .flow import LIBRARIES, OURS
 from .objects import record_of
+from .solvers import refusal
 from .static import SEEN_CLASS
 from .value import Slots
 
@@ -103,7 +104,7 @@ def entered(function: types.FunctionType, copy: Callable) -> Callable:
         if not (carries(args) or (kwargs and carries(kwargs.values()))):
             return function(*args, **kwargs)
         if not made:
-            made.append(copy(function))
+            made.append(refusal(function) or copy(function))
         return made[0](*args, **kwargs)
     return call
 

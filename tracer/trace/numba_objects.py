@@ -16,17 +16,27 @@ from .value import as_traced
 
 
 def element_by_element(function: Callable, original: Callable) -> Callable:
-    """A function of numbers that NumPy or Numba maps over arrays: it is traced once for each element."""
+    """A function of numbers that NumPy or Numba maps over arrays: it is traced once for each element. What ``np.vectorize`` excludes is passed on whole."""
+    excluded = getattr(original, "excluded", None) or frozenset()
+
     @functools.wraps(function)
-    def mapped(*args):
-        if not any_traced(args):
-            return original(*args)
-        operands = [as_traced(value, find_trace(args)) for value in args]
-        shape = np.broadcast_shapes(*[x.shape for x in operands])
+    def mapped(*args, **kwargs):
+        if not any_traced((*args, *kwargs.values())):
+            return original(*args, **kwargs)
+        given = {**dict(enumerate(args)), **kwargs}
+        trace = find_trace(tuple(given.values()))
+        operands = {place: as_traced(value, trace) for place, value in given.items() if place not in excluded}
+        shape = np.broadcast_shapes(*[x.shape for x in operands.values()])
+        spread = {place: np.broadcast_to(x, shape) if shape else x for place, x in operands.items()}
+
+        def at_place(at: tuple[int, ...]):
+            each = given | {place: x[at] if shape else x for place, x in spread.items()}
+            return function(*[each[k] for k in range(len(args))], **{name: each[name] for name in kwargs})
         if not shape:
-            return function(*operands)
-        spread = [np.broadcast_to(x, shape) for x in operands]
-        made = [function(*[x[at] for x in spread]) for at in np.ndindex(shape)]
+            return at_place(())
+        made = [at_place(at) for at in np.ndindex(shape)]
+        if type(made[0]) is tuple:
+            return tuple([np.reshape(array(list(column)), shape) for column in zip(*made)])
         return np.reshape(array(made), shape)
     return mapped
 

@@ -42,7 +42,9 @@ def _binary(ufunc, reflected: bool = False):
                 nodes = (partner, node) if reflected else (node, partner)
                 return Traced(trace.builder.node(op, nodes, (), trace.location or user_location()), trace, weak and of_floats)
         if kind not in (Traced, float, int, bool) and not isinstance(other, (np.ndarray, np.generic, list, tuple, int, float, complex)):
-            return NotImplemented
+            if not hasattr(kind, "to_numpy"):
+                return NotImplemented
+            other, kind = other.to_numpy(), np.ndarray  # of a table that the function holds, as a Series of pandas
         if weak is int and ufunc is np.multiply and kind in (list, tuple):
             return NotImplemented  # Python then repeats the sequence, by __index__
         result = None
@@ -87,8 +89,13 @@ def _unary(ufunc):
     return lambda self: elementwise(op, (self,), self.weak)
 
 
+def _numbers(value):
+    return value.to_numpy() if hasattr(type(value), "to_numpy") else value
+
+
 def _install_operators():
-    Traced.__matmul__ = lambda self, other: FUNCTIONS[np.matmul](self, other)
+    Traced.__matmul__ = lambda self, other: FUNCTIONS[np.matmul](self, _numbers(other))
+    Traced.__rmatmul__ = lambda self, other: FUNCTIONS[np.matmul](_numbers(other), self)
     binary = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
               "mod": np.remainder, "pow": np.power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
               "lshift": np.left_shift, "rshift": np.right_shift}
@@ -104,7 +111,6 @@ def _install_operators():
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul"):
         setattr(Traced, f"__i{name}__", _in_place(binary.get(name, np.matmul), getattr(Traced, f"__{name}__")))
     Traced.__pos__ = lambda self: FUNCTIONS["copy"](self)
-    Traced.__rmatmul__ = lambda self, other: FUNCTIONS[np.matmul](other, self)
     Traced.__divmod__ = lambda self, other: (self // other, self % other)
     Traced.__rdivmod__ = lambda self, other: (other // self, other % self)
     Traced.__round__ = _rounded

@@ -17,6 +17,7 @@ from ..errors import UnsupportedError
 from ..ops import TABLE
 from .context import user_line_of, user_location
 from .libraries import carries
+from .numpy_api.masked import Picked
 from .value import Traced, elementwise
 
 _HALF_LOG_TAU, _ROOT_2 = 0.5 * math.log(2 * math.pi), math.sqrt(2.0)
@@ -201,6 +202,10 @@ class Distribution:
 
         def method(*args, **kwargs):
             args, kwargs = (args[:1] + self._args + args[1:], self._kwargs | kwargs) if name in METHODS else (self._args + args, self._kwargs | kwargs)
+            picked = next((each for each in (*args, *kwargs.values()) if isinstance(each, Picked)), None)
+            if picked is not None:
+                args, kwargs = [picked.partner(each) for each in args], {key: picked.partner(each) for key, each in kwargs.items()}
+                return Picked(picked.mask, self._of_traced(name, args, kwargs))
             return self._of_traced(name, args, kwargs) if carries((*args, *kwargs.values())) else found(*args, **kwargs)
         return method
 

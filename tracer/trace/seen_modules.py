@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 import time
 import types
@@ -17,10 +18,13 @@ IMPURE_MODULES = {np.random: "np.random", random: "random", time: "time"}
 
 def impure(name: str) -> Callable:
     """What stands for a function whose outcome a trace would freeze."""
+    draws = "Draw the numbers before the call and pass them as an argument, or make the generator inside, with a seed: np.random.default_rng(0)."
     cure = {"input": "Read the value before the call and pass it as an argument.",
-            "time": "Measure time outside the function."}.get(name.partition(".")[0], "Draw the numbers before the call and pass them as an argument.")
+            "time": "Measure time outside the function."}.get(name.partition(".")[0], draws)
 
     def refuse(*args, **kwargs):
+        if name == "np.random.default_rng" and (seed := [*args, *kwargs.values()]) and seed[0] is not None:
+            return np.random.default_rng(seed[0] if isinstance(seed[0], (list, tuple)) else operator.index(seed[0]))  # draws the same in each call
         line = user_line_of(user_location(2))
         raise ImpureError(f"{name}() inside a traced function ({line}): it is called once, while the graph is built, "
                           f"and every later call would see the same outcome. {cure}")

@@ -61,6 +61,11 @@ class Statements:
             raise TracedBoolError(value.text)
         return value
 
+    def read_choice(self, variable: ir.Var, env: dict):
+        """The same where text or None in one arm will do: for what is returned, who called asks which it is."""
+        value = env[variable.name]
+        return value if isinstance(value, Choice) else self.read(variable, env)
+
     def execute(self, statement, env: dict) -> None:
         """One statement that does not end its block."""
         self.line = statement.loc.line
@@ -301,7 +306,7 @@ _EXPRESSIONS = {
     "getattr": Statements.attribute,
     "getitem": Statements.element,
     "static_getitem": lambda self, e, env: self.placed(operator.getitem, self.read(e.value, env), e.index),
-    "cast": lambda self, e, env: self.read(e.value, env),
+    "cast": lambda self, e, env: self.read_choice(e.value, env),
     "getiter": lambda self, e, env: Cursor(self.read(e.value, env)),
     "iternext": lambda self, e, env: self.read(e.value, env).step(),
     "pair_first": lambda self, e, env: self.read(e.value, env)[0],

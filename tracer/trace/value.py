@@ -6,6 +6,8 @@ NumPy (``ufunc.resolve_dtypes``), Python scalars being weak (NEP 50).
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from ..errors import (
@@ -48,6 +50,7 @@ class Traced(Slots):
 
     __slots__ = ()
     __array_priority__ = 1000
+    __pandas_priority__ = 5000  # Series and DataFrames leave operators to us
 
     # -- what it is ------------------------------------------------------------------------------------------------
     @property
@@ -131,6 +134,8 @@ class Traced(Slots):
         asked = user_line_of(user_location(3))
         made = user_line(self.node)
         where = f" ({asked})" if asked and made and asked != made else ""
+        if asked and f"{os.sep}pandas{os.sep}" in asked:
+            instead = "pandas computes with numbers only: take those of the table before, with .to_numpy()."
         error = TracedConversionError(f"{what} of a traced value{where}: {_describe(self)} has no number while the graph is built. {instead}")
         self.owner.refusal = error  # raised again at the end if the user's function catches it: there is no such error without tracing
         raise error
@@ -206,7 +211,7 @@ class Traced(Slots):
             function = FUNCTIONS.get(getattr(ufunc, method)) or METHODS.get((ufunc, method))
         if function is None:
             raise unsupported(ufunc, method)
-        return function(*inputs, **kwargs)
+        return FUNCTIONS["owned"](function(*inputs, **kwargs))
 
     def __array_function__(self, function, types, args, kwargs):
         if function not in FUNCTIONS:
@@ -280,8 +285,10 @@ def as_traced(value, trace: Trace) -> Traced:
         return FUNCTIONS["array"](value, trace)
     array = np.asarray(value)
     if array.dtype.name not in SUPPORTED:
-        raise UnsupportedError(f"a value of dtype {array.dtype} ({type(value).__name__}) meets a traced value; "
-                               f"only bool, integers, float32 and float64 are supported. Convert it with .astype(float).")
+        line = user_line_of(user_location())
+        cure = "Compute real and imaginary parts as numbers of their own" if array.dtype.kind == "c" else "Convert it with .astype(float)"
+        raise UnsupportedError(f"a value of dtype {array.dtype} ({type(value).__name__}) meets a traced value{f' ({line})' if line else ''}; "
+                               f"only bool, integers, float32 and float64 are supported. {cure}.")
     if array.ndim == 0:
         return Traced(trace.builder.constant(array[()], array.dtype), trace)
     return Traced(trace.builder.array(array), trace)

@@ -37,7 +37,7 @@ class _ContextNode(Node):
     _materialize = True
     _materialize_non_diff_grads = True
     needs_input_grad: tuple = ()
-    runs_without_gradient = True
+    runs_without_gradient = computes_all = allows_detached = True
 
     def __init__(self):
         super().__init__(())
@@ -61,6 +61,11 @@ class _ContextNode(Node):
     def set_materialize_grads(self, value: bool) -> None:
         """Whether missing gradients of results come as zeros (the default) or as None."""
         self._materialize = value
+
+    @property
+    def next_functions(self) -> tuple:
+        """As of any node, but those arguments alone count that are tensors."""
+        return tuple([each for each, operand in zip(super().next_functions, self.operands) if operand is not None])
 
     @property
     def saved_tensors(self) -> tuple:
@@ -103,19 +108,16 @@ class _ContextNode(Node):
             raise RuntimeError(f"function {self.name()} returned an incorrect number of gradients (expected {len(self.edges)}, got {len(found)})")
         return found
 
-    @property
-    def next_functions(self) -> tuple:
-        """Those of the inputs that are tensors."""
-        return tuple([each for each, operand in zip(super().next_functions, self.operands) if operand is not None])
-
     def _checked(self, position: int, g):
         if g is not None and self.operands[position] is None:
             raise RuntimeError(f"function {self.name()} returned a gradient different than None at position {position + 1}, but the corresponding forward "
                                "input was not a Variable")
-        if g is None or self.edges[position] is None:
+        if g is None:
             return None
         if not isinstance(g, Tensor):
             raise RuntimeError(f"expected Variable or None (got {type(g).__name__})")
+        if self.edges[position] is None:
+            return g  # which hooks see
         shape, dtype = self.operands[position]
         if g._data.shape != shape:
             try:
@@ -235,7 +237,7 @@ def _outside(each, tensors: list, node: _ContextNode):
         return each
     is_input, is_modified = any([each is t for t in tensors]), any([each is d for d in node._dirty])
     if not each._rg:
-        return _alias(each) if is_input and not is_modified else _in_function(each)
+        return each if is_input and is_modified else _alias(each) if is_input else _in_function(each)
     if is_input:
         return each.detach()
     return _in_function(each) if each._view is not None else each.detach_()

@@ -26,11 +26,14 @@ from ..operations.products import addmm, matmul
 from ..operations.random_fills import bernoulli_
 from ..operations.units import NN as UNITS
 from ..operations.units import expit
-from ..record import broadcast_shape, fit_of, fitted
+from ..record import broadcast_shape, fit_of, fitted, in_common
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..words import type_name
+from .margins import FUNCTIONS as MARGINS
+from .normalizations import FUNCTIONS as NORMALIZATIONS
+from .reductions import REDUCTIONS, reduced
 
-globals().update(UNITS)
+globals().update(UNITS | MARGINS | NORMALIZATIONS)
 logsigmoid = UNITS["logsigmoid"]
 
 
@@ -101,6 +104,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``."""
+    if not input.ndim or not weight.ndim:
+        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {input.ndim}D and {weight.ndim}D")
     if bias is None:
         return matmul(input, weight.t())
     if input.ndim == 2:
@@ -191,20 +196,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 # Losses ---------------------------------------------------------------------------------------------------------------------------------
 
-def _reduced(values: Tensor, reduction: str) -> Tensor:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
-    return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
-
-
 def _warn_of_shapes(input: Tensor, target: Tensor) -> None:
     if target._data.shape != input._data.shape:
         warnings.warn(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to incorrect "
                       f"results due to "
                       "broadcasting. Please ensure they have the same size.", UserWarning, stacklevel=3)
-
-
-_REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
 def _loss(name: str, grad_fn: str, kernel: str, function, slopes, warn: bool = True, defaults: dict | None = None):
@@ -223,14 +219,16 @@ def _loss(name: str, grad_fn: str, kernel: str, function, slopes, warn: bool = T
             raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they "
                              f"have the "
                              "same size.")
-        broadcast_shape(input._data.shape, target._data.shape)
+        shape = broadcast_shape(input._data.shape, target._data.shape)
+        input, target = [each if each._data.shape == shape else each.expand(*shape) for each in (input, target)]
         kept = defaults | dict(zip(defaults, options)) | named
         options = tuple(kept.values())
         if input._data.dtype.kind != "f":
             raise NotImplementedError(f"\"{kernel}\" not implemented for '{input.dtype.legacy}'")
-        values = np.asarray(function(input._data, target._data, *options), input._data.dtype)
-        data = _reduced(made_of(values), reduction)._data
-        return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, code=_REDUCTIONS[reduction],
+        _, (a, b) = in_common(input, target)
+        values = np.asarray(function(a, b, *options), a.dtype)
+        data = reduced(made_of(values), reduction)._data
+        return operation(cls, (input, target), np.asarray(data), (input, target), reduction=reduction, code=REDUCTIONS[reduction],
                          options=options, fits=(fit_of(input), fit_of(target)), **kept)
     loss.__name__ = name
     loss.__doc__ = f"``torch.nn.functional.{name}``."
@@ -268,14 +266,14 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is not None:
-        return _reduced(_huber_loss(input, target, None, None, "none", delta) * weight, reduction)
+        return reduced(_huber_loss(input, target, None, None, "none", delta) * weight, reduction)
     return _huber_loss(input, target, None, None, reduction, delta)
 
 
 def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """The absolute difference."""
     _warn_of_shapes(input, target)
-    return _reduced((input - target).abs(), reduction)
+    return reduced((input - target).abs(), reduction)
 
 
 def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False) -> Tensor:
@@ -290,7 +288,7 @@ def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduct
                       stacklevel=2)
     if reduction == "batchmean":
         return values.sum() / input.shape[0]
-    return _reduced(values, reduction)
+    return reduced(values, reduction)
 
 
 def _cross_entropy_of_probability(x, y, weight):
@@ -389,7 +387,7 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     total = np.asarray(weights).sum(dtype=x.dtype)
     data = picked if reduction == "none" else picked.sum() if reduction == "sum" else picked.sum() / total
     return operation(NLL[x.ndim > 2], (input,), np.asarray(data, x.dtype), (target, weight, input), shape=x.shape, axis=axis,
-                     weights=np.asarray(weights, x.dtype), places=np.asarray(places), total=total, reduction=reduction, code=_REDUCTIONS[reduction],
+                     weights=np.asarray(weights, x.dtype), places=np.asarray(places), total=total, reduction=reduction, code=REDUCTIONS[reduction],
                      ignore_index=unsigned(ignore_index), weight_of_all=made_of(total[()] if reduction != "none" or x.ndim == 1 else x.dtype.type(0)))
 
 

@@ -23,6 +23,7 @@ from . import (
     index_reduce,
     indexing,
     joining,
+    least_squares,
     legacy,
     masked,
     matrix_norms,
@@ -31,6 +32,7 @@ from . import (
     numeric,
     ordering,
     pairwise,
+    parts,
     powers,
     products,
     random,
@@ -50,11 +52,10 @@ from . import (
     vector_products,
 )
 
-_FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
-             cumulative, rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, indexing, by_index,
-             masked, replacing, numeric, norms, ordering,
-             products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, activations, units, basics, creation, memory, random,
-             random_fills, legacy)
+_FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes, cumulative,
+             rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, indexing, by_index, masked, replacing,
+             numeric, norms, ordering, products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, least_squares, parts,
+             activations, units, basics, creation, memory, random, random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 for _function in FUNCTIONS.values():
     if inspect.isfunction(_function):

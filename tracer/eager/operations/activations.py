@@ -8,9 +8,9 @@ from ..dtypes import get_default_dtype
 from ..geometry import in_layout_of
 from ..node import Node
 from ..record import recorded, result, saved_result
-from ..tensor import Tensor, wrapped_dim
+from ..tensor import Tensor, made_of, wrapped_dim
 from .arithmetic import operand
-from .define import gate
+from .define import gate, kind, operation
 
 _PASSED = gate("ThresholdBackwardBackward0")
 
@@ -34,8 +34,7 @@ def relu(input, inplace: bool = False) -> Tensor:
     if inplace:
         return input.relu_()
     x = operand(input, "relu")._data
-    if x.dtype.kind == "b":
-        raise RuntimeError("Boolean inputs not supported for relu")
+    _refuse_bool(input)
     node = recorded(ReluBackward0, (input,))
     made = result(node, in_layout_of(np.maximum(x, x.dtype.type(0)), x))
     if node is not None:
@@ -43,15 +42,50 @@ def relu(input, inplace: bool = False) -> Tensor:
     return made
 
 
+def _softmax_twice(node, g, given, out):
+    dim = node.dim
+    by_out = given * g - (out * given).sum(dim, keepdim=True) * g - given * (out * g).sum(dim, keepdim=True)
+    return _softmax_backward(g, out, dim), by_out
+
+
+def _log_softmax_twice(node, g, given, out):
+    return g - (g * out.exp()).sum(node.dim, keepdim=True), -given.sum(node.dim, keepdim=True) * out.exp() * g
+
+
+SOFTMAX_TWICE, LOG_SOFTMAX_TWICE = (kind(f"{name}BackwardDataBackward0", backward, ("grad_output", "output")) for name, backward in (
+    ("Softmax", _softmax_twice), ("LogSoftmax", _log_softmax_twice)))
+
+
+def _softmax_backward(g: Tensor, out: Tensor, dim: int) -> Tensor:
+    product = g._data * out._data
+    return operation(SOFTMAX_TWICE, (g, out), product - out._data * _line_sums(product, dim), (g, out), dim=dim)
+
+
+def _log_softmax_backward(g: Tensor, out: Tensor, dim: int) -> Tensor:
+    return operation(LOG_SOFTMAX_TWICE, (g, out), g._data - np.exp(out._data) * _line_sums(g._data, dim), (g, out), dim=dim)
+
+
+def _line_sums(data, dim: int):
+    return data.sum(axis=dim, keepdims=True) if data.ndim else data
+
+
+def _refuse_bool(input: Tensor) -> None:
+    if input._data.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
+
+
+relu.refuses = _refuse_bool  # before memory is looked at
+
+
 class SoftmaxBackward0(Node):
     """Backward of softmax."""
 
     arguments = {"dim": "given"}
     names = ("result",)
+    slope = staticmethod(_softmax_backward)
 
     def backward(self, g):
-        out, = self.unpack()
-        return ((g - (g * out).sum(self.dim, keepdim=True)) * out,)
+        return (self.slope(g, self.unpack()[0], self.dim),)
 
     def fast(self, g):
         out, = self.plain()
@@ -61,9 +95,7 @@ class SoftmaxBackward0(Node):
 class LogSoftmaxBackward0(SoftmaxBackward0):
     """Backward of log_softmax."""
 
-    def backward(self, g):
-        out, = self.unpack()
-        return (g - out.exp() * g.sum(self.dim, keepdim=True),)
+    slope = staticmethod(_log_softmax_backward)
 
     def fast(self, g):
         out, = self.plain()
@@ -97,7 +129,7 @@ class LogsumexpBackward0(Node):
 
 def _float(input, name: str, dim: int | None):
     x = operand(input, name)._data
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" and x.size:
         last = "_lastdim" if wrapped_dim(dim, x.ndim) == max(x.ndim - 1, 0) else ""
         raise NotImplementedError(f'"{name}{last}_kernel_impl" not implemented for \'{input.dtype.legacy}\'')
     return x
@@ -113,6 +145,8 @@ def softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
+    if x.dtype.kind != "f":
+        return made_of(np.array(x))  # without elements
     e = np.exp(_centred(x, axis))
     node = recorded(SoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(e / _total(e, axis)) if x.ndim else e)
@@ -127,6 +161,8 @@ def log_softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     input = input if dtype is None else input.to(dtype)
     x = _float(input, "log_softmax", dim)
     axis = wrapped_dim(dim, x.ndim)
+    if x.dtype.kind != "f":
+        return made_of(np.array(x))  # without elements
     centred = _centred(x, axis)
     node = recorded(LogSoftmaxBackward0, (input,))
     made = result(node, np.ascontiguousarray(centred - np.log(_total(np.exp(centred), axis))) if x.ndim else centred)
@@ -142,6 +178,9 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     x = x if x.dtype.kind == "f" else x.astype(get_default_dtype().numpy)
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     axes = tuple([wrapped_dim(d, x.ndim) for d in dims])
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
     if not axes and x.ndim and x.size and not keepdim:  # PyTorch sums over all axes, into a result that has kept them
         raise RuntimeError("output with shape [] doesn't match the broadcast shape " + str([1] * x.ndim))
     axes = () if x.ndim == 0 else axes or tuple(range(x.ndim))

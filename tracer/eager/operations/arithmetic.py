@@ -11,10 +11,11 @@ import numpy as np
 from ..dtypes import DTYPES, bool_, of_number, promoted
 from ..geometry import in_layout_of
 from ..modes import state
-from ..node import FREED, Node
+from ..node import FREED, UNTRACKED, Node
 from ..record import broadcast_shape, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result
 from ..tensor import Tensor, made_of
 from ..words import type_name
+from .numbers import times
 
 _new = object.__new__
 
@@ -41,13 +42,17 @@ class _Binary(Node):
         return tuple([None if g is None or fit is None else fitted(g, fit) for g, fit in zip(pair, self.fits)])
 
 
+def _scaled(g, alpha):
+    return g if alpha == 1 else times(g, alpha) if isinstance(g, Tensor) else g * alpha
+
+
 class AddBackward0(_Binary):
     """a + alpha b."""
 
     _saved_alpha = 1
 
     def _slopes(self, g):
-        return g, g if self._saved_alpha == 1 else g * self._saved_alpha
+        return g, _scaled(g, self._saved_alpha)
 
     def fast(self, g):
         if self.fits is None and self._saved_alpha == 1:
@@ -61,7 +66,7 @@ class SubBackward0(_Binary):
     _saved_alpha = 1
 
     def _slopes(self, g):
-        return g, -g if self._saved_alpha == 1 else g * -self._saved_alpha
+        return g, _scaled(-g, self._saved_alpha)
 
 
 class RsubBackward0(_Binary):
@@ -79,7 +84,7 @@ class RsubBackward1(_Binary):
     _saved_alpha = 1
 
     def _slopes(self, g):
-        return (-g if self._saved_alpha == 1 else g * -self._saved_alpha,)
+        return (_scaled(-g, self._saved_alpha),)
 
 
 class MulBackward0(_Binary):
@@ -173,8 +178,7 @@ def _add(input, other, alpha=1) -> Tensor:
             first, second = _as_bools(a), _as_bools(b)
             broadcast_shape(first.shape, second.shape)
             return result(None, in_layout_of(first | (second & bool(alpha)), first, second))
-        b = mul(b, alpha) if isinstance(b, Tensor) and not (b._rg and state.recording) else b
-        if isinstance(b, Tensor) and b._rg and state.recording:
+        if isinstance(b, Tensor):
             node, data = _binary(AddBackward0, lambda x, y: x + x.dtype.type(alpha) * y, a, b)
             if node is not None:
                 node._saved_alpha = alpha
@@ -211,11 +215,7 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
 
 def _sub(input, other, alpha=1) -> Tensor:
     a, b = operand(input, "sub"), operand(other, "sub", 2, "other")
-    if all(DTYPES.get(o._data.dtype) is bool_ if isinstance(o, Tensor) else isinstance(o, bool) for o in (a, b)):
-        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
-    if any(isinstance(o, Tensor) and o._data.dtype.kind == "b" for o in (a, b)):
-        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
-                           "`logical_not()` operator instead.")
+    _refuse_bools(a, b)
     if alpha != 1 or alpha.__class__ is not int:
         _check_alpha("sub", a, b, alpha)
         node, data = _binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
@@ -223,6 +223,17 @@ def _sub(input, other, alpha=1) -> Tensor:
             node._saved_alpha = alpha
         return result(node, data)
     return result(*_binary(SubBackward0, np.subtract, a, b))
+
+
+def _refuse_bools(a, b) -> None:
+    if all(DTYPES.get(o._data.dtype) is bool_ if isinstance(o, Tensor) else isinstance(o, bool) for o in (a, b)):
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
+    if any(isinstance(o, Tensor) and o._data.dtype.kind == "b" for o in (a, b)):
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+                           "`logical_not()` operator instead.")
+
+
+sub.refuses = _refuse_bools  # before memory is looked at
 
 
 def rsub(input, other, *, alpha=1) -> Tensor:
@@ -279,8 +290,11 @@ class DivBackward2(_Binary):
     names = ("self", "other")
     holds_tensors = True
 
-    def _slopes(self, g, *_):
-        return g * 0, g * 0
+    def fast(self, g):
+        return self._fit((np.zeros_like(g)[()],) * 2)
+
+    def backward(self, g):
+        return self._fit((made_of(np.zeros_like(g._data)[()]),) * 2)
 
 
 def _rounded_division(a, b, mode: str) -> Tensor:
@@ -296,7 +310,7 @@ def _rounded_division(a, b, mode: str) -> Tensor:
     node, data = _binary(DivBackward2, function, a, b)
     if node is not None:
         node._saved_rounding_mode = mode
-        node.save(a, b)
+        node.save(a if node.edges[1] is not None else None, b)
     return result(node, data)
 
 
@@ -309,14 +323,28 @@ def _refuse_integer_zero(a, b) -> None:
 def neg(input, *, out=None) -> Tensor:
     """``-input``."""
     a = operand(input, "neg")
-    if a._data.dtype.kind == "b":
-        raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
-                           "`logical_not()` operator instead.")
+    _refuse_bool(a)
     return result(recorded(NegBackward0, (a,)), in_layout_of(-a._data, a._data))
 
 
+def _refuse_bool(a: Tensor) -> None:
+    if a._data.dtype.kind == "b":
+        raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+                           "`logical_not()` operator instead.")
+
+
+neg.refuses = _refuse_bool
+
+
 def operand(value, name: str, position: int = 1, argument: str = "input"):
-    """A tensor or number; TypeError in PyTorch's words for anything else."""
+    """A tensor or number; TypeError in PyTorch's words for anything else. Of a view that cannot be used any more it is told before shapes are looked at."""
+    if isinstance(value, Tensor) and value._view is not None and value._rg and state.recording:
+        value._grad_fn  # noqa: B018 - a property of stale views
+    return constant(value, name, position, argument)
+
+
+def constant(value, name: str, position: int = 1, argument: str = "input"):
+    """An :func:`operand` of an operation that is never recorded."""
     if isinstance(value, Tensor) or (_number(value) and position > 1):
         return value
     if isinstance(value, (bool, int, float, np.number)):
@@ -361,14 +389,16 @@ def _operator(kind: type[Node], function, general, saves: bool):
         if data.ndim > 1 and not (x.flags.c_contiguous and data.flags.c_contiguous):
             made._data = in_layout_of(data, x, y)
         if (a._rg or other_rg) and state.recording:
-            node = kind(((a._grad_fn or a) if a._rg else None, (b._grad_fn or b) if other_rg else None))
+            left, right = (a._grad_fn or a) if a._rg else None, (b._grad_fn or b) if other_rg else None
+            node = kind((left, right))
             if a._number or (other_rg and b._number):
                 node.numbers = a._number, b._number if other_rg else 0
             if other_rg or b.__class__ is Tensor:
                 if x.shape != y.shape:
                     node.fits = (x.shape, x.dtype), (y.shape, y.dtype)
             if saves:
-                first, second = a if other_rg else None, b if a._rg or kind is DivBackward0 else None
+                first = a if other_rg and right is not UNTRACKED else None
+                second = b if (left is not None and left is not UNTRACKED) or kind is DivBackward0 else None
                 node.saved = first, second
                 if (first is not None and first._counter is not None) or (second.__class__ is Tensor and second._counter is not None):
                     node.save(first, second)

@@ -14,7 +14,7 @@ from ..node import INFERENCE, Node, now
 from ..record import broadcast_shape, look_up_nodes, recorded, result
 from ..stale import outdate
 from ..tensor import Tensor, counter_of, is_contiguous, made_of, shared
-from ..updates import check_overlap, check_writable, recordable, update
+from ..updates import check_overlap, check_writable, is_same_memory, recordable, update
 from ..words import type_name
 from .indexing import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
 
@@ -159,7 +159,7 @@ def to(input: Tensor, *args, dtype: Dtype | None = None, device=None, non_blocki
     dtype = dtype or input.dtype
     if input._data.dtype == dtype.numpy and not copy:
         return input
-    node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point and input._data.dtype.kind == "f" else None
+    node = recorded(ToCopyBackward0, (input,)) if dtype.is_floating_point else None
     if node is not None:
         node.source = input.dtype
     return result(node, _copied(input._data, dtype.numpy)[()])
@@ -242,10 +242,12 @@ def copy_(self: Tensor, src, non_blocking: bool = False) -> Tensor:
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
     source = src
     records = recordable(self, (source,)) and self._data.dtype.kind == "f"
-    check_writable(self, records)
+    onto_itself = is_same_memory(self, source)
+    check_writable(self, records, onto_itself)
     if records:
         look_up_nodes((self, source))
-    check_overlap(self, source)
+    if not onto_itself:
+        check_overlap(self, source)
     shape = broadcast_shape(self._data.shape, source._data.shape)
     if shape != self._data.shape:
         raise RuntimeError(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(shape)}")
@@ -283,11 +285,17 @@ def map2_(self: Tensor, x: Tensor, y: Tensor, callable) -> Tensor:
     return _mapped("map2_", self, callable, x, y)
 
 
+def _checked(value, kind: str):
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError("must be real number, not " + type_name(value) if kind == "f" else f"'{type_name(value)}' object cannot be interpreted as an integer")
+    return value
+
+
 def _mapped(name: str, self: Tensor, function, *others: Tensor) -> Tensor:
     if any([each._rg for each in (self, *others)]):
         raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
     arrays = [self._data, *[each.expand(*self._data.shape)._data for each in others]]
-    made = [function(*elements) for elements in zip(*[each.ravel().tolist() for each in arrays])]
+    made = [_checked(function(*elements), self._data.dtype.kind) for elements in zip(*[each.ravel().tolist() for each in arrays])]
     shared(self)[...] = np.array(made, self._data.dtype).reshape(self._data.shape)  # without a new version, as in PyTorch
     return self
 

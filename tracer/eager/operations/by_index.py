@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..record import fitted, updated
+from ..record import fitted, look_up_nodes, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import check_apart, check_expanded, check_writable, in_place, recordable, update
 from .choices import where
-from .define import kind, operation
+from .define import IfNeeded, kind, operation
 from .index_parts import mask_of_bytes
 from .indexing import check_bounds, check_filling, taken
+from .numbers import times
+from .slicing import check_storage
 
 
 def _vector(name: str, input: Tensor, dim: int, index: Tensor, error: type = IndexError) -> tuple[int, np.ndarray]:
@@ -58,8 +60,11 @@ INDEX_SELECT = kind("IndexSelectBackward0", _index_select_backward, ("index",), 
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
     """The positions in ``index`` along an axis."""
+    look_up_nodes((input,))
     if not input.ndim and index.numel() != 1:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
+    if input.ndim > 1 and not input._data.shape[wrapped_dim(dim, input.ndim)] and index._data.size:
+        raise RuntimeError("index_select(): self indexing axis dim should be positive")
     axis, places = _vector("index_select", input, dim, index)
     data = input._data[_at(axis, places)] if input.ndim else input._data.reshape(1)[places][0]
     return operation(INDEX_SELECT, (input,), np.asarray(data, order="C"), (index,), shape=input._data.shape, dim=axis, given=unsigned(dim))
@@ -68,7 +73,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out=None) -> Tensor:
 def _index_add_backward(node, g, index, _):
     to_source = None
     if node.edges[1] is not None:
-        to_source = index_select(g, node.dim, index) * node.alpha if node.alpha != 1 else index_select(g, node.dim, index)
+        to_source = times(index_select(g, node.dim, index), node.alpha) if node.alpha != 1 else index_select(g, node.dim, index)
         to_source = to_source.expand(*node.shape)
     return g, to_source
 
@@ -83,23 +88,32 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
                            f"({source._data.shape[wrapped_dim(dim, source.ndim)]}), for dim: {dim}")
     axis, places = _vector("index_add", input, dim, index)
     _check_source("index_add", input, axis, places, source)
+    if [n for k, n in enumerate(input._data.shape) if k != axis] != [n for k, n in enumerate(source._data.shape) if k != axis]:
+        raise RuntimeError(f"source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = {list(input.shape)} "
+                           f"source.shape = {list(source.shape)}")
     data = np.array(input._data, order="C")
     added = source._data if alpha == 1 else source._data * np.asarray(alpha).astype(data.dtype)
     np.add.at(data.reshape(1) if data.ndim == 0 else data, _at(axis, places), added)
-    return operation(INDEX_ADD, (input, source), data, (index, source if source._rg else None), dim=axis, alpha=alpha, shape=source._data.shape,
+    return operation(INDEX_ADD, (input, source), data, (IfNeeded(index, 1), IfNeeded(source, 1)), dim=axis, alpha=alpha, shape=source._data.shape,
                      given=unsigned(dim), rank=source.ndim)
 
 
 def _check_source(name: str, input: Tensor, axis: int, places, source: Tensor) -> None:
+    if name == "index_copy" and input.ndim and source.ndim and input.ndim != source.ndim:
+        raise IndexError("index_copy_(): When source and destination are not scalars, their dimensionality must match. Source dimensionality "
+                         f"({source.ndim}), destination dimensionality ({input.ndim})")
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"{name}(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type"
-                           if name == "index_add" else f"{name}(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} "
-                                                       f"and (source) "
-                           f"{source.dtype.legacy}")
+        raise RuntimeError(f"index_add_(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type"
+                           if name == "index_add" else f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} "
+                                                       f"and (source) {source.dtype.legacy}")
     around = [list(each._data.shape[:axis] + each._data.shape[axis + 1:]) for each in (input, source)]
     if name == "index_add" and around[0] != around[1]:
         raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
                            f"{list(input.shape)} source.shape = {list(source.shape)}")
+    if name == "index_copy" and around[0] != around[1]:
+        goal, given = (" ".join(map(str, each)) for each in around)
+        raise RuntimeError("index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+                           f"{goal} at dimension {axis} and source slice shape: {given} at dimension {axis}.")
     if source.ndim and source._data.shape[axis] != places.size:
         if name == "index_add":
             raise RuntimeError(f"index_add_(): Number of indices ({places.size}) should be equal to source.size(dim): ({source._data.shape[axis]}), for "
@@ -121,7 +135,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out=No
     _check_source("index_copy", input, axis, places, source)
     data = np.array(input._data, order="C")
     (data.reshape(1) if data.ndim == 0 else data)[_at(axis, places)] = source._data
-    return operation(INDEX_COPY, (input, source), data, (index, source if source._rg else None), dim=axis, shape=source._data.shape,
+    return operation(INDEX_COPY, (input, source), data, (index, IfNeeded(source, 1)), dim=axis, shape=source._data.shape,
                      given=unsigned(dim), rank=source.ndim)
 
 
@@ -139,8 +153,15 @@ def _index_fill_backward(node, g, index):
 INDEX_FILL0, INDEX_FILL1 = (kind(f"IndexFillBackward{k}", _index_fill_backward, ("index",), keeps="dim:given") for k in (0, 1))
 
 
+def _check_memory(input: Tensor, dim: int, index: Tensor) -> None:
+    """PyTorch looks at so many positions at the beginning of the axis, whether they are there or not."""
+    if not input._data.size:
+        check_storage(input, wrapped_dim(dim, input.ndim), index.numel())
+
+
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     """One number written at positions along an axis."""
+    _check_memory(input, dim, index)
     axis, places = _vector("index_fill", input, dim, index)
     data = np.array(input._data, order="C")
     tensor = isinstance(value, Tensor)

@@ -46,6 +46,8 @@ def where(condition, input=None, other=None, *, out=None):
     for each in (a, b):
         shape = broadcast_shape(shape, each.shape if isinstance(each, np.ndarray) else ())
     dtype, (x, y) = in_common(input, other)
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):  # PyTorch makes of it one with tensors, of one dtype
+        input, other = [each.to(dtype) if isinstance(each, Tensor) and each._rg else each for each in (input, other)]
     data = np.where(chosen, x, y)
     if data.dtype != dtype.numpy:
         data = data.astype(dtype.numpy)
@@ -70,7 +72,8 @@ class MaskedFillBackward0(Node):
 
     def backward(self, g):
         mask, = self.unpack()
-        return (fitted(where(mask, 0.0, g), (self.shape, g._data.dtype)), *((where(mask, g, 0.0).sum(),) if len(self.edges) > 1 else ()))
+        to_self = None if self.edges[0] is None else fitted(masked_fill(g, mask, 0), (self.shape, g._data.dtype))
+        return to_self, *[None if edge is None else g.masked_select(mask).sum() for edge in self.edges[1:]]
 
 
 class _MaskedFillByTensor(MaskedFillBackward0):

@@ -15,8 +15,11 @@ from .slicing import diagonal
 def einsum(*arguments) -> Tensor:
     """``einsum("ij,jk->ik", a, b)``: products summed over the labels that the result does not have."""
     equation, operands = _arguments(arguments)
-    look_up_nodes(operands)
     inputs, output = _labels(equation, tuple([t._data.ndim for t in operands]))
+    for k, operand in enumerate(operands):
+        if operand._view is not None:  # each is looked at before the sizes of the next
+            _extents(inputs[:k + 1], operands[:k + 1])
+            look_up_nodes((operand,))
     extents = _extents(inputs, operands)
     summed = [label for label in extents if label not in output]
     last = {label: max(k for k, labels in enumerate(inputs) if label in labels) for label in summed}
@@ -151,6 +154,8 @@ def _pair(a: Tensor, b: Tensor, axes: list[int]) -> Tensor:
     batch = [k for k in rest if shape_a[k] != 1 and shape_b[k] != 1]
     only_a = [k for k in rest if k not in batch and shape_a[k] != 1]
     only_b = [k for k in rest if k not in batch and k not in only_a]
+    if only_a and only_b and only_a[-1] > only_b[-1]:  # the result comes in its order with the operands exchanged
+        return _pair(b, a, axes)
     extents = [shape_a[k] if shape_b[k] == 1 else shape_b[k] for k in range(a.ndim)]
 
     def size(group, shape) -> int:

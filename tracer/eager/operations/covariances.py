@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-from ..tensor import Tensor
-from .numbers import over
+import numpy as np
+
+from ..tensor import Tensor, made_of
 from .products import matmul
 from .shaping import reshape, t, unsqueeze
 
@@ -18,17 +19,16 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
         raise RuntimeError("cov(): bool dtype is not supported for input")
     x = reshape(input, 1, -1) if input.ndim < 2 else input
     weights = _weights(x, fweights, aweights)
-    total = float(x._data.shape[1]) if weights is None else weights.sum().item()
-    mean = over(x.sum(1), total) if weights is None else over((x * weights).sum(1), total)
+    total = made_of(np.int64(x._data.shape[1])) if weights is None else weights.sum()
+    mean = (x if weights is None else x * weights).sum(1) / total
     free = total - correction
     if weights is not None and aweights is not None and correction:
-        free = total - correction * (weights * aweights).sum().item() / total
-    if free <= 0:
+        free = total - correction * (weights * aweights).sum() / total
+    if free._data <= 0:
         warnings.warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.", UserWarning, stacklevel=3)
-        free = 0.0
+        free.zero_()
     centred = x - unsqueeze(mean, 1)
-    made = over(matmul(centred, t(centred if weights is None else centred * weights)), free)
-    return made.squeeze()
+    return (matmul(centred, t(centred if weights is None else centred * weights)) / free).squeeze()
 
 
 def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Tensor | None:
@@ -37,6 +37,10 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
             continue
         if each.ndim > 1:
             raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {each.ndim} dimensions")
+        if name == "fweights" and each._data.dtype.kind not in "iu":
+            raise RuntimeError(f"cov(): expected fweights to have integral dtype but got fweights with {each.dtype.legacy} dtype")
+        if name == "aweights" and each._data.dtype.kind != "f":
+            raise RuntimeError(f"cov(): expected aweights to have floating point dtype but got aweights with {each.dtype.legacy} dtype")
         if each.numel() != x._data.shape[1]:
             raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input but got {each.numel()} != "
                                f"{x._data.shape[1]}")

@@ -76,7 +76,8 @@ def check_sizes(name: str, size: tuple) -> tuple:
     elif size and isinstance(size[0], (tuple, list)):
         raise TypeError(f"{name}() takes 1 positional argument but {len(size)} were given")
     for position, extent in enumerate(size, 1):
-        if isinstance(extent, (Tensor, np.integer)) or (isinstance(extent, int) and not isinstance(extent, bool)):
+        is_number = isinstance(extent, int) and not isinstance(extent, bool)
+        if is_number or isinstance(extent, (Tensor, np.integer)) or (isinstance(extent, np.ndarray) and not extent.ndim):
             continue
         if isinstance(extent, bool) and len(size) == 1:
             raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not bool")

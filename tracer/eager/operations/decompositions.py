@@ -25,7 +25,7 @@ def _cholesky_backward(node, g, out):
 
 
 CHOLESKY = kind("LinalgCholeskyExBackward0", _cholesky_backward, ("L",), keeps="upper")
-CHOLESKY_OF_OLD = kind("CholeskyBackward0", _cholesky_backward, ("result",))
+CHOLESKY_OF_OLD = kind("CholeskyBackward0", _cholesky_backward, ("result",), keeps="upper")
 _DEPRECATED = ("torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future PyTorch release.\nL = torch.cholesky(A)\n"
                "should be replaced with\nL = torch.linalg.cholesky(A)\nand\nU = torch.cholesky(A, upper=True)\nshould be replaced with\n"
                "U = torch.linalg.cholesky(A).mH\nThis transform will produce equivalent results for all valid (symmetric positive definite) inputs.")
@@ -39,6 +39,8 @@ def cholesky(A: Tensor, *, upper: bool = False, out=None) -> Tensor:
 def cholesky_of_old(input: Tensor, upper: bool = False, *, out=None) -> Tensor:
     """``torch.cholesky``, which PyTorch keeps for old programs."""
     warnings.warn(_DEPRECATED, UserWarning, stacklevel=2)
+    if input.ndim > 1:
+        check_kernel("cholesky_cpu", input)
     return operation(CHOLESKY_OF_OLD, (input,), _factor("cholesky", input, upper), (RESULT,), upper=upper)
 
 
@@ -174,7 +176,8 @@ def qr(A: Tensor, mode: str = "reduced", *, out=None):
     return QR_PAIR(*operations(QR, (A,), (data[0] if mode == "r" else by_columns(data[0]), by_columns(data[1])), (0, 1), mode=mode))
 
 
-def _pinv_backward(node, g, a, out):
+def pinv_gradient(g: Tensor, a: Tensor, out: Tensor) -> Tensor:
+    """The gradient of the matrices whose pseudo-inverses are ``out``."""
     m, n = a._data.shape[-2:]
     turned, g = adjoint(out), adjoint(g)
     if m <= n:
@@ -186,7 +189,7 @@ def _pinv_backward(node, g, a, out):
     return -adjoint(k @ out) + ((g - a @ k) @ out) @ turned + tail - (tail @ out) @ a
 
 
-PINV = kind("LinalgPinvBackward0", _pinv_backward, ("self", "result"))
+PINV = kind("LinalgPinvBackward0", lambda _, g, a, out: pinv_gradient(g, a, out), ("self", "result"))
 
 
 def pinv(A: Tensor, *, atol=None, rtol=None, hermitian: bool = False, out=None) -> Tensor:
@@ -213,5 +216,23 @@ def matrix_rank(A: Tensor, *, tol=None, atol=None, rtol=None, hermitian: bool = 
     return made_of(np.asarray((values > np.asarray(least)[..., None]).sum(-1), np.int64)[()])
 
 
-FUNCTIONS = {"pinverse": pinv, "cholesky": cholesky_of_old}
+CHOLESKY_EX = return_type("linalg_cholesky_ex", "L", "info")
+
+
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out=None):
+    """Triangular factors, and zeros that tell of success."""
+    return CHOLESKY_EX(cholesky(A, upper=upper), made_of(np.zeros(A._data.shape[:-2], np.int32)[()]))
+
+
+SVD_OF_OLD = return_type("svd", "U", "S", "V")
+
+
+def svd_of_old(input: Tensor, some: bool = True, compute_uv: bool = True, *, out=None):
+    """``torch.svd``: U, S and V, not turned."""
+    u, s, vh = svd(input, not some)
+    return SVD_OF_OLD(u, s, adjoint(vh))
+
+
+FUNCTIONS = {"pinverse": pinv, "cholesky": cholesky_of_old, "svd": svd_of_old}
+Tensor.svd = svd_of_old
 Tensor.pinverse, Tensor.cholesky = pinv, cholesky_of_old

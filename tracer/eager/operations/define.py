@@ -6,6 +6,7 @@ For operations that have their weight in the NumPy call; those that most program
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,13 @@ from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_by, made_of
 
 RESULT = object()  # stands in ``saves`` for the operation's own result
+
+
+class IfNeeded(NamedTuple):
+    """An entry of ``saves`` that only the gradient of one input needs."""
+
+    entry: object
+    input: int
 
 
 def kind(name: str, backward: Callable, saved: tuple[str, ...] = (), outputs: int = 1, plain: Callable | None = None, keeps: str = "") -> type[Node]:
@@ -45,8 +53,14 @@ def operation(cls: type[Node], inputs: tuple, data, saves: tuple = (), **attribu
         for name, value in attributes.items():  # half the time of __dict__.update
             setattr(node, name, value)
         if saves:
-            node.save(*[saved_result(made) if each is RESULT else each for each in saves])
+            node.save(*[saved_result(made) if each is RESULT else _needed(node, each) for each in saves])
     return made
+
+
+def _needed(node: Node, each):
+    if each.__class__ is not IfNeeded:
+        return each
+    return each.entry if node.edges[each.input] is not None else None
 
 
 def operations(cls: type[Node], inputs: tuple, data: tuple, saves: tuple = (), constant: tuple[int, ...] = (), **attributes) -> list[Tensor]:

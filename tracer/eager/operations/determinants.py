@@ -9,7 +9,7 @@ from .choices import where
 from .decompositions import svd
 from .define import RESULT, kind, operation, operations
 from .reductions import _products_of_others
-from .solving import adjoint, check_float, check_matrix, factored, return_type, solve
+from .solving import adjoint, check_matrix, factored, return_type, solve
 
 
 def _det_backward(node, g, a, out):
@@ -59,7 +59,7 @@ slogdet, linalg_slogdet = _slogdet(return_type("slogdet", "sign", "logabsdet")),
 
 def logdet(A: Tensor) -> Tensor:
     """The logarithm of determinants; NaN where they are negative."""
-    check_float("logdet", A)
+    check_matrix("logdet", A)
     sign, logarithm = linalg_slogdet(A)
     return where(sign == -1, float("nan"), logarithm)
 

@@ -24,14 +24,15 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     made = cat(parts, axis) if len(parts) > 1 else input
     for _ in range(n):
         extent = made._data.shape[axis]
-        above, below = narrow(made, axis, min(1, extent), max(extent - 1, 0)), narrow(made, axis, 0, max(extent - 1, 0))
+        below, above = narrow(made, axis, 0, max(extent - 1, 0)), narrow(made, axis, min(1, extent), max(extent - 1, 0))
         made = above.logical_xor(below) if made._data.dtype.kind == "b" else above - below
     return made
 
 
 def _refuse_bools(name: str, *given) -> None:
     if any([each is not None and each._data.dtype.kind == "b" for each in given]):
-        raise RuntimeError(f"{name}: received a bool input for `x` or `y`, but bool is not supported")
+        which = "`x` or `y`" if given[1] is not None else "`y`"
+        raise RuntimeError(f"{name}: received a bool input for {which}, but bool is not supported")
 
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:

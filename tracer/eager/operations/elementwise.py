@@ -22,6 +22,8 @@ from ..node import Node, Output
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of
 from .arithmetic import operand
+from .composed import GRADIENTS
+from .numbers import less, minus, number_over, over, plus, times
 
 # Name in PyTorch: operation of the table, where the names differ.
 UNARY = {name: name for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sqrt", "square",
@@ -70,8 +72,16 @@ def _opened(value):
     return value.tensor if isinstance(value, Recorded) else value
 
 
-def _operator(name: str, reflected: bool = False):
+_WITH_NUMBER = {"__add__": plus, "__radd__": plus, "__sub__": minus, "__rsub__": lambda x, number: less(number, x), "__mul__": times, "__rmul__": times,
+                "__truediv__": over, "__rtruediv__": lambda x, number: number_over(number, x)}
+
+
+def _operator(name: str):
+    with_number = _WITH_NUMBER.get(name)
+
     def operator(self, *others):
+        if with_number is not None and isinstance(others[0], (int, float)):
+            return Recorded(with_number(self.tensor, others[0]))
         return Recorded(getattr(self.tensor, name)(*map(_opened, others)))
     return operator
 
@@ -90,6 +100,7 @@ class Elementwise(Node):
     """The backward function of an operation of one operand: the gradient times the slope of the table."""
 
     partial = None
+    composed = None  # (gradient, what is saved) -> gradient, where PyTorch records others than the operations of the slope
     keeps_result = False
 
     def fast(self, g):
@@ -105,7 +116,9 @@ class Elementwise(Node):
     def backward(self, g):
         saved = self.unpack()
         if not saved:
-            return (g * self.partial,)
+            return (times(g, self.partial),)
+        if self.composed is not None:
+            return (self.composed(g, saved[0]),)
         arguments = (None, Recorded(saved[0])) if self.keeps_result else (Recorded(saved[0]), None)
         return (g * _opened(self.partial(*arguments)),)
 
@@ -120,11 +133,12 @@ def _uses(partial) -> set[str]:
     return {("x", "out")[k] for k, name in enumerate(names[:2]) if name in loaded} if len(names) > 1 else {"x"}
 
 
-def backward_class(name: str, partial, keeps_result: bool) -> type[Elementwise]:
+def backward_class(name: str, partial, keeps_result: bool, composed=None) -> type[Elementwise]:
     """A class of nodes for one operation, under PyTorch's name."""
     saved = ("result",) if keeps_result else ("self",)
     return type(name, (Elementwise,), {"partial": staticmethod(partial) if callable(partial) else partial, "keeps_result": keeps_result,
-                                       "names": saved if callable(partial) else (), "__doc__": f"Backward of {name}."})
+                                       "composed": composed and staticmethod(composed), "names": saved if callable(partial) else (),
+                                       "__doc__": f"Backward of {name}."})
 
 
 def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
@@ -135,7 +149,7 @@ def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
         whole = slope
         evaluate = op.evaluate
         slope = lambda x, out: whole(x, _value(evaluate, name, x))
-    kind = backward_class(grad_fn or op.grad_fn, slope if slope is not ZERO else 0.0, keeps)
+    kind = backward_class(grad_fn or op.grad_fn, slope if slope is not ZERO else 0.0, keeps, GRADIENTS.get(name))
     evaluate, exact = op.evaluate, op.name in EXACT
 
     def function(input, *, out=None) -> Tensor:
@@ -173,9 +187,9 @@ def _direction(x):
     return np.sign(x) if isinstance(x, Recorded) else np.where(x == x, np.sign(x), x.dtype.type(0))
 
 
-# Slopes that are PyTorch's own: from the result, which says what a later update would spoil; 0 at NaN.
+# Slopes that are PyTorch's own: from the result, which says what a later update would spoil; 0 at NaN; outside of the domain.
 SLOPES = {"sigmoid": lambda x, out: (1.0 - out) * out, "expm1": lambda x, out: out + 1.0}
-SLOPES |= dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x)) | dict.fromkeys(("acosh", "arccosh"), lambda x, out: 1.0 / np.sqrt(x * x - 1.0))
+SLOPES |= dict.fromkeys(("abs", "absolute"), lambda x, out: _direction(x)) | dict.fromkeys(("acosh", "arccosh"), lambda x, out: 1 / np.sqrt(x * x - 1))
 
 FUNCTIONS = {name: unary(name, TABLE[op], GRAD_FN.get(name), SLOPES.get(name)) for name, op in UNARY.items()}
 for _name, _function in FUNCTIONS.items():

@@ -9,9 +9,10 @@ import numpy as np
 from ..node import Node
 from ..record import recorded, result, saved_result, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
-from .arithmetic import operand
-from .choices import where
-from .indexing import along, put
+from .arithmetic import constant, operand
+from .choices import masked_fill
+from .gathering import scatter
+from .indexing import along
 from .pairwise import EXTREMES
 from .reductions import _noted, _Reduction, axes_of
 
@@ -24,10 +25,7 @@ class _EvenlyShared(_Reduction):
 
     def backward(self, g):
         x, out = self.unpack()
-        best = self.spread(out)
-        mask = x == best if self.multiplies or not np.isnan(out._data).any() else (x == best) | (x.isnan() & best.isnan())
-        count = mask.sum() if self.axes is None else mask.sum(self.axes, keepdim=True)
-        return (self.shared(g, mask, count),)
+        return (shared_along(g, x, out, self.axes or (), self.keepdim) if self.multiplies else shared_by_equal(g, x, out),)
 
     def fast(self, g):
         x, out = [e._data if isinstance(e, Tensor) else e.data for e in self.checked_saved()]
@@ -40,12 +38,31 @@ class _EvenlyShared(_Reduction):
     def shared(self, g, mask, count):
         """The gradient where the mask holds. That of amax and amin is multiplied by the mask, which leaves zeros with a sign, and NaN if NaN is the extreme."""
         g = self.spread(g)
-        if self.multiplies:
-            return g * mask / count
-        return where(mask, g / count, 0.0) if isinstance(g, Tensor) else np.where(mask, g / count, g.dtype.type(0))
+        return g / count * mask if self.multiplies else np.where(mask, g / count, g.dtype.type(0))
 
 
-MaxBackward1, MinBackward1 = (type(name, (_EvenlyShared,), {"arguments": {}, "__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward1", "MinBackward1"))
+def shared_by_equal(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
+    """The gradient of one element of all, shared evenly by those that equal it."""
+    mask = x.isnan() if bool(np.isnan(out._data)) else x == out
+    return updated(masked_fill(made_of(np.zeros_like(x._data)), mask, g / mask.sum()), 1)
+
+
+def shared_along(g: Tensor, x: Tensor, out: Tensor, axes: tuple, keepdim: bool) -> Tensor:
+    """The gradient of extremes over axes, shared evenly by the elements that equal them."""
+    g, out = [each if keepdim else each.reshape(*_restored(each._data.shape, axes)) for each in (g, out)]
+    mask = out == x
+    found = g / mask.sum(axes, keepdim=True) * mask
+    return found if found._data.shape == x._data.shape else found.sum_to_size(x._data.shape)
+
+
+def _restored(shape: tuple, axes: tuple) -> list[int]:
+    """A shape with axes of extent 1 where it was reduced; PyTorch gives even a single number one."""
+    ndim, extents = len(shape) + len(axes), iter(shape)
+    return [1 if k in axes else next(extents) for k in range(ndim)]
+
+
+MaxBackward1, MinBackward1 = (type(name, (_EvenlyShared,), {"arguments": {}, "written": 1, "__doc__": f"{name} of PyTorch."}) for name in (
+    "MaxBackward1", "MinBackward1"))
 AmaxBackward0, AminBackward0 = (type(name, (_EvenlyShared,), {"multiplies": True, "__doc__": f"{name} of PyTorch."}) for name in (
     "AmaxBackward0", "AminBackward0"))
 
@@ -54,8 +71,9 @@ class _ByIndex(Node):
     """Backward of an extreme along an axis: all goes to the position that was returned."""
 
     arguments = {"dim": "given", "keepdim": "keepdim", "self_sym_sizes": "shape"}
-
     names = ("indices",)
+    written = 2
+    scatter = scatter
 
     def backward(self, g):
         indices = self.unpack_one(0)
@@ -63,7 +81,8 @@ class _ByIndex(Node):
             return (None,)
         if not self.keepdim and self.shape:
             g, indices = g.unsqueeze(self.dim), indices.unsqueeze(self.dim)
-        return (updated(scattered_along(g, self.shape, self.dim, indices._data), 2),)
+        zeros = made_of(np.zeros(self.shape, g._data.dtype)[()])
+        return (updated(type(self).scatter(zeros, self.dim, indices, g), 2),)
 
     def fast(self, g):
         indices, *_ = self.plain()
@@ -76,11 +95,10 @@ class _ByIndex(Node):
         return (zeros,)
 
 
-def scattered_along(g: Tensor, shape: tuple, dim: int, indices) -> Tensor:
-    """Zeros with ``g`` added at indices along an axis."""
-    if not shape:
-        return g.reshape(())
-    return put(g, shape, along(indices, dim))
+class _WholeLine(_ByIndex):
+    """Of what keeps the axis in any case."""
+
+    arguments = {"dim": "given", "self_sym_sizes": "shape"}
 
 
 MaxBackward0, MinBackward0 = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward0", "MinBackward0"))
@@ -170,7 +188,7 @@ amax, amin = _among("amax", AmaxBackward0, np.max), _among("amin", AminBackward0
 
 def _position(name: str, arg):
     def function(input, dim: int | None = None, keepdim: bool = False, *, out=None) -> Tensor:
-        x = operand(input, name)._data
+        x = constant(input, name)._data
         if x.dtype.kind == "b":
             raise RuntimeError(f"{name}(): does not support bool input")
         if dim is None:

@@ -10,7 +10,7 @@ from ..record import updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
 from .choices import masked_fill, where
-from .define import RESULT, kind, operation
+from .define import RESULT, IfNeeded, kind, operation
 from .indexing import along
 from .operands import check_kernel
 from .shaping import broadcast_to, reshape
@@ -67,6 +67,7 @@ def _gather_plain(node, g, index, _):
 
 
 GATHER = kind("GatherBackward0", _gather_backward, ("index", "self"), plain=_gather_plain, keeps="dim:given sparse_grad")
+GATHER.written = 1
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out=None) -> Tensor:
@@ -147,7 +148,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out=None
         places = np.atleast_1d(index._data)
         np.add.at(np.atleast_1d(data) if data.ndim else data.reshape(1), along(places, axis),
                   np.atleast_1d(src._data)[tuple([slice(n) for n in places.shape])])
-    return operation(SCATTER_ADD, (input, src), data, (index,), dim=axis, shape=src._data.shape, given=unsigned(dim))
+    return operation(SCATTER_ADD, (input, src), data, (IfNeeded(index, 1),), dim=axis, given=unsigned(dim), shape=src._data.shape)
 
 
 def lowest_and_highest(dtype) -> tuple:
@@ -225,7 +226,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
 
 def _take_backward(node, g, index, _):
     zeros = made_of(np.zeros(node.shape, g._data.dtype)[()])
-    return put(zeros, index, g, True)
+    return updated(put(zeros, index, g, True), 1)
 
 
 TAKE = kind("TakeBackward0", _take_backward, ("index", "self"))

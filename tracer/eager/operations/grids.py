@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 
 import numpy as np
@@ -86,4 +87,20 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return made if increasing else flip(made, 1)
 
 
-FUNCTIONS = {f.__name__: f for f in (broadcast_tensors, broadcast_shapes, meshgrid, cartesian_prod, combinations, vander)}
+def unravel_index(indices: Tensor, shape) -> tuple:
+    """The coordinates of places in a flattened tensor of this shape."""
+    if not isinstance(indices, Tensor) or indices._data.dtype.kind not in "iu":
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype if isinstance(indices, Tensor) else type(indices)}")
+    if not isinstance(shape, (int, tuple, list)):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    for extent in shape:
+        if not isinstance(extent, int):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(extent)}")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"'shape' cannot have negative values, but got {shape}")
+    steps = [math.prod(shape[k + 1:]) for k in range(len(shape))]
+    return tuple([indices.div(step, rounding_mode="floor") % extent for step, extent in zip(steps, shape)])
+
+
+FUNCTIONS = {f.__name__: f for f in (unravel_index, broadcast_tensors, broadcast_shapes, meshgrid, cartesian_prod, combinations, vander)}

@@ -31,6 +31,7 @@ class IndexBackward0(Node):
     arguments = {"indices": "indices", "self_sym_sizes": "shape"}
     place: tuple = ()
     names = ()
+    written = 1
 
     @property
     def indices(self) -> tuple:
@@ -46,14 +47,14 @@ class IndexBackward0(Node):
         return (updated(put(g, self.shape, self.place), 1), *(None,) * (len(self.edges) - 1))
 
 
-class IndexPutBackward0(Node):
-    """Backward of :func:`put`, and of an assignment by index."""
+class IndexPutImplBackward0(Node):
+    """Backward of :func:`put`."""
 
     def fast(self, g):
-        return (g[self.place],)
+        return None, g[self.place]
 
     def backward(self, g):
-        return (taken(g, self.place),)
+        return None, taken(g, self.place)
 
 
 def _added(g, shape: tuple, place):
@@ -72,7 +73,7 @@ def along(indices, axis: int) -> tuple:
 
 def put(g: Tensor, shape: tuple, place) -> Tensor:
     """Zeros with ``g`` added at places, recorded."""
-    node = recorded(IndexPutBackward0, (g,))
+    node = recorded(IndexPutImplBackward0, (None, g))
     if node is not None:
         node.place = place
     return result(node, _added(g._data, shape, place))
@@ -107,11 +108,14 @@ def get(input: Tensor, index) -> Tensor:
             return sliced(input, 0, index)
         if kind is Tensor and index._data.dtype == np.int64 and index._data.ndim and input._view is None:
             return _gathered(input, (index._data,), (index,))
+    if input._view is not None and kind is slice:
+        look_up_nodes((input,))  # before it is found that there is no such axis
     parts = parts_of(input, index)
     if input._view is not None:
         look_up_nodes((input,))
     current, places = _basic(input, parts)
     if places:
+        _check_all_bounds(places)
         return _gathered(current, _place(places, current.ndim), places.get("saved", ()))
     if current is input:
         if _ALL in [part for _, part in parts if isinstance(part, slice)] and index is not Ellipsis:
@@ -157,8 +161,6 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
                 places[at] = array
                 places.setdefault("saved", []).append(part)
                 at += 1
-    if bounds:
-        _check_all_bounds(places)
     return current, places
 
 
@@ -228,11 +230,13 @@ def put_at(input: Tensor, index, value) -> None:
         index = None
     records = recordable(input, (value,))
     _check_value(input, index, value)
+    if isinstance(index, slice):
+        look_up_nodes((input,))
     parts = parts_of(input, index)
-    if any([not isinstance(part, Tensor) for _, part in parts]):
+    if index is not Ellipsis and any([not isinstance(part, Tensor) for _, part in parts]):
         look_up_nodes((input,))  # for the views to come
     tensors = [part for _, part in parts if isinstance(part, Tensor)]
-    target, places = _unrecorded(input, parts) if not records else _basic(input, parts, bounds=False)
+    target, places = (_basic if records else _unrecorded)(input, parts)
     if not places:
         _assign(target, value)
         return
@@ -242,8 +246,9 @@ def put_at(input: Tensor, index, value) -> None:
     if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
         check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
     check_overlap(target, value)
-    _check_source(target, tensors, value)
-    put_in_place(target, _place(places, target.ndim), value, records, places.get("saved", ()))
+    place = _place(places, target.ndim)
+    _check_source(target, place, tensors, value)
+    put_in_place(target, place, value, records, places.get("saved", ()))
 
 
 def _check_value(input: Tensor, index, value) -> None:
@@ -252,11 +257,12 @@ def _check_value(input: Tensor, index, value) -> None:
     check_filling(index if isinstance(index, tuple) else (index,), value)
 
 
-def _check_source(target: Tensor, tensors: list, value) -> None:
+def _check_source(target: Tensor, place: tuple, tensors: list, value) -> None:
     """A tensor that is written by index has the target's dtype, and shares none of its memory. One number where a mask holds may be any."""
     if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and (not isinstance(value, Tensor) or value.numel() == 1):
         return
     if isinstance(value, Tensor) and tensors and value.dtype is not target.dtype:
+        _check_shape(value, shared(target)[place].shape)
         raise RuntimeError(f"Index put requires the source and destination dtypes match, got {target.dtype.legacy} for the destination and "
                            f"{value.dtype.legacy} for the source.")
     for each in (*tensors, value):
@@ -266,7 +272,7 @@ def _check_source(target: Tensor, tensors: list, value) -> None:
 def check_filling(indices: tuple, value) -> None:
     """One number at the places of one mask fills them, for which there are no masks of bytes."""
     tensors = [each for each in indices if isinstance(each, Tensor)]
-    if len(tensors) == 1 and tensors[0]._data.dtype == np.uint8 and np.size(value._data if isinstance(value, Tensor) else value) == 1:
+    if len(tensors) == 1 and tensors[0]._data.dtype == np.uint8 and tensors[0].ndim and np.size(value._data if isinstance(value, Tensor) else value) == 1:
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
 
 
@@ -276,12 +282,11 @@ def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=())
     shape = array[place].shape
     if isinstance(value, Tensor):
         value = _without_ones(value)
-        if not _fits(value._data.shape, shape):
-            raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
+        _check_shape(value, shape)
     given = value._data if isinstance(value, Tensor) else value
     node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records or state.level else None
     if node is not None:
-        node.place, node.value_shape = place, np.shape(given)
+        node.place, node.value_shape, node.indices = place, np.shape(given), tuple(indices)
         node.save(*indices)
     if state.level:
         follow(target, node)
@@ -298,6 +303,11 @@ def _without_ones(value: Tensor) -> Tensor:
     return view(value, shape[lead:]) if lead else value
 
 
+def _check_shape(value: Tensor, shape: tuple) -> None:
+    if not _fits(_without_ones(value)._data.shape, shape):
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
+
+
 def _fits(shape: tuple, goal: tuple) -> bool:
     return len(shape) <= len(goal) and all([n in (1, m) for n, m in zip(reversed(shape), reversed(goal))])
 
@@ -305,19 +315,25 @@ def _fits(shape: tuple, goal: tuple) -> bool:
 class IndexPut(Node):
     """Backward of an assignment by tensors."""
 
+    arguments = {"indices": "indices", "accumulate": "accumulate"}
+    accumulate = False
+
     def backward(self, g):
         self.check()
-        kept = g.clone()
-        shared(kept)[self.place] = 0
-        if g._rg:
-            mask = np.ones(g._data.shape, g._data.dtype)
-            mask[self.place] = 0
-            kept = g * made_of(mask)
         to_value = None
         if self.edges[1] is not None:
             inside = taken(g, self.place)
             to_value = fitted(inside, (self.value_shape, inside._data.dtype))
-        return kept, to_value
+        return self.cleared(g), to_value
+
+    def cleared(self, g: Tensor) -> Tensor:
+        """The gradient with zeros where was written."""
+        data = np.array(g._data)
+        data[self.place] = 0
+        node = recorded(IndexPut, (g, None))
+        if node is not None:
+            node.place = self.place
+        return result(node, data)
 
 
 IndexPut.__name__ = "IndexPutBackward0"
@@ -409,6 +425,7 @@ def copied_into(target: Tensor, source: Tensor) -> Tensor:
     return result(node, data)
 
 
+copied_into.is_copy = True
 filled_by.is_fill = True  # one number is read before anything is written
 
 

@@ -17,6 +17,7 @@ class CatBackward0(Node):
     """Backward of cat: the parts of the gradient. ``operands``: shape and dtype of each; vectors without elements count for nothing."""
 
     arguments = {"dim": "dim"}
+    computes_all = True
     operands: list = []
     axis = 0
 
@@ -36,8 +37,12 @@ class CatBackward0(Node):
                       for (start, end), (shape, dtype) in zip(self._bounds(), self.operands)])
 
     def backward(self, g):
-        return tuple([narrow(g, self.axis, start, end - start).to(DTYPES[dtype]) if shape != (0,) else made_of(np.zeros(0, dtype))
-                      for (start, end), (shape, dtype) in zip(self._bounds(), self.operands)])
+        parts = [narrow(g, self.axis, start, end - start) if shape != (0,) else made_of(np.zeros(0, dtype))
+                 for (start, end), (shape, dtype) in zip(self._bounds(), self.operands)]
+        return self._cast(parts)
+
+    def _cast(self, parts: list) -> tuple:
+        return tuple([part if edge is None else part.to(DTYPES[dtype]) for part, (_, dtype), edge in zip(parts, self.operands, self.edges)])
 
 
 class StackBackward0(CatBackward0):
@@ -48,7 +53,7 @@ class StackBackward0(CatBackward0):
         return tuple([g[(*lead, k)].astype(dtype, copy=False) for k, (_, dtype) in enumerate(self.operands)])
 
     def backward(self, g):
-        return tuple([select(g, self.axis, k).to(DTYPES[dtype]) for k, (_, dtype) in enumerate(self.operands)])
+        return self._cast([select(g, self.axis, k) for k in range(len(self.operands))])
 
 
 def _together(tensors, name: str) -> list[Tensor]:
@@ -80,7 +85,9 @@ def _checked(tensors: list[Tensor], dim: int) -> tuple[list[Tensor], int]:
     for number, each in enumerate(tensors):
         if each.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {number}) cannot be concatenated")
-    present = [x for x in tensors if x._data.shape != (0,)] or tensors  # PyTorch still takes such empty vectors for nothing
+    present = [x for x in tensors if x._data.shape != (0,)]  # PyTorch still takes such empty vectors for nothing
+    if not present:
+        return tensors, 0
     first = present[0]
     axis = wrapped_dim(dim, first.ndim)
     for number, each in enumerate(tensors):

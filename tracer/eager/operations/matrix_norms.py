@@ -38,15 +38,19 @@ def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dt
 
 def linalg_norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None, out=None) -> Tensor:
     """``torch.linalg.norm``: of vectors or of matrices, by the number of axes."""
-    if ord is not None and (dim is None or not isinstance(dim, int)):
-        axes = dim if dim is not None else tuple(range(A.ndim))
-        if dim is None and A.ndim > 2:
+    if ord is None:
+        return vector_norm(A, 2.0, dim, keepdim, dtype=dtype)
+    if dim is None:
+        if A.ndim not in (1, 2):
             raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
-        if len(axes) == 2:
-            return matrix_norm(A, ord, axes, keepdim, dtype=dtype)
-    if isinstance(ord, str):
-        return matrix_norm(A, ord, (-2, -1), keepdim)
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+        axes = (-2, -1) if A.ndim == 2 or isinstance(ord, str) else (0,)
+    else:
+        axes = (dim,) if isinstance(dim, int) else tuple(dim)
+        if len(axes) not in (1, 2):
+            raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(axes)}")
+    if isinstance(ord, str) or len(axes) == 2:
+        return matrix_norm(A, ord, axes, keepdim, dtype=dtype)
+    return vector_norm(A, ord, dim, keepdim, dtype=dtype)
 
 
 def norm(input: Tensor, p="fro", dim=None, keepdim: bool = False, out=None, dtype=None) -> Tensor:

@@ -8,13 +8,14 @@ import warnings
 import numpy as np
 
 from ..dtypes import Dtype, int64
-from ..record import broadcast_shape, fitted
+from ..record import fitted, look_up_nodes
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
-from .arithmetic import operand
-from .choices import where
+from .arithmetic import operand, sub
+from .choices import masked_fill, where
 from .define import RESULT, kind, operation, operations
-from .reductions import _correction, axes_of, spread
+from .numbers import over, plus, times
+from .reductions import _correction, axes_of, by_root, by_variance, spread
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 
@@ -42,29 +43,22 @@ def norm_backward(g: Tensor, x: Tensor, order: float, out: Tensor, axes, keepdim
     if order == 0:
         return None
     if order == 1:
-        return x.sign() * g
+        return x.sgn() * g
     if order == 2:
-        return g * (x / out).masked_fill(out == 0, 0)
+        return g * masked_fill(x / out, out == 0, 0)
     if np.isinf(order):
         mask = (x.abs() == out) | x.isnan()
-        count = mask.sum(axes if axes is not None else tuple(range(x.ndim)), keepdim=True) if x.ndim else mask.sum()
-        return x.sign() * ((g / count) * mask)
+        return x.sgn() * ((g / mask.sum(axes, keepdim=True)) * mask)
     if order < 1:
-        scaled = x.sign() * x.abs().pow(order - 1)
-        return where(x == 0, 0.0, scaled) * g * out.pow(1 - order)
-    if order < 2:
-        scaled = x.sign() * x.abs().pow(order - 1)
-        factor = where(out == 0, 0.0, g / out.pow(order - 1))
-        return scaled * factor
-    scaled = x * x.abs().pow(order - 2)
-    return scaled * where(out == 0, 0.0, g / out.pow(order - 1))
+        scaled = x.sgn() * masked_fill(x.abs().pow(order - 1), x == 0, 0)
+        return scaled * g * out.pow(1 - order)
+    scaled = x.sgn() * x.abs().pow(order - 1) if order < 2 else x * x.abs().pow(order - 2)
+    return scaled * masked_fill(g / out.pow(order - 1), out == 0, 0)
 
 
 def spread_dims(g: Tensor, axes, keepdim: bool, ndim: int) -> Tensor:
     """A reduced tensor with its axes back, of extent 1."""
-    if keepdim or ndim == 0:
-        return g
-    for axis in range(ndim) if axes is None else sorted(axes):
+    for axis in () if keepdim or ndim == 0 else sorted(axes or ()):
         g = g.unsqueeze(axis)
     return g
 
@@ -100,6 +94,16 @@ def vector_norm(x: Tensor, ord: float = 2, dim=None, keepdim: bool = False, *, d
                      source=x.dtype, ord=ord, given=unsigned((dim,) if isinstance(dim, int) else dim))
 
 
+NORM_OF_OLD = kind("NormBackward1", _vector_norm_backward, ("self", "result"), keeps="dim:given keepdim p:order")
+
+
+def norm_of_old(x: Tensor, p: float, dim: int, keepdim: bool) -> Tensor:
+    """``at::norm`` along an axis, which some functions still go through."""
+    axes = axes_of(dim, x.ndim)
+    return operation(NORM_OF_OLD, (x,), np.asarray(_norm_of(x._data, p, axes, keepdim), order="C"), (x, RESULT), order=float(p), axes=axes, keepdim=keepdim,
+                     source=x.dtype, given=unsigned((dim,)))
+
+
 # Distances -----------------------------------------------------------------------------------------------------------------------------
 
 def _dist_backward(node, g, x, y, out):
@@ -112,13 +116,11 @@ DIST = kind("DistBackward0", _dist_backward, ("self", "other", "result"), keeps=
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of the difference."""
-    if input._data.dtype.kind == other._data.dtype.kind == "b":
-        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
-    if input._data.dtype.kind != "f":
-        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {input.dtype.legacy} instead.")
-    broadcast_shape(input._data.shape, other._data.shape)
-    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(input._data - other._data), p, None, False)), (input, other, RESULT), order=float(p),
-                     p=p)
+    look_up_nodes((input, other))
+    difference = sub(input.detach(), other.detach())
+    if not difference.is_floating_point():
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {difference.dtype.legacy} instead.")
+    return operation(DIST, (input, other), np.asarray(_norm_of(np.asarray(difference._data), p, None, False)), (input, other, RESULT), order=float(p), p=p)
 
 
 def _cdist_backward(node, g, x, y, out):
@@ -160,8 +162,8 @@ def _renorm_backward(node, g, x):
     size = vector_norm(x, node.order, axes, True)
     product = (x * g).sum(axes, keepdim=True) if axes else x * g
     slope = norm_backward(product, x, node.order, size, axes, True)
-    inverse = (size + 1e-7).reciprocal()
-    scaled = inverse * node.maximum * (g - inverse * slope)
+    inverse = plus(size, 1e-7).reciprocal()
+    scaled = times(inverse, node.maximum) * (g - inverse * slope)
     return where(size > node.maximum, scaled, g)
 
 
@@ -215,13 +217,9 @@ def _moments(name: str, grad_fn: str, spread_of):
         axes, count = node.axes, node.count
         total = None
         if of_spread is not None:
-            g = of_spread
-            if out:
-                g = where(out[0] == 0, 0.0, g / (out[0] * 2))
-            centred = x - (x.mean(axes, keepdim=True) if axes is not None else x.mean())
-            total = spread(g, x._data.shape, axes, node.keepdim) * centred * (2.0 / (count - node.correction) if count > node.correction else float("nan"))
+            total = by_variance(by_root(of_spread, out[0]) if out else of_spread, x, axes, node.keepdim, node.correction)
         if of_mean is not None:
-            mean = spread(of_mean, x._data.shape, axes, node.keepdim) / count
+            mean = over(spread(of_mean, x._data.shape, axes, node.keepdim), count)
             total = mean if total is None else total + mean
         return total
     saved = ("self", "result0") if name == "std_mean" else ("self",)

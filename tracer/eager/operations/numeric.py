@@ -7,12 +7,13 @@ import numpy as np
 from ..dtypes import bool_, float64, get_default_dtype, promoted
 from ..geometry import in_layout_of
 from ..node import Node
-from ..record import broadcast_shape, fit_of, fitted, in_common, result, updated
+from ..record import broadcast_shape, fit_of, fitted, in_common, look_up_nodes, result, updated
 from ..tensor import Tensor, made_of
 from ..updates import in_place
 from .arithmetic import _binary, operand
-from .choices import where
-from .define import RESULT, kind, operation
+from .choices import masked_fill, where
+from .define import RESULT, IfNeeded, kind, operation
+from .numbers import less, number_over, plus, times
 from .operands import check_operands
 from .powers import pow_
 
@@ -30,10 +31,10 @@ def _same_dtype(name: str, first: Tensor, *others) -> None:
 # Three operands ------------------------------------------------------------------------------------------------------------------------
 
 def _lerp_backward(node, g, *saved):
-    start, end, weight = saved if saved else (None, None, node.weight)
-    complement = 1 - weight
-    by_weight = g * (end - start) if saved and node.edges[2] is not None else None
-    return _fit(node, g * complement, g * weight, by_weight)[:len(node.edges)]
+    if not saved:
+        return _fit(node, times(g, 1 - node.weight), times(g, node.weight))
+    start, end, weight = saved
+    return _fit(node, g * less(1, weight), g * weight, g * (end - start) if node.edges[2] is not None else None)
 
 
 LERP0, LERP1 = kind("LerpBackward0", _lerp_backward, keeps="weight"), kind("LerpBackward1", _lerp_backward, ("self", "end", "weight"))
@@ -41,10 +42,9 @@ LERP0, LERP1 = kind("LerpBackward0", _lerp_backward, keeps="weight"), kind("Lerp
 
 def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
     """``input + weight (end - input)``."""
-    _same_dtype("end", input, end)
+    look_up_nodes((input, end, weight))
+    _same_dtypes(input, end, weight)
     tensor = isinstance(weight, Tensor)
-    if tensor:
-        _same_dtype("weight", input, weight)
     for each in (end, weight) if tensor else (end,):
         broadcast_shape(input._data.shape, each._data.shape)
     if input._data.dtype.kind != "f":
@@ -52,22 +52,31 @@ def lerp(input: Tensor, end: Tensor, weight, *, out=None) -> Tensor:
     a, b, w = input._data, end._data, weight._data if tensor else input._data.dtype.type(weight)
     data = np.where(np.abs(w) < 0.5, a + w * (b - a), b - (b - a) * (1 - w)).astype(a.dtype, copy=False)
     inputs = (input, end, weight) if tensor else (input, end)
-    return operation(LERP1 if tensor else LERP0, inputs, data, inputs if tensor else (), weight=weight, fits=[fit_of(x) for x in inputs])
+    saves = (IfNeeded(input, 2), IfNeeded(end, 2), weight) if tensor else ()
+    return operation(LERP1 if tensor else LERP0, inputs, data, saves, weight=weight, fits=[fit_of(x) for x in inputs])
+
+
+def _same_dtypes(input: Tensor, end: Tensor, weight=None) -> None:
+    _same_dtype("end", input, end)
+    if isinstance(weight, Tensor):
+        _same_dtype("weight", input, weight)
+
+
+lerp.refuses = _same_dtypes  # before memory is looked at
 
 
 def _addcmul_backward(node, g, first, second):
-    scaled = g if node.value == 1 else g * node.value
-    return _fit(node, g, scaled * second if node.edges[1] is not None else None, scaled * first if node.edges[2] is not None else None)
+    return _fit(node, g, *[g * times(each, node.value) if edge is not None else None for each, edge in zip((second, first), node.edges[1:])])
 
 
 def _addcdiv_backward(node, g, first, second):
-    scaled = g if node.value == 1 else g * node.value
-    by_second = -scaled * (first / (second * second)) if node.edges[2] is not None else None
-    return _fit(node, g, scaled / second if node.edges[1] is not None else None, by_second)
+    by_second = -g * (times(first, node.value) / (second * second)) if node.edges[2] is not None else None
+    return _fit(node, g, g * number_over(node.value, second) if node.edges[1] is not None else None, by_second)
 
 
 def _three(name: str, cls: type, function):
     def three(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out=None) -> Tensor:
+        look_up_nodes((input, tensor1, tensor2))
         broadcast_shape(input._data.shape, broadcast_shape(tensor1._data.shape, tensor2._data.shape))
         dtype, (a, b, c) = in_common(input, tensor1, tensor2)
         if dtype is bool_ and name == "addcmul":
@@ -81,7 +90,8 @@ def _three(name: str, cls: type, function):
                                "implementation: (input + "
                                "value * tensor1 / tensor2), for all dtypes.")
         inputs = (input, tensor1, tensor2)
-        return operation(cls, inputs, in_layout_of(np.asarray(a + function(dtype.numpy.type(value), b, c)), a, b, c), (tensor1, tensor2), value=value,
+        saves = IfNeeded(tensor1, 2), IfNeeded(tensor2, 1) if name == "addcmul" else tensor2
+        return operation(cls, inputs, in_layout_of(np.asarray(a + function(dtype.numpy.type(value), b, c)), a, b, c), saves, value=value,
                          fits=[fit_of(x) for x in inputs])
     three.__name__ = name
     three.__doc__ = f"``torch.{name}``."
@@ -94,7 +104,7 @@ addcdiv = _three("addcdiv", kind("AddcdivBackward0", _addcdiv_backward, ("tensor
 
 # One operand -----------------------------------------------------------------------------------------------------------------------------
 
-NAN_TO_NUM = kind("NanToNumBackward0", lambda node, g, x: where(x.isfinite(), g, 0.0), ("self",))
+NAN_TO_NUM = kind("NanToNumBackward0", lambda node, g, x: g * x.isfinite(), ("self",))
 
 
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None, *, out=None) -> Tensor:
@@ -116,8 +126,8 @@ def positive(input: Tensor) -> Tensor:
 
 # A sinc of its own: sin(pi x) - whose gradient at 0 is 0 - as PyTorch writes it.
 def _sinc_backward(node, g, x):
-    z = x * np.pi
-    slope = (z * z.cos() - z.sin()) / (z * x)
+    z = times(x, np.pi)
+    slope = (z * z.cos() - z.sin()) / times(x * x, np.pi)
     return where(x == 0, 0.0, g * slope)
 
 
@@ -137,9 +147,9 @@ def sinc(input: Tensor, *, out=None) -> Tensor:
 def _logit_backward(node, g, x):
     eps = node.eps
     if eps is None:
-        slope = where((x == 0) | (x == 1), g * float("inf"), g / (x * (1 - x)))  # also at -0
+        slope = where((x == 0) | (x == 1), g * float("inf"), g / (x * less(1, x)))  # also at -0
         return where((x < 0) | (x > 1), float("nan"), slope)
-    return where((x >= eps) & (x <= 1 - eps), g / (x * (1 - x)), 0.0)
+    return where((x >= eps) & (x <= 1 - eps), g / (x * less(1, x)), 0.0)
 
 
 LOGIT = kind("LogitBackward0", _logit_backward, ("self",), keeps="eps")
@@ -167,7 +177,7 @@ def float_power(input, exponent, *, out=None) -> Tensor:
 
 
 def _ldexp_backward(node, g, y, out):
-    return _fit(node, g * 2.0 ** y, g * (out * float(np.log(2))))
+    return _fit(node, None if y is None else g * 2.0 ** y, g * times(out, float(np.log(2))))
 
 
 LDEXP = kind("LdexpBackward0", _ldexp_backward, ("other", "result"))
@@ -178,7 +188,7 @@ def ldexp(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     check_operands("ldexp", input, other)
     broadcast_shape(input._data.shape, other._data.shape)
     _, (a, b) = in_common(input, other, floating=True)
-    return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (other, RESULT), fits=[fit_of(input), fit_of(other)])
+    return operation(LDEXP, (input, other), np.asarray(a * np.exp2(b)), (IfNeeded(other, 0), RESULT), fits=[fit_of(input), fit_of(other)])
 
 
 def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "other"), with_number: str = ""):
@@ -195,7 +205,8 @@ def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "
             broadcast_shape(a._data.shape, b._data.shape)
         dtype, (x, y) = in_common(a, b, floating=True)
         inputs, found = (a, b) if isinstance(b, Tensor) else (a,), cls if isinstance(b, Tensor) else of_number
-        return operation(found, inputs, in_layout_of(np.asarray(function(x, y), dtype.numpy), x, y), (a, RESULT if saved[1] == "result" else b),
+        return operation(found, inputs, in_layout_of(np.asarray(function(x, y), dtype.numpy), x, y),
+                         (IfNeeded(a, 0), RESULT) if saved[1] == "result" else (a, b),
                          fits=[fit_of(a), fit_of(b)])
     pair.__name__ = name
     pair.__doc__ = f"``numpy.{name}``."
@@ -203,13 +214,12 @@ def _pair(name: str, grad_fn: str, function, backward, saved: tuple = ("self", "
 
 
 def _copysign_backward(node, g, x, out):
-    ratio = out / x
-    return _fit(node, g * where(x == 0, 0.0, ratio), made_of(np.zeros(g._data.shape, g._data.dtype)[()]))
+    return _fit(node, None if x is None else g * masked_fill(out / x, x == 0, 0), updated(made_of(np.zeros(g._data.shape, g._data.dtype)[()]), 1))
 
 
 copysign = _pair("copysign", "CopysignBackward0", np.copysign, _copysign_backward, ("self", "result"), "CopysignBackward1")
-logaddexp = _pair("logaddexp", "LogaddexpBackward0", np.logaddexp, lambda node, g, x, y: _fit(node, g / ((y - x).exp() + 1), g / ((x - y).exp() + 1)))
-logaddexp2 = _pair("logaddexp2", "Logaddexp2Backward0", np.logaddexp2, lambda node, g, x, y: _fit(node, g / (2 ** (y - x) + 1), g / (2 ** (x - y) + 1)))
+logaddexp = _pair("logaddexp", "LogaddexpBackward0", np.logaddexp, lambda node, g, x, y: _fit(node, g / plus((y - x).exp(), 1), g / plus((x - y).exp(), 1)))
+logaddexp2 = _pair("logaddexp2", "Logaddexp2Backward0", np.logaddexp2, lambda node, g, x, y: _fit(node, g / plus(2 ** (y - x), 1), g / plus(2 ** (x - y), 1)))
 
 
 def _integers(name: str, ufunc):
@@ -285,6 +295,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     check_operands("isclose", input, other)
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{_legacy(input)} did not match {_legacy(other)}")
+    rtol, atol = float(rtol), float(atol)
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value < 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value:g}")

@@ -8,25 +8,22 @@ from collections import namedtuple
 import numpy as np
 
 from ..geometry import in_layout_of
-from ..record import recorded, result, saved_result
+from ..record import recorded, result, saved_result, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
-from .choices import where
 from .define import kind, operation, operations
-from .extremes import _PAIRS, _ByIndex, pair_type, values_and_indices
-from .gathering import gather, lowest_and_highest
+from .extremes import _PAIRS, _ByIndex, _WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
+from .gathering import gather, lowest_and_highest, scatter_add
 from .indexing import along
 from .numeric import lerp
 from .operands import check_kernel
 from .products import without_axis
 from .reductions import _noted, _Reduction
 
-SORT0, SORT1, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE, CUMMAX, CUMMIN = (
-    type(f"{name}", (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
-        "SortBackward0", "SortBackward1", "TopkBackward0", "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0", "CummaxBackward0",
-        "CumminBackward0"))
-CUMMAX.names = CUMMIN.names = ("indices", "self")
-CUMMAX.arguments = CUMMIN.arguments = {"dim": "given"}
-SORT0.arguments = SORT1.arguments = TOPK.arguments = {"dim": "given", "self_sym_sizes": "shape"}
+KTHVALUE, MEDIAN, NANMEDIAN, MODE = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
+    "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0"))
+SORT0, SORT1, TOPK = (type(name, (_WholeLine,), {"__doc__": f"{name} of PyTorch."}) for name in ("SortBackward0", "SortBackward1", "TopkBackward0"))
+CUMMAX, CUMMIN = (type(name, (_WholeLine,), {"names": ("indices", "self"), "arguments": {"dim": "given"}, "scatter": scatter_add,
+                                             "__doc__": f"{name} of PyTorch."}) for name in ("CummaxBackward0", "CumminBackward0"))
 _NANMEDIAN_PAIR = pair_type("nanmedian")
 
 
@@ -63,10 +60,10 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The ``k`` largest or smallest values along an axis, and where they were."""
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
-    if x.dtype.kind == "b":
-        raise RuntimeError("topk does not support bool dtypes on CPU")
     if not 0 <= k <= (x.shape[axis] if x.ndim else 1):
         raise RuntimeError("selected index k out of range")
+    if x.dtype.kind == "b":
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     if x.ndim == 0:
         return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0), dim)
     places = np.take(_ordered(x, axis, largest), np.arange(k), axis)
@@ -101,13 +98,13 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
 class MedianBackward0(_Reduction):
     """Backward of the median of everything: shared evenly by all that equal it."""
 
+    arguments: dict[str, str] = {}
+
     names = ("self", "result")
     arguments: dict[str, str] = {}
 
     def backward(self, g):
-        x, out = self.unpack()
-        mask = x.isnan() if bool(np.isnan(out._data)) else x == out
-        return (where(mask, g / mask.sum(), 0.0).to(x.dtype),)
+        return (shared_by_equal(g, *self.unpack()),)
 
 
 class NanmedianBackward0(MedianBackward0):
@@ -190,15 +187,8 @@ AMINMAX.__repr__ = lambda self: f"torch.return_types.aminmax(\nmin={self.min!r},
 
 
 def _aminmax_backward(node, low_g, high_g, x, low, high):
-    def shared(g, out):
-        if g is None:
-            return None
-        if node.dim is not None and not node.keepdim and x.ndim:
-            g, out = g.unsqueeze(node.dim), out.unsqueeze(node.dim)
-        mask = (x == out).to(x.dtype)
-        count = mask.sum() if node.dim is None else mask.sum(node.dim, keepdim=True)
-        return mask * (g / count)
-    parts = [each for each in (shared(low_g, low), shared(high_g, high)) if each is not None]
+    axes = () if node.dim is None else (node.dim,)
+    parts = [shared_along(g, x, out, axes, node.keepdim) for g, out in ((low_g, low), (high_g, high)) if g is not None]
     return None if not parts else parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
@@ -313,16 +303,16 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out=None) -> Tensor:
     """Counts in so many equal intervals."""
     x = input._data
-    check_kernel("linspace_cpu" if x.dtype.kind == "b" else "histogram_cpu", input)
+    if x.dtype.kind == "b":
+        check_kernel("linspace_cpu", input)
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    if x.dtype.kind != "f":
-        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{input.dtype.legacy}'")
     low, high = (x.min(), x.max()) if min == max and x.size else (min, max)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
     if low > high:
         raise RuntimeError("torch.histc: max must be larger than min")
+    check_kernel("histogram_cpu", input)
     low, high = (low - 1, high + 1) if low == high else (low, high)
     inside = x[(x >= low) & (x <= high)]
     places = np.minimum(((inside - low) * bins / (high - low)).astype(np.int64), bins - 1)
@@ -372,6 +362,8 @@ def _quantile(name: str, skip_nan: bool):
         if keepdim:
             kept = [1] * len(shape) if dim is None else [1 if k == axis else n for k, n in enumerate(shape)]
             made = without_axis(made.unsqueeze(0).transpose(0, -1).reshape(wanted.size, *kept, 1), -1)
+        elif not np.ndim(fractions):
+            return updated(without_axis(made, -1), 2)
         else:
             made = without_axis(made.unsqueeze(0).transpose(0, -1), -1)
         return made if np.ndim(fractions) else without_axis(made, 0)

@@ -9,11 +9,12 @@ from tracer.graph.op import ZERO
 from tracer.ops import TABLE
 
 from ..dtypes import promoted
-from ..record import result, saved_result
-from ..tensor import Tensor, counter_of, made_of
+from ..record import data_of, result, saved_result
+from ..tensor import Tensor, count_updates, made_of
 from .arithmetic import _Binary, _binary, _refuse_integer_zero, div
 from .choices import masked_fill, where
 from .elementwise import RECORDED, Recorded, _opened
+from .numbers import over
 from .operands import check_kernel, check_operands
 
 
@@ -22,6 +23,7 @@ class Pairwise(_Binary):
 
     partials: tuple = ()
     evaluate = None
+    composed = None  # as PyTorch composes the gradients where they are recorded, if not from the operations of the slopes
 
     def fast(self, g):
         x, y, *saved = self.plain()
@@ -30,7 +32,9 @@ class Pairwise(_Binary):
 
     def backward(self, g):
         x, y, *saved = self.unpack()
-        pair = [Recorded(o if isinstance(o, Tensor) else made_of(np.asarray(o)[()])) for o in (x, y)]
+        pair = [Recorded(o if isinstance(o, Tensor) or o is None else made_of(np.asarray(o)[()])) for o in (x, y)]
+        if self.composed is not None:
+            return self._fit(self.composed(g, *map(_opened, pair), *(saved or (None,))))
         out = Recorded(saved[0] if saved else self.again(x, y))
         return self._fit(tuple([None if edge is None else _recorded_slope(g, partial, *pair, out) for edge, partial in zip(self.edges, self.partials)]))
 
@@ -50,10 +54,10 @@ class _Extreme(_Binary):
     def backward(self, g):
         x, y = [each if isinstance(each, Tensor) else made_of(np.asarray(each)[()]) for each in self.unpack()]
         left, right = [made_of(np.asarray(each)) for each in self.losers(x._data, y._data)]
-        half = where(x == y, g / 2, g) if self.shared else g
+        half = where(x == y, over(g, 2), g) if self.shared else g
         pair = masked_fill(half, left, 0), masked_fill(half, right, 0)
         for each in pair if self.shared else ():
-            counter_of(each)[0] = 1  # PyTorch fills in place
+            count_updates(each, 1)  # PyTorch fills in place
         return self._fit(pair)
 
 
@@ -97,6 +101,24 @@ def _recorded_slope(g, partial, x, y, out):
     return (g * _opened(partial(x, y, out)) if callable(partial) else g * partial).to(g.dtype)
 
 
+def _atan2(node, g, x, y, _):
+    inverse = masked_fill((x * x + y * y).reciprocal(), (x == 0) & (y == 0), 0)
+    return g * y * inverse if node.edges[0] is not None else None, g * -x * inverse if node.edges[1] is not None else None
+
+
+def _hypot(node, g, x, y, out):
+    return tuple([None if edge is None else g * each / out for edge, each in zip(node.edges, (x, y))])
+
+
+def _xlogy(node, g, x, y, _):
+    by_x = masked_fill(g.xlogy(y), (x == 0) & (y <= 0), 0) if node.edges[0] is not None else None
+    return by_x, None if node.edges[1] is None else g * x / y
+
+
+# As PyTorch composes gradients where they are recorded, if not from the operations of the slopes: (node, gradient, operands, result) -> gradients.
+_COMPOSED = {"atan2": _atan2, "hypot": _hypot, "xlogy": _xlogy}
+
+
 def _pairwise(name: str, op, grad_fn: str):
     evaluate = op.evaluate
     partials = op.partials if isinstance(op.partials, tuple) else (ZERO, ZERO)
@@ -109,13 +131,19 @@ def _pairwise(name: str, op, grad_fn: str):
         node, data = _binary(kind, evaluate, a, b, floating=name in ("atan2", "xlogy"))
         made = result(node, data if data.ndim else data[()])
         if node is not None:
-            node.save(a, b, *((saved_result(made),) if keeps_result else ()))
+            if keeps_result:
+                node.save(a if node.edges[0] is not None else None, b if node.edges[1] is not None else None, saved_result(made))
+            else:
+                node.save(a, b)
+            if name == "atan2" and data_of(a).dtype.kind == "b":
+                node.fast = None  # PyTorch negates the first operand, which tells that bools have no negative
         return made
     function.__name__ = name
     function.__doc__ = f"``{op.name}`` of the elements."
     keeps_result = name == "hypot"  # of what PyTorch saves
     kind = type(grad_fn, (Pairwise,), {"partials": partials, "evaluate": staticmethod(evaluate), "again": staticmethod(function),
-                                       "names": ("self", "other", "result") if keeps_result else ("self", "other"), "__doc__": f"Backward of {name}."})
+                                       "composed": _COMPOSED.get(name), "names": ("self", "other", "result") if keeps_result else ("self", "other"),
+                                       "__doc__": f"Backward of {name}."})
     return function
 
 
@@ -152,8 +180,9 @@ def _remainder_function(name: str, ufunc):
         node, data = _binary(kind, ufunc, a, b)
         if node is not None:
             if isinstance(b, Tensor):
-                node.save(a if node.edges[1] is not None else None, b)
+                node.save(*((a, b) if node.edges[1] is not None else (None, None)))
             else:
+                node.names = ()
                 node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
         return result(node, data)
     function.__name__ = name

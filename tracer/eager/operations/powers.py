@@ -14,7 +14,7 @@ from ..tensor import Tensor, made_of
 from .arithmetic import _Binary, _binary, _number, operand
 from .choices import where
 from .elementwise import RECORDED
-from .numbers import times
+from .numbers import minus, times
 from .operands import check_operands
 
 
@@ -46,7 +46,7 @@ class PowBackward1(_Binary):
         x, y, out = self.unpack()
         by_x = by_y = None
         if self.edges[0] is not None:
-            by_x = where(y == 0, 0.0, g * (y * x.pow(y - 1)))
+            by_x = where(y == 0, 0.0, g * (y * x.pow(minus(y, 1))))
         if self.edges[1] is not None:
             by_y = g * where((x == 0) & (y >= 0), 0.0, out * x.log())
         return self._fit((by_x, by_y))
@@ -70,9 +70,8 @@ class PowBackward2(_Binary):
 
     def backward(self, g):
         y, out = self.unpack()
-        if self.base == 0:
-            return (where(y >= 0, 0.0, g * out * -math.inf),)
-        return (g * (out * math.log(self.base)),) if self.base > 0 else (g * out * math.nan,)
+        slope = times(out, math.log(self.base) if self.base > 0 else -math.inf if self.base == 0 else math.nan)
+        return (where(y >= 0, 0.0, g * slope) if self.base == 0 else g * slope,)
 
     fast = None
 
@@ -84,7 +83,7 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     if not isinstance(exponent, Tensor):
         return _power_of_number(operand(input, "pow"), exponent)
     if not isinstance(input, Tensor):
-        data = np.asarray(np.power(*in_common(input, exponent)[1]), order="C")[()]
+        data = np.asarray(_integer_power(*in_common(input, exponent)[1]), order="C")[()]
         node = recorded(PowBackward2, (exponent,))
         made = result(node, data)
         if node is not None:
@@ -98,16 +97,6 @@ def pow_(input, exponent, *, out=None) -> Tensor:
     return made
 
 
-def _integer_power(x, y):
-    """Negative exponents of integers: 1 and -1 have powers, all others give 0."""
-    if x.dtype.kind == "b":
-        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
-    if x.dtype.kind not in "iu" or not np.any(y < 0):
-        return np.power(x, y)
-    x, y = np.broadcast_arrays(x, y)
-    return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0))).astype(x.dtype)
-
-
 def _refuse_negative_integers(x, y):
     if x.dtype.kind in "iu" and np.any(np.asarray(y) < 0):
         raise RuntimeError("Integers to negative integer powers are not allowed.")
@@ -115,9 +104,21 @@ def _refuse_negative_integers(x, y):
 
 
 def _raised(x, n: float):
-    """As PyTorch: squares, cubes and roots are not left to pow."""
+    """As PyTorch: squares, cubes, roots and their inverses are not left to pow, which shows at -0."""
     return (x * x if n == 2 else x * x * x if n == 3 else np.sqrt(x) if n == 0.5 else 1 / x if n == -1 else 1 / (x * x) if n == -2
             else 1 / np.sqrt(x) if n == -0.5 else np.power(x, x.dtype.type(n)))
+
+
+def _integer_power(x, y):
+    """With negative exponents what is left of a fraction: 0, but for 1 and -1."""
+    if x.dtype.kind == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    if x.dtype.kind not in "iu" or not np.any(np.asarray(y) < 0):
+        return np.power(x, y)
+    base, exponent = np.broadcast_arrays(x, y)
+    whole = np.power(base, np.maximum(exponent, 0))
+    fraction = np.where(base == 1, 1, np.where(base == -1, np.where(exponent % 2, -1, 1), 0))
+    return np.where(exponent < 0, fraction, whole).astype(x.dtype)[()]
 
 
 def _power_of_number(x: Tensor, n) -> Tensor:
@@ -125,7 +126,7 @@ def _power_of_number(x: Tensor, n) -> Tensor:
     if data.dtype.kind == "f":
         value = _raised(data, n)
     elif data.dtype.kind == "b" and isinstance(n, bool):
-        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+        value = data | (not n)
     else:
         _, (base, exponent) = in_common(x, n)
         value = _refuse_negative_integers(base, exponent)
@@ -164,7 +165,7 @@ class RsqrtBackward0(Node):
 
     def backward(self, g):
         out, = self.unpack()
-        return (g * (out.pow(3) * -0.5),)
+        return (times(g, -0.5) * out.pow(3),)
 
 
 FUNCTIONS = {"pow": pow_, "square": _square, "rsqrt": rsqrt}

@@ -8,9 +8,10 @@ import numpy as np
 
 from ..node import Node
 from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
-from ..tensor import Tensor, counter_of, unsigned, wrapped_dim
+from ..tensor import Tensor, count_updates, unsigned, wrapped_dim
 from ..updates import in_place
-from .define import kind, operation
+from .define import IfNeeded, kind, operation
+from .numbers import times
 from .operands import check_kernel
 from .shaping import RESHAPED, expand
 
@@ -80,7 +81,7 @@ class MvBackward0(Node):
 
     def backward(self, g):
         a, v = self.unpack()
-        return None if v is None else g.unsqueeze(1) * v, None if a is None else a.t().mv(g)
+        return None if v is None else outer(g, v), None if a is None else a.t().mv(g)
 
 
 class DotBackward0(Node):
@@ -153,7 +154,9 @@ def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
     """A matrix times a vector."""
     look_up_nodes((input, vec))
     if input.ndim != 2 or vec.ndim != 1:
-        raise RuntimeError(f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
+        if not input.ndim:
+            raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+        raise RuntimeError(f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}")
     if input._data.shape[1] != vec._data.shape[0]:
         raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({_x(input)}), vec ({vec.shape[0]})")
     if input.dtype is not vec.dtype:
@@ -263,9 +266,9 @@ def without_axis(input: Tensor, axis: int) -> Tensor:
     """A fresh result without an axis of extent 1."""
     node = recorded(_SQUEEZED, (input,))
     if node is not None:
-        node.shape, node.dim = input._data.shape, unsigned(axis)
+        node.shape, node.dim, node.gone = input._data.shape, unsigned(axis), (wrapped_dim(axis, input.ndim),)
     made = result(node, np.squeeze(input._data, axis))
-    counter_of(made)[0] = 1  # PyTorch squeezes in place
+    count_updates(made, 1)  # PyTorch squeezes in place
     return made
 
 
@@ -276,7 +279,7 @@ def outer(input: Tensor, vec2: Tensor, *, out=None) -> Tensor:
     """All products of the elements of two vectors."""
     if input.ndim != 1 or vec2.ndim != 1:
         raise RuntimeError(f"outer: Expected 1-D argument {'self' if input.ndim != 1 else 'vec2'}, but got {(input if input.ndim != 1 else vec2).ndim}-D")
-    return input.unsqueeze(1) * vec2
+    return input.reshape(input._data.shape[0], 1) * vec2
 
 
 def inner(input: Tensor, other: Tensor, *, out=None) -> Tensor:
@@ -309,8 +312,8 @@ _KERNELS = {"addmm": "addmm_impl_cpu_", "addbmm": "addmm_impl_cpu_", "addmv": "a
 # Products added to something --------------------------------------------------------------------------------------------------------
 
 def _added_backward(node, g, a, b):
-    to_self = fitted(g if node.beta == 1 else g * node.beta, node.fit) if node.edges[0] is not None else None
-    g = g if node.alpha == 1 else g * node.alpha
+    to_self = fitted(g if node.beta == 1 else times(g, node.beta), node.fit) if node.edges[0] is not None else None
+    g = g if node.alpha == 1 else times(g, node.alpha)
     return (to_self, node.left(g, b) if node.edges[1] is not None else None, node.right(g, a) if node.edges[2] is not None else None)
 
 
@@ -319,6 +322,8 @@ def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, lef
     cls = type(cls.__name__, (_OfMatrices, cls), {"arguments": cls.arguments | extents, "left": left, "right": right, "__doc__": cls.__doc__})
 
     def function(input: Tensor, first: Tensor, second: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+        if name == "addmm" and input.dtype is not second.dtype:
+            raise RuntimeError("self and mat2 must have the same dtype, but got " + f"{input.dtype.legacy} and {second.dtype.legacy}")
         check(input, first, second)
         check_kernel(_KERNELS.get(name, name), first, "fiu" if name in _KERNELS else "fiub")
         _check_dtypes(first, second)
@@ -333,8 +338,8 @@ def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, lef
             expand(input, *product.shape)
         product = product if alpha == 1 else product * scalar(alpha)
         data = product if beta == 0 else (wide if beta == 1 else wide * scalar(beta)) + product
-        return operation(cls, (input, first, second), data, (first, second), alpha=alpha, beta=beta, fit=(input._data.shape, input._data.dtype),
-                         operands=(laid_out(first._data), laid_out(second._data)))
+        return operation(cls, (input, first, second), data, (IfNeeded(first, 2), IfNeeded(second, 1)), alpha=alpha, beta=beta,
+                         fit=(input._data.shape, input._data.dtype), operands=(laid_out(first._data), laid_out(second._data)))
     function.__name__ = name
     function.__doc__ = f"``beta * input + alpha * (first @ second)``: ``torch.{name}``."
     return function
@@ -393,18 +398,23 @@ def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
     if len(first) != len(second):
         raise RuntimeError("both dimension lists should have same length")
     for m, n in zip(first, second):
-        if a._data.shape[m] != b._data.shape[n]:
+        if a._data.shape[m] == 1:
+            b = b.sum(n, keepdim=True)
+        elif b._data.shape[n] == 1:
+            a = a.sum(m, keepdim=True)
+        elif a._data.shape[m] != b._data.shape[n]:
             raise RuntimeError(f"contracted dimensions need to match, but first has size {a._data.shape[m]} in dim {m} and second has size "
                                f"{b._data.shape[n]} in dim {n}")
-    first, second = [wrapped_dim(d, a.ndim) for d in first], [wrapped_dim(d, b.ndim) for d in second]
-    free_a, free_b = [k for k in range(a.ndim) if k not in first], [k for k in range(b.ndim) if k not in second]
+    free_a, free_b = [[k for k in range(t.ndim) if k not in [wrapped_dim(d, t.ndim) for d in dims]] for t, dims in ((a, first), (b, second))]
     shape = [a._data.shape[k] for k in free_a] + [b._data.shape[k] for k in free_b]
     inside = int(np.prod([a._data.shape[k] for k in first]))
-    if not free_a and not free_b and a.ndim == b.ndim == 1:
-        return dot(a.permute(0), b.permute(0)).view(())
-    left = a.permute(*free_a, *first).reshape(int(np.prod([a._data.shape[k] for k in free_a])), inside)
-    right = b.permute(*second, *free_b).reshape(inside, int(np.prod([b._data.shape[k] for k in free_b])))
-    return mm(left, right).view(shape)
+    left, right = a.permute(*free_a, *first), b.permute(*second, *free_b)
+    if a._data.size == b._data.size == inside:  # a number
+        if left.is_contiguous() and right.is_contiguous():
+            return dot(*[t if t.ndim == 1 else t.reshape(inside) for t in (left, right)]).view(shape)
+        return (left.squeeze() * right.squeeze()).sum().view(shape)
+    left = left.reshape(int(np.prod([a._data.shape[k] for k in free_a])), inside)
+    return mm(left, right.reshape(inside, int(np.prod([b._data.shape[k] for k in free_b])))).view(shape)
 
 
 def kron(input: Tensor, other: Tensor, *, out=None) -> Tensor:

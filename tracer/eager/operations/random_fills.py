@@ -9,7 +9,10 @@ from ..record import recorded, result
 from ..tensor import Tensor, made_of
 from ..updates import update
 from .indexing import FillBackward2
+from .operands import check_kernel
 from .random import Generator, check_deviation, source_of
+
+_CONTINUOUS = "{} distribution is a continuous probability distribution. dtype must be a floating point but you specified {}"
 
 
 def _filled(self: Tensor, kind: type[Node], values: np.ndarray) -> Tensor:
@@ -30,6 +33,7 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
     """Overwrite with uniform numbers."""
     if a > b:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a:g} > to={b:g}")
+    check_kernel("check_uniform_bounds", self)
     made = source_of(generator).uniform(self._data.size, self._data.dtype)
     return _filled(self, _KINDS["Uniform"], made * (made.dtype.type(b) - made.dtype.type(a)) + made.dtype.type(a))
 
@@ -37,11 +41,15 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Overwrite with normal numbers."""
     check_deviation(std)
+    check_kernel("normal_kernel_cpu", self)
     return _filled(self, _KINDS["Normal"], source_of(generator).normal(self._data.size, self._data.dtype, mean, std))
 
 
 def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
     """Overwrite with exponentials of normal numbers, drawn one by one."""
+    if not std > 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
+    check_kernel("log_normal_cpu", self)
     source = source_of(generator)
     return _filled(self, _KINDS["LogNormal"], np.exp(np.array([source.one_normal() * std + mean for _ in range(self._data.size)])))
 
@@ -60,6 +68,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability that the element says, or with ``p``, else 0."""
     if p is not None:
         return bernoulli_(made_of(np.empty(input._data.shape, input._data.dtype)), p, generator=generator)
+    check_kernel("bernoulli_tensor_cpu_p_", input)
     ones = _ones_by(source_of(generator), input._data).astype(input._data.dtype)
     return result(recorded(_KINDS["Bernoulli"], (input,)), ones[()])
 
@@ -75,6 +84,8 @@ def _ones_by(source: Generator, probabilities) -> np.ndarray:
 
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Overwrite with waiting times of a rate."""
+    if self._data.dtype.kind != "f":
+        raise RuntimeError(_CONTINUOUS.format("Exponential", self.dtype.legacy))
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
     return _filled(self, _KINDS["Exponential"], -np.log1p(-source_of(generator).doubles(self._data.size)) / lambd)
@@ -84,11 +95,16 @@ def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) ->
     """Overwrite with the number of trials until one succeeds."""
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+    check_kernel("geometric_cpu", self, "fiu")
     return _filled(self, _KINDS["Geometric"], np.ceil(np.log(source_of(generator).doubles(self._data.size)) / np.log1p(-p)))
 
 
 def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Overwrite with numbers that have no mean."""
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
+    if self._data.dtype.kind != "f":
+        raise RuntimeError(_CONTINUOUS.format("Cauchy", self.dtype.c_name))
     return _filled(self, _KINDS["Cauchy"], median + sigma * np.tan(np.pi * (source_of(generator).doubles(self._data.size) - 0.5)))
 
 

@@ -27,7 +27,8 @@ def flip(input: Tensor, *given, dims=None) -> Tensor:
     for axis in axes:
         if axes.count(axis) > 1:
             raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
-    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes, given=unsigned(dims))
+    return operation(FLIP, (input,), in_layout_of(np.array(np.flip(x, axes)), x) if x.ndim else x, dims=axes,
+                     given=unsigned(tuple(one_by_one(dims))))
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -68,6 +69,8 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
     dims = (dims,) if isinstance(dims, int) else tuple(dims if dims is not None else ())
     if not shifts:
         raise RuntimeError("`shifts` required")
+    if dims and not input.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
     if not dims and len(shifts) == 1:
         flat = input._data.reshape(-1)
         at = -shifts[0] % max(flat.size, 1)
@@ -83,9 +86,15 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
 
 
 def _repeat_backward(node, g):
-    shape = (1,) * (len(node.repeats) - len(node.shape)) + node.shape
-    inner = g.reshape([n for pair in zip(node.repeats, shape) for n in pair])
-    return inner.sum(tuple(range(0, 2 * len(shape), 2))).reshape(node.shape) if shape else g
+    if 0 in node.repeats:
+        return made_of(np.zeros(node.shape, g._data.dtype))
+    lead = len(node.repeats) - len(node.shape)
+    for _ in range(lead):
+        g = g.sum(0)
+    extents = [n for repeats, extent in zip(node.repeats[lead:], node.shape) for n in ((repeats, extent) if repeats != 1 else (extent,))]
+    axes = [k + sum(n != 1 for n in node.repeats[lead:lead + k]) for k, repeats in enumerate(node.repeats[lead:]) if repeats != 1]
+    g = g.reshape(extents)
+    return g.sum(axes) if axes else g
 
 
 REPEAT = kind("RepeatBackward0", _repeat_backward, keeps="repeats self_sym_sizes:shape")
@@ -112,6 +121,8 @@ def _check_counts(repeats: Tensor) -> None:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if repeats._data.dtype not in (np.int64, np.int32):
         raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.legacy}'")
+    if (repeats._data < 0).any():
+        raise RuntimeError("repeats can not be negative")
 
 
 def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:

@@ -9,16 +9,17 @@ import warnings
 import numpy as np
 
 from ..dtypes import DTYPES, Dtype, int64
+from ..modes import state
 from ..node import Node
 from ..record import recorded, result, saved_result
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..words import type_name
 from .arithmetic import operand
-from .choices import where
+from .choices import masked_fill, where
 from .cumulative import cumprod
 from .define import gate
 from .joining import cat
-from .numbers import over
+from .numbers import over, times
 from .slicing import narrow
 
 
@@ -43,7 +44,7 @@ def spread(g, shape: tuple, axes, keepdim: bool):
         if axes is not None and not keepdim:
             for axis in sorted(axes):
                 g = g.unsqueeze(axis)
-        return g.expand(*shape) if shape else g
+        return g.expand(*shape)
     if axes is not None and not keepdim and axes:
         g = np.expand_dims(g, axes)
     return np.broadcast_to(g, shape) if shape else g
@@ -85,10 +86,12 @@ class SumBackward1(SumBackward0):
 class MeanBackward0(SumBackward0):
     """Backward of a mean over everything."""
 
-    arguments = {"self_sym_numel": "count", "self_sym_sizes": "shape"}
+    arguments = {"self_sym_numel": "numel", "self_sym_sizes": "shape"}
+    numel = property(lambda node: math.prod(node.shape))
 
     def fast(self, g):
-        return (self.cast(self.spread(g / g.dtype.type(self.count))),)
+        g = self.cast(g / g.dtype.type(self.count))
+        return (np.full(self.shape, g)[()] if self.axes is None else np.array(self.spread(g))[()],)
 
     def backward(self, g):
         g = over(self.spread(g), self.count)
@@ -99,7 +102,6 @@ class MeanBackward1(MeanBackward0):
     """Backward of a mean over axes."""
 
     arguments = {**_Reduction.arguments, **MeanBackward0.arguments, "self_sym_numel": "numel"}
-    numel = property(lambda node: math.prod(node.shape))
 
 
 def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> Node | None:
@@ -122,8 +124,8 @@ def sum_(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = 
 
 def _summed(x, axes, keepdim: bool):
     if axes == () or x.ndim == 0:
-        return x if not isinstance(x, np.ndarray) else np.array(x)
-    total = np.add.reduce(x, axis=axes, keepdims=keepdim)
+        return x + x.dtype.type(0) if not isinstance(x, np.ndarray) else np.array(x)
+    total = np.add.reduce(x, axis=axes, keepdims=keepdim, initial=0)  # 0 of -0
     return total if total.ndim < 2 else np.ascontiguousarray(total)
 
 
@@ -157,24 +159,32 @@ class ProdBackward0(_Reduction):
 
     def backward(self, g):
         x, out = self.unpack()
+        if x.dtype is g.dtype:
+            return (self._to_factors(g, x, out),)
+        return (self._to_factors(g, x.to(g.dtype), out).to(x.dtype),)
+
+    def _to_factors(self, g, x, out):
         if not x.ndim:
-            return (g.clone(),)
-        if self.axes is None and not (x._data == 0).any():
-            return (g * (out / x),)
-        if self.axes is None:
-            if (x._data == 0).sum() > 1:
-                return (_VANISHED(g, np.zeros(x._data.shape, bool), x=x),)
-            return ((g * _products_of_others(x.contiguous().view(-1), 0)).view_as(x),)
-        g = self.spread(g)
+            return g.clone()
+        if self.axes is not None and not self.keepdim:
+            g, out = g.unsqueeze(self.axes[0]), out.unsqueeze(self.axes[0])
         if not (x._data == 0).any():
-            return (g * (self.spread(out) / x),)
-        return (g * _products_of_others(x, self.axes[0]),)
+            return g * (out / x)
+        if self.axes is None and not state.recording and (x._data == 0).sum() > 1:
+            return made_of(np.zeros_like(x._data))  # also where the gradient is infinite
+        if self.axes is None:
+            return _with_others(g, x.contiguous().view(-1), 0).view_as(x)
+        return _with_others(g, x, self.axes[0])
 
 
 class ProdBackward1(ProdBackward0):
     """Backward of a product over an axis."""
 
     arguments = _Reduction.arguments
+
+
+def _with_others(g: Tensor, x: Tensor, axis: int) -> Tensor:
+    return g if x._data.shape[axis] == 1 else g * _products_of_others(x, axis)
 
 
 def _products_of_others(x: Tensor, axis: int) -> Tensor:
@@ -206,24 +216,20 @@ class VarBackward0(_Reduction):
     correction = 1
 
     def backward(self, g):
-        return (self.slope(g, self.unpack()[0]),)
-
-    def slope(self, g, x):
-        """The gradient of the variance with respect to x."""
-        count = x.numel() if self.axes is None else math.prod([self.shape[a] for a in self.axes])
-        centred = x - x.mean(self.axes if self.axes is not None else None, keepdim=True) if self.axes is not None else x - x.mean()
-        free = count - self.correction
-        return self.spread(g) * centred * (2.0 / free if free > 0 else float("nan"))
+        x, = self.unpack()
+        return (by_variance(g, x, self.axes, self.keepdim, self.correction),)
 
     def fast(self, g):
         return (self.plain_slope(g, self.plain()[0]),)
 
     def plain_slope(self, g, x):
-        """:meth:`slope` on NumPy data."""
+        """The gradient of the variance, on NumPy data."""
         count = x.size if self.axes is None else math.prod([self.shape[a] for a in self.axes])
         centred = x - np.add.reduce(x, axis=self.axes, keepdims=True) / x.dtype.type(count)
         free = count - self.correction
-        return self.spread(g) * centred * x.dtype.type(2.0 / free if free > 0 else float("nan"))
+        if free <= 0:
+            return self.backward(made_of(g))[0]._data
+        return self.spread(g) * centred * x.dtype.type(2.0 / free)
 
 
 class StdBackward0(VarBackward0):
@@ -233,12 +239,30 @@ class StdBackward0(VarBackward0):
 
     def backward(self, g):
         x, deviation = self.unpack()
-        return (self.slope(where(deviation == 0, 0.0, g / (deviation * 2)), x),)
+        return (by_variance(by_root(g, deviation), x, self.axes, self.keepdim, self.correction),)
 
     def fast(self, g):
         x, deviation = self.plain()
         return (self.plain_slope(np.where(deviation == 0, g.dtype.type(0), g / (deviation * 2)), x),)
 
+
+def by_variance(g: Tensor, x: Tensor, axes, keepdim: bool, correction: float) -> Tensor:
+    """The gradient of a variance with respect to x."""
+    if axes is None or not x.ndim:
+        free = x.numel() - correction
+        if free <= 0:
+            return g * where(x == x.mean(), float("nan"), float("inf"))
+        return times(g, 2.0 / free) * (x - x.mean())
+    if not keepdim and x.ndim > 1:
+        for axis in sorted(axes):
+            g = g.unsqueeze(axis)
+    free = int(np.prod([x._data.shape[a] for a in axes])) - correction
+    return times(g, 2.0 / free if free else float("inf")) * (x - x.mean(axes, keepdim=True))
+
+
+def by_root(g: Tensor, deviation: Tensor) -> Tensor:
+    """The gradient of a standard deviation with respect to the variance."""
+    return masked_fill(g / times(deviation, 2), deviation == 0, 0)
 
 def _correction(unbiased, correction) -> float:
     return (1 if unbiased is None else int(unbiased)) if correction is None else correction

@@ -12,7 +12,7 @@ import numpy as np
 from ..dtypes import Dtype
 from ..record import look_up_nodes, recorded, result, summed_to
 from ..stale import Stale
-from ..tensor import Tensor, is_contiguous, made_of, shared, wrapped_dim
+from ..tensor import Tensor, is_contiguous, made_of, shared, with_logical_strides, wrapped_dim
 from ..views import ViewNode, view_of
 from ..words import type_name
 
@@ -27,6 +27,23 @@ class _Reshaped(ViewNode):
 
     def backward(self, g):
         return (g.reshape(self.shape),)
+
+
+class _Unsqueezed(_Reshaped):
+    def backward(self, g):
+        return (squeeze(g, self.at),)
+
+
+class _Squeezed(_Reshaped):
+    def backward(self, g):
+        for axis in self.gone:
+            g = unsqueeze(g, axis)
+        return (g,)
+
+
+class _Alias(_Reshaped):
+    def backward(self, g):
+        return (g,)
 
 
 class _Permuted(ViewNode):
@@ -51,7 +68,7 @@ class ExpandBackward0(ViewNode):
         return (summed_to(g, self.shape),)
 
     def backward(self, g):
-        return (g.sum_to_size(self.shape),)
+        return (g.sum_to_size(self.shape) if self.shape else g.sum(),)
 
 
 def view_kind(name: str, parent: type) -> type:
@@ -59,9 +76,9 @@ def view_kind(name: str, parent: type) -> type:
     return type(name, (parent,), {"__doc__": f"{name} of PyTorch."})
 
 
-RESHAPED = {name: view_kind(name, _Reshaped) for name in ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "UnsqueezeBackward0",
-                                                       "SqueezeBackward0",
-                                                       "SqueezeBackward1", "SqueezeBackward2", "AliasBackward0", "DetachBackward0")}
+RESHAPED = {name: view_kind(name, parent) for parent, names in {
+    _Reshaped: ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "DetachBackward0"), _Unsqueezed: ("UnsqueezeBackward0",),
+    _Squeezed: ("SqueezeBackward0", "SqueezeBackward1", "SqueezeBackward2"), _Alias: ("AliasBackward0",)}.items() for name in names}
 
 
 class _Transposed(_Permuted):
@@ -138,6 +155,8 @@ def _resolved(arguments: tuple, count: int, name: str, argument: str) -> tuple:
 
 def _as_view(array: np.ndarray, shape: tuple):
     """The array under another shape without a copy; None when there is no such view."""
+    if not array.size:
+        return array if array.shape == shape else with_logical_strides(array.reshape(shape))
     if array.flags.c_contiguous:
         return array.reshape(shape)
     try:
@@ -280,7 +299,7 @@ def movedim(input: Tensor, source, destination) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of extent 1."""
     at = wrapped_dim(dim, input.ndim + 1)
-    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: a.reshape(a.shape[:at] + (1,) + a.shape[at:]), dim=dim)
+    return view_of(input, RESHAPED["UnsqueezeBackward0"], lambda a: a.reshape(a.shape[:at] + (1,) + a.shape[at:]), dim=dim, at=at)
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
@@ -293,7 +312,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
     else:
         kind, axes = "SqueezeBackward2", tuple([wrapped_dim(d, len(shape)) for d in dim])
     gone = tuple([k for k in axes if k < len(shape) and shape[k] == 1])
-    return view_of(input, RESHAPED[kind], lambda a: a.squeeze(gone), dim=dim)
+    return view_of(input, RESHAPED[kind], lambda a: a.squeeze(gone), dim=dim, gone=gone)
 
 
 def expand(input: Tensor, *sizes) -> Tensor:
@@ -386,16 +405,21 @@ def _node_first(function):
     return method
 
 
-def view_methods(functions: dict) -> None:
-    """Gives tensors these functions as methods. A view that cannot be used any more is told before dims are looked at."""
+def view_methods(functions: dict, composed: tuple[str, ...] = ()) -> None:
+    """Gives tensors these functions as methods.
+
+    A view that cannot be used any more is told before dims are looked at, but by those that are ``composed`` of others.
+    """
     for name, function in functions.items():
         setattr(Tensor, name, function)
-        setattr(Stale, name, _node_first(function))
+        if name not in composed:
+            setattr(Stale, name, _node_first(function))
 
 
 FUNCTIONS = {f.__name__: f for f in (reshape, flatten, unflatten, ravel, transpose, t, permute, movedim, unsqueeze, squeeze, broadcast_to)}
 FUNCTIONS |= {"swapaxes": swapaxes, "swapdims": transpose, "moveaxis": movedim}
-view_methods(FUNCTIONS | {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as)})
+view_methods(FUNCTIONS | {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as)},
+             ("flatten", "unflatten", "ravel", "movedim", "moveaxis"))
 Tensor.T = property(_axes_reversed)
 FUNCTIONS["adjoint"] = Tensor.adjoint = _matrix_transposed("adjoint()")
 Tensor.mT, Tensor.mH, Tensor.H = property(_matrix_transposed("mT")), property(_matrix_transposed("mH")), property(_matrix_transposed("H"))

@@ -117,10 +117,17 @@ def _check_place(place: Geometry, available: int, itemsize: int) -> None:
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(place.steps)}")
     if place.offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {place.offset}")
-    if place.extent() > available:
+    if 0 not in place.shape and place.extent() > available:
         raise RuntimeError(f"setStorage: sizes {list(place.shape)}, strides {list(place.steps)}, storage offset {place.offset}, and itemsize {itemsize} "
                            f"requiring a storage size of {place.extent() * itemsize} are out of bounds for storage of size {available * itemsize}")
 
 
+def check_storage(input: Tensor, at: int, extent: int) -> None:
+    """Refuse so many positions at the beginning of an axis, where the memory does not hold them."""
+    shape, steps = ((*each[:at], new, *each[at + 1:]) for each, new in ((input._data.shape, extent), (input.stride(), 0)))
+    memory = shared(input if input._view is None else input._view.base)
+    _check_place(Geometry(shape, steps, input.storage_offset()), geometry_of(memory).extent() if memory.size else 0, memory.itemsize)
+
+
 FUNCTIONS = {f.__name__: f for f in (select, narrow, diagonal, as_strided)}
-view_methods(FUNCTIONS | {"unfold": unfold})
+view_methods(FUNCTIONS | {"unfold": unfold}, ("narrow",))

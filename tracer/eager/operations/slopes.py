@@ -21,7 +21,11 @@ def gradient(input: Tensor, *, spacing=1, dim=None, edge_order: int = 1) -> tupl
     if len(set(axes)) != len(axes):
         repeated = next(each for each in axes if axes.count(each) > 1)
         raise RuntimeError(f"dim {repeated} appears multiple times in the list of dims")
+    spacing = 1 if spacing is None else spacing
     steps = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(axes)
+    if len(steps) != len(axes) and dim is not None:
+        raise RuntimeError("torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the same length, but got a "
+                           f"spacing argument of length {len(steps)} and a dim argument of length {len(axes)}.")
     if len(steps) != len(axes):
         raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() = {input.ndim}', since dim "
                            f"argument was not given, but got a list of length {len(steps)}")
@@ -64,7 +68,7 @@ def _uneven(x: Tensor, axis: int, places: Tensor, edge_order: int) -> Tensor:
 
 
 def _two(x: Tensor, axis: int, at: int, step) -> Tensor:
-    return over(narrow(x, axis, at + 1, 1) - narrow(x, axis, at, 1), float(step))
+    return (narrow(x, axis, at + 1, 1) - narrow(x, axis, at, 1)) / made_of(step)
 
 
 def _weighted(x: Tensor, axis: int, start: int, count: int, *weights) -> Tensor:

@@ -53,16 +53,20 @@ def return_type(name: str, *fields: str):
 
 
 class Factored(Node):
-    """PyTorch keeps the LU factors of the matrices, by whose rows it has them; here they are made for whoever looks."""
+    """PyTorch keeps the LU factors of the matrices; here they are made for whoever looks. ``turns``: of the transposed ones, if they lie by rows."""
+
+    turns = True
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """The factors, in one matrix, and the rows that were exchanged, counted from 1."""
         a = np.asarray(self.unpack_one(0)._data)
-        turned = np.swapaxes(a, -1, -2) if is_contiguous(a) else a
+        turned = np.swapaxes(a, -1, -2) if self.turns and is_contiguous(a) else a
         flat = turned.reshape(-1, *turned.shape[-2:])
         getrf, = get_lapack_funcs(("getrf",), (a,))
         found = [getrf(each)[:2] for each in flat if each.size]
         both, rows = [np.stack(each) for each in zip(*found)] if found else (flat, np.zeros((len(flat), a.shape[-1])))
+        if not a.size:
+            return made_of(np.array(a)), made_of(np.zeros(a.shape[:-1], np.int32))
         return made_of(both.reshape(a.shape).astype(a.dtype)), made_of((rows + bool(found)).astype(np.int32).reshape(a.shape[:-1]))
 
     LU, pivots = property(lambda self: self.factors()[0]), property(lambda self: self.factors()[1])
@@ -126,6 +130,7 @@ def _solve_backward(node, g, a, out):
 
 
 SOLVE = factored(kind("LinalgSolveExBackward0", _solve_backward, ("A", "result"), keeps="left"))
+SOLVE.turns = False
 
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out=None) -> Tensor:
@@ -228,7 +233,10 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out=None) -> Te
 
 def by_columns(data):
     """Matrices laid out by columns, as LAPACK leaves them."""
-    return np.swapaxes(np.ascontiguousarray(np.swapaxes(data, -1, -2)), -1, -2)
+    turned = np.swapaxes(data, -1, -2)
+    copy = np.empty(turned.shape, data.dtype)
+    copy[...] = turned
+    return np.swapaxes(copy, -1, -2)
 
 
 def matrix_power(A: Tensor, n: int, *, out=None) -> Tensor:

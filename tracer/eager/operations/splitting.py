@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from ..dtypes import int64
-from ..record import recorded
-from ..tensor import Tensor, made_of, shared, wrapped_dim
-from ..views import ViewNode, scatter, share
+from ..record import check_differentiable, recorded
+from ..tensor import Tensor, made_of, shared, with_logical_strides, wrapped_dim
+from ..views import ViewNode, share
+from .joining import cat, stack
 from .shaping import keeps, view_kind, view_methods
 from .slicing import narrow
 
@@ -25,12 +26,18 @@ keeps(SPLIT_WITH_SIZES, "dim", "split_sizes")
 keeps(UNBIND, "dim", sizes=False)
 
 
-def _several(input: Tensor, kind: type, parts: list, **arguments) -> tuple:
-    """Views that one node has for outputs. ``arguments``: what PyTorch keeps of the call. The unsafe ones share memory, but nobody is told of updates."""
+def _several(input: Tensor, kind: type, at: int, parts: list, **arguments) -> tuple:
+    """Views along an axis that one node has for outputs. ``arguments``: what PyTorch keeps of the call.
+
+    The unsafe ones share memory, but nobody is told of updates.
+    """
     array = shared(input)
+    if not array.size and input._view is None:
+        array = with_logical_strides(array)
     node = recorded(_of_several(kind, len(parts)), (input,))
     if node is not None:
-        node.shape, node.parts, node.given = array.shape, parts, arguments
+        check_differentiable(array)
+        node.shape, node.at, node.parts, node.given = array.shape, at, parts, arguments
     made = []
     for number, part in enumerate(parts):
         each = made_of(array[part])
@@ -43,20 +50,20 @@ def _several(input: Tensor, kind: type, parts: list, **arguments) -> tuple:
 
 
 class _SeveralNode(ViewNode):
+    together = cat
+
     def backward(self, *gradients):
-        total = None
-        for g, part in zip(gradients, self.parts):
-            if g is not None:
-                each = scatter(g, self.shape, lambda a, part=part: a[part])
-                total = each if total is None else total + each
-        return (total,)
+        dtype = next(g._data.dtype for g in gradients if g is not None)
+        given = [made_of(np.zeros(np.empty(self.shape)[part].shape, dtype)[()]) if g is None else g for g, part in zip(gradients, self.parts)]
+        return (type(self).together(given, self.at),)
 
     fast = None
 
 
 @functools.cache
 def _of_several(kind: type, count: int) -> type:
-    return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "__doc__": kind.__doc__})
+    return type(kind.__name__, (_SeveralNode,), {"outputs": count, "arguments": kind.arguments, "together": stack if kind is UNBIND else cat,
+                                                 "__doc__": kind.__doc__})
 
 
 def _axis_to_split(name: str, input: Tensor, dim: int) -> int:
@@ -90,7 +97,7 @@ def _split(input: Tensor, split_size_or_sections, dim: int, of_size: type, with_
         bounds = [0, *np.cumsum(sizes).tolist()]
     one = isinstance(split_size_or_sections, int)
     kind, kept = (of_size, split_size_or_sections) if one else (with_sizes, tuple(split_size_or_sections))
-    return _several(input, kind, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim,
+    return _several(input, kind, at, [(slice(None),) * at + (slice(a, b),) for a, b in pairwise(bounds)], dim=dim,
                     split_size=split_size_or_sections, split_sizes=kept)
 
 
@@ -126,7 +133,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrapped_dim(dim, input.ndim)
-    return _several(input, UNBIND, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim)
+    return _several(input, UNBIND, at, [(slice(None),) * at + (k, ...) for k in range(input._data.shape[at])], dim=dim)
 
 
 def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
@@ -177,7 +184,7 @@ def split_with_sizes(input: Tensor, split_sizes, dim: int = 0) -> tuple:
 
 
 FUNCTIONS = {f.__name__: f for f in (split, chunk, unbind, unsafe_split, unsafe_split_with_sizes, unsafe_chunk)}
-view_methods(FUNCTIONS)
+view_methods(FUNCTIONS, ("chunk", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_chunk"))
 FUNCTIONS |= {f.__name__: f for f in (tensor_split, hsplit, vsplit, dsplit, split_with_sizes)}
 for _function in (tensor_split, hsplit, vsplit, dsplit, split_with_sizes):
     setattr(Tensor, _function.__name__, _function)

@@ -16,10 +16,12 @@ from .operands import check_kernel, check_operands
 
 class _Step(Node):
     def fast(self, g):
+        self.check()
         return (np.zeros(g.shape, g.dtype)[()],)
 
     def backward(self, g):
-        return (made_of(np.zeros(g._data.shape, g._data.dtype)[()]),)
+        self.unpack()
+        return (made_of(in_layout_of(np.zeros(g._data.shape, g._data.dtype)[()], g._data)),)
 
 
 def _step(name: str, function, grad_fn: str):
@@ -33,7 +35,7 @@ def _step(name: str, function, grad_fn: str):
         node = recorded(kind, (input,))
         made = result(node, in_layout_of(value, x))
         if node is not None and name == "sgn":
-            node.save(input, saved_result(made))
+            node.save(input, saved_result(made))  # as of complex numbers, which need them
         return made
     step.__name__ = name
     step.__doc__ = f"``{name}`` of the elements; its slope is 0."

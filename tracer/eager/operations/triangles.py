@@ -7,8 +7,11 @@ import functools
 import numpy as np
 
 from ..dtypes import Dtype, int64
+from ..record import updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import in_place
+from .arithmetic import operand
+from .by_index import index_fill
 from .define import kind, operation
 from .operands import check_kernel
 from .shaping import reshape
@@ -25,7 +28,7 @@ def _triangle(name: str, cut):
     cls = kind(f"{name.title()}Backward0", lambda node, g: function(g, node.diagonal), keeps="diagonal:given")
 
     def function(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
-        x = input._data
+        x = operand(input, name)._data
         if x.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         rows, columns = x.shape[-2:]
@@ -95,12 +98,13 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 def _trace_backward(node, g):
-    zeros = np.zeros(node.shape, g._data.dtype)
-    np.fill_diagonal(zeros, g._data)
-    return operation(TRACE_BACKWARD, (g,), zeros)
+    rows, columns = node.shape
+    zeros = made_of(np.zeros(rows * columns, g._data.dtype))
+    places = made_of(np.arange(min(rows, columns)) * (columns + 1))
+    return updated(index_fill(zeros, 0, places, g), 2).view(node.shape)
 
 
-TRACE, TRACE_BACKWARD = kind("TraceBackward0", _trace_backward, keeps="self_sym_sizes:shape"), kind("TraceBackwardBackward0", lambda node, g: trace(g))
+TRACE = kind("TraceBackward0", _trace_backward, keeps="self_sym_sizes:shape")
 
 
 def trace(input: Tensor) -> Tensor:

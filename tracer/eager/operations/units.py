@@ -94,7 +94,7 @@ logsigmoid = activation("logsigmoid", "LogSigmoidBackward0", lambda x: np.minimu
                         check=_kernel("log_sigmoid_cpu"))
 softplus = activation("softplus", "SoftplusBackward0", _softplus,
                       lambda g, x, beta, threshold: where(x * beta > threshold, g, g * (x * beta).sigmoid()), whole=True,
-                      defaults={"beta": 1.0, "threshold": 20.0}, check=_kernel("softplus_cpu"),
+                      defaults={"beta": 1, "threshold": 20}, check=_kernel("softplus_cpu"),
                       plain=lambda x, beta, threshold: np.where(x * beta > threshold, x.dtype.type(1), expit(x * beta)))
 mish = activation("mish", "MishBackward0", lambda x: x * np.tanh(np.logaddexp(x, x.dtype.type(0))), _mish_slope, check=_kernel("mish_cpu"))
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..record import fitted
+from ..record import fit_of, fitted
 from ..tensor import Tensor, unsigned, wrapped_dim
-from .define import kind, operation
+from .define import IfNeeded, kind, operation
 from .operands import check_kernel
 from .products import vdot
 from .solving import check_float
 
 
 def _cross_backward(node, g, a, b):
-    return (fitted(cross(b, g, dim=node.dim), (a._data.shape, a._data.dtype)) if node.edges[0] is not None else None,
-            fitted(cross(g, a, dim=node.dim), (b._data.shape, b._data.dtype)) if node.edges[1] is not None else None)
+    return (fitted(cross(b, g, dim=node.dim), node.fits[0]) if node.edges[0] is not None else None,
+            fitted(cross(g, a, dim=node.dim), node.fits[1]) if node.edges[1] is not None else None)
 
 
 CROSS = kind("LinalgCrossBackward0", _cross_backward, ("self", "other"), keeps="dim:given")
@@ -28,8 +28,8 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out=None) -> Tensor:
     axis = wrapped_dim(dim, input.ndim)
     if input._data.shape[axis] != 3 or other._data.shape[axis] != 3:
         raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {input._data.shape[axis]} and {other._data.shape[axis]}")
-    return operation(CROSS, (input, other), np.ascontiguousarray(np.cross(input._data, other._data, axis=axis)), (input, other), dim=axis,
-                     given=unsigned(dim))
+    return operation(CROSS, (input, other), np.ascontiguousarray(np.cross(input._data, other._data, axis=axis)),
+                     (IfNeeded(input, 1), IfNeeded(other, 0)), dim=axis, given=unsigned(dim), fits=(fit_of(input), fit_of(other)))
 
 
 def torch_cross(input: Tensor, other: Tensor, dim: int | None = None, *, out=None) -> Tensor:

@@ -242,3 +242,22 @@ for _ufunc, _reduction in ((np.add, sum_), (np.multiply, prod), (np.maximum, max
     implements_method(_ufunc, "reduce")(_as_method(_reduction))
 for _ufunc, _scanning in ((np.add, cumsum), (np.multiply, cumprod)):
     implements_method(_ufunc, "accumulate")(lambda array, axis=0, dtype=None, out=None, scan=_scanning: scan(array, axis, dtype, out))
+
+
+def _running(ufunc):
+    """``ufunc.accumulate`` of what is associative: each element with those before it, 1, 2, 4 … places away."""
+    def accumulate(array, axis=0, dtype=None, out=None):
+        refuse_out(out, f"{ufunc.__name__}.accumulate")
+        x = operand(array)
+        axis = axis_of(axis, x.ndim)
+        x = np.moveaxis(x if dtype is None else cast(x, np.dtype(dtype)), axis, -1)
+        away = 1
+        while away < x.shape[-1]:
+            x = np.concatenate([x[..., :away], ufunc(x[..., :-away], x[..., away:])], axis=-1)
+            away *= 2
+        return np.moveaxis(x, -1, axis)
+    return accumulate
+
+
+for _ufunc in (np.maximum, np.minimum, np.fmax, np.fmin, np.logaddexp, np.logaddexp2):
+    implements_method(_ufunc, "accumulate")(_running(_ufunc))

@@ -14,8 +14,9 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ops import TABLE
+from ..functions import implements_method
 from ..value import Traced, constant, elementwise, make
-from .common import axes_of, broadcast, cast, operand, operands, promoted, strong
+from .common import axes_of, broadcast, cast, operand, operands, promoted, refuse_out, strong
 from .reductions import max_, sum_
 
 STOP_GRADIENT, PSI, GAMMALN, POLYGAMMA, ZETA = [TABLE[name] for name in ("stop_gradient", "psi", "gammaln", "polygamma", "zeta")]
@@ -47,6 +48,12 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     # Where nothing is largest (all -inf, or +inf) one term 1 is taken out that was not there.
     rest = sum_(np.exp(x - top) - hits, axes, keepdims=True) + (number - ones)
     return _dropped(np.log1p(rest / ones) + np.log(ones) + top, axes, keepdims)
+
+
+@implements_method(np.logaddexp, "reduce")
+def _logaddexp_reduce(array, axis=0, dtype=None, out=None, keepdims=False):
+    refuse_out(out, "logaddexp.reduce")
+    return logsumexp(array if dtype is None else cast(operand(array), np.dtype(dtype)), axis=axis, keepdims=keepdims)
 
 
 def _dropped(value: Traced, axes, keepdims) -> Traced:

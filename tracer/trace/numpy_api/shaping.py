@@ -8,12 +8,13 @@ import operator
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ...errors import ShapeError, UnsupportedError
+from ...errors import ShapeError
 from ..functions import implements
 from ..value import Traced
 from .common import (
     axis_of,
     broadcast,
+    filled,
     operand,
     operands,
     refuse_order,
@@ -248,8 +249,12 @@ def result_type(*values):
 
 @implements(np.resize)
 def resize(a, new_shape):
-    """Refused: it repeats or cuts elements without regard to axes."""
-    raise UnsupportedError("np.resize is not supported on traced values. Use np.tile and slices.")
+    """The elements in a row, again and again, as many as the shape has."""
+    x = operand(a)
+    shape = tuple(map(index_of, new_shape)) if np.ndim(new_shape) else (index_of(new_shape),)
+    if not x.size or not math.prod(shape):
+        return filled(x.owner, 0, x.dtype, shape)
+    return reshaped(x, (x.size,))[np.resize(np.arange(x.size), shape)]
 
 
 def index_of(value) -> int:

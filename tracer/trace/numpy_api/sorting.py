@@ -202,5 +202,6 @@ def _of_picked(name: str) -> Callable:
 FUNCTIONS_OF_PICKED |= {getattr(np, name): _of_picked(name) for name in ("median", "percentile", "quantile")}
 
 
-nearest({"unique": "How many different elements there are is not known while the graph is built. np.sort keeps them all.",
+nearest({"unique": "How many different elements there are is not known while the graph is built: of an array that is the same in each call it is, where the "
+                   "function has that from outside (a global, a closure variable) and not as an argument. np.sort keeps them all.",
          "histogram": "Counts have no derivative; use a smooth kernel density."})

@@ -40,8 +40,10 @@ def subscript(x: Traced, index) -> Traced:
         return pick(plain, index)
     if x.memory is None:
         result = getitem(plain, index)
-        if result.node.type.ndim == 0 or x.owner.location is not None or is_argument(x.node):
+        if result.node.type.ndim == 0 or x.owner.location is not None:
             return result
+        if is_argument(x.node):
+            return result if _entries(index, x)[1] else owned(result)
         entries, is_basic = _entries(index, x)
         return _linked(x, memory_of(x).array[tuple(entries)], result) if is_basic else result
     entries, is_basic = _entries(index, x)
@@ -79,6 +81,16 @@ def linked(function: Callable, args: tuple, kwargs: dict, result):
 
 
 FUNCTIONS["linked"] = linked
+
+
+def owned(result):
+    """The result of a function that makes new arrays, which may be written to even where it holds what an argument does."""
+    if type(result) is Traced and result.memory is None and result.node.type.shape and result.owner.location is None and is_argument(result.node):
+        return copied(result)
+    return result
+
+
+FUNCTIONS["owned"] = owned
 
 
 @implements(np.copy)
