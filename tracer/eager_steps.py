@@ -8,6 +8,8 @@ A cotangent that has passed through a select is guarded, as in :mod:`tracer.deri
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from .derive.rules import refuse_derivative
@@ -31,7 +33,7 @@ class Source(Node):
     __slots__ = ("value", "edge", "reads")
 
     def __init__(self, op: Op, attrs: tuple, type: ArrayType, id: int, where, value=None):
-        super().__init__(op, (), attrs, type, id, where)
+        self.op, self.inputs, self.attrs, self.type, self.id, self.where = op, (), attrs, type, id, where
         self.value = constant_value(self) if value is None else value
         self.edge = self.reads = None
 
@@ -90,16 +92,22 @@ class Elementwise(Step):
     __slots__ = ()
 
     def fast(self, g):
-        inputs, guarded, op = self.inputs, self.guarded, self.op
+        inputs, guarded = self.inputs, self.guarded
         values = [each.value for each in inputs]
         found = []
-        for edge, operand, partial in zip(self.edges, inputs, op.partials):
+        for edge, operand, partial in zip(self.edges, inputs, self.op.partials):
             if edge is None or partial is ZERO:
                 found.append(None)
                 continue
             if partial is NOT_DIFFERENTIABLE:
                 raise refuse_derivative(self)
-            found.append(_fitted(_times(g, partial(*values, self.value) if callable(partial) else partial, guarded), operand.type))
+            if callable(partial):
+                by = partial(*values, self.value)
+                product = _strong_times(g, by) if guarded else g * by
+            else:
+                product = g if partial == 1.0 else -g if partial == -1.0 else g * partial
+            type = operand.type
+            found.append(product if product.shape == type.shape and product.dtype is type.dtype else _fitted(product, type))
         if guarded:
             self._guard()
         return found
@@ -135,7 +143,7 @@ class Structured(Step):
         guarded = self.guarded
         if guarded:
             self._guard()
-        found = self.op.vjp(g, tuple([each.value for each in self.inputs]), self.value, self.attrs, lambda value, by: _times(value, by, guarded))
+        found = self.op.vjp(g, tuple([each.value for each in self.inputs]), self.value, self.attrs, _strong_times if guarded else operator.mul)
         return [None if edge is None else result for edge, result in zip(self.edges, found)]
 
 
@@ -207,10 +215,9 @@ class Reads(TapeNode):
         return (whole,)
 
 
-def _times(value, by, guarded: bool):
-    if type(by) is float:
-        return value if by == 1.0 else -value if by == -1.0 else value * by
-    return _strong(value, by.astype(value.dtype)) if guarded else value * by
+def _strong_times(value, by):
+    """Zero where the value is, whatever the factor."""
+    return value * by if type(by) is float else _strong(value, by.astype(value.dtype))
 
 
 def _fitted(g, type: ArrayType):
