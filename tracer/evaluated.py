@@ -86,6 +86,10 @@ class EvaluatedTrace(Trace):
 
     def __init__(self, name: str):
         super().__init__(name)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a call, with nothing on the tape."""
         self.builder = Tape()
         self.branches: list[tuple] = []
         self.updates: list = []

@@ -25,13 +25,13 @@ def differences_in_kind(run: EagerRun) -> list[str]:
 
 
 def _branches(run: EagerRun) -> Iterator[str]:
-    for (line, outcome), count in Counter([(user_line_of(place), outcome) for place, outcome in run.trace.branches]).items():
+    for (line, outcome), count in Counter([(user_line_of(place), outcome) for place, outcome in run.branches]).items():
         times = f", {count} times" if count > 1 else ""
         yield f"{_short(line)}: Python branches on a value. Eager asks, gets {outcome}{times}, and runs one arm; a trace has to follow both."
 
 
 def _updates(run: EagerRun) -> Iterator[str]:
-    for line in dict.fromkeys(map(user_line_of, run.trace.updates)):
+    for line in dict.fromkeys(map(user_line_of, run.updates)):
         yield f"{_short(line)}: an array is updated in place. Eagerly its memory is overwritten; a graph has a new value instead, which later reads take."
 
 

@@ -9,7 +9,7 @@ from tracer import grad, value_and_grad
 from tracer.derive import reverse
 from tracer.eager.engine import Pass
 from tracer.eager.node import Node
-from tracer.eager_run import run_eagerly
+from tracer.eager_run import eager_calls, run_eagerly
 from tracer.eager_steps import Step, kind_of
 from tracer.ops import TABLE
 from tracer.trace.arguments import callee_of
@@ -111,3 +111,16 @@ def test_what_the_result_does_not_depend_on_has_zeros_and_what_has_no_derivative
     assert [each.tolist() for each in run.gradients] == [[0.0] * 5, [1.0] * 5]
     assert eager(lambda x: x, 2.0).gradients[0] == 1.0
     assert eager(lambda x: 3.0, 2.0).gradients[0] == 0.0
+
+
+def test_calls_one_after_another_have_tapes_of_their_own():
+    seen = []
+
+    def branching(x):
+        seen.append(1)
+        return x * x if x > 1.0 else 3.0 * x
+    with eager_calls(callee_of(branching), 0) as call:
+        runs = [call(at) for at in (2.0, 0.5, 4.0)]
+    assert [float(run.gradients[0]) for run in runs] == [4.0, 3.0, 8.0]
+    assert [len(run.tape) for run in runs] == [2, 2, 2] and [run.branches[0][1] for run in runs] == [True, False, True]
+    assert len(seen) == 3
