@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from .eager.autograd.anomaly_mode import set_detect_anomaly
 from .eager.engine import Pass
 from .eager.tensor import made_of
 from .eager_steps import Constant, Source, Step, kind_of
@@ -136,7 +137,8 @@ def gradients(trace: EvaluatedTrace, output: Traced, leaves: Sequence) -> list[n
     """Run the tape backwards from a number, to leaf tensors; zeros for those that it does not depend on."""
     step = output.node
     if step.edge is not None:
-        Pass(keep=False, create=False).run([(step.edge, 0, made_of(step.type.dtype.type(1)))])
+        with set_detect_anomaly(False):  # a NaN is a result
+            Pass(keep=False, create=False).run([(step.edge, 0, made_of(step.type.dtype.type(1)))])
     for each in trace.builder.nodes:
         each.edge = each.reads = None  # a step on the tape refers to itself, and would wait for the collector
     return [np.zeros_like(leaf._data) if leaf._grad is None else np.asarray(leaf._grad._data) for leaf in leaves]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tracer
+import tracer.eager as torch
 from tests.tracer.numpy_cases import CASES
 from tracer import grad, value_and_grad
 from tracer.derive import reverse
@@ -124,3 +125,10 @@ def test_calls_one_after_another_have_tapes_of_their_own():
     assert [float(run.gradients[0]) for run in runs] == [4.0, 3.0, 8.0]
     assert [len(run.tape) for run in runs] == [2, 2, 2] and [run.branches[0][1] for run in runs] == [True, False, True]
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, lambda: torch.autograd.set_detect_anomaly(True)])
+def test_modes_of_eager_programs_do_not_reach_it(mode):
+    with mode():
+        assert eager(wave, X).gradients[0] == pytest.approx(grad(wave)(X), rel=1e-14)
+        assert np.isnan(eager(lambda x: np.sum(np.log(x) * x), np.array([-1.0, 1.0])).gradients[0]).tolist() == [True, False]
