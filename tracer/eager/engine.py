@@ -7,27 +7,22 @@ their ``grad`` at the end; only when hooks could observe the order is it found b
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
 from heapq import heappop, heappush
 from sys import getrefcount
 
 import numpy as np
 
-from .dtypes import DTYPES
-from .geometry import in_layout_of
+from .accumulation import ACCUMULATION, HELD_BY_ENTRY, accumulate, add_to_entry, owned
+from .hook_calls import checked_change, run_hooks
 from .modes import state
 from .node import UNTRACKED, Node
-from .operations.indexing import CopyBackwards
+from .operations.filling import CopyBackwards
 from .origins import evaluating
 from .record import recorded, result
 from .tangents import compute_pending
-from .tensor import Size, Tensor, count_updates, made_of
-from .updates import is_expanded
-from .words import type_name
+from .tensor import Tensor, made_of
 
 _AT_ONCE = 2**62  # more than any node's number: such nodes come next
-_accumulation = threading.Lock()  # several threads may add to the grad of one leaf
 
 
 class Pass:
@@ -194,14 +189,14 @@ class Pass:
         for hook in list((node.node_pre_hooks or {}).values()):
             changed = hook(tuple(outputs))
             if changed is not None:
-                outputs = list(_checked_change(outputs, changed, hook))
+                outputs = list(checked_change(outputs, changed, hook))
         gradients = self._gradients(node, outputs)
         if node.node_hooks and not node.computes_all:
             gradients = tuple([each if self._is_needed(edge) else None for edge, each in zip(node.edges, gradients)])
         for hook in list((node.node_hooks or {}).values()):
             changed = hook(tuple(gradients), tuple(outputs))
             if changed is not None:
-                gradients = _checked_change(gradients, changed, hook)
+                gradients = checked_change(gradients, changed, hook)
         if not self.keep:
             node.release()
         written = [0 if each is None or each._counter is None else each._counter[0] for each in gradients]
@@ -254,7 +249,7 @@ class Pass:
     def _arrive(self, entry: list) -> None:
         """All contributions to a leaf are there."""
         leaf, g, written = entry
-        if not self.tensors and getrefcount(g) > _HELD_BY_ENTRY:
+        if not self.tensors and getrefcount(g) > HELD_BY_ENTRY:
             written = None  # others hold it: the leaf gets a copy
         del self.leaves[id(leaf)]
         positions = self.wanted.get(id(leaf), ()) if self.wanted is not None else ()
@@ -284,7 +279,7 @@ class Pass:
             if shape != leaf._data.shape:
                 raise RuntimeError(f"the gradient of a leaf has the shape {list(shape)}, but expected shape compatible with {list(leaf._data.shape)}: the leaf "
                                    "was reshaped in place since it was used")
-            with _accumulation:
+            with ACCUMULATION:
                 if self.create:
                     leaf._grad = self._copied(g) if leaf._grad is None else leaf._grad + g
                 else:
@@ -385,111 +380,9 @@ class Pass:
         return edge.seq in self.needed if isinstance(edge, Node) else id(edge) in self.wanted
 
 
-def owned(data):
-    """A copy that nobody else holds; scalars cannot be changed anyway."""
-    return np.array(data) if isinstance(data, np.ndarray) else data
-
-
-def add_to_entry(entry: list, g, together: tuple, written: int) -> None:
-    """Add a contribution to what is known of a leaf's gradient. ``together``: all that its node gives."""
-    held = entry[1]
-    if held is None:
-        entry[1], entry[2] = g, written
-        return
-    entry[1] = held + g
-    # PyTorch adds in place to what nobody else holds, which the version of the leaf's grad tells.
-    more = getrefcount(held) - _HELD_ALONE
-    if held is g or (more and more != sum([each is held for each in together])):
-        entry[2] = 0
-    else:
-        data = held._data if held.__class__ is Tensor else held
-        entry[2] = entry[2] + 1 if data.__class__ is not np.ndarray or data.flags.c_contiguous or data.flags.f_contiguous else 0
-
-
-def _references() -> int:
-    """What :func:`getrefcount` says of an object that an entry and one local variable hold."""
-    entry = [None, object()]
-    held = entry[1]
-    return getrefcount(held)
-
-
-_HELD_BY_ENTRY = _references()
-_HELD_ALONE = _HELD_BY_ENTRY - 1  # by a local variable
-
-
-def first(leaf: Tensor, g, written: int | None) -> Tensor:
-    """The first gradient of a leaf: in the leaf's layout, as PyTorch promises.
-
-    ``written``: how often the gradient was written to, which the leaf takes over; None if others hold it too. Then it is copied, as one with another
-    layout is, which counts as an update.
-    """
-    like = leaf._data
-    if not isinstance(g, np.ndarray) or g.ndim == 0:
-        made = made_of(g if not isinstance(g, np.ndarray) else np.array(g))
-    elif g.strides == like.strides or not like.size:
-        made = made_of(np.array(g))
-    else:
-        made, written = made_of(in_layout_of(np.array(g), like)), None
-    if written != 0:
-        count_updates(made, int(not is_expanded(like)) if written is None else written)
-    return made
-
-
-def accumulate(leaf: Tensor, g, written: int | None = 0) -> None:
-    """Add NumPy data to a leaf's ``grad``."""
-    if leaf._grad is None:
-        leaf._grad = first(leaf, g, written)
-    else:
-        data = leaf._grad._data
-        if isinstance(data, np.ndarray):
-            data += g
-        else:
-            leaf._grad._data = data + g
-        count_updates(leaf._grad, 1)
-
-
 def _tell_root(target, number: int, g: Tensor) -> None:
     """Call the hooks of a root that leads to nothing wanted, as PyTorch does where it is the only one."""
     run_hooks((target._hooks if isinstance(target, Tensor) else (target.pre_hooks or {}).get(number)) or {}, g)
-
-
-def run_hooks(hooks: dict, g: Tensor | None) -> Tensor | None:
-    """The gradient after the hooks of a tensor; None, where nothing depends on it, stays None."""
-    for hook in list(hooks.values()):
-        changed = hook(g)
-        if changed is not None:
-            _check_hook(hook, g, changed)
-            g = changed
-    return g
-
-
-def _check_hook(hook, g: Tensor | None, changed) -> None:
-    if g is None:
-        raise RuntimeError("can't replace a None gradient with a non-None value")
-    name = getattr(hook, "__name__", "hook")
-    if not isinstance(changed, Tensor):
-        raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
-    if changed.dtype is not g.dtype:
-        raise RuntimeError(f"hook '{name}' has changed the type of value (was {_type_name(g)} got {_type_name(changed)})")
-    if changed._data.shape != g._data.shape:
-        raise RuntimeError(f"hook '{name}' has changed the size of value")
-
-
-def _checked_change(gradients: Sequence, changed, hook) -> tuple:
-    """What a hook of a node returned instead of the gradients."""
-    if not isinstance(changed, tuple):
-        raise TypeError(f"expected tuple, but hook returned '{type_name(changed)}'")
-    for each in changed:
-        if each is not None and not isinstance(each, Tensor):
-            raise TypeError(f"expected Variable, but hook returned '{type_name(each)}'")
-    if len(changed) != len(gradients):
-        raise RuntimeError(f"hook '{getattr(hook, '__name__', 'hook')}' has returned an incorrect number of values (got {len(changed)}, but expected "
-                           f"{len(gradients)})")
-    return changed
-
-
-def _type_name(tensor: Tensor) -> str:
-    return f"torch.{DTYPES[tensor._data.dtype].legacy}Tensor"
 
 
 def check_anomaly(node: Node, gradients: tuple) -> None:
@@ -500,4 +393,4 @@ def check_anomaly(node: Node, gradients: tuple) -> None:
                 raise RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
 
 
-__all__ = ["Pass", "Size", "accumulate"]
+__all__ = ["Pass"]

@@ -8,9 +8,10 @@ from .operations.least_squares import cond, inv_ex, lstsq, matrix_exp, solve_ex,
 from .operations.matrix_norms import linalg_norm as norm
 from .operations.matrix_norms import matrix_norm
 from .operations.norms import vector_norm
-from .operations.products import matmul, multi_dot
+from .operations.products import matmul
 from .operations.slicing import diagonal as _diagonal
 from .operations.solving import LinAlgError, inv, matrix_power, solve, solve_triangular
+from .operations.tensor_products import multi_dot
 from .operations.vector_products import cross, vecdot
 from .tensor import Tensor
 

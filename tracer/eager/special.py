@@ -17,9 +17,7 @@ from .operations.choices import FUNCTIONS as CHOICES
 from .operations.composed import GRADIENTS
 from .operations.define import RESULT, kind, operation
 from .operations.elementwise import FUNCTIONS as ELEMENTWISE
-from .operations.elementwise import RECORDED, Recorded
-from .operations.elementwise import _opened as opened
-from .operations.elementwise import _uses as uses
+from .operations.elementwise import RECORDED, Recorded, arguments_read, opened
 from .operations.numbers import minus, over, plus, times
 from .operations.numeric import logit, sinc
 from .operations.operands import check_operands
@@ -69,7 +67,7 @@ def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool 
     ``function``: its values, where PyTorch's are not the table's. ``nan_as_zero``: the slope at NaN is that at 0, as there.
     """
     partial, ufunc = TABLE[op].partials[0], getattr(scipy, op)
-    needs_result = "out" in uses(partial)
+    needs_result = "out" in arguments_read(partial)
 
     def plain(x, out=None):
         if nan_as_zero:
@@ -82,7 +80,7 @@ def _tabled(name: str, op: str, grad_fn: str, function=None, keeps_result: bool 
             x, out = CHOICES["where"](x == x, x, 0.0), CHOICES["where"](x == x, out, 0.0)
         result = None if not needs_result else Recorded(smooth(x) if out is None else out)
         return opened(partial(None if x is None else Recorded(x), result))
-    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result, keeps_result and uses(partial) == {"out"}, plain)
+    smooth = RECORDED[ufunc] = _smooth(name, grad_fn, function or ufunc, slope, keeps_result, keeps_result and arguments_read(partial) == {"out"}, plain)
     return smooth
 
 

@@ -9,13 +9,12 @@ import warnings
 import numpy as np
 
 from ..dtypes import DTYPES
-from ..engine import Size
 from ..modes import enable_grad, no_grad, state
 from ..node import Node
 from ..origins import remember
 from ..record import edge, fitted
 from ..tangents import paused
-from ..tensor import Result, Tensor, counter_of, made_of, own_node, shared
+from ..tensor import Result, Size, Tensor, counter_of, made_of, own_node, shared
 from ..updates import check_writable, count_update, rebase
 from ..views import View, register, share
 from .function_tangents import push_tangents

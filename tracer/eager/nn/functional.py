@@ -11,6 +11,7 @@ from ..given import with_out
 from ..modes import no_grad
 from ..operations.activations import FUNCTIONS as ACTIVATIONS
 from ..operations.activations import relu as relu
+from ..operations.added_products import addmm
 from ..operations.by_index import index_select
 from ..operations.choices import where
 from ..operations.creation import zeros, zeros_like
@@ -22,7 +23,7 @@ from ..operations.norms import vector_norm
 from ..operations.numbers import over
 from ..operations.operands import check_kernel
 from ..operations.pairwise import FUNCTIONS as PAIRWISE
-from ..operations.products import addmm, matmul
+from ..operations.products import matmul
 from ..operations.random_fills import bernoulli_
 from ..operations.units import NN as UNITS
 from ..operations.units import expit

@@ -4,7 +4,9 @@ import inspect
 
 from . import (
     activations,
+    added_products,
     arithmetic,
+    assigning,
     basics,
     by_index,
     choices,
@@ -18,6 +20,7 @@ from . import (
     differences,
     elementwise,
     extremes,
+    filling,
     gathering,
     grids,
     index_reduce,
@@ -47,18 +50,19 @@ from . import (
     splitting,
     stacking,
     steps,
+    tensor_products,
     triangles,
     units,
     vector_products,
 )
 
-_FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes, cumulative,
-             rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, indexing, by_index, masked, replacing,
-             numeric, norms, ordering, products, contraction, vector_products, solving, determinants, decompositions, matrix_norms, least_squares, parts,
-             activations, units, basics, creation, memory, random, random_fills, legacy)
+_FAMILIES = (arithmetic, elementwise, choices, powers, comparisons, pairwise, steps, shaping, slicing, splitting, joining, reductions, extremes,
+             cumulative, rearranging, triangles, stacking, grids, differences, slopes, covariances, gathering, index_reduce, filling, by_index, masked,
+             replacing, numeric, norms, ordering, products, added_products, tensor_products, contraction, vector_products, solving, determinants,
+             decompositions, matrix_norms, least_squares, parts, activations, units, basics, creation, memory, random, random_fills, legacy)
 FUNCTIONS = {name: function for family in _FAMILIES for name, function in family.FUNCTIONS.items()}
 for _function in FUNCTIONS.values():
     if inspect.isfunction(_function):
         _function.__qualname__ = _function.__name__.rstrip("_")  # which Python's own messages have
 
-__all__ = ["FUNCTIONS", "legacy", "random"]
+__all__ = ["FUNCTIONS", "assigning", "indexing", "legacy", "random"]

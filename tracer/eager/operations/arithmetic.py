@@ -20,7 +20,7 @@ from .numbers import times
 _new = object.__new__
 
 
-class _Binary(Node):
+class Binary(Node):
     """An operation on two operands. ``fits``: what each gradient has to be brought back to; None where shapes and dtypes are those of the result."""
 
     fits = None
@@ -46,7 +46,7 @@ def _scaled(g, alpha):
     return g if alpha == 1 else times(g, alpha) if isinstance(g, Tensor) else g * alpha
 
 
-class AddBackward0(_Binary):
+class AddBackward0(Binary):
     """a + alpha b."""
 
     _saved_alpha = 1
@@ -60,7 +60,7 @@ class AddBackward0(_Binary):
         return self._fit(self._slopes(g))
 
 
-class SubBackward0(_Binary):
+class SubBackward0(Binary):
     """a - alpha b."""
 
     _saved_alpha = 1
@@ -69,7 +69,7 @@ class SubBackward0(_Binary):
         return g, _scaled(-g, self._saved_alpha)
 
 
-class RsubBackward0(_Binary):
+class RsubBackward0(Binary):
     """b - alpha a, of tensors."""
 
     _saved_alpha = 1
@@ -78,7 +78,7 @@ class RsubBackward0(_Binary):
         return -g if self._saved_alpha == 1 else g * -self._saved_alpha, g
 
 
-class RsubBackward1(_Binary):
+class RsubBackward1(Binary):
     """b - alpha a, of a number b."""
 
     _saved_alpha = 1
@@ -87,7 +87,7 @@ class RsubBackward1(_Binary):
         return (_scaled(-g, self._saved_alpha),)
 
 
-class MulBackward0(_Binary):
+class MulBackward0(Binary):
     """a b; each factor is saved if the other needs it."""
 
     names = ("self", "other")
@@ -117,7 +117,7 @@ class MulBackward0(_Binary):
         return None if b is None else g * b, None if a is None else g * a
 
 
-class DivBackward0(_Binary):
+class DivBackward0(Binary):
     """a / b; the numerator is saved if the denominator needs it."""
 
     names = ("self", "other")
@@ -136,11 +136,12 @@ class NegBackward0(Node):
     backward = fast
 
 
-def _number(value) -> bool:
+def is_number(value) -> bool:
+    """Is it a number of Python's or NumPy's?"""
     return isinstance(value, (int, float, np.number, np.bool_))
 
 
-def _binary(kind: type[Node], function, a, b, floating: bool = False):
+def binary(kind: type[Node], function, a, b, floating: bool = False):
     """The general way: promotion, broadcasting errors, and a node. Returns (node, data)."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         x, y = a._data, b._data
@@ -179,13 +180,13 @@ def _add(input, other, alpha=1) -> Tensor:
             broadcast_shape(first.shape, second.shape)
             return result(None, in_layout_of(first | (second & bool(alpha)), first, second))
         if isinstance(b, Tensor):
-            node, data = _binary(AddBackward0, lambda x, y: x + x.dtype.type(alpha) * y, a, b)
+            node, data = binary(AddBackward0, lambda x, y: x + x.dtype.type(alpha) * y, a, b)
             if node is not None:
                 node._saved_alpha = alpha
             return result(node, data)
         if not isinstance(b, Tensor):
             b = b * alpha
-    return result(*_binary(AddBackward0, np.add, a, b))
+    return result(*binary(AddBackward0, np.add, a, b))
 
 
 def _kind(a, b) -> str:
@@ -218,11 +219,11 @@ def _sub(input, other, alpha=1) -> Tensor:
     _refuse_bools(a, b)
     if alpha != 1 or alpha.__class__ is not int:
         _check_alpha("sub", a, b, alpha)
-        node, data = _binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
+        node, data = binary(SubBackward0, lambda x, y: x - x.dtype.type(alpha) * y, a, b)
         if node is not None:
             node._saved_alpha = alpha
         return result(node, data)
-    return result(*_binary(SubBackward0, np.subtract, a, b))
+    return result(*binary(SubBackward0, np.subtract, a, b))
 
 
 def _refuse_bools(a, b) -> None:
@@ -248,7 +249,7 @@ def rsub(input, other, *, alpha=1) -> Tensor:
     if operand(input, "rsub")._data.dtype.kind == "b":
         raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
                            "`logical_not()` operator instead.")
-    node, data = _binary(RsubBackward1, lambda x, y: y - x if alpha == 1 else y - x.dtype.type(alpha) * x, operand(input, "rsub"), other)
+    node, data = binary(RsubBackward1, lambda x, y: y - x if alpha == 1 else y - x.dtype.type(alpha) * x, operand(input, "rsub"), other)
     if node is not None:
         node.edges, node.numbers = node.edges[:1], node.numbers and node.numbers[:1]
         if alpha != 1:
@@ -263,7 +264,7 @@ def mul(input, other, *, out=None) -> Tensor:
 
 def _mul(input, other) -> Tensor:
     a, b = operand(input, "mul"), operand(other, "mul", 2, "other")
-    node, data = _binary(MulBackward0, np.multiply, a, b)
+    node, data = binary(MulBackward0, np.multiply, a, b)
     if node is not None:
         node.save(a if node.edges[1] is not None else None, b if node.edges[0] is not None else None)
     return result(node, data)
@@ -278,13 +279,13 @@ def div(input, other, *, rounding_mode: str | None = None, out=None) -> Tensor:
 
 def _div(input, other) -> Tensor:
     a, b = operand(input, "div"), operand(other, "div", 2, "other")
-    node, data = _binary(DivBackward0, np.divide, a, b, floating=True)
+    node, data = binary(DivBackward0, np.divide, a, b, floating=True)
     if node is not None:
         node.save(a if node.edges[1] is not None else None, b)
     return result(node, data)
 
 
-class DivBackward2(_Binary):
+class DivBackward2(Binary):
     """A rounded quotient: its slopes are 0."""
 
     names = ("self", "other")
@@ -306,15 +307,16 @@ def _rounded_division(a, b, mode: str) -> Tensor:
         function = lambda x, y: np.trunc(x / y) if x.dtype.kind == "f" else np.trunc(np.divide(x, y)).astype(x.dtype)
     if promoted((a, b)).numpy.kind == "b":
         raise NotImplementedError(f"\"div_{mode}_cpu\" not implemented for 'Bool'")
-    _refuse_integer_zero(a, b)
-    node, data = _binary(DivBackward2, function, a, b)
+    refuse_integer_zero(a, b)
+    node, data = binary(DivBackward2, function, a, b)
     if node is not None:
         node._saved_rounding_mode = mode
         node.save(a if node.edges[1] is not None else None, b)
     return result(node, data)
 
 
-def _refuse_integer_zero(a, b) -> None:
+def refuse_integer_zero(a, b) -> None:
+    """PyTorch's error for an integer division by zero."""
     kinds = [o._data.dtype.kind if isinstance(o, Tensor) else of_number(o).numpy.kind for o in (a, b)]
     if "f" not in kinds and np.any(np.asarray(data_of(b)) == 0):
         raise RuntimeError("ZeroDivisionError")
@@ -345,7 +347,7 @@ def operand(value, name: str, position: int = 1, argument: str = "input"):
 
 def constant(value, name: str, position: int = 1, argument: str = "input"):
     """An :func:`operand` of an operation that is never recorded."""
-    if isinstance(value, Tensor) or (_number(value) and position > 1):
+    if isinstance(value, Tensor) or (is_number(value) and position > 1):
         return value
     if isinstance(value, (bool, int, float, np.number)):
         return value if name in ("add", "sub", "mul", "div") else _refuse(value, name, position, argument)
@@ -381,7 +383,7 @@ def _operator(kind: type[Node], function, general, saves: bool):
         elif (b.__class__ is float or b.__class__ is int) and x.dtype.kind == "f":
             y, other_rg = b, False
         else:
-            return general(a, b) if isinstance(b, Tensor) or _number(b) else NotImplemented
+            return general(a, b) if isinstance(b, Tensor) or is_number(b) else NotImplemented
         if state.special:
             return general(a, b)
         made = _new(Tensor)
@@ -426,14 +428,14 @@ def _quotient(x, y):
 
 def _reflected(general):
     def operator(a, b):
-        return general(a, b) if isinstance(b, Tensor) or _number(b) else NotImplemented
+        return general(a, b) if isinstance(b, Tensor) or is_number(b) else NotImplemented
     return operator
 
 
 def _rdiv(a: Tensor, b) -> Tensor:
     if isinstance(b, np.ndarray):
         return a.reciprocal() * b
-    if not _number(b):
+    if not is_number(b):
         return NotImplemented
     return a.reciprocal() * b if a._data.dtype.kind == "f" else div(made_of(np.asarray(b)), a)
 

@@ -16,7 +16,7 @@ from ..stale import outdate
 from ..tensor import Tensor, counter_of, is_contiguous, made_of, shared
 from ..updates import check_overlap, check_writable, is_same_memory, recordable, update
 from ..words import type_name
-from .indexing import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
+from .filling import CopyBackwards, ZeroBackward0, copied_into, filled_by, filled_with
 
 _SCALAR_WARNING = ("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.")
 _DETACH_VIEW = ("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "

@@ -7,10 +7,11 @@ import numpy as np
 from ..record import fitted, look_up_nodes, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from ..updates import check_apart, check_expanded, check_writable, in_place, recordable, update
+from .assigning import check_filling
 from .choices import where
 from .define import IfNeeded, kind, operation
 from .index_parts import mask_of_bytes
-from .indexing import check_bounds, check_filling, taken
+from .indexing import check_bounds, taken
 from .numbers import times
 from .slicing import check_storage
 

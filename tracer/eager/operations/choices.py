@@ -10,12 +10,12 @@ from ..node import Node
 from ..record import broadcast_shape, cast, data_of, fit_of, fitted, in_common, look_up_nodes, recorded, result, summed_to
 from ..tensor import Tensor, made_of
 from ..words import type_name
-from .arithmetic import _Binary
+from .arithmetic import Binary
 from .elementwise import RECORDED
 from .operands import check_operands
 
 
-class WhereBackward0(_Binary):
+class WhereBackward0(Binary):
     """Backward of where: each branch gets what it gave."""
 
     names = ("condition",)
@@ -166,7 +166,7 @@ def _clamp(input, min, max, kind) -> Tensor:
     return result(node, in_layout_of(value, data))
 
 
-class _ClampByTensors(_Binary):
+class _ClampByTensors(Binary):
     names = ("self", "min", "max")
     fast = None
 

@@ -7,14 +7,14 @@ import numpy as np
 from ..geometry import in_layout_of
 from ..record import broadcast_shape, data_of, in_common
 from ..tensor import Tensor, made_of
-from .arithmetic import _number
+from .arithmetic import is_number
 from .elementwise import RECORDED
 from .operands import check_operands
 
 
 def _comparison(name: str, ufunc):
     def function(input, other, *, out=None) -> Tensor:
-        if not isinstance(input, Tensor) or not (isinstance(other, Tensor) or _number(other)):
+        if not isinstance(input, Tensor) or not (isinstance(other, Tensor) or is_number(other)):
             check_operands(name, input, other)
         a, b = input, other
         if isinstance(b, Tensor):
@@ -34,7 +34,7 @@ def _compared(name: str):
     function = COMPARISONS[name]
 
     def operator(self, other):
-        return function(self, other) if isinstance(other, Tensor) or _number(other) else NotImplemented
+        return function(self, other) if isinstance(other, Tensor) or is_number(other) else NotImplemented
     return operator
 
 

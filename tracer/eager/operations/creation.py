@@ -29,10 +29,11 @@ def tensor(data, *, dtype: Dtype | None = None, device=None, requires_grad: bool
         array, found = np.array(data), of_numpy(data.dtype)
     else:
         array, found = array_of(data, dtype)
-    return _finished(array.astype((dtype or found).numpy), requires_grad)
+    return finished(array.astype((dtype or found).numpy), requires_grad)
 
 
-def _finished(array, requires_grad: bool) -> Tensor:
+def finished(array, requires_grad: bool) -> Tensor:
+    """A new tensor, a leaf that requires grad if it is to."""
     made = made_of(array if array.ndim else array[()])
     if requires_grad:
         if array.dtype.kind != "f":
@@ -97,7 +98,7 @@ def _filled(name: str, value):
             size = (_sequence(name, named["size"], ""),)
         elif not size:
             raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
-        return _finished(np.full(check_sizes(name, size), value, (dtype or get_default_dtype()).numpy), requires_grad)
+        return finished(np.full(check_sizes(name, size), value, (dtype or get_default_dtype()).numpy), requires_grad)
     function.__name__ = name
     function.__doc__ = f"A tensor of {name}."
     return function
@@ -117,7 +118,7 @@ def full(size, fill_value, *, out=None, dtype: Dtype | None = None, layout=None,
     if not isinstance(fill_value, (bool, int, float, np.number, np.bool_, Tensor)):
         raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type_name(fill_value)}")
     value = fill_value._data if isinstance(fill_value, Tensor) else fill_value
-    return _finished(filled(check_sizes("full", (_sequence("full", size),)), value, (dtype or dtype_of_value(value)).numpy), requires_grad)
+    return finished(filled(check_sizes("full", (_sequence("full", size),)), value, (dtype or dtype_of_value(value)).numpy), requires_grad)
 
 
 def like_function(function):
@@ -159,7 +160,7 @@ def arange(*bounds, out=None, dtype: Dtype | None = None, layout=None, device=No
     if count >= 1 << 63:
         raise RuntimeError("invalid size, possible overflow?")
     values = start + step * np.arange(count, dtype=np.float64 if found.is_floating_point else np.int64)
-    return _finished(values.astype(found.numpy), requires_grad)
+    return finished(values.astype(found.numpy), requires_grad)
 
 
 def _scalars(start, end, name: str = "linspace") -> list:
@@ -178,13 +179,13 @@ def linspace(start, end, steps: int, *, out=None, dtype: Dtype | None = None, la
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if steps <= 1:
-        return _finished(np.full(steps, start, numpy), requires_grad)
+        return finished(np.full(steps, start, numpy), requires_grad)
     scalar = numpy.type if numpy.kind == "f" else np.float64
     step = float((scalar(end) - scalar(start)) / scalar(steps - 1))
     k = np.arange(steps)
     # Multiplied and added without rounding in between, as fused instructions do it there.
     values = np.where(k < steps // 2, float(start) + step * k, float(end) - step * (steps - 1 - k))
-    return _finished(values.astype(numpy), requires_grad)
+    return finished(values.astype(numpy), requires_grad)
 
 
 def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype: Dtype | None = None, layout=None, device=None,
@@ -194,9 +195,9 @@ def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype: Dty
     start, end = _scalars(start, end, "logspace")
     if found.is_floating_point:
         exponents = linspace(start, end, steps, dtype=dtype)._data
-        return _finished(np.power(exponents.dtype.type(base), exponents), requires_grad)
+        return finished(np.power(exponents.dtype.type(base), exponents), requires_grad)
     exponents = linspace(float(int(start)), float(int(end)), steps, dtype=float64)._data
-    return _finished(np.power(float(base), exponents).astype(found.numpy), requires_grad)
+    return finished(np.power(float(base), exponents).astype(found.numpy), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, out=None, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
@@ -204,12 +205,12 @@ def eye(n: int, m: int | None = None, *, out=None, dtype: Dtype | None = None, l
     for name, extent in (("n", n), ("m", m)):
         if isinstance(extent, int) and extent < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {extent}")
-    return _finished(np.eye(n, m, dtype=(dtype or get_default_dtype()).numpy), requires_grad)
+    return finished(np.eye(n, m, dtype=(dtype or get_default_dtype()).numpy), requires_grad)
 
 
 def scalar_tensor(value, *, dtype: Dtype | None = None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
     """A 0-d tensor."""
-    return _finished(np.asarray(value, (dtype or get_default_dtype()).numpy), requires_grad)
+    return finished(np.asarray(value, (dtype or get_default_dtype()).numpy), requires_grad)
 
 
 def _new(function):

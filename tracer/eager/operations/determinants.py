@@ -8,7 +8,7 @@ from ..tensor import Tensor, made_of
 from .choices import where
 from .decompositions import svd
 from .define import RESULT, kind, operation, operations
-from .reductions import _products_of_others
+from .reductions import products_of_others
 from .solving import adjoint, check_matrix, factored, return_type, solve
 
 
@@ -22,7 +22,7 @@ def _det_backward(node, g, a, out):
 def _cofactors(a: Tensor) -> Tensor:
     """The matrix of cofactors, by way of singular values, so that singular matrices have one."""
     u, s, vh = svd(a)
-    others = _products_of_others(s, s.ndim - 1)
+    others = products_of_others(s, s.ndim - 1)
     sign = np.asarray(np.linalg.det(u._data @ vh._data), a._data.dtype)
     return (u * (others * made_of(np.rint(sign)[..., None])).unsqueeze(-2)) @ vh
 

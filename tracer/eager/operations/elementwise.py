@@ -50,14 +50,14 @@ class Recorded:
         function = RECORDED.get(ufunc)
         if function is None or method != "__call__" or kwargs:
             raise NotImplementedError(f"the second derivative needs {ufunc.__name__} on tensors")
-        return Recorded(function(*[_opened(each) for each in inputs]))
+        return Recorded(function(*[opened(each) for each in inputs]))
 
     def __array_function__(self, function, types, args, kwargs):
         if function is apply:  # an operation of the table, by its name
             op, operands, _ = args
-            return Recorded(RECORDED[op.name](*map(_opened, operands)))
+            return Recorded(RECORDED[op.name](*map(opened, operands)))
         if function in RECORDED:
-            return Recorded(RECORDED[function](*map(_opened, args)))
+            return Recorded(RECORDED[function](*map(opened, args)))
         raise NotImplementedError(f"the second derivative needs {function.__name__} on tensors")
 
     @property
@@ -66,7 +66,8 @@ class Recorded:
         return self.tensor.shape
 
 
-def _opened(value):
+def opened(value):
+    """The tensor of what stands for one in a slope; anything else as it is."""
     if isinstance(value, np.ndarray):
         return made_of(value)
     return value.tensor if isinstance(value, Recorded) else value
@@ -82,7 +83,7 @@ def _operator(name: str):
     def operator(self, *others):
         if with_number is not None and isinstance(others[0], (int, float)):
             return Recorded(with_number(self.tensor, others[0]))
-        return Recorded(getattr(self.tensor, name)(*map(_opened, others)))
+        return Recorded(getattr(self.tensor, name)(*map(opened, others)))
     return operator
 
 
@@ -120,10 +121,10 @@ class Elementwise(Node):
         if self.composed is not None:
             return (self.composed(g, saved[0]),)
         arguments = (None, Recorded(saved[0])) if self.keeps_result else (Recorded(saved[0]), None)
-        return (g * _opened(self.partial(*arguments)),)
+        return (g * opened(self.partial(*arguments)),)
 
 
-def _uses(partial) -> set[str]:
+def arguments_read(partial) -> set[str]:
     """Which of a slope's two arguments it reads."""
     names = partial.__code__.co_varnames[:partial.__code__.co_argcount]
     loaded = set(partial.__code__.co_cellvars)  # read by a function inside
@@ -144,8 +145,8 @@ def backward_class(name: str, partial, keeps_result: bool, composed=None) -> typ
 def unary(name: str, op: Op, grad_fn: str | None = None, partial=None):
     """The function of one tensor for an operation of the table."""
     slope = op.partials[0] if partial is None else partial
-    keeps = callable(slope) and _uses(slope) == {"out"}
-    if callable(slope) and not keeps and "out" in _uses(slope):
+    keeps = callable(slope) and arguments_read(slope) == {"out"}
+    if callable(slope) and not keeps and "out" in arguments_read(slope):
         whole = slope
         evaluate = op.evaluate
         slope = lambda x, out: whole(x, _value(evaluate, name, x))

@@ -14,10 +14,10 @@ from .choices import masked_fill
 from .gathering import scatter
 from .indexing import along
 from .pairwise import EXTREMES
-from .reductions import _noted, _Reduction, axes_of
+from .reductions import Reduction, axes_of, noted
 
 
-class _EvenlyShared(_Reduction):
+class _EvenlyShared(Reduction):
     """Backward of an extreme that all its positions share."""
 
     names = ("self", "result")
@@ -67,7 +67,7 @@ AmaxBackward0, AminBackward0 = (type(name, (_EvenlyShared,), {"multiplies": True
     "AmaxBackward0", "AminBackward0"))
 
 
-class _ByIndex(Node):
+class ByIndex(Node):
     """Backward of an extreme along an axis: all goes to the position that was returned."""
 
     arguments = {"dim": "given", "keepdim": "keepdim", "self_sym_sizes": "shape"}
@@ -95,13 +95,13 @@ class _ByIndex(Node):
         return (zeros,)
 
 
-class _WholeLine(_ByIndex):
+class WholeLine(ByIndex):
     """Of what keeps the axis in any case."""
 
     arguments = {"dim": "given", "self_sym_sizes": "shape"}
 
 
-MaxBackward0, MinBackward0 = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward0", "MinBackward0"))
+MaxBackward0, MinBackward0 = (type(name, (ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in ("MaxBackward0", "MinBackward0"))
 
 
 def pair_type(name: str):
@@ -124,7 +124,7 @@ def values_and_indices(input: Tensor, kind: type, pair, dim: int, keepdim: bool,
     return pair(made, positions)
 
 
-_PAIRS = {name: pair_type(name) for name in ("max", "min", "sort", "topk", "median", "cummax", "cummin", "kthvalue", "mode")}
+RETURN_TYPES = {name: pair_type(name) for name in ("max", "min", "sort", "topk", "median", "cummax", "cummin", "kthvalue", "mode")}
 
 
 def _extreme(name: str, whole: type, along: type, reduce, arg):
@@ -138,14 +138,14 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
             if not x.size:
                 raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' "
                                    f"argument.")
-            node = _noted(recorded(whole, (input,)), input, None, False)
+            node = noted(recorded(whole, (input,)), input, None, False)
             made = result(node, reduce(x) if x.ndim else x[()])
             if node is not None:
                 node.save(input, saved_result(made))
             return made
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim == 0:
-            return values_and_indices(input, along, _PAIRS[name], 0, keepdim, x, np.int64(0), dim)
+            return values_and_indices(input, along, RETURN_TYPES[name], 0, keepdim, x, np.int64(0), dim)
         if not x.shape[axis]:
             raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         indices = arg(x, axis)
@@ -154,7 +154,7 @@ def _extreme(name: str, whole: type, along: type, reduce, arg):
         else:
             values = np.take_along_axis(x, np.expand_dims(indices, axis), axis)
             values = np.asarray(values if keepdim else np.squeeze(values, axis), order="C")
-        return values_and_indices(input, along, _PAIRS[name], axis, keepdim, values, np.expand_dims(indices, axis) if keepdim else indices, dim)
+        return values_and_indices(input, along, RETURN_TYPES[name], axis, keepdim, values, np.expand_dims(indices, axis) if keepdim else indices, dim)
     function.__name__ = name
     function.__doc__ = f"The {name}imum of everything, shared at ties; values and first indices along an axis; or of two tensors."
     return function
@@ -173,7 +173,7 @@ def _among(name: str, kind: type, reduce):
         for axis in axes or ():
             if not x.shape[axis]:
                 raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
-        node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+        node = noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
         made = result(node, np.asarray(reduce(x, axis=axes, keepdims=keepdim), order="C")[()] if x.ndim else x[()])
         if node is not None:
             node.save(input, saved_result(made))

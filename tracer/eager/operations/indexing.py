@@ -1,4 +1,4 @@
-"""Reading and writing by index.
+"""Reading by index.
 
 Integers, slices, None and the ellipsis are taken one after another, each a view with a node of its own, as PyTorch does; tensors and lists of
 integers or bools gather a copy.
@@ -10,19 +10,14 @@ import math
 
 import numpy as np
 
-from ..dtypes import filled
 from ..geometry import inner_first, laid
-from ..modes import state
 from ..node import Node
-from ..record import fitted, look_up_nodes, recorded, result, updated
-from ..tangents import follow
+from ..record import look_up_nodes, recorded, result, updated
 from ..tensor import Tensor, made_of, shared
-from ..updates import check_apart, check_expanded, check_overlap, check_writable, count_update, rebase, recordable, update
 from ..views import view_of
-from ..words import type_name
 from .index_parts import parts_of
-from .shaping import RESHAPED, expand, unsqueeze, view
-from .slicing import select, selected, sliced
+from .shaping import RESHAPED, unsqueeze
+from .slicing import selected, sliced
 
 
 class IndexBackward0(Node):
@@ -113,10 +108,10 @@ def get(input: Tensor, index) -> Tensor:
     parts = parts_of(input, index)
     if input._view is not None:
         look_up_nodes((input,))
-    current, places = _basic(input, parts)
+    current, places = basic_views(input, parts)
     if places:
-        _check_all_bounds(places)
-        return _gathered(current, _place(places, current.ndim), places.get("saved", ()))
+        check_all_bounds(places)
+        return _gathered(current, place_of(places, current.ndim), places.get("saved", ()))
     if current is input:
         if _ALL in [part for _, part in parts if isinstance(part, slice)] and index is not Ellipsis:
             return sliced(input, 0, slice(None))
@@ -124,7 +119,7 @@ def get(input: Tensor, index) -> Tensor:
     return current
 
 
-def _basic(input: Tensor, parts: list, bounds: bool = True):
+def basic_views(input: Tensor, parts: list, bounds: bool = True):
     """Take the steps that are views. Returns the view, and tensors by axis of it, whose ``bounds`` are looked at."""
     current, at, places, gathered = input, 0, {}, 0
     for dimension, part in parts:
@@ -164,7 +159,8 @@ def _basic(input: Tensor, parts: list, bounds: bool = True):
     return current, places
 
 
-def _check_all_bounds(places: dict) -> None:
+def check_all_bounds(places: dict) -> None:
+    """IndexError where a mask does not fit or an index lies outside."""
     for mask, current, at in places.get("masks", ()):
         _check_mask(mask, current, at)
     for array, extent, number in places.get("bounds", ()):
@@ -188,7 +184,8 @@ def check_bounds(array, extent: int, number: int) -> None:
         raise IndexError(f"index {np.asarray(array)[wrong].flat[0]} is out of bounds for dimension {number} with size {extent}")
 
 
-def _place(places: dict, ndim: int) -> tuple:
+def place_of(places: dict, ndim: int) -> tuple:
+    """The NumPy index of the axes that are indexed by tensors."""
     axes = [k for k in places if isinstance(k, int)]
     return tuple([places.get(k, slice(None)) for k in range(max(axes) + 1)])
 
@@ -222,228 +219,4 @@ def _in_order(data, source, place: tuple):
     return laid(data, inner_first(data.shape, steps))
 
 
-def put_at(input: Tensor, index, value) -> None:
-    """``input[index] = value``."""
-    if index is False:
-        return
-    if index is True:
-        index = None
-    records = recordable(input, (value,))
-    _check_value(input, index, value)
-    if isinstance(index, slice):
-        look_up_nodes((input,))
-    parts = parts_of(input, index)
-    if index is not Ellipsis and any([not isinstance(part, Tensor) for _, part in parts]):
-        look_up_nodes((input,))  # for the views to come
-    tensors = [part for _, part in parts if isinstance(part, Tensor)]
-    target, places = (_basic if records else _unrecorded)(input, parts)
-    if not places:
-        _assign(target, value)
-        return
-    check_writable(target, records, overlaps=True)
-    check_expanded(input, "index_put_", "tensor[indices] = tensor")
-    _check_all_bounds(places)
-    if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and not (isinstance(value, Tensor) and value.ndim):
-        check_expanded(target, "masked_fill_", "tensor[mask] = scalar")
-    check_overlap(target, value)
-    place = _place(places, target.ndim)
-    _check_source(target, place, tensors, value)
-    put_in_place(target, place, value, records, places.get("saved", ()))
-
-
-def _check_value(input: Tensor, index, value) -> None:
-    if not isinstance(value, (Tensor, int, float, np.number, np.bool_)):
-        raise TypeError(f"can't assign a {type_name(value)} to a torch.{input.dtype.legacy}Tensor")
-    check_filling(index if isinstance(index, tuple) else (index,), value)
-
-
-def _check_source(target: Tensor, place: tuple, tensors: list, value) -> None:
-    """A tensor that is written by index has the target's dtype, and shares none of its memory. One number where a mask holds may be any."""
-    if len(tensors) == 1 and tensors[0]._data.dtype.kind == "b" and (not isinstance(value, Tensor) or value.numel() == 1):
-        return
-    if isinstance(value, Tensor) and tensors and value.dtype is not target.dtype:
-        _check_shape(value, shared(target)[place].shape)
-        raise RuntimeError(f"Index put requires the source and destination dtypes match, got {target.dtype.legacy} for the destination and "
-                           f"{value.dtype.legacy} for the source.")
-    for each in (*tensors, value):
-        check_apart(target, each)
-
-
-def check_filling(indices: tuple, value) -> None:
-    """One number at the places of one mask fills them, for which there are no masks of bytes."""
-    tensors = [each for each in indices if isinstance(each, Tensor)]
-    if len(tensors) == 1 and tensors[0]._data.dtype == np.uint8 and tensors[0].ndim and np.size(value._data if isinstance(value, Tensor) else value) == 1:
-        raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
-
-
-def put_in_place(target: Tensor, place: tuple, value, records: bool, indices=()) -> None:
-    """``target[place] = value`` for a NumPy index, recorded. ``indices``: the tensors that the index was made from, which are saved."""
-    array = shared(target)
-    shape = array[place].shape
-    if isinstance(value, Tensor):
-        value = _without_ones(value)
-        _check_shape(value, shape)
-    given = value._data if isinstance(value, Tensor) else value
-    node = recorded(IndexPut, (target, value if isinstance(value, Tensor) else None)) if records or state.level else None
-    if node is not None:
-        node.place, node.value_shape, node.indices = place, np.shape(given), tuple(indices)
-        node.save(*indices)
-    if state.level:
-        follow(target, node)
-    array[place] = np.array(given).astype(array.dtype)
-    count_update(target)
-    if node is not None and records:
-        rebase(target, node)
-
-
-def _without_ones(value: Tensor) -> Tensor:
-    """The value as a view without the leading axes of extent 1."""
-    shape = value._data.shape
-    lead = next((k for k, n in enumerate(shape) if n != 1), len(shape))
-    return view(value, shape[lead:]) if lead else value
-
-
-def _check_shape(value: Tensor, shape: tuple) -> None:
-    if not _fits(_without_ones(value)._data.shape, shape):
-        raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}")
-
-
-def _fits(shape: tuple, goal: tuple) -> bool:
-    return len(shape) <= len(goal) and all([n in (1, m) for n, m in zip(reversed(shape), reversed(goal))])
-
-
-class IndexPut(Node):
-    """Backward of an assignment by tensors."""
-
-    arguments = {"indices": "indices", "accumulate": "accumulate"}
-    accumulate = False
-
-    def backward(self, g):
-        self.check()
-        to_value = None
-        if self.edges[1] is not None:
-            inside = taken(g, self.place)
-            to_value = fitted(inside, (self.value_shape, inside._data.dtype))
-        return self.cleared(g), to_value
-
-    def cleared(self, g: Tensor) -> Tensor:
-        """The gradient with zeros where was written."""
-        data = np.array(g._data)
-        data[self.place] = 0
-        node = recorded(IndexPut, (g, None))
-        if node is not None:
-            node.place = self.place
-        return result(node, data)
-
-
-IndexPut.__name__ = "IndexPutBackward0"
-
-
-def _unrecorded(input: Tensor, parts: list):
-    before, state.recording = state.recording, False
-    try:
-        return _basic(input, parts)
-    finally:
-        state.recording = before
-
-
-def _assign(target: Tensor, value) -> None:
-    """``target[...] = value``: a number fills; a tensor is brought to the shape, as views, and copied."""
-    if not isinstance(value, Tensor):
-        update(target, _filled, value)
-    elif value._data.shape == target._data.shape:
-        update(target, copied_into, value)
-    elif not value.ndim:
-        update(target, filled_by, value)
-    else:
-        shape = value._data.shape
-        lead = next((k for k, n in enumerate(shape) if n != 1), len(shape))
-        wide = view(value, shape[lead:])
-        update(target, copied_into, wide if wide._data.shape == target._data.shape else expand(wide, *target.shape))
-
-
-def _filled(target: Tensor, value) -> Tensor:
-    return result(recorded(FillBackward3, (target, None)), filled(target._data.shape, value, target._data.dtype))
-
-
-def filled_by(target: Tensor, value: Tensor) -> Tensor:
-    """The target's shape, all the element of a 0-d tensor."""
-    return result(recorded(FillBackward3, (target, value)), np.full(target._data.shape, value._data, target._data.dtype))
-
-
-def _as_dtype(given, dtype):
-    return np.asarray(given).astype(dtype)
-
-
-def _zeros_like(g: Tensor) -> Tensor:
-    """Zeros even where the gradient is infinite or NaN; nothing is recorded."""
-    return made_of(np.zeros_like(g._data))
-
-
-class CopyBackwards(Node):
-    """Backward of a copy: all of the gradient goes to the source."""
-
-    def name(self) -> str:
-        return "torch::autograd::CopyBackwards"
-
-    def backward(self, g):
-        return None if self.edges[0] is None else _zeros_like(g), fitted(g, self.fit) if self.edges[1] is not None else None
-
-
-class FillBackward2(Node):
-    """Backward of a fill with a number: zeros."""
-
-    def backward(self, g):
-        return (_zeros_like(g),)
-
-
-FillBackward0 = type("FillBackward0", (FillBackward2,), {"__doc__": "Not in place."})
-
-
-class FillBackward3(FillBackward2):
-    """Backward of a fill with a tensor."""
-
-    def backward(self, g):
-        return _zeros_like(g), None if self.edges[1] is None else g.sum()
-
-
-FillBackward1 = type("FillBackward1", (FillBackward3,), {"__doc__": "Not in place."})
-
-
-class ZeroBackward0(FillBackward2):
-    """Backward of zero_."""
-
-
-def copied_into(target: Tensor, source: Tensor) -> Tensor:
-    """The source in the target's shape and dtype."""
-    data = _as_dtype(source._data, target._data.dtype)
-    if data.shape != target._data.shape:
-        data = np.broadcast_to(data, target._data.shape)
-    node = recorded(CopyBackwards, (target, source)) if target._data.dtype.kind == "f" else None
-    if node is not None:
-        node.fit = source._data.shape, source._data.dtype
-    return result(node, data)
-
-
-copied_into.is_copy = True
-filled_by.is_fill = True  # one number is read before anything is written
-
-
-def filled_with(target: Tensor, value) -> Tensor:
-    """The target's shape, all one number."""
-    return result(recorded(FillBackward2, (target,)), filled(target._data.shape, value, target._data.dtype))
-
-
-def fill(input: Tensor, value) -> Tensor:
-    """One number in every place of a new tensor."""
-    if isinstance(value, Tensor):
-        if value.ndim:
-            raise RuntimeError(f"fill only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-        return result(recorded(FillBackward1, (input, value)), np.full(input._data.shape, value._data, input._data.dtype))
-    return result(recorded(FillBackward0, (input,)), filled(input._data.shape, value, input._data.dtype))
-
-
-FUNCTIONS = {"fill": fill}
 Tensor.__getitem__ = get
-Tensor.__setitem__ = put_at
-__all__ = ["get", "put_at", "select"]

@@ -15,7 +15,7 @@ from .arithmetic import operand, sub
 from .choices import masked_fill, where
 from .define import RESULT, kind, operation, operations
 from .numbers import over, plus, times
-from .reductions import _correction, axes_of, by_root, by_variance, spread
+from .reductions import axes_of, by_root, by_variance, correction_of, spread
 
 # Vector norms, with PyTorch's subgradients: 0 where the norm is 0; shared by all that are largest.
 
@@ -232,7 +232,7 @@ def _moments(name: str, grad_fn: str, spread_of):
             raise RuntimeError(f"{name} only support floating point and complex dtypes")
         axes, detached = axes_of(dim, input.ndim), input.detach()
         count = input._data.size if axes is None else int(np.prod([input._data.shape[a] for a in axes]))
-        less = _correction(unbiased, correction)
+        less = correction_of(unbiased, correction)
         if count <= less:
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
                           "output numel).", UserWarning, stacklevel=2)

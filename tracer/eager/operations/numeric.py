@@ -10,7 +10,7 @@ from ..node import Node
 from ..record import broadcast_shape, fit_of, fitted, in_common, look_up_nodes, result, updated
 from ..tensor import Tensor, made_of
 from ..updates import in_place
-from .arithmetic import _binary, operand
+from .arithmetic import binary, operand
 from .choices import masked_fill, where
 from .define import RESULT, IfNeeded, kind, operation
 from .numbers import less, number_over, plus, times
@@ -253,7 +253,7 @@ def _underived(name: str, function, cls: type = NotImplementedNode):
     def method(input, other, *, out=None) -> Tensor:
         check_operands(name, input, other)
         a, b = input, other
-        node, data = _binary(cls, function, a, b)
+        node, data = binary(cls, function, a, b)
         if node is not None:
             node.what = name
         return result(node, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..tensor import Tensor
-from .arithmetic import _number
+from .arithmetic import is_number
 
 # By the name of the function, that of the second argument: two tensors alone; a tensor and a tensor or number; either of them a number.
 OTHER = {"heaviside": "values", "pow": "exponent", "float_power": "exponent", "clamp_max": "max", "clamp_min": "min"}
@@ -17,9 +17,9 @@ _OUT = ", *, Tensor out = None)"
 
 def check_operands(name: str, a, b) -> None:
     """TypeError, unless the function takes such operands."""
-    if isinstance(a, Tensor) and (isinstance(b, Tensor) or (_number(b) and name not in TENSORS)):
+    if isinstance(a, Tensor) and (isinstance(b, Tensor) or (is_number(b) and name not in TENSORS)):
         return
-    if isinstance(b, Tensor) and _number(a) and (name in EITHER or name in EITHER_WITHOUT_OUT):
+    if isinstance(b, Tensor) and is_number(a) and (name in EITHER or name in EITHER_WITHOUT_OUT):
         return
     other = OTHER.get(name, "other")
     if name in TENSORS:
@@ -30,7 +30,7 @@ def check_operands(name: str, a, b) -> None:
     if name in EITHER:
         forms.append(f"(Number self, Tensor {other}{_OUT}")
     elif name in EITHER_WITHOUT_OUT:
-        numbers, tensor = first if _number(a) and isinstance(b, Tensor) else f"!{first}!", second if isinstance(b, Tensor) else f"!{second}!"
+        numbers, tensor = first if is_number(a) and isinstance(b, Tensor) else f"!{first}!", second if isinstance(b, Tensor) else f"!{second}!"
         forms.append(f"(Number self, Tensor {other})\n      didn't match because some of the arguments have invalid types: ({numbers}, {tensor})")
     forms.append(f"(Tensor input, Number {other}{_OUT}")
     raise TypeError(f"{name}() received an invalid combination of arguments - got ({first}, {second}), but expected one of:\n"

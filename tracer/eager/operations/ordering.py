@@ -11,18 +11,18 @@ from ..geometry import in_layout_of
 from ..record import recorded, result, saved_result, updated
 from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .define import kind, operation, operations
-from .extremes import _PAIRS, _ByIndex, _WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
+from .extremes import RETURN_TYPES, ByIndex, WholeLine, pair_type, shared_along, shared_by_equal, values_and_indices
 from .gathering import gather, lowest_and_highest, scatter_add
 from .indexing import along
 from .numeric import lerp
 from .operands import check_kernel
 from .products import without_axis
-from .reductions import _noted, _Reduction
+from .reductions import Reduction, noted
 
-KTHVALUE, MEDIAN, NANMEDIAN, MODE = (type(name, (_ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
+KTHVALUE, MEDIAN, NANMEDIAN, MODE = (type(name, (ByIndex,), {"__doc__": f"{name} of PyTorch."}) for name in (
     "KthvalueBackward0", "MedianBackward1", "NanmedianBackward1", "ModeBackward0"))
-SORT0, SORT1, TOPK = (type(name, (_WholeLine,), {"__doc__": f"{name} of PyTorch."}) for name in ("SortBackward0", "SortBackward1", "TopkBackward0"))
-CUMMAX, CUMMIN = (type(name, (_WholeLine,), {"names": ("indices", "self"), "arguments": {"dim": "given"}, "scatter": scatter_add,
+SORT0, SORT1, TOPK = (type(name, (WholeLine,), {"__doc__": f"{name} of PyTorch."}) for name in ("SortBackward0", "SortBackward1", "TopkBackward0"))
+CUMMAX, CUMMIN = (type(name, (WholeLine,), {"names": ("indices", "self"), "arguments": {"dim": "given"}, "scatter": scatter_add,
                                              "__doc__": f"{name} of PyTorch."}) for name in ("CummaxBackward0", "CumminBackward0"))
 _NANMEDIAN_PAIR = pair_type("nanmedian")
 
@@ -40,9 +40,9 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | 
     axis = wrapped_dim(dim, x.ndim)
     cls = SORT0 if stable is None else SORT1
     if x.ndim == 0:
-        return values_and_indices(input, cls, _PAIRS["sort"], 0, True, x, np.int64(0), dim)
+        return values_and_indices(input, cls, RETURN_TYPES["sort"], 0, True, x, np.int64(0), dim)
     places = _ordered(x, axis, descending)
-    return values_and_indices(input, cls, _PAIRS["sort"], axis, True, in_layout_of(x[along(places, axis)], x), in_layout_of(places, x), dim)
+    return values_and_indices(input, cls, RETURN_TYPES["sort"], axis, True, in_layout_of(x[along(places, axis)], x), in_layout_of(places, x), dim)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Tensor:
@@ -65,9 +65,9 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if x.dtype.kind == "b":
         raise RuntimeError("topk does not support bool dtypes on CPU")
     if x.ndim == 0:
-        return values_and_indices(input, TOPK, _PAIRS["topk"], 0, True, x, np.int64(0), dim)
+        return values_and_indices(input, TOPK, RETURN_TYPES["topk"], 0, True, x, np.int64(0), dim)
     places = np.take(_ordered(x, axis, largest), np.arange(k), axis)
-    return values_and_indices(input, TOPK, _PAIRS["topk"], axis, True, np.take_along_axis(x, places, axis), places, dim)
+    return values_and_indices(input, TOPK, RETURN_TYPES["topk"], axis, True, np.take_along_axis(x, places, axis), places, dim)
 
 
 def _along(input: Tensor, cls, pair, dim: int, keepdim: bool, places):
@@ -92,10 +92,10 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
         raise IndexError(f"kthvalue(): Expected reduction dim {axis} to have non-zero size.")
     if not 1 <= k <= extent:
         raise RuntimeError("kthvalue(): selected number k out of range for dimension " + str(axis))
-    return _along(input, KTHVALUE, _PAIRS["kthvalue"], dim, keepdim, np.take(_ordered(x, axis, False), k - 1, axis) if x.ndim else None)
+    return _along(input, KTHVALUE, RETURN_TYPES["kthvalue"], dim, keepdim, np.take(_ordered(x, axis, False), k - 1, axis) if x.ndim else None)
 
 
-class MedianBackward0(_Reduction):
+class MedianBackward0(Reduction):
     """Backward of the median of everything: shared evenly by all that equal it."""
 
     arguments: dict[str, str] = {}
@@ -126,7 +126,7 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
         if dim is None:
             flat = x.reshape(-1)
             data = flat[place(flat, 0)] if flat.size else x.dtype.type(np.nan)
-            node = _noted(recorded(whole, (input,)), input, None, False)
+            node = noted(recorded(whole, (input,)), input, None, False)
             made = result(node, data)
             if node is not None:
                 node.save(input, saved_result(made))
@@ -140,7 +140,7 @@ def _median(name: str, whole: type, along: type, pair, skip_nan: bool):
     return function
 
 
-median = _median("median", MedianBackward0, MEDIAN, _PAIRS["median"], False)
+median = _median("median", MedianBackward0, MEDIAN, RETURN_TYPES["median"], False)
 nanmedian = _median("nanmedian", NanmedianBackward0, NANMEDIAN, _NANMEDIAN_PAIR, True)
 
 
@@ -149,14 +149,14 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out=None):
     x = input._data
     axis = wrapped_dim(dim, x.ndim)
     if x.ndim == 0:
-        return _along(input, MODE, _PAIRS["mode"], dim, keepdim, None)
+        return _along(input, MODE, RETURN_TYPES["mode"], dim, keepdim, None)
     if not x.shape[axis]:
         raise IndexError(f"mode(): Expected reduction dim {axis} to have non-zero size.")
     counts = (np.expand_dims(x, axis) == np.expand_dims(x, axis + 1)).sum(axis)
     often = np.where(counts == counts.max(axis, keepdims=True), x, np.inf if x.dtype.kind == "f" else lowest_and_highest(x.dtype)[1])
     best = often.min(axis, keepdims=True)
     last = x.shape[axis] - 1 - np.argmax(np.flip(x == best, axis), axis)
-    return _along(input, MODE, _PAIRS["mode"], dim, keepdim, last)
+    return _along(input, MODE, RETURN_TYPES["mode"], dim, keepdim, last)
 
 
 def _running(name: str, cls: type, keeps):
@@ -164,7 +164,7 @@ def _running(name: str, cls: type, keeps):
         x = input._data
         axis = wrapped_dim(dim, x.ndim)
         if x.ndim == 0:
-            return values_and_indices(input, cls, _PAIRS[name], 0, True, x, np.int64(0), dim)
+            return values_and_indices(input, cls, RETURN_TYPES[name], 0, True, x, np.int64(0), dim)
         lines = np.moveaxis(x, axis, 0)
         places = np.zeros(lines.shape, np.int64)
         best = lines[0].copy() if len(lines) else None
@@ -173,7 +173,7 @@ def _running(name: str, cls: type, keeps):
             best = np.where(better, lines[k], best)
             places[k] = np.where(better, k, places[k - 1])
         places = np.moveaxis(places, 0, axis)
-        return values_and_indices(input, cls, _PAIRS[name], axis, True, np.ascontiguousarray(np.take_along_axis(x, places, axis)),
+        return values_and_indices(input, cls, RETURN_TYPES[name], axis, True, np.ascontiguousarray(np.take_along_axis(x, places, axis)),
                                   np.ascontiguousarray(places), dim)
     function.__name__ = name
     function.__doc__ = "Running extremes along an axis and their places, the last of equal ones."

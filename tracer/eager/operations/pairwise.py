@@ -11,14 +11,14 @@ from tracer.ops import TABLE
 from ..dtypes import promoted
 from ..record import data_of, result, saved_result
 from ..tensor import Tensor, count_updates, made_of
-from .arithmetic import _Binary, _binary, _refuse_integer_zero, div
+from .arithmetic import Binary, binary, div, refuse_integer_zero
 from .choices import masked_fill, where
-from .elementwise import RECORDED, Recorded, _opened
+from .elementwise import RECORDED, Recorded, opened
 from .numbers import over
 from .operands import check_kernel, check_operands
 
 
-class Pairwise(_Binary):
+class Pairwise(Binary):
     """The gradient times the table's slope by each operand."""
 
     partials: tuple = ()
@@ -34,12 +34,12 @@ class Pairwise(_Binary):
         x, y, *saved = self.unpack()
         pair = [Recorded(o if isinstance(o, Tensor) or o is None else made_of(np.asarray(o)[()])) for o in (x, y)]
         if self.composed is not None:
-            return self._fit(self.composed(g, *map(_opened, pair), *(saved or (None,))))
+            return self._fit(self.composed(g, *map(opened, pair), *(saved or (None,))))
         out = Recorded(saved[0] if saved else self.again(x, y))
         return self._fit(tuple([None if edge is None else _recorded_slope(g, partial, *pair, out) for edge, partial in zip(self.edges, self.partials)]))
 
 
-class _Extreme(_Binary):
+class _Extreme(Binary):
     """Backward of a larger or smaller of two: the gradient goes where the value came from, and in halves to both at ties, if these are ``shared``."""
 
     names = ("self", "other")
@@ -74,7 +74,7 @@ def _extreme(name: str, ufunc, losers, shared: bool):
     def function(input, other, *, out=None) -> Tensor:
         check_operands(name, input, other)
         a, b = input, other
-        node, data = _binary(kind, ufunc, a, b)
+        node, data = binary(kind, ufunc, a, b)
         if node is not None:
             node.save(a, b)
         return result(node, data)
@@ -98,7 +98,7 @@ def _slope(g, partial, x, y, out):
 def _recorded_slope(g, partial, x, y, out):
     if partial is ZERO:
         return g * 0
-    return (g * _opened(partial(x, y, out)) if callable(partial) else g * partial).to(g.dtype)
+    return (g * opened(partial(x, y, out)) if callable(partial) else g * partial).to(g.dtype)
 
 
 def _atan2(node, g, x, y, _):
@@ -128,7 +128,7 @@ def _pairwise(name: str, op, grad_fn: str):
         if name == "hypot":
             check_kernel("hypot_cpu", input)
         a, b = input, other
-        node, data = _binary(kind, evaluate, a, b, floating=name in ("atan2", "xlogy"))
+        node, data = binary(kind, evaluate, a, b, floating=name in ("atan2", "xlogy"))
         made = result(node, data if data.ndim else data[()])
         if node is not None:
             if keeps_result:
@@ -151,7 +151,7 @@ PAIRS = {"hypot": "HypotBackward0", "logaddexp": "LogaddexpBackward0", "logaddex
          "xlogy": "XlogyBackward0", "xlog1py": "SpecialXlog1PyBackward0", "heaviside": "HeavisideBackward0"}
 
 
-class _RemainderBase(_Binary):
+class _RemainderBase(Binary):
     """A remainder: slope 1 by the dividend, minus the rounded quotient by the divisor."""
 
     names = ("self", "other")
@@ -175,9 +175,9 @@ def _remainder_function(name: str, ufunc):
         a, b = input, other
         if promoted((a, b)).numpy.kind == "b":
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
-        _refuse_integer_zero(a, b)
+        refuse_integer_zero(a, b)
         kind = _REMAINDERS[f"{name.title()}Backward{int(isinstance(b, Tensor))}"]
-        node, data = _binary(kind, ufunc, a, b)
+        node, data = binary(kind, ufunc, a, b)
         if node is not None:
             if isinstance(b, Tensor):
                 node.save(*((a, b) if node.edges[1] is not None else (None, None)))

@@ -11,14 +11,14 @@ from ..geometry import in_layout_of
 from ..node import Node
 from ..record import in_common, recorded, result, saved_result
 from ..tensor import Tensor, made_of
-from .arithmetic import _Binary, _binary, _number, operand
+from .arithmetic import Binary, binary, is_number, operand
 from .choices import where
 from .elementwise import RECORDED
 from .numbers import minus, times
 from .operands import check_operands
 
 
-class PowBackward0(_Binary):
+class PowBackward0(Binary):
     """A power with a number for exponent."""
 
     names = ("self",)
@@ -37,7 +37,7 @@ class PowBackward0(_Binary):
         return (made_of(np.zeros_like(g._data)) if n == 0 else g * times(x.pow(n - 1), n),)
 
 
-class PowBackward1(_Binary):
+class PowBackward1(Binary):
     """A power of two tensors."""
 
     names = ("self", "exponent", "result")
@@ -62,7 +62,7 @@ class PowBackward1(_Binary):
         return self._fit((by_x, by_y))
 
 
-class PowBackward2(_Binary):
+class PowBackward2(Binary):
     """A number to the power of a tensor."""
 
     names = ("exponent", "result")
@@ -90,7 +90,7 @@ def pow_(input, exponent, *, out=None) -> Tensor:
             node.base = node._saved_self = input
             node.save(exponent, saved_result(made))
         return made
-    node, data = _binary(PowBackward1, _integer_power, input, exponent)
+    node, data = binary(PowBackward1, _integer_power, input, exponent)
     made = result(node, data)
     if node is not None:
         node.save(input, exponent, saved_result(made))
@@ -171,5 +171,5 @@ class RsqrtBackward0(Node):
 FUNCTIONS = {"pow": pow_, "square": _square, "rsqrt": rsqrt}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-Tensor.__pow__ = lambda self, n: pow_(self, n) if isinstance(n, Tensor) or _number(n) else NotImplemented
+Tensor.__pow__ = lambda self, n: pow_(self, n) if isinstance(n, Tensor) or is_number(n) else NotImplemented
 RECORDED.update({np.power: pow_, np.square: _square})

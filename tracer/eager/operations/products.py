@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from ..node import Node
-from ..record import broadcast_shape, fitted, look_up_nodes, recorded, result
+from ..record import broadcast_shape, look_up_nodes, recorded, result
 from ..tensor import Tensor, count_updates, unsigned, wrapped_dim
-from ..updates import in_place
-from .define import IfNeeded, kind, operation
-from .numbers import times
 from .operands import check_kernel
-from .shaping import RESHAPED, expand
+from .shaping import RESHAPED
 
 
-class _OfMatrices(Node):
+class OfMatrices(Node):
     """PyTorch keeps the layouts of two matrices. ``operands``: extents, steps in bytes and the bytes of an element, of each."""
 
     operands: tuple = ()
@@ -37,26 +32,27 @@ class _OfMatrices(Node):
         return step == size and far == rows * size
 
 
-def _layouts(first: str, second: str) -> dict[str, str]:
+def layouts(first: str, second: str) -> dict[str, str]:
+    """The names under which PyTorch keeps the layouts of two operands."""
     return {f"{first}_sym_sizes": "first_sizes", f"{first}_sym_strides": "first_strides", f"{second}_sym_sizes": "second_sizes",
             f"{second}_sym_strides": "second_strides"}
 
 
-def by_first(node: _OfMatrices, g: Tensor, b: Tensor) -> Tensor:
+def by_first(node: OfMatrices, g: Tensor, b: Tensor) -> Tensor:
     """The gradient of a product's left matrix, in its layout."""
     return b.mm(g.t()).t() if node.turned(0) else g.mm(b.t())
 
 
-def by_second(node: _OfMatrices, g: Tensor, a: Tensor) -> Tensor:
+def by_second(node: OfMatrices, g: Tensor, a: Tensor) -> Tensor:
     """That of the right one."""
     return g.t().mm(a).t() if node.turned(1) else a.t().mm(g)
 
 
-class MmBackward0(_OfMatrices):
+class MmBackward0(OfMatrices):
     """Backward of a product of two matrices."""
 
     names = ("self", "mat2")
-    arguments = _layouts("self", "mat2")
+    arguments = layouts("self", "mat2")
 
     def fast(self, g):
         self.check()
@@ -128,7 +124,8 @@ def laid_out(data) -> tuple:
     return data.shape, data.strides, data.itemsize
 
 
-def _check_dtypes(a: Tensor, b: Tensor) -> None:
+def check_dtypes(a: Tensor, b: Tensor) -> None:
+    """PyTorch's error for operands of two dtypes."""
     if a.dtype is not b.dtype:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype.c_name} != {b.dtype.c_name}")
 
@@ -140,13 +137,14 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
         if each.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix")
     if input._data.shape[1] != mat2._data.shape[0]:
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(input)} and {_x(mat2)})")
-    _check_dtypes(input, mat2)
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({extents_text(input)} and {extents_text(mat2)})")
+    check_dtypes(input, mat2)
     check_kernel("addmm_impl_cpu_", input, "fiu")
     return _product(MmBackward0, input, mat2)
 
 
-def _x(matrix: Tensor) -> str:
+def extents_text(matrix: Tensor) -> str:
+    """The extents as messages have them: 2x3."""
     return "x".join(map(str, matrix.shape))
 
 
@@ -158,7 +156,7 @@ def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
             raise IndexError("Dimension specified as 0 but tensor has no dimensions")
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}")
     if input._data.shape[1] != vec._data.shape[0]:
-        raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({_x(input)}), vec ({vec.shape[0]})")
+        raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({extents_text(input)}), vec ({vec.shape[0]})")
     if input.dtype is not vec.dtype:
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {vec.dtype.legacy}, {input.dtype.legacy}, and {vec.dtype.legacy}")
     check_kernel("addmv_impl_cpu", input, "fiu")
@@ -282,16 +280,6 @@ def outer(input: Tensor, vec2: Tensor, *, out=None) -> Tensor:
     return input.reshape(input._data.shape[0], 1) * vec2
 
 
-def inner(input: Tensor, other: Tensor, *, out=None) -> Tensor:
-    """Sums of products over the last axes."""
-    if input.ndim == 0 or other.ndim == 0:
-        return input * other
-    if input._data.shape[-1] != other._data.shape[-1]:
-        raise RuntimeError("inner() the last dimension must match on both input tensors but got shapes "
-                           f"{list(input.shape)} and {list(other.shape)}")
-    return tensordot(input, other, ([input.ndim - 1], [other.ndim - 1]))
-
-
 def vdot(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The inner product of two vectors."""
     if input.ndim != 1 or other.ndim != 1:
@@ -306,171 +294,7 @@ class VdotBackward0(DotBackward0):
     names = ("self", "other")
 
 
-_KERNELS = {"addmm": "addmm_impl_cpu_", "addbmm": "addmm_impl_cpu_", "addmv": "addmv_impl_cpu", "baddbmm": "baddbmm"}
-
-
-# Products added to something --------------------------------------------------------------------------------------------------------
-
-def _added_backward(node, g, a, b):
-    to_self = fitted(g if node.beta == 1 else times(g, node.beta), node.fit) if node.edges[0] is not None else None
-    g = g if node.alpha == 1 else times(g, node.alpha)
-    return (to_self, node.left(g, b) if node.edges[1] is not None else None, node.right(g, a) if node.edges[2] is not None else None)
-
-
-def _added(name: str, names: tuple[str, str], ranks: tuple[int, int], check, left, right, extents: dict[str, str]):
-    cls = kind(f"{name.title()}Backward0", _added_backward, names, keeps="alpha beta")
-    cls = type(cls.__name__, (_OfMatrices, cls), {"arguments": cls.arguments | extents, "left": left, "right": right, "__doc__": cls.__doc__})
-
-    def function(input: Tensor, first: Tensor, second: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
-        if name == "addmm" and input.dtype is not second.dtype:
-            raise RuntimeError("self and mat2 must have the same dtype, but got " + f"{input.dtype.legacy} and {second.dtype.legacy}")
-        check(input, first, second)
-        check_kernel(_KERNELS.get(name, name), first, "fiu" if name in _KERNELS else "fiub")
-        _check_dtypes(first, second)
-        scalar = first._data.dtype.type
-        product = np.multiply.outer(first._data, second._data) if ranks == (1, 1) else first._data @ second._data
-        product = product.sum(0) if name == "addbmm" else product
-        if input.dtype is not first.dtype:
-            raise RuntimeError("self and mat2 must have the same dtype, but got " + f"{input.dtype.legacy} and {second.dtype.legacy}")
-        try:
-            wide = np.broadcast_to(input._data, product.shape)
-        except ValueError:
-            expand(input, *product.shape)
-        product = product if alpha == 1 else product * scalar(alpha)
-        data = product if beta == 0 else (wide if beta == 1 else wide * scalar(beta)) + product
-        return operation(cls, (input, first, second), data, (IfNeeded(first, 2), IfNeeded(second, 1)), alpha=alpha, beta=beta,
-                         fit=(input._data.shape, input._data.dtype), operands=(laid_out(first._data), laid_out(second._data)))
-    function.__name__ = name
-    function.__doc__ = f"``beta * input + alpha * (first @ second)``: ``torch.{name}``."
-    return function
-
-
-def _check_addmm(_, a: Tensor, b: Tensor) -> None:
-    for number, each in enumerate((a, b), 1):
-        if each.ndim != 2:
-            raise RuntimeError(f"mat{number} must be a matrix, got {each.ndim}-D tensor")
-    if a._data.shape[1] != b._data.shape[0]:
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_x(a)} and {_x(b)})")
-
-
-def _check_addmv(input: Tensor, a: Tensor, v: Tensor) -> None:
-    if a.ndim != 2 or v.ndim != 1 or input.ndim > 1:
-        raise RuntimeError(f"vector + matrix @ vector expected, got {input.ndim}, {a.ndim}, {v.ndim}")
-    if a._data.shape[1] != v._data.shape[0] or input.numel() not in (1, a._data.shape[0]):
-        raise RuntimeError(f"size mismatch, got input ({input.numel() if input.ndim else 1}), mat ({_x(a)}), vec ({v.shape[0]})")
-
-
-def _check_addr(_, a: Tensor, b: Tensor) -> None:
-    if a.ndim != 1 or b.ndim != 1:
-        raise RuntimeError(f"addr: Expected 1-D argument {'vec1' if a.ndim != 1 else 'vec2'}, but got {(a if a.ndim != 1 else b).ndim}-D")
-
-
-def _check_batches(_, a: Tensor, b: Tensor) -> None:
-    for number, each in enumerate((a, b), 1):
-        if each.ndim != 3:
-            raise RuntimeError(f"batch{number} must be a 3D tensor")
-    (n, _, k), (m, j, _) = a._data.shape, b._data.shape
-    if n != m or k != j:
-        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
-
-
-addmm = _added("addmm", ("mat1", "mat2"), (2, 2), _check_addmm, by_first, by_second, _layouts("mat1", "mat2"))
-addmv = _added("addmv", ("mat", "vec"), (2, 1), _check_addmv, lambda _, g, v: g.unsqueeze(1) * v, lambda _, g, a: a.t().mv(g), {})
-addr = _added("addr", ("vec1", "vec2"), (1, 1), _check_addr, lambda _, g, b: g.mv(b), lambda _, g, a: g.t().mv(a), {})
-baddbmm = _added("baddbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda _, g, b: g.bmm(b.transpose(1, 2)),
-                 lambda _, g, a: a.transpose(1, 2).bmm(g), {})
-addbmm = _added("addbmm", ("batch1", "batch2"), (3, 3), _check_batches, lambda _, g, b: g @ b.transpose(1, 2), lambda _, g, a: a.transpose(1, 2) @ g,
-                {"batch1_sym_argsize_0": "batches", "batch1_sym_argsize_1": "rows", "batch2_sym_argsize_2": "columns"})
-
-
-# Contractions ----------------------------------------------------------------------------------------------------------------------------
-
-def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
-    """Sums of products over axes of each operand: the last of the first and the first of the second, or those named."""
-    if isinstance(dims, int):
-        if dims < 0:
-            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
-        if dims > min(a.ndim, b.ndim):
-            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
-        first, second = list(range(-dims, 0)), list(range(dims))
-    else:
-        first, second = [list(each) if isinstance(each, (tuple, list)) else [each] for each in (dims.tolist() if isinstance(dims, Tensor) else dims)]
-    if len(first) != len(second):
-        raise RuntimeError("both dimension lists should have same length")
-    for m, n in zip(first, second):
-        if a._data.shape[m] == 1:
-            b = b.sum(n, keepdim=True)
-        elif b._data.shape[n] == 1:
-            a = a.sum(m, keepdim=True)
-        elif a._data.shape[m] != b._data.shape[n]:
-            raise RuntimeError(f"contracted dimensions need to match, but first has size {a._data.shape[m]} in dim {m} and second has size "
-                               f"{b._data.shape[n]} in dim {n}")
-    free_a, free_b = [[k for k in range(t.ndim) if k not in [wrapped_dim(d, t.ndim) for d in dims]] for t, dims in ((a, first), (b, second))]
-    shape = [a._data.shape[k] for k in free_a] + [b._data.shape[k] for k in free_b]
-    inside = int(np.prod([a._data.shape[k] for k in first]))
-    left, right = a.permute(*free_a, *first), b.permute(*second, *free_b)
-    if a._data.size == b._data.size == inside:  # a number
-        if left.is_contiguous() and right.is_contiguous():
-            return dot(*[t if t.ndim == 1 else t.reshape(inside) for t in (left, right)]).view(shape)
-        return (left.squeeze() * right.squeeze()).sum().view(shape)
-    left = left.reshape(int(np.prod([a._data.shape[k] for k in free_a])), inside)
-    return mm(left, right.reshape(inside, int(np.prod([b._data.shape[k] for k in free_b])))).view(shape)
-
-
-def kron(input: Tensor, other: Tensor, *, out=None) -> Tensor:
-    """The Kronecker product."""
-    ndim = max(input.ndim, other.ndim)
-    shapes = [(1,) * (ndim - t.ndim) + t._data.shape for t in (input, other)]
-    a = unsafe_view(input, [n for m in shapes[0] for n in (m, 1)])
-    b = unsafe_view(other, [n for m in shapes[1] for n in (1, m)])
-    return unsafe_view(a * b, [m * n for m, n in zip(*shapes)])
-
-
-def multi_dot(tensors, *, out=None) -> Tensor:
-    """The product of matrices (vectors at the ends) in the order that takes the fewest multiplications."""
-    tensors = list(tensors)
-    if len(tensors) < 2:
-        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")
-    for number, each in enumerate(tensors):
-        if number in (0, len(tensors) - 1):
-            if each.ndim not in (1, 2):
-                where = "first" if number == 0 else "last"
-                raise RuntimeError(f"multi_dot(): the {where} tensor must be 1D or 2D but got {each.ndim}D")
-        elif each.ndim != 2:
-            raise RuntimeError(f"multi_dot(): tensor {number} must be 2D but got {each.ndim}D")
-    shape = tensors[0].shape[:-1] + tensors[-1].shape[1:]
-    tensors[0] = tensors[0].unsqueeze(0) if tensors[0].ndim == 1 else tensors[0]
-    tensors[-1] = tensors[-1].unsqueeze(-1) if tensors[-1].ndim == 1 else tensors[-1]
-    for number, (a, b) in enumerate(itertools.pairwise(tensors)):
-        if a.shape[1] != b.shape[0]:
-            raise RuntimeError(f"multi_dot(): tensors {number} and {number + 1} with shapes {list(a.shape)} and {list(b.shape)} cannot be multiplied")
-    return _chained(tensors, _best_cuts([t.shape[0] for t in tensors] + [tensors[-1].shape[1]])).view(shape)
-
-
-def _best_cuts(extents: list[int]) -> dict:
-    """Where to split each range of factors: the textbook dynamic programme."""
-    count = len(extents) - 1
-    cost, cut = {(k, k): 0 for k in range(count)}, {}
-    for length in range(1, count):
-        for i in range(count - length):
-            j = i + length
-            options = [(cost[i, k] + cost[k + 1, j] + extents[i] * extents[k + 1] * extents[j + 1], k) for k in range(i, j)]
-            cost[i, j], cut[i, j] = min(options)
-    return cut
-
-
-def _chained(tensors: list[Tensor], cut: dict) -> Tensor:
-    def product(i: int, j: int) -> Tensor:
-        return tensors[i] if i == j else mm(product(i, cut[i, j]), product(cut[i, j] + 1, j))
-    return product(0, len(tensors) - 1)
-
-
-FUNCTIONS = {f.__name__: f for f in (mm, mv, dot, bmm, matmul, outer, inner, vdot, addmm, addmv, addr, baddbmm, addbmm, kron)}
-FUNCTIONS |= {"ger": outer}
+FUNCTIONS = {f.__name__: f for f in (mm, mv, dot, bmm, matmul, outer, vdot)} | {"ger": outer}
 for _name, _function in FUNCTIONS.items():
     setattr(Tensor, _name, _function)
-for _function in (addmm, addmv, addr, baddbmm, addbmm):
-    setattr(Tensor, f"{_function.__name__}_", in_place(f"{_function.__name__}_", _function))
-FUNCTIONS |= {"tensordot": tensordot, "chain_matmul": lambda *matrices: multi_dot(matrices)}
 Tensor.__matmul__ = lambda self, other: matmul(self, other) if isinstance(other, Tensor) else NotImplemented
-__all__ = ["FUNCTIONS", "multi_dot"]

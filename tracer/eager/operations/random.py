@@ -11,7 +11,7 @@ import numpy as np
 from ..devices import CPU, check_device
 from ..dtypes import Dtype, get_default_dtype, int64
 from ..tensor import Tensor, made_of
-from .creation import _finished, check_sizes, like_function
+from .creation import check_sizes, finished, like_function
 from .define import kind, operation
 from .shaping import sizes_of
 
@@ -125,14 +125,14 @@ def rand(*size, generator: Generator | None = None, dtype: Dtype | None = None, 
     """Uniform numbers in [0, 1)."""
     shape = check_sizes("rand", size)
     numpy = _floats("check_uniform_bounds", dtype)
-    return _finished(source_of(generator).uniform(math.prod(shape), numpy).reshape(shape), requires_grad)
+    return finished(source_of(generator).uniform(math.prod(shape), numpy).reshape(shape), requires_grad)
 
 
 def randn(*size, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False, out=None, device=None) -> Tensor:
     """Normal numbers of mean 0 and deviation 1."""
     shape = check_sizes("randn", size)
     numpy = _floats("normal_kernel_cpu", dtype)
-    return _finished(source_of(generator).normal(math.prod(shape), numpy).reshape(shape), requires_grad)
+    return finished(source_of(generator).normal(math.prod(shape), numpy).reshape(shape), requires_grad)
 
 
 def randint(low, high=None, size=None, *, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False, device=None) -> Tensor:
@@ -143,7 +143,7 @@ def randint(low, high=None, size=None, *, generator: Generator | None = None, dt
     if high <= low:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     drawn = source_of(generator).integers(math.prod(shape), low, high)
-    return _finished(drawn.astype((dtype or int64).numpy).reshape(shape), requires_grad)
+    return finished(drawn.astype((dtype or int64).numpy).reshape(shape), requires_grad)
 
 
 def randint_like(input: Tensor, *bounds: int, dtype: Dtype | None = None, requires_grad: bool = False, device=None) -> Tensor:
@@ -163,7 +163,7 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Dtype | None 
         for k in range(n - 1):
             z = int(words[k]) % (n - k)
             order[k], order[z + k] = order[z + k], order[k]
-    return _finished(order.astype((dtype or int64).numpy), requires_grad)
+    return finished(order.astype((dtype or int64).numpy), requires_grad)
 
 
 def check_deviation(std) -> None:
@@ -190,7 +190,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator: Generator | None = None, 
     tensors = [each for each in (mean, std) if isinstance(each, Tensor)]
     if not tensors:
         numbers = source_of(generator).normal(math.prod(size), (dtype or get_default_dtype()).numpy, mean, std).reshape(size)
-        return _finished(numbers, requires_grad)
+        return finished(numbers, requires_grad)
     data = [each._data if isinstance(each, Tensor) else each for each in (mean, std)]
     shape, goal = np.broadcast_shapes(*[np.shape(each) for each in data]), np.result_type(*[each._data for each in tensors])
     numbers = source_of(generator).normal(math.prod(shape), goal).reshape(shape)

@@ -8,7 +8,7 @@ from ..node import Node
 from ..record import recorded, result
 from ..tensor import Tensor, made_of
 from ..updates import update
-from .indexing import FillBackward2
+from .filling import FillBackward2
 from .operands import check_kernel
 from .random import Generator, check_deviation, source_of
 

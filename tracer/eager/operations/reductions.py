@@ -50,7 +50,11 @@ def spread(g, shape: tuple, axes, keepdim: bool):
     return np.broadcast_to(g, shape) if shape else g
 
 
-class _Reduction(Node):
+class Reduction(Node):
+    """Backward of what goes over axes.
+
+    ``axes``: counted from the front, None for all; ``shape``: of the operand.
+    """
     arguments = {"dim": "given", "keepdim": "keepdim"}
     given = None  # the dims as they were given
     shape: tuple = ()
@@ -61,7 +65,7 @@ class _Reduction(Node):
         return spread(g, self.shape, self.axes, self.keepdim)
 
 
-class SumBackward0(_Reduction):
+class SumBackward0(Reduction):
     """Backward of a sum over everything."""
 
     arguments = {"self_sym_sizes": "shape"}
@@ -80,7 +84,7 @@ class SumBackward0(_Reduction):
 class SumBackward1(SumBackward0):
     """Backward of a sum over axes."""
 
-    arguments = {**_Reduction.arguments, **SumBackward0.arguments}
+    arguments = {**Reduction.arguments, **SumBackward0.arguments}
 
 
 class MeanBackward0(SumBackward0):
@@ -101,10 +105,11 @@ class MeanBackward0(SumBackward0):
 class MeanBackward1(MeanBackward0):
     """Backward of a mean over axes."""
 
-    arguments = {**_Reduction.arguments, **MeanBackward0.arguments, "self_sym_numel": "numel"}
+    arguments = {**Reduction.arguments, **MeanBackward0.arguments, "self_sym_numel": "numel"}
 
 
-def _noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> Node | None:
+def noted(node: Node | None, input: Tensor, axes, keepdim: bool, dim=None) -> Node | None:
+    """The node with what a reduction's backward needs."""
     if node is not None:
         node.given = unsigned(dim)
         node.shape, node.axes, node.keepdim, node.source = input._data.shape, axes, keepdim, input._data.dtype
@@ -117,7 +122,7 @@ def sum_(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = 
     x = operand(input, "sum")._data
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
-    node = _noted(recorded(SumBackward0 if dim is None else SumBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+    node = noted(recorded(SumBackward0 if dim is None else SumBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
     total = _summed(x if x.dtype == goal else x.astype(goal), axes, keepdim)
     return result(node, total if total.dtype == goal else total.astype(goal))  # NumPy adds narrow integers as wide ones
 
@@ -140,7 +145,7 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = 
     axes = axes_of(dim, x.ndim)
     x = x if dtype is None else x.astype(dtype.numpy)
     count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
-    node = _noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+    node = noted(recorded(MeanBackward0 if dim is None else MeanBackward1, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
     if node is not None:
         node.count = count
     total = _summed(x, axes, keepdim)
@@ -150,7 +155,7 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = 
 _VANISHED = gate("ViewBackward0")  # zeros that hang on what they come from
 
 
-class ProdBackward0(_Reduction):
+class ProdBackward0(Reduction):
     """Backward of a product: the products of all other elements, whatever zeros there are."""
 
     arguments: dict[str, str] = {}
@@ -180,14 +185,15 @@ class ProdBackward0(_Reduction):
 class ProdBackward1(ProdBackward0):
     """Backward of a product over an axis."""
 
-    arguments = _Reduction.arguments
+    arguments = Reduction.arguments
 
 
 def _with_others(g: Tensor, x: Tensor, axis: int) -> Tensor:
-    return g if x._data.shape[axis] == 1 else g * _products_of_others(x, axis)
+    return g if x._data.shape[axis] == 1 else g * products_of_others(x, axis)
 
 
-def _products_of_others(x: Tensor, axis: int) -> Tensor:
+def products_of_others(x: Tensor, axis: int) -> Tensor:
+    """For each element the product of all others along an axis."""
     extent = x._data.shape[axis]
     one = made_of(np.ones([1 if k == axis else n for k, n in enumerate(x._data.shape)], x._data.dtype))
     before = cumprod(cat([one, narrow(x, axis, 0, extent - 1)], axis), axis)
@@ -201,17 +207,17 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype |
     axes = axes_of(dim, x.ndim)
     goal = dtype.numpy if dtype is not None else x.dtype if x.dtype.kind == "f" else int64.numpy
     reduce = np.logical_and if goal.kind == "b" else np.multiply
-    node = _noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
+    node = noted(recorded(ProdBackward0 if dim is None else ProdBackward1, (input,)), input, axes, keepdim, dim)
     made = result(node, np.asarray(reduce.reduce(x.astype(goal), axis=axes, dtype=goal, keepdims=keepdim), order="C")[()])
     if node is not None:
         node.save(input, saved_result(made))
     return made
 
 
-class VarBackward0(_Reduction):
+class VarBackward0(Reduction):
     """Backward of a variance."""
 
-    arguments = {"correction": "given_correction", **_Reduction.arguments}
+    arguments = {"correction": "given_correction", **Reduction.arguments}
     names = ("self",)
     correction = 1
 
@@ -264,7 +270,8 @@ def by_root(g: Tensor, deviation: Tensor) -> Tensor:
     """The gradient of a standard deviation with respect to the variance."""
     return masked_fill(g / times(deviation, 2), deviation == 0, 0)
 
-def _correction(unbiased, correction) -> float:
+def correction_of(unbiased, correction) -> float:
+    """What is taken off the count: 1 by default."""
     return (1 if unbiased is None else int(unbiased)) if correction is None else correction
 
 
@@ -275,7 +282,7 @@ def _spread_function(name: str, kind: type[VarBackward0]):
         x = operand(input, name)._data
         if x.dtype.kind != "f":
             raise RuntimeError("std and var only support floating point and complex dtypes")
-        axes, less = axes_of(dim, x.ndim), _correction(unbiased, correction)
+        axes, less = axes_of(dim, x.ndim), correction_of(unbiased, correction)
         count = x.size if axes is None else math.prod([x.shape[a] for a in axes])
         if count - less <= 0:
             warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by "
@@ -284,7 +291,7 @@ def _spread_function(name: str, kind: type[VarBackward0]):
         total = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim)
         data = total / x.dtype.type(max(count - less, 0))
         data = np.sqrt(data) if kind is StdBackward0 else data
-        node = _noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
+        node = noted(recorded(kind, (input,)), input, axes, keepdim, (dim,) if isinstance(dim, int) else dim)
         made = result(node, data if data.ndim < 2 else np.ascontiguousarray(data))
         if node is not None:
             node.correction, node.given_correction = less, None if unbiased is None and correction is None and dim is None else less

@@ -9,7 +9,7 @@ from ..geometry import in_layout_of
 from ..node import Node
 from ..record import data_of, in_common, recorded, result, saved_result
 from ..tensor import Tensor, made_of
-from .arithmetic import _refuse_integer_zero, operand
+from .arithmetic import operand, refuse_integer_zero
 from .elementwise import RECORDED
 from .operands import check_kernel, check_operands
 
@@ -81,7 +81,7 @@ def floor_divide(input, other, *, out=None, name: str = "floor_divide") -> Tenso
     check_operands("floor_divide", input, other)
     if promoted((input, other)).numpy.kind == "b":
         raise NotImplementedError("\"div_floor_cpu\" not implemented for 'Bool'")
-    _refuse_integer_zero(input, other)
+    refuse_integer_zero(input, other)
     _, (x, y) = in_common(input, other)
     inputs = tuple([each for each in (input, other) if isinstance(each, Tensor)])
     node = recorded(_FloorDivided, inputs)
