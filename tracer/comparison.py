@@ -28,10 +28,10 @@ SECONDS_OF_TIMING = 0.05
 class Comparison:
     """What :func:`compare` found. Prints as a table; in a notebook it is one.
 
-    ``value`` and ``gradients`` hold ``(eager, compiled)`` pairs, the latter by argument; ``seconds`` the time of one call by "eager", "compiled" and,
-    if it was asked for, "torch"; ``compile_seconds`` those of each stage; ``pays_after`` the number of calls after which compiling has paid (inf:
-    never); ``nodes`` the operations on the eager "tape", "traced", "derived" and "simplified"; ``kinds`` the differences in kind, in words;
-    ``refusal`` why the function cannot be compiled, or None.
+    ``value`` and ``gradients`` hold ``(eager, compiled)`` pairs, the latter by argument; ``seconds`` the time of one call of many by "eager", "compiled"
+    and, if it was asked for, "torch"; ``compile_seconds`` those of each stage; ``pays_after`` the number of calls after which compiling has paid (inf:
+    never); ``nodes`` the operations on the eager "tape", "traced", "derived" and "simplified"; ``kinds`` the differences in kind, in words; ``refusal`` why
+    the function cannot be compiled, or None.
     """
 
     name: str
