@@ -63,6 +63,8 @@ tracer.tree_calls
 tracer.compiled
 tracer.api
 tracer.control
+tracer.eager_steps
+tracer.evaluated
 tracer.eager_run
 tracer.kinds
 tracer.comparison_text

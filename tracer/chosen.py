@@ -78,6 +78,10 @@ class Chosen:
         parameter, *inside = place
         path = (("arg", callee.parameters[parameter].name), *(("item", key) for key in inside))
         value = self.values[parameter][inside[0]] if inside else self.values[parameter]
+        if type(value) is Traced and value.type.is_float and not is_inner:  # nearly always: there is nothing to take apart
+            self.floats.append(value)
+            self.names.append(path_text(path))
+            return DATA
         spec, leaves, paths = open_tree(session, value, path)
         _check_has_float(value, leaves, path)
         if is_inner:

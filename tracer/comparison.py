@@ -14,7 +14,7 @@ import numpy as np
 
 from .api import Argnums, Level, value_and_grad
 from .comparison_text import Row, as_html, as_text
-from .eager_run import EagerRun, run_eagerly
+from .eager_run import EagerRun, eager_calls, run_eagerly
 from .errors import ArgumentError, TraceError
 from .kinds import differences_in_kind
 from .trace.arguments import Callee, callee_of, check_argnums, select
@@ -28,10 +28,10 @@ SECONDS_OF_TIMING = 0.05
 class Comparison:
     """What :func:`compare` found. Prints as a table; in a notebook it is one.
 
-    ``value`` and ``gradients`` hold ``(eager, compiled)`` pairs, the latter by argument; ``seconds`` the time of one call by "eager", "compiled" and,
-    if it was asked for, "torch"; ``compile_seconds`` those of each stage; ``pays_after`` the number of calls after which compiling has paid (inf:
-    never); ``nodes`` the operations on the eager "tape", "traced", "derived" and "simplified"; ``kinds`` the differences in kind, in words;
-    ``refusal`` why the function cannot be compiled, or None.
+    ``value`` and ``gradients`` hold ``(eager, compiled)`` pairs, the latter by argument; ``seconds`` the time of one call of many by "eager", "compiled"
+    and, if it was asked for, "torch"; ``compile_seconds`` those of each stage; ``pays_after`` the number of calls after which compiling has paid (inf:
+    never); ``nodes`` the operations on the eager "tape", "traced", "derived" and "simplified"; ``kinds`` the differences in kind, in words; ``refusal`` why
+    the function cannot be compiled, or None.
     """
 
     name: str
@@ -95,8 +95,10 @@ def compare(f: Callable, *args: Any, argnums: Argnums | None = None, simplify: L
     callee = callee_of(f)
     argnums = check_argnums(_float_arguments(callee, args) if argnums is None else argnums)
     run = run_eagerly(callee, argnums, args)
+    with eager_calls(callee, argnums) as call:
+        seconds = _seconds(lambda: call(*args))
     found = Comparison(callee.name, (run.value, None), {name: (each, None) for name, each in zip(run.names, run.gradients)},
-                       {"eager": _seconds(lambda: run_eagerly(callee, argnums, args))}, {}, {"tape": len(run.tape)}, differences_in_kind(run))
+                       {"eager": seconds}, {}, {"tape": len(run.tape)}, differences_in_kind(run))
     try:
         _add_compiled(found, run, value_and_grad(f, argnums, simplify=simplify, cache=False), args)
     except TraceError as error:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from .eager_run import EagerRun
-from .graph.node import Node
+from .eager_steps import Step
 from .graph.op import NOT_DIFFERENTIABLE, ZERO
+from .trace.context import user_line_of
 
 STEP = 2.0**-26  # relative; half the digits of float64
 
@@ -24,13 +25,13 @@ def differences_in_kind(run: EagerRun) -> list[str]:
 
 
 def _branches(run: EagerRun) -> Iterator[str]:
-    for (line, outcome), count in Counter(run.trace.branches).items():
+    for (line, outcome), count in Counter([(user_line_of(place), outcome) for place, outcome in run.branches]).items():
         times = f", {count} times" if count > 1 else ""
         yield f"{_short(line)}: Python branches on a value. Eager asks, gets {outcome}{times}, and runs one arm; a trace has to follow both."
 
 
 def _updates(run: EagerRun) -> Iterator[str]:
-    for line in run.trace.updates:
+    for line in dict.fromkeys(map(user_line_of, run.updates)):
         yield f"{_short(line)}: an array is updated in place. Eagerly its memory is overwritten; a graph has a new value instead, which later reads take."
 
 
@@ -58,7 +59,7 @@ def _short(line: str) -> str:
     return os.path.basename(line)
 
 
-def _kinks(run: EagerRun, node: Node) -> int:
+def _kinks(run: EagerRun, node: Step) -> int:
     """How many elements of the operation's result lie on a kink."""
     operands = run.operands(node)
     if node.op.name == "argsort":
@@ -71,7 +72,7 @@ def _kinks(run: EagerRun, node: Node) -> int:
         return int(np.sum(np.any([_slopes_differ(node, operands, k) for k, each in enumerate(operands) if each.dtype.kind == "f"] or [False], axis=0)))
 
 
-def _slopes_differ(node: Node, operands: list[np.ndarray], place: int) -> np.ndarray:
+def _slopes_differ(node: Step, operands: list[np.ndarray], place: int) -> np.ndarray:
     """Per element of the result: do the difference quotients to both sides of one operand disagree?"""
     step = STEP * np.maximum(1.0, np.abs(operands[place]))
 
@@ -85,7 +86,7 @@ def _slopes_differ(node: Node, operands: list[np.ndarray], place: int) -> np.nda
     return np.abs(right - left) > 0.25 * np.maximum(np.abs(right), np.abs(left))
 
 
-def _shares_differ(node: Node, operands: list[np.ndarray], place: int, moved) -> np.ndarray:
+def _shares_differ(node: Step, operands: list[np.ndarray], place: int, moved) -> np.ndarray:
     """For a reduction: moving any one element up and down by as much changes a result by different amounts."""
     found = np.zeros(node.type.shape, bool)
     here, values = moved(0.0), operands[place]

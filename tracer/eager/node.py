@@ -81,6 +81,8 @@ class Node:
     ``versions`` of the saved tensors; None when all were 0
     """
 
+    __slots__ = ()                # so that a subclass can do without a dictionary
+
     outputs = 1
     allows_detached = False       # what it saved may be detached in place
     computes_all = False          # gradients of inputs that need none too, which hooks see

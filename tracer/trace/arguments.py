@@ -59,6 +59,16 @@ class Callee:
         """Places of the parameters that can be given by position, after what is hidden."""
         return tuple(i for i, p in enumerate(self.parameters) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
+    @functools.cached_property
+    def star(self) -> int | None:
+        """The place of ``*args``."""
+        return next((i for i, p in enumerate(self.parameters) if p.kind is p.VAR_POSITIONAL), None)
+
+    @functools.cached_property
+    def keywords(self) -> int | None:
+        """The place of ``**kwargs``."""
+        return next((i for i, p in enumerate(self.parameters) if p.kind is p.VAR_KEYWORD), None)
+
     def bind(self, args: tuple, kwargs: dict) -> tuple:
         """One value per parameter; ``*args`` a tuple, ``**kwargs`` a dict. Errors read as Python's."""
         if len(args) == len(self.positional) == len(self.parameters) and not kwargs:
@@ -76,6 +86,8 @@ class Callee:
 
     def call(self, see: Callable, values: Sequence):
         """Call the function, seen through by ``see``, with one value per parameter."""
+        if len(values) == len(self.positional) == len(self.parameters):
+            return see(self.function)(*values)
         args, kwargs = [], {}
         for parameter, value in zip(self.parameters, values, strict=True):
             if parameter.kind is parameter.VAR_POSITIONAL:
@@ -168,8 +180,7 @@ def select(argnums: int | str | tuple, callee: Callee, values: Sequence | None =
 
 def _place(argnum: int | str, callee: Callee, values: Sequence | None) -> tuple | None:
     shift = callee.uncounted
-    star = next((i for i, p in enumerate(callee.parameters) if p.kind is p.VAR_POSITIONAL), None)
-    keywords = next((i for i, p in enumerate(callee.parameters) if p.kind is p.VAR_KEYWORD), None)
+    star, keywords = callee.star, callee.keywords
     if isinstance(argnum, str):
         return _named_place(argnum, callee, values, keywords)
     plain = callee.positional[shift:]

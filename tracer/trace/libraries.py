@@ -24,9 +24,12 @@ STANDARD = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in 
 INSTALLED = tuple(os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib"))
 
 
+_absolute = functools.lru_cache(maxsize=4096)(os.path.abspath)  # asked for each function of each trace
+
+
 def is_own(path: str, module: str, own_package: str | None) -> bool:
     """Is a file the user's? ``own_package`` is that of the function that is traced, wherever it is installed."""
-    path = os.path.abspath(path) if path[:1] not in "<" else path
+    path = _absolute(path) if path[:1] not in "<" else path
     if path.startswith(OURS):
         return False
     return not path.startswith(LIBRARIES) or module.partition(".")[0] == own_package
@@ -36,7 +39,7 @@ def is_open(path: str, module: str) -> bool:
     """Is a file part of an installed library that a trace enters?"""
     if path[:1] == "<":
         return False
-    path = os.path.abspath(path)
+    path = _absolute(path)
     if path.startswith(INSTALLED):
         return not path.startswith(OURS) and (module.partition(".")[0] not in CLOSED or module.startswith(POLYNOMIALS))
     return False

@@ -54,7 +54,8 @@ class Rebinder:
         self._globals: dict[int, tuple[dict, dict, set]] = {}
         self._cells: dict[int, tuple] = {}             # id -> (a cell of the user's, what stands for it, what it held to begin with)
         self._containers: list[tuple] = []             # (a list or dict of the user's, what stands for it, what that held to begin with)
-        self._builtins = {**vars(builtins), "__import__": self._import}
+        self._builtins = vars(builtins).copy()
+        self._builtins["__import__"] = self._import
         self._own_package = None
         self.branching: set[types.CodeType] = set()    # code that branches on traced values: it is interpreted
 
@@ -192,6 +193,8 @@ class Rebinder:
         return result
 
     def _see_other(self, value, kind: type, name: str):
+        if kind is np.ufunc:
+            return value  # NumPy dispatches
         if isinstance(value, types.ModuleType):
             return self._module(value)
         if kind is types.BuiltinFunctionType:
@@ -371,6 +374,7 @@ _OF_NUMPY = NAMES | _NAMES_IN_NUMPY | {f.__name__ for f in FUNCTIONS if type(f) 
 _NUMPY_KINDS = frozenset(map(type, NUMPY))
 
 
+@functools.cache  # the functions of NumPy are few, and each wrapper takes 8 µs
 def _of_sequences(function: Callable) -> Callable:
     """A function of NumPy, which does not look for traced values in the lists that it is given."""
     @functools.wraps(function)

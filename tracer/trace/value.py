@@ -353,6 +353,9 @@ def elementwise(op: Op, operands, weak: type | None = None) -> Traced:
             a, b, trace = x.node, y.node, x.owner
             if a.type is b.type and a.type.dtype is _FLOAT64:
                 return Traced(trace.builder.node(op, (a, b), (), trace.location or user_location()), trace, weak)
+        elif type(y) is float and type(x) is Traced and x.owner.active and x.node.type.dtype is _FLOAT64:
+            trace = x.owner
+            return Traced(trace.builder.node(op, (x.node, trace.builder.constant(y, _FLOAT64)), (), trace.location or user_location()), trace, weak)
     trace = trace_of(operands)
     if not trace.active:
         trace.check_active(next(o for o in operands if type(o) is Traced).node)

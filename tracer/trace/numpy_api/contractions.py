@@ -62,6 +62,8 @@ def matmul(x1, x2, /, out=None, **keywords):
 
 
 def _batched(a: Traced, b: Traced) -> Traced:
+    if a.ndim == b.ndim == 2:
+        return matrix_product(a, b)
     if b.ndim == 2 and a.ndim > 2:
         # One right-hand matrix for the whole batch: the rows of all matrices are one tall matrix.
         *lead, rows, inner = a.shape
