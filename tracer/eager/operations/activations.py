@@ -8,7 +8,7 @@ from ..dtypes import get_default_dtype
 from ..geometry import in_layout_of
 from ..node import Node
 from ..record import recorded, result, saved_result
-from ..tensor import Tensor, made_of, wrapped_dim
+from ..tensor import Tensor, made_of, unsigned, wrapped_dim
 from .arithmetic import operand
 from .define import gate, kind, operation
 
@@ -140,36 +140,39 @@ def _centred(x, axis: int):
     return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf) if x.ndim else x - x
 
 
-def softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
-    """Exponentials that sum to 1 along an axis."""
+def _along(name: str, kind: type[SoftmaxBackward0], input, dim: int, dtype, value) -> Tensor:
+    """``value(x, axis)`` of floats along an axis, recorded with its result."""
     input = input if dtype is None else input.to(dtype)
-    x = _float(input, "softmax", dim)
+    x = _float(input, name, dim)
     axis = wrapped_dim(dim, x.ndim)
     if x.dtype.kind != "f":
         return made_of(np.array(x))  # without elements
-    e = np.exp(_centred(x, axis))
-    node = recorded(SoftmaxBackward0, (input,))
-    made = result(node, np.ascontiguousarray(e / _total(e, axis)) if x.ndim else e)
+    node = recorded(kind, (input,))
+    made = result(node, value(x, axis))
     if node is not None:
-        node.dim, node.given = axis, dim % 2**64
+        node.dim, node.given = axis, unsigned(dim)
         node.save(saved_result(made))
     return made
+
+
+def _softmax(x, axis: int):
+    e = np.exp(_centred(x, axis))
+    return np.ascontiguousarray(e / _total(e, axis)) if x.ndim else e
+
+
+def _log_softmax(x, axis: int):
+    centred = _centred(x, axis)
+    return np.ascontiguousarray(centred - np.log(_total(np.exp(centred), axis))) if x.ndim else centred
+
+
+def softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
+    """Exponentials that sum to 1 along an axis."""
+    return _along("softmax", SoftmaxBackward0, input, dim, dtype, _softmax)
 
 
 def log_softmax(input, dim: int, dtype=None, *, out=None) -> Tensor:
     """The logarithm of softmax."""
-    input = input if dtype is None else input.to(dtype)
-    x = _float(input, "log_softmax", dim)
-    axis = wrapped_dim(dim, x.ndim)
-    if x.dtype.kind != "f":
-        return made_of(np.array(x))  # without elements
-    centred = _centred(x, axis)
-    node = recorded(LogSoftmaxBackward0, (input,))
-    made = result(node, np.ascontiguousarray(centred - np.log(_total(np.exp(centred), axis))) if x.ndim else centred)
-    if node is not None:
-        node.dim, node.given = axis, dim % 2**64
-        node.save(saved_result(made))
-    return made
+    return _along("log_softmax", LogSoftmaxBackward0, input, dim, dtype, _log_softmax)
 
 
 def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
@@ -192,7 +195,7 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None) -> Tensor:
     node = recorded(LogsumexpBackward0, (input,))
     made = result(node, np.asarray(data, order="C")[()])
     if node is not None:
-        node.dims, node.keepdim, node.given = axes, keepdim, tuple([each % 2**64 for each in dims])
+        node.dims, node.keepdim, node.given = axes, keepdim, unsigned(dims)
         node.save(input, saved_result(made))
     return made
 

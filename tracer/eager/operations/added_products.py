@@ -10,7 +10,7 @@ from ..updates import in_place
 from .define import IfNeeded, kind, operation
 from .numbers import times
 from .operands import check_kernel
-from .products import OfMatrices, by_first, by_second, check_dtypes, extents_text, laid_out, layouts
+from .products import OfMatrices, by_first, by_second, check_batches, check_dtypes, extents_text, laid_out, layouts
 from .shaping import expand
 
 _KERNELS = {"addmm": "addmm_impl_cpu_", "addbmm": "addmm_impl_cpu_", "addmv": "addmv_impl_cpu", "baddbmm": "baddbmm"}
@@ -71,12 +71,7 @@ def _check_addr(_, a: Tensor, b: Tensor) -> None:
 
 
 def _check_batches(_, a: Tensor, b: Tensor) -> None:
-    for number, each in enumerate((a, b), 1):
-        if each.ndim != 3:
-            raise RuntimeError(f"batch{number} must be a 3D tensor")
-    (n, _, k), (m, j, _) = a._data.shape, b._data.shape
-    if n != m or k != j:
-        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
+    check_batches(a, b)
 
 
 addmm = _added("addmm", ("mat1", "mat2"), (2, 2), _check_addmm, by_first, by_second, layouts("mat1", "mat2"))

@@ -181,14 +181,19 @@ def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
     return _product(DotBackward0, input, tensor)
 
 
-def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
-    """Products of batches of matrices."""
-    for number, each in enumerate((input, mat2), 1):
+def check_batches(a: Tensor, b: Tensor) -> None:
+    """PyTorch's errors where two batches of matrices cannot be multiplied."""
+    for number, each in enumerate((a, b), 1):
         if each.ndim != 3:
             raise RuntimeError(f"batch{number} must be a 3D tensor")
-    (n, _, k), (m, j, _) = input._data.shape, mat2._data.shape
+    (n, _, k), (m, j, _) = a._data.shape, b._data.shape
     if n != m or k != j:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {k}] but got: [{m}, {j}].")
+
+
+def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
+    """Products of batches of matrices."""
+    check_batches(input, mat2)
     check_kernel("bmm", input, "fiu")
     if input.dtype is not mat2.dtype:
         raise RuntimeError(f"expected scalar type {input.dtype.legacy} but found {mat2.dtype.legacy}")
